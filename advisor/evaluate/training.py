@@ -9,14 +9,21 @@ from backends import JobEvent
 
 _TRAIN = ("train_loss", "loss")
 _VALID = ("full_valid_loss", "valid_loss", "eval_loss")
+_TRAIN_ACCURACY = ("train_accuracy",)
+_VALID_ACCURACY = ("full_valid_accuracy", "valid_accuracy")
 
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """Losses in nats per supervised token, as (step, loss), in the order of the steps."""
+    """Losses in nats per supervised token, and the share of tokens predicted right where a provider says it.
+
+    Each as (step, value), in the order of the steps.
+    """
 
     train: tuple[tuple[int, float], ...]
     valid: tuple[tuple[int, float], ...]
+    train_accuracy: tuple[tuple[int, float], ...] = ()
+    valid_accuracy: tuple[tuple[int, float], ...] = ()
 
     @property
     def best_step(self) -> int | None:
@@ -26,16 +33,17 @@ class Curves:
 
 def curves(events: Iterable[JobEvent]) -> Curves:
     """Read the curves out of a job's events, whatever the provider calls its metrics."""
-    train: dict[int, float] = {}
-    valid: dict[int, float] = {}
+    kept: dict[tuple[str, ...], dict[int, float]] = {
+        names: {} for names in (_TRAIN, _VALID, _TRAIN_ACCURACY, _VALID_ACCURACY)
+    }
     for event in events:
         if event.step is None:
             continue
-        for names, kept in ((_TRAIN, train), (_VALID, valid)):
+        for names, points in kept.items():
             found = next((event.metrics[name] for name in names if name in event.metrics), None)
             if found is not None:
-                kept[event.step] = found
-    return Curves(tuple(sorted(train.items())), tuple(sorted(valid.items())))
+                points[event.step] = found
+    return Curves(*(tuple(sorted(points.items())) for points in kept.values()))
 
 
 def overfitting(found: Curves) -> str | None:
