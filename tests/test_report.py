@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 from report_story import a_plan, a_run
 
 from advisor.cli import tunewise
-from advisor.cli.render.report.curves import crossings, drawn, lines
-from advisor.cli.render.report.scale import linear, powers, short
+from advisor.cli.render.curves import crossings, drawn, lines
+from advisor.cli.render.scale import linear, powers, short
 from advisor.dataset import Dataset
 from advisor.errors import AdvisorError
 from advisor.estimate import Range

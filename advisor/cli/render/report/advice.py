@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from advisor.cli import render
-from advisor.cli.render.report import words
-from advisor.cli.render.report.charts import Chart, figure
-from advisor.cli.render.report.costs import crossing_sentences, over_requests, over_time, retirements
-from advisor.cli.render.report.curves import Line, drawn, lines
+from advisor.cli.render import words
+from advisor.cli.render.chart import Chart
+from advisor.cli.render.costs import crossing_sentences, over_requests, over_time, retirements
+from advisor.cli.render.curves import Line, drawn, lines
+from advisor.cli.render.report.charts import figure
 from advisor.cli.render.report.markup import Html, bullets, folded, join, section, spread, table, tag, text, usd
 from advisor.estimate import LineItem, Range
 from advisor.recommend import Option, Plan, Reason, Recommendation

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from advisor.cli.render.report.charts import BOTTOM, LEFT, RIGHT, TOP, frame, open_svg
+from advisor.cli.render.chart import BOTTOM, LEFT, RIGHT, TOP
+from advisor.cli.render.report.charts import frame, open_svg
 from advisor.cli.render.report.markup import Html, folded, section, table, tag
-from advisor.cli.render.report.scale import linear, nice, short
+from advisor.cli.render.scale import linear, nice, short
 from advisor.dataset import Problem
 from advisor.tokens import Profile
 

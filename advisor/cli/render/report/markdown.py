@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from advisor.cli import render
-from advisor.cli.render.report import words
+from advisor.cli.render import words
 from advisor.cli.render.report.page import headline
 from advisor.cli.render.report.run import verdict
 from advisor.cli.render.report.story import Story, Told

@@ -7,7 +7,8 @@ import hashlib
 from functools import cache
 from importlib.resources import files
 
-from advisor.cli.render.report import advice, words
+from advisor.cli.render import words
+from advisor.cli.render.report import advice
 from advisor.cli.render.report.data import data_section
 from advisor.cli.render.report.figures import embedded
 from advisor.cli.render.report.markup import Html, join, tag
