@@ -48,18 +48,24 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """One way to answer: a model of a backend, with what is put before each question."""
+    """One way to answer: a model of a backend, with what is put before each question.
+
+    ``system`` takes the place of the question's own system prompt; ``note`` says why it is asked in this way.
+    """
 
     name: str
     backend: Backend
     model: str
     before: Callable[[Question], Sequence[Message]] = lambda question: ()
     price: Callable[[Completion], Decimal | None] = lambda completion: None
+    system: str | None = None
+    note: str = ""
 
     def messages(self, question: Question) -> tuple[Message, ...]:
         """Return what is sent: the system prompt, the examples shown, then the question."""
-        system = tuple(message for message in question.messages[:1] if message["role"] in ("system", "developer"))
-        return (*system, *self.before(question), *question.messages[len(system) :])
+        own = tuple(message for message in question.messages[:1] if message["role"] in ("system", "developer"))
+        system: tuple[Message, ...] = own if self.system is None else ({"role": "system", "content": self.system},)
+        return (*system, *self.before(question), *question.messages[len(own) :])
 
 
 @runtime_checkable
