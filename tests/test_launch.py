@@ -179,6 +179,85 @@ def test_leaving_a_watch_leaves_the_job_alone(tunewise: Tunewise, openai: OpenAI
     assert tunewise.document("watch", run)["status"] == "succeeded"
 
 
+def in_a_terminal(*arguments: str, columns: int = 120) -> pexpect.spawn[str]:
+    """Start a command as a person does, in a pseudo-terminal."""
+    command = ["-m", "advisor", *arguments]
+    size = {"dimensions": (40, columns), "env": {**os.environ, "COLUMNS": str(columns), "TERM": "xterm"}}
+    return pexpect.spawn(sys.executable, command, timeout=60, encoding="utf-8", **size)
+
+
+def ended(child: pexpect.spawn[str]) -> int | None:
+    child.expect(pexpect.EOF)
+    child.close()
+    return child.exitstatus
+
+
+def test_a_watch_may_be_left_or_gone_on_with_or_cancel_the_job(
+    tunewise: Tunewise, openai: OpenAIEmulator, data: Path
+) -> None:
+    openai.advance_on_poll = False
+    run = tunewise.launched(data)["run"]
+    (job,) = openai.state["jobs"].values()
+
+    def interrupted() -> pexpect.spawn[str]:
+        child = in_a_terminal("watch", run)
+        child.expect_exact(run)
+        child.sendintr()
+        child.expect_exact("(w)?")
+        return child
+
+    child = interrupted()
+    child.sendline("")
+    assert (ended(child), job["status"]) == (130, "validating_files")
+
+    child = interrupted()
+    child.sendline("w")
+    child.expect_exact(run)
+    child.sendintr()
+    child.expect_exact("(w)?")
+    child.sendeof()
+    assert (ended(child), job["status"]) == (130, "validating_files")
+
+    child = interrupted()
+    for answer in ("n", "y"):
+        child.sendline("c")
+        child.expect_exact("[y/N]")
+        child.sendline(answer)
+        if answer == "n":
+            child.expect_exact(run)
+            child.sendintr()
+            child.expect_exact("(w)?")
+    child.expect_exact("cancelled")
+    assert (ended(child), job["status"]) == (0, "cancelled")
+    assert tunewise.document("show", run, "--offline")["status"] == "cancelled"
+
+
+def test_a_watch_over_a_hanging_connection_is_left_at_once(
+    tunewise: Tunewise, openai: OpenAIEmulator, data: Path
+) -> None:
+    run = tunewise.launched(data)["run"]
+    openai.fault("*", "stall", times=99)
+    watching = subprocess.Popen([sys.executable, "-m", "advisor", "watch", run], stdout=subprocess.PIPE, text=True)
+    assert watching.stdout is not None
+    with watching.stdout:
+        assert run in watching.stdout.readline()
+        while not openai.requests[-1].endswith("stall"):
+            time.sleep(0.01)
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(timeout=10) == 130
+
+
+def test_cancel_asks_a_person_and_no_script(tunewise: Tunewise, openai: OpenAIEmulator, data: Path) -> None:
+    openai.advance_on_poll = False
+    run = tunewise.launched(data)["run"]
+    for answer, code, status in (("", 1, "validating_files"), ("y", 0, "cancelled")):
+        child = in_a_terminal("cancel", run)
+        child.expect_exact("Cancel it? [y/N]")
+        child.sendline(answer)
+        assert ended(child) == code
+        assert next(iter(openai.state["jobs"].values()))["status"] == status
+
+
 def test_cancel_stops_the_job_there(tunewise: Tunewise, openai: OpenAIEmulator, data: Path) -> None:
     openai.advance_on_poll = False
     run = tunewise.launched(data)["run"]

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from advisor.cli import options, render
+from advisor.errors import RunError
+
+if TYPE_CHECKING:
+    from advisor.runs import Run
 
 
 @click.command("cancel")
 @click.argument("run")
+@click.option("--yes", is_flag=True, help="Do not ask. Without a terminal, or with --json, nobody is asked.")
 @options.as_json
-def command(run: str, as_json: bool) -> None:
+def command(run: str, yes: bool, as_json: bool) -> None:
     """Ask the provider to stop a run; one that has ended is left as it is.
 
     \b
@@ -19,17 +26,17 @@ def command(run: str, as_json: bool) -> None:
     from contextlib import closing
 
     import backends
-    from advisor.errors import RunError
-    from advisor.runs import Ledger, settle, view
+    from advisor.runs import Ledger, cancel, view
 
     ledger = Ledger.open()
     found = ledger.get(run)
     if found.job.id is None:
         raise RunError(f"{found.id} was never created at {found.spec.backend}; there is nothing to stop.")
     if not found.job.status.finished:
+        if not yes and not as_json and render.is_terminal():
+            _agree(found)
         with closing(backends.get(found.spec.backend)) as backend:
-            ledger.save(backend.cancel(found.job))
-        settle(ledger, found.id)
+            cancel(ledger, found.id, backend)
     shown = view(ledger.get(found.id))
     if as_json:
         render.json_document(shown)
@@ -37,3 +44,16 @@ def command(run: str, as_json: bool) -> None:
         render.out(f"{shown.run}: {shown.detail or shown.status}")
     else:
         render.out(f"{shown.run} had already {shown.status}.")
+
+
+def _agree(found: Run) -> None:
+    """Ask a person; the answer by default is no."""
+    from advisor.cli.render.runs import steps
+    from advisor.runs.view import spent_so_far
+
+    job, spent = found.job, spent_so_far(found)
+    how_far = f", {done} steps done" if (done := steps(job.steps_done, job.steps_total)) else ""
+    paid = f", about {render.usd(spent)} spent" if spent else ""
+    render.out(f"{found.id}: {found.spec.model} on {found.spec.backend}, {job.status}{how_far}{paid}.")
+    if not click.confirm("Cancel it?", default=False):
+        raise RunError(f"Nothing was cancelled; {found.id} goes on.")

@@ -8,7 +8,7 @@ from advisor.runs.ledger import Event, Ledger, Origin, Quote, Run
 from advisor.runs.quote import quote
 from advisor.runs.receipt import Receipt, receipt, settle
 from advisor.runs.view import View, view
-from advisor.runs.watch import Update, Watch, keep_events, read_events
+from advisor.runs.watch import Update, Watch, cancel, keep_events, read_events
 
 __all__ = [
     "Accuracy",
@@ -23,6 +23,7 @@ __all__ = [
     "View",
     "Watch",
     "accuracy",
+    "cancel",
     "discard",
     "informed",
     "keep_events",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
 
 from advisor.runs.ledger import Ledger, folder_of
 from advisor.runs.receipt import settle
@@ -77,26 +78,21 @@ class Watch:
         for one in followed:
             yield Update(one.job, tuple(read_events(one.job.run)))
         waiting = [one for one in followed if not one.job.status.finished and one.job.id is not None]
-        with ThreadPoolExecutor(max_workers=max(1, min(self.at_once, len(waiting)))) as pool:
-            asked: dict[Future[Update], _Followed] = {}
-            try:
-                while waiting or asked:
-                    self._start(pool, waiting, asked)
-                    if not asked:
-                        self.pause(max(0.0, min(self._when(one) for one in waiting) - self.clock()))
-                        continue
-                    ready = self._next_start(waiting) if len(asked) < self.at_once else None
-                    done, _ = wait(asked, timeout=ready, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        one = asked.pop(future)
-                        update = self._digest(one, future)
-                        if not one.job.status.finished and one.missed < _MOST_MISSED:
-                            waiting.append(one)
-                        if update is not None:
-                            yield update
-            finally:
-                for future in asked:
-                    future.cancel()
+        asked: dict[Future[Update], _Followed] = {}
+        while waiting or asked:
+            self._start(waiting, asked)
+            if not asked:
+                self.pause(max(0.0, min(self._when(one) for one in waiting) - self.clock()))
+                continue
+            ready = self._next_start(waiting) if len(asked) < self.at_once else None
+            done, _ = wait(asked, timeout=ready, return_when=FIRST_COMPLETED)
+            for future in done:
+                one = asked.pop(future)
+                update = self._digest(one, future)
+                if not one.job.status.finished and one.missed < _MOST_MISSED:
+                    waiting.append(one)
+                if update is not None:
+                    yield update
 
     def _follow(self, run: str) -> _Followed:
         job = self.ledger.get(run).job
@@ -111,9 +107,7 @@ class Watch:
     def _next_start(self, waiting: list[_Followed]) -> float | None:
         return max(0.0, min(self._when(one) for one in waiting) - self.clock()) if waiting else None
 
-    def _start(
-        self, pool: ThreadPoolExecutor, waiting: list[_Followed], asked: dict[Future[Update], _Followed]
-    ) -> None:
+    def _start(self, waiting: list[_Followed], asked: dict[Future[Update], _Followed]) -> None:
         """Ask about every run whose turn it is, within the pace of its backend."""
         now = self.clock()
         for one in sorted(waiting, key=lambda other: other.due):
@@ -123,7 +117,7 @@ class Watch:
             if one.due <= now and pace.next() <= now:
                 pace.free_at = max(pace.free_at, now) + 1 / pace.per_second
                 waiting.remove(one)
-                asked[pool.submit(_look, pace.backend, one.job, one.last_event)] = one
+                asked[_looking(pace.backend, one.job, one.last_event)] = one
 
     def _digest(self, one: _Followed, future: Future[Update]) -> Update | None:
         """Keep what a look brought and set when the next is due."""
@@ -160,6 +154,14 @@ class Watch:
         return Update(one.job, trouble=str(error))
 
 
+def cancel(ledger: Ledger, run_id: str, backend: Backend) -> Job:
+    """Ask the provider to stop a run, and keep what it answers; one that has ended is left as it is."""
+    job = backend.cancel(ledger.get(run_id).job)
+    ledger.save(job)
+    settle(ledger, run_id)
+    return job
+
+
 def keep_events(run: str, events: Sequence[JobEvent]) -> None:
     """Append a job's events to the run's folder, so that they outlive the provider's copy."""
     path = folder_of(run) / "provider.jsonl"
@@ -182,6 +184,20 @@ def _read(path: Path) -> Iterator[JobEvent]:
             yield from_saved(JobEvent, json.loads(line))
         except (ValueError, TypeError):
             continue
+
+
+def _looking(backend: Backend, job: Job, after: str | None) -> Future[Update]:
+    """Look in a thread that nobody has to wait for: who leaves a watch leaves also a request that hangs."""
+    future: Future[Update] = Future()
+
+    def look() -> None:
+        try:
+            future.set_result(_look(backend, job, after))
+        except Exception as error:  # noqa: BLE001  whoever waits for the future gets it
+            future.set_exception(error)
+
+    Thread(target=look, daemon=True).start()
+    return future
 
 
 def _look(backend: Backend, job: Job, after: str | None) -> Update:
