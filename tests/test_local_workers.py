@@ -37,13 +37,13 @@ def ranks(folder: str) -> list[int]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").exists(), reason="finds the workers through /proc")
-@pytest.mark.parametrize("shard", [False, True])
-def test_two_workers_learn_what_one_learns_and_survive_the_loss_of_one(tmp_path: Path, shard: bool) -> None:
+@pytest.mark.parametrize("shard", ["ddp", "fsdp"])
+def test_two_workers_learn_what_one_learns_and_survive_the_loss_of_one(tmp_path: Path, shard: str) -> None:
     settings = Hyperparameters(epochs=3, lora_dropout=0.0)
     backend = LocalBackend()
     jobs = {}
     for run, workers in (("alone", 1), ("two", 2), ("hurt", 2)):
-        options: dict[str, Json] = {"workers": workers, "save_every": 5, "shard": shard and workers > 1}
+        options: dict[str, Json] = {"workers": workers, "save_every": 5, "shard": shard if workers > 1 else "ddp"}
         asked = spec(tmp_path, run=run, hyperparameters=settings, options=options)
         job = backend.submit(asked)
         if run == "hurt":

@@ -23,6 +23,7 @@ from backends import (
     JobStatus,
     Json,
     Message,
+    Method,
     ModelNotTunable,
     Objective,
     Request,
@@ -82,6 +83,8 @@ class LocalBackend(Backend):
         warnings = []
         if spec.objective is Objective.DPO and options.loss_on != "assistant":
             raise SpecRefused("DPO compares whole answers; loss_on does not apply to it.")
+        if spec.method is Method.QLORA and options.split:
+            raise SpecRefused("shard=fsdp does not split 4-bit weights; use shard=ddp with qlora, or fsdp with lora.")
         free = shutil.disk_usage(_nearest(self._folder(spec).path)).free
         if free < 2e9:
             warnings.append(f"Only {free / 1e9:.1f} GB are free where runs are kept; checkpoints need room.")

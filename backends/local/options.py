@@ -18,8 +18,8 @@ class Options:
 
     ``micro_batch_tokens``: tokens of one forward pass. ``loss_on``: assistant | all | last. ``save_every``: steps
     between checkpoints, ``save_seconds``: or seconds, whichever comes first. ``keep``: checkpoints kept.
-    ``workers``: processes on this machine, one per GPU; ``shard`` splits the model over them (FSDP2) instead of
-    copying it.
+    ``workers``: processes that train together, one per GPU; ``shard``: ddp gives each a copy of the model, fsdp splits
+    it over them.
     """
 
     folder: str | None = None
@@ -40,7 +40,12 @@ class Options:
     revision: str | None = None
     trust_remote_code: bool = False
     workers: int = 1
-    shard: bool = False
+    shard: str = "ddp"  # ddp | fsdp
+
+    @property
+    def split(self) -> bool:
+        """Tell whether weights, gradients and optimiser are split over the workers."""
+        return self.shard == "fsdp"
 
 
 def read_options(options: Mapping[str, Json]) -> Options:
@@ -60,6 +65,7 @@ def read_options(options: Mapping[str, Json]) -> Options:
         ("device", chosen.device, ("cpu", "cuda", "mps")),
         ("precision", chosen.precision, ("fp32", "bf16")),
         ("loss_on", chosen.loss_on, ("assistant", "all", "last")),
+        ("shard", chosen.shard, ("ddp", "fsdp")),
     ):
         if value is not None and value not in allowed:
             raise SpecRefused(f"Option {name} must be one of {', '.join(allowed)}, not '{value}'.")
@@ -67,8 +73,8 @@ def read_options(options: Mapping[str, Json]) -> Options:
         raise SpecRefused("Option validation_fraction must be at least 0 and below 1.")
     if min(chosen.workers, chosen.keep) < 1:
         raise SpecRefused("Options workers and keep must be at least 1.")
-    if chosen.shard and chosen.workers == 1:
-        raise SpecRefused("Option shard splits the model over several workers; give workers as well.")
+    if chosen.split and chosen.workers == 1:
+        raise SpecRefused("Option shard=fsdp splits the model over several workers; give workers as well.")
     return chosen
 
 

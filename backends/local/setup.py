@@ -63,7 +63,7 @@ def set_up(
 
     torch.manual_seed(seed)
     # A model that is split over the ranks need not fit on one of them, so it is split out of main memory.
-    first = torch.device("cpu") if options.shard else device
+    first = torch.device("cpu") if options.split else device
     model = models.load_base(base, dtype, first, options, quantize=spec.method is Method.QLORA)
     settings, reasons = settle(
         spec.hyperparameters,
@@ -76,7 +76,7 @@ def set_up(
     )
     tuned = models.prepare(model, spec.method, settings, options, base)
     model = models.causal(tuned)
-    if options.shard:
+    if options.split:
         shard(model, device)
     own_attention = model.config._attn_implementation
     packed, packing = _choose_packing(model, train, bool(settings.packing), tokenizer, device)

@@ -66,7 +66,7 @@ def share_of(run: Run, items: Sequence[Item], capacity: int) -> list[list[int]]:
     if run.world.size > 1:
         capacity = min(capacity, max(max(lengths), -(-sum(lengths) // run.world.size)))
     groups = pack(lengths, capacity) if run.packed else bucket(lengths, capacity)
-    if run.options.shard:
+    if run.options.split:
         groups += [[]] * (-len(groups) % run.world.size)
     return groups[run.world.rank :: run.world.size]
 

@@ -178,7 +178,7 @@ def _finish(run: Run, masters: Masters, progress: Progress) -> None:
         best = checkpoints.at(run.folder.checkpoints, progress.best_step)
         masters.load_weights(checkpoints.read(best)["weights"])
         run.record.event(f"The weights of step {progress.best_step} are kept: its validation loss is the lowest.")
-    state = _state_to_save(run, masters) if run.options.shard else None
+    state = _state_to_save(run, masters) if run.options.split else None
     if not run.world.first:
         return
     ready_to_serve(models.causal(run.model), run.tokenizer)
@@ -203,9 +203,9 @@ def _finish(run: Run, masters: Masters, progress: Progress) -> None:
             "peak_resident_gb": peak_rss / 1e9,
         },
     )
-    if not run.options.shard:  # the ranks would have to generate together
+    if not run.options.split:  # the ranks would have to generate together
         _write_samples(run)
-    if run.options.merge and not run.options.shard and hasattr(run.model, "merge_and_unload"):
+    if run.options.merge and not run.options.split and hasattr(run.model, "merge_and_unload"):
         models.save(run.model.merge_and_unload(), run.tokenizer, run.folder.path / "merged")
     run.record.status(
         JobStatus.SUCCEEDED,
