@@ -172,7 +172,7 @@ def test_models_can_be_compared_on_a_file_without_any_run(tmp_path: Path) -> Non
     assert [(row.name, row.score) for row in card.rows] == [("base", 0.0), ("paper-9", 1.0)]
 
 
-@pytest.mark.parametrize("name", ["few-shot", "few-shot:0", "few-shot:3:far"])
+@pytest.mark.parametrize("name", ["few-shot:", "few-shot:0", "few-shot:3:far"])
 def test_a_wrong_name_says_how_to_write_it(tmp_path: Path, name: str) -> None:
     with pytest.raises(RunError, match="few-shot:5"):
         evaluate_run(tuned_run(tmp_path), PaperBackend(tmp_path / "p"), None, Options(against=(name,)), today=DAY)

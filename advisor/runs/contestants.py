@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -12,9 +13,9 @@ from typing import TYPE_CHECKING
 from advisor.dataset import Example
 from advisor.errors import RunError
 from advisor.estimate.formulas import MILLION
-from advisor.evaluate.metrics import Answer
 from advisor.runs.asking import Contestant, Question
-from advisor.runs.nearest import Nearest
+from advisor.runs.shots import asked_text as asked_text
+from advisor.runs.shots import before, shots
 from backends import Backend, Completion, Message
 
 if TYPE_CHECKING:
@@ -43,18 +44,25 @@ def contestant(
     book: PriceBook | None,
     today: date,
 ) -> Contestant:
-    """Read one name of --against: base, few-shot:K, few-shot:K:near, or a model id of the same backend."""
-    kind, _, rest = name.partition(":")
+    """Read one name of --against: base, few-shot, few-shot:K, few-shot:K:near, or a model id of the same backend."""
     if name == "base":
         return _priced(name, backend, base, book, today)
-    if kind == "few-shot":
-        count, _, how = rest.partition(":")
-        if not count.isdigit() or int(count) == 0 or how not in ("", "near"):
-            raise RunError(f"--against {name}: write few-shot:5, or few-shot:5:near for the nearest examples.")
-        if len(shown) < int(count):
-            raise RunError(f"--against {name}: the training part has only {len(shown)} examples to show.")
-        return _priced(name, backend, base, book, today, before=_shots(shown, int(count), how == "near", seed))
+    if name.partition(":")[0] == "few-shot":
+        chosen = shots(name, shown, base)
+        one = _priced(chosen.name, backend, base, book, today, before=before(shown, chosen, seed))
+        return replace(one, note=chosen.note)
     return _priced(name, backend, name, book, today)
+
+
+def prompted(path: Path, backend: Backend, base: str, book: PriceBook | None, today: date) -> Contestant:
+    """Return the base with the system prompt of a file in the place of the data's own. Raises RunError."""
+    try:
+        text = path.read_text(encoding="utf-8-sig").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"{path}: cannot be read as a prompt ({error}); give a text file.") from error
+    if not text:
+        raise RunError(f"{path}: the prompt is empty; write the system prompt to try.")
+    return replace(_priced(f"prompt:{path.stem}", backend, base, book, today), system=text)
 
 
 def tuned(run: Run, backend: Backend, book: PriceBook | None, today: date, name: str = "tuned") -> Contestant:
@@ -96,26 +104,6 @@ def _usd(completion: Completion, prices: TokenPrices) -> Decimal | None:
     return (
         fresh * prices.input_usd_per_mtok + cached * rate + completion.completion_tokens * prices.output_usd_per_mtok
     ) / MILLION
-
-
-def _shots(shown: Sequence[Question], count: int, near: bool, seed: int) -> Callable[[Question], Sequence[Message]]:
-    """Return what puts ``count`` solved examples before a question: always the same, or the nearest by words."""
-    if not near:
-        fixed = Random(seed).sample(list(shown), count)
-        return lambda question: [turn for one in fixed for turn in _turns(one)]
-    index = Nearest([asked_text(one) for one in shown])
-    return lambda question: [turn for place in index.to(asked_text(question), count) for turn in _turns(shown[place])]
-
-
-def _turns(one: Question) -> list[Message]:
-    """Return a solved example without its system prompt."""
-    return [message for message in (*one.messages, one.reference) if message["role"] not in ("system", "developer")]
-
-
-def asked_text(question: Question) -> str:
-    """Return what was asked, without the system prompt, for comparison."""
-    turns = (message for message in question.messages if message["role"] not in ("system", "developer"))
-    return " ".join(" ".join(Answer.of(message).text for message in turns).casefold().split())
 
 
 def _question(example: Example) -> Question | None:
