@@ -141,7 +141,8 @@ def grid_of(*columns: str) -> Table:
 
 def fits(console: Console, grid: Table) -> bool:
     """Tell whether every cell has room without being broken."""
-    return console.measure(grid).maximum <= console.width
+    unbounded = console.options.update(width=10_000)
+    return console.measure(grid, options=unbounded).maximum <= console.width
 
 
 def short(model: str) -> str:

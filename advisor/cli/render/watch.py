@@ -125,7 +125,7 @@ class Progress:
         from rich.padding import Padding
 
         finishes, spent = _ending(run)
-        head = [run.id, _status(run), _steps(run), f"until {finishes}" if finishes else "", f"spent {spent}"]
+        head = [run.id, _status(run), _steps(run), f"until {finishes}" if finishes else "", spent]
         lines = []
         for label, losses, shares in (
             ("loss", found.train, found.train_accuracy),
