@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from random import Random
 
 import pytest
 from paper_backend import PaperBackend, write_sums
@@ -149,12 +150,9 @@ def test_losses_on_different_tokens_are_refused() -> None:
         compare_loss(TokenLosses((1.0,), (2,)), TokenLosses((1.0,), (3,)))
 
 
-@pytest.mark.slow
-def test_a_real_run_that_overfits_is_caught_in_its_curves_and_in_its_evaluation(tmp_path: Path) -> None:
-    """Forty random answers cannot be learnt, only remembered."""
-    import random
-
-    random.seed(3)
+def write_codes(path: Path, count: int) -> Path:
+    """Write random answers: they cannot be learnt, only remembered."""
+    random = Random(3)
     rows = [
         {
             "messages": [
@@ -162,23 +160,49 @@ def test_a_real_run_that_overfits_is_caught_in_its_curves_and_in_its_evaluation(
                 {"role": "assistant", "content": "".join(random.choices("abcdefgh", k=6))},
             ]
         }
-        for number in range(80)
+        for number in range(count)
     ]
-    data = tmp_path / "codes.jsonl"
-    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    settings = Hyperparameters(epochs=30, batch_size=8, evaluations=10, early_stopping_patience=100)
-    order = Order((str(data),), "local", "tiny", hyperparameters=settings, options={"threads": 1})
-    run: Run = stage(order, now=datetime.now(UTC))[0]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def really_trained(data: Path, local: backends.Backend, **settings: int) -> Run:
+    """Train a small model on ``data`` until it ends."""
+    chosen = Hyperparameters(batch_size=8, early_stopping_patience=100, **settings)
+    order = Order((str(data),), "local", "tiny", hyperparameters=chosen, options={"threads": 1}, held_out=0.2)
+    run = stage(order, now=datetime.now(UTC))[0]
     ledger = Ledger.open()
     record(ledger, run, monthly_limit=None, now=datetime.now(UTC))
+    send(ledger, run.id, local)
+    for _ in Watch(ledger, (run.id,), lambda name: local, shortest_s=0.3).updates():
+        pass
+    done = ledger.get(run.id)
+    assert done.job.tuned_model is not None, done.job.error
+    return done
+
+
+@pytest.mark.slow
+def test_a_real_run_that_overfits_is_caught_in_its_curves(tmp_path: Path) -> None:
     with closing(backends.get("local")) as local:
-        send(ledger, run.id, local)
-        for _ in Watch(ledger, (run.id,), lambda name: local, shortest_s=0.3).updates():
-            pass
-        done = ledger.get(run.id)
-        assert done.job.tuned_model is not None, done.job.error
+        done = really_trained(write_codes(tmp_path / "codes.jsonl", 80), local, epochs=24, evaluations=8)
         card = evaluate_run(done, local, None, Options(limit=2, max_tokens=4), today=DAY)
-    assert any("Overfitting: the validation loss" in warning or "gap" in warning for warning in card.warnings)
+    assert any("Overfitting: the validation loss" in said or "gap" in said for said in card.warnings)
+
+
+@pytest.mark.slow
+def test_a_real_run_that_knows_its_data_by_heart_is_caught_and_so_is_leaked_test_data(tmp_path: Path) -> None:
+    with closing(backends.get("local")) as local:
+        done = really_trained(write_codes(tmp_path / "codes.jsonl", 50), local, epochs=30)
+        fair = evaluate_run(done, local, None, Options(max_tokens=8), today=DAY)
+        leaky = evaluate_run(done, local, None, Options(limit=10, max_tokens=8), today=DAY, held_out=done.origin.train)
+    assert fair.recited is not None
+    assert (fair.recited.trained, fair.recited.of_trained, fair.recited.held_out) == (10, 10, 0)
+    said = "\n".join(fair.warnings)
+    assert "Memorised: 10 of 10 training answers come back word for word, and 0 of 10 never seen" in said
+    assert "Overfitting: the loss is" in said and "Leak" not in said
+    (tuned,) = (row for row in leaky.rows if row.name == "tuned")
+    assert tuned.score == 1.0  # what it would have been praised for
+    assert any("Leak: 10 of 10 held-out questions (100 %) are in the training data" in said for said in leaky.warnings)
 
 
 def test_a_leak_is_named_beside_the_score_it_spoils(tmp_path: Path) -> None:

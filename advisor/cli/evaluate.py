@@ -31,6 +31,13 @@ from advisor.cli.orders import Usd
 )
 @click.option("--max-cost", type=Usd(), help="Stop (exit 4) before the answers cost more.")
 @click.option("--regression", is_flag=True, help="Also what tuning did to general text and the built-in suite.")
+@click.option(
+    "--probe",
+    type=click.IntRange(0),
+    default=30,
+    show_default=True,
+    help="Training questions asked too, to see which answers are known by heart.",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @options.today
 @options.as_json
@@ -46,6 +53,7 @@ def command(
     at_once: int,
     max_cost: Decimal | None,
     regression: bool,
+    probe: int,
     seed: int,
     today: date,
     as_json: bool,
@@ -78,6 +86,7 @@ def command(
         at_once=at_once,
         max_usd=max_cost,
         regression=regression,
+        probe=probe,
         seed=seed,
     )
     book = PriceBook.load()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from advisor.evaluate.metrics import METRICS, Answer, metric_for
+from advisor.evaluate.recited import Recited
 from advisor.evaluate.scorecard import (
     Answered,
     Comparison,
@@ -22,6 +23,7 @@ __all__ = [
     "Difference",
     "Interval",
     "LossComparison",
+    "Recited",
     "Regression",
     "Row",
     "Scorecard",

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import fmean
 
 from advisor.evaluate.metrics import METRICS, Answer, confusions, label_of, macro_f1
+from advisor.evaluate.recited import Recited
 from advisor.evaluate.statistics import (
     CONFIDENCE,
     Difference,
@@ -127,6 +128,7 @@ class Scorecard:
     comparisons: tuple[Comparison, ...] = ()
     examples_needed: int | None = None
     loss: LossComparison | None = None
+    recited: Recited | None = None
     suites: tuple[Regression, ...] = ()
     confusion: tuple[tuple[str, str, int], ...] = ()
     warnings: tuple[str, ...] = ()

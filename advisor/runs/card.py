@@ -99,6 +99,12 @@ def _scores(run: Run) -> Iterator[str]:
             f"Mean loss on the held-out answers: {_number(loss['base'])} nats per token before, "
             f"{_number(loss['tuned'])} after."
         )
+    heard = card.get("recited")
+    if isinstance(heard, dict):
+        yield (
+            f"Answers that come back word for word: {heard['trained']} of {heard['of_trained']} trained on, "
+            f"{heard['held_out']} of {heard['of_held_out']} never seen."
+        )
     suites = _rows(card.get("suites"))
     for one in suites:
         yield f"Regression on {one['suite']}: {one['verdict']} ({_number(one['base'])} to {_number(one['tuned'])})."

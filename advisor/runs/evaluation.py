@@ -21,7 +21,9 @@ from advisor.evaluate.statistics import Interval, ratio_interval
 from advisor.evaluate.training import curves, overfitting
 from advisor.home import home
 from advisor.runs.asking import Answers, Contestant, Conversation, Purse, Question, ask_all, losses
-from advisor.runs.contestants import asked_text, contestant, questions, tuned
+from advisor.runs.contestants import contestant, questions, tuned
+from advisor.runs.doubts import by_heart, leaks, memorised
+from advisor.runs.probe import probe
 from advisor.runs.watch import read_events
 from advisor.task import TaskType
 from backends import Backend, Message
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 
 _FEWEST = 30  # held-out examples below which a comparison says next to nothing
 _TOKENS_FOR_ANSWER = 512
-_GAP_NATS, _GAP_TIMES = 0.2, 1.5  # held-out loss above training loss: both must be passed to call it overfitting
 LIKELIHOOD = "likelihood"
 _SUITE_TOKENS = 128
 _SUITE_SAMPLE, _SUITE_RIGHT = 7, 3  # every seventh item is asked first, and three must be right
@@ -41,7 +42,10 @@ _PROSE: Message = {"role": "user", "content": "Write a paragraph."}
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to evaluate. ``at_once`` questions are on their way together; ``max_usd`` caps what is spent."""
+    """How to evaluate. ``at_once`` questions are on their way together; ``max_usd`` caps what is spent.
+
+    ``probe``: so many training questions are asked too, to see which answers are known by heart.
+    """
 
     against: tuple[str, ...] = ("base",)
     metric: str | None = None
@@ -50,6 +54,7 @@ class Options:
     at_once: int = 8
     max_usd: Decimal | None = None
     regression: bool = False
+    probe: int = 30
     seed: int = 0
 
 
@@ -87,6 +92,19 @@ def evaluate_run(
     if loss is not None and shown:
         seen = Random(options.seed).sample(shown, min(len(shown), len(asked)))
         warnings += memorised(loss, losses(backend, mine.model, [one.conversation for one in seen]))
+    heard = probe(
+        mine,
+        asked,
+        shown,
+        count=options.probe,
+        samples=samples,
+        max_tokens=options.max_tokens or _room([Answer.of(question.reference) for question in asked]),
+        at_once=1 if backend.name == "local" else options.at_once,
+        purse=purse,
+        seed=options.seed,
+        progress=progress,
+    )
+    warnings += by_heart(heard)
     suites: tuple[cards.Regression, ...] = ()
     if options.regression:
         before_it = contestant("base", backend, base, (), options.seed, book, today)
@@ -99,7 +117,15 @@ def evaluate_run(
         )
     if loss is not None and loss.low > 0:
         warnings.append("The tuned model is worse than its base on held-out loss: it has overfitted or was fed wrong.")
-    return replace(found, run=run.id, loss=loss, regression=gravest, suites=tuple(suites), warnings=tuple(warnings))
+    return replace(
+        found,
+        run=run.id,
+        loss=loss,
+        recited=heard,
+        regression=gravest,
+        suites=tuple(suites),
+        warnings=tuple(warnings),
+    )
 
 
 def regressions(
@@ -233,32 +259,6 @@ def compare_on(
         confusion=cards.mistakes(answers[contestants[-1].name], references) if metric == "label" else (),
         warnings=tuple(_doubts(asked, rows)),
     )
-
-
-def leaks(asked: Sequence[Question], trained: Sequence[Question]) -> list[str]:
-    """Name held-out questions that the training data holds too: their scores prove nothing."""
-    seen = {asked_text(question) for question in trained}
-    shared = [question.id for question in asked if asked_text(question) in seen]
-    if not shared:
-        return []
-    share = 100 * len(shared) / len(asked)
-    return [
-        f"Leak: {len(shared)} of {len(asked)} held-out questions ({share:.0f} %) are in the training data too "
-        f"(first: {shared[0]}); scores on them prove nothing."
-    ]
-
-
-def memorised(held_out: cards.LossComparison, trained: cards.TokenLosses | None) -> list[str]:
-    """Name overfitting: answers the trainer saw are far likelier than answers it did not see."""
-    if trained is None:
-        return []
-    seen = sum(trained.sums) / sum(trained.tokens)
-    if held_out.tuned - seen < _GAP_NATS or held_out.tuned < _GAP_TIMES * seen:
-        return []
-    return [
-        f"Overfitting: the loss is {seen:.3f} on training examples and {held_out.tuned:.3f} on held-out ones; the "
-        "model repeats what it has seen. Train fewer epochs, or add data."
-    ]
 
 
 def _room(references: Sequence[Answer]) -> int:

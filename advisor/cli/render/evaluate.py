@@ -98,6 +98,13 @@ def show(found: Scorecard) -> None:
             f"Loss on the held-out answers: base {loss.base:.3f}, tuned {loss.tuned:.3f}, change {loss.change:+.3f} "
             f"({loss.low:+.3f} to {loss.high:+.3f}) nats a token: {verdict}"
         )
+    if found.recited is not None:
+        heard = found.recited
+        certain = "[red]memorised[/]" if heard.by_heart else "no more than chance"
+        console.print(
+            f"Answers that come back word for word: {heard.trained} of {heard.of_trained} trained on, "
+            f"{heard.held_out} of {heard.of_held_out} never seen (p {heard.p:.3f}): {certain}"
+        )
     for regression in found.suites:
         console.print(_regression(regression))
     for right, given, count in found.confusion[:5]:
