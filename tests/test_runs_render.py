@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
 
 import pytest
 from paper_backend import NOON
