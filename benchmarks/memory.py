@@ -22,7 +22,8 @@ from memory_rows import Row, card_of, number, read_rows, seconds_of, setup_of, s
 
 from advisor.hardware import Architecture, Setup, calibrate, peak, step_seconds
 from advisor.hardware.stacks import HF
-from advisor.hardware.verdict import CONTEXT_GB, USABLE
+from advisor.hardware.verdict import CONTEXT_GB
+from backends._memory import USABLE
 
 # The constants of a stack that are measured, what analysis alone would say, and how far one may move them for one
 # unit of penalty. Bounds keep a source without rows of a kind at the analytic value.

@@ -10,10 +10,11 @@ import pytest
 
 from advisor.errors import WorkloadError
 from advisor.hardware import Setup, architecture, fit, gpu, gpus, peak
-from advisor.hardware.memory import ALL_LINEAR, NF4, NF4_DOUBLE, layer_activations
+from advisor.hardware.memory import NF4, NF4_DOUBLE, layer_activations
 from advisor.hardware.models import Architecture, like
 from advisor.hardware.stacks import HF, STACKS
 from backends import Method
+from backends._memory import ALL_LINEAR
 
 
 def shape(model: str) -> Architecture:

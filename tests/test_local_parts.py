@@ -8,6 +8,7 @@ import random
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,8 +27,10 @@ from transformers import (
 )
 from transformers.models.auto import AutoModelForCausalLM
 
+from advisor.hardware import Setup, lora_params, peak
+from advisor.hardware.models import from_mapping
 from backends import Hyperparameters, Method, Objective
-from backends.local import attention, checkpoints, tiny
+from backends.local import attention, checkpoints, memory, tiny
 from backends.local import model as models
 from backends.local.cache import load_cached
 from backends.local.data import DataRefused, Item, hold_out, load
@@ -36,6 +39,7 @@ from backends.local.masks import PLAIN_TEMPLATE, Encoded, MaskRefused, encode
 from backends.local.optimizer import Masters, learning_rate_at
 from backends.local.options import Options
 from backends.local.packing import Plan, bucket, pack
+from backends.local.rehearsal import heaviest
 from backends.local.settings import settle
 
 CPU = torch.device("cpu")
@@ -249,7 +253,7 @@ def test_losses_computed_in_chunks_of_the_head_are_the_same(monkeypatch: pytest.
     whole = sft_loss(model, pad_batch(parts, 0, CPU))
     whole.backward()
     gradient = model.lm_head.weight.grad.clone()
-    monkeypatch.setattr("backends.local.loss._LOGITS", 1)
+    monkeypatch.setattr("backends.local.loss.LOGITS_AT_ONCE", 1)
     model.zero_grad()
     chunked = sft_loss(model, pad_batch(parts, 0, CPU))
     chunked.backward()
@@ -444,19 +448,77 @@ def test_lora_trains_all_linear_layers_in_the_base_precision() -> None:
     assert sum(parameter.numel() for parameter in names.values()) == 3 * 4 * (2 * 64 + 2 * 48 + 3 * 80)
 
 
+EIGHT_B = {
+    "llama": LlamaConfig(
+        vocab_size=128256, hidden_size=4096, intermediate_size=14336, num_hidden_layers=32, num_attention_heads=32,
+        num_key_value_heads=8,
+    ),
+    "qwen3": Qwen3Config(
+        vocab_size=151936, hidden_size=4096, intermediate_size=12288, num_hidden_layers=36, num_attention_heads=32,
+        num_key_value_heads=8, head_dim=128,
+    ),
+}  # fmt: skip
+GB = 1e9
+
+
+def needs(config: PreTrainedConfig, method: Method, trained: int, dtype: torch.dtype = torch.bfloat16) -> memory.Needs:
+    model = SimpleNamespace(config=config, dtype=dtype)
+    return memory.needs_of(model, method, trained, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("name", EIGHT_B)
+def test_the_trainer_and_the_estimator_count_the_same_memory(name: str, method: Method, recompute: bool) -> None:
+    """What `fit` says of a step beside its weights is what the trainer decides by, term for term."""
+    config = EIGHT_B[name]
+    arch = from_mapping(config.to_dict(), name, name)
+    trained = arch.params if method is Method.FULL else lora_params(arch, 16)
+    setup = Setup(method, rank=16, seq=8192, checkpointing=recompute)
+    terms = peak(arch, setup).terms
+    own = 0 if method is Method.FULL else 2 * trained  # adapters: part of the loaded model here
+    estimated = sum(terms[key] for key in terms if key not in ("weights", "fragmentation")) - own / GB
+    assert needs(config, method, trained).of(8192, recompute=recompute) / GB == pytest.approx(estimated)
+
+
 def test_saved_activations_are_those_counted_for_llama_8b() -> None:
-    from backends.local.memory import saved_bytes_per_token
+    # 32 layers x 184,320 bytes a token, a tenth more measured; logits 16 x 2^26; fp32 master and moments, gradients
+    bare = needs(EIGHT_B["llama"], Method.LORA, 1000)
+    kept = 1.1 * 184_320 * 4096
+    assert bare.of(4096, recompute=False) == pytest.approx((12 + 2) * 1000 + 32 * kept + 16 * 2**26)
+    assert bare.of(4096, recompute=True) == pytest.approx((12 + 2) * 1000 + 32 * 8192 * 4096 + 16 * 2**26)
+    assert needs(EIGHT_B["llama"], Method.LORA, 1000, torch.float32).states == 8 * 1000  # fp32 is its own master
 
-    class Llama8b:
-        dtype = torch.bfloat16
-        config = LlamaConfig(
-            hidden_size=4096,
-            intermediate_size=14336,
-            num_hidden_layers=32,
-            num_attention_heads=32,
-            num_key_value_heads=8,
-        )
 
-    # 32 layers x 184,320 bytes = 5,760 KiB a token; recomputing: 32 x 8,192 bytes and one layer
-    assert saved_bytes_per_token(Llama8b(), recompute=False) == 32 * 184_320  # type: ignore[arg-type]
-    assert saved_bytes_per_token(Llama8b(), recompute=True) == 32 * 8192 + 184_320  # type: ignore[arg-type]
+def test_passes_are_as_large_as_the_room_and_recompute_only_in_need() -> None:
+    bare = needs(EIGHT_B["llama"], Method.LORA, 41_943_040)
+    choice = {
+        budget: memory.choose(bare, memory.Room(budget * GB, 16 * GB), 2048, cpu=False, asked=None, recompute=None)
+        for budget in (25, 40, 80, 200)
+    }
+    assert [choice[budget].recompute for budget in choice] == [True, False, False, False]
+    sizes = [choice[budget].tokens for budget in (40, 80, 200)]
+    assert 2048 <= sizes[0] < sizes[1] < sizes[2] == 16_384
+    for budget in choice:
+        room, recompute = memory.Room(budget * GB, 16 * GB), choice[budget].recompute
+        assert room.takes(bare.of(choice[budget].tokens, recompute=recompute)), choice[budget]
+        larger = bare.of(choice[budget].tokens + 512, recompute=recompute)
+        assert choice[budget].tokens == 16_384 or not room.takes(larger)
+    none = memory.choose(bare, memory.Room(17 * GB, 16 * GB), 2048, cpu=False, asked=None, recompute=None)
+    assert none.recompute and none.tokens == 2048 and "may not fit" in none.reason
+    asked = memory.choose(bare, memory.Room(17 * GB, 16 * GB), 2048, cpu=False, asked=9000, recompute=True)
+    assert asked.tokens == 9000 and "as asked" in asked.reason
+    on_cpu = memory.choose(bare, memory.Room(None), 100, cpu=True, asked=None, recompute=None)
+    assert (on_cpu.tokens, on_cpu.recompute) == (2048, False)
+
+
+def test_the_machine_says_what_memory_it_has() -> None:
+    room = memory.room_on(CPU)
+    assert room.held == 0 and (room.budget is None or room.budget > 1e8)
+
+
+def test_the_rehearsal_takes_the_longest_examples_of_a_step() -> None:
+    items = [Item((Encoded((1,) * length, (1.0,) * length, length, "marks"),)) for length in (5, 9, 30, 20, 8)]
+    assert [item.length for item in heaviest(items, batch=3, tokens=1000)] == [30, 20, 9]
+    assert [item.length for item in heaviest(items, batch=3, tokens=52)] == [30, 20]
+    assert [item.length for item in heaviest(items, batch=3, tokens=4)] == [30]

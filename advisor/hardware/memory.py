@@ -9,10 +9,9 @@ from typing import Literal
 from advisor.hardware.models import Architecture
 from advisor.hardware.stacks import TUNEWISE, Stack
 from backends import Method
+from backends._memory import ALL_LINEAR, kept_per_token
 
 Optimizer = Literal["adamw", "adamw_8bit", "paged_adamw_8bit"]
-
-ALL_LINEAR = frozenset({"q", "k", "v", "o", "gate", "up", "down"})
 
 # Bytes per weight of a quantised linear: 4-bit codes and one 4-byte scale per 64 weights; with double quantisation
 # 8-bit scales and one 4-byte scale per 256 of them (QLoRA, arXiv 2305.14314, section 3).
@@ -25,9 +24,6 @@ _EAGER_KEPT = 6.0
 _EAGER_KBIT = 1.22
 # Share of the layer inputs that stays on the GPU when they are moved to the host.
 _NOT_OFFLOADED = 0.15
-# Activations of a model most of whose layers are linear attention, over those of plain attention: 2.3 to 3.1 counted
-# on Qwen3.5 (0.8B, 9B, 27B) with transformers' own kernels.
-_HYBRID = 2.5
 # Bytes per logit of a loss that is computed in chunks over logits kept in 16 bits.
 _CHUNKED = 1.5
 
@@ -142,33 +138,10 @@ def peak(arch: Architecture, setup: Setup) -> Memory:
 
 
 def layer_activations(arch: Architecture, setup: Setup) -> float:
-    """Return the bytes that one layer saves for its backward pass, score matrices aside.
-
-    Counted from the operations, with w the bytes of a hidden state. A norm keeps an fp32 copy of its input (4h; a
-    plain LayerNorm w x h), a trained one its unscaled output too; attention keeps q, k, v and its output
-    (2q + 2kv, times w); a gated MLP keeps gate, its activation and up (3f, times w); experts keep their copies of
-    input and output. Every trained linear keeps its input: once in w bytes, or, where fp32 adapters sit on a 16-bit
-    base, in one fp32 cast for each adapter. ``meta_probe`` counts the same on the real model: within 1 % for Llama,
-    Qwen and Gemma shapes.
-    """
-    h, q, kv, f, w = arch.hidden, arch.query_width, arch.kv_width, arch.active_ffn, setup.stream
+    """Return the bytes that one layer saves for its backward pass, as our trainer counts them too."""
     full = setup.method is Method.FULL
-    gated = arch.mlp == "gated"
-    head_norms = q + kv if arch.qk_norm else 0
-    per_token = (4.0 if gated else w) * (arch.norms * h + head_norms)
-    if full:
-        per_token += (4.0 if arch.norms > 2 else w) * (arch.norms * h + head_norms)
-    per_token += w * (2 * q + 2 * kv) + w * f * (3 if gated else 1)
-    if arch.experts:
-        per_token += 2 * w * h * arch.experts_per_token
-    targets = ALL_LINEAR if full else setup.targets
-    if full or setup.adapter <= w:
-        inputs = h * bool(targets & {"q", "k", "v"}) + h * bool(targets & {"gate", "up"}) + f * ("down" in targets)
-        per_token += w * inputs
-    else:
-        casts = h * len(targets & {"q", "k", "v", "gate", "up"}) + q * ("o" in targets) + f * ("down" in targets)
-        per_token += setup.adapter * casts
-    return per_token * setup.tokens * (_HYBRID if arch.hybrid else 1.0)
+    kept = kept_per_token(arch.layer, width=setup.stream, adapter=setup.adapter, full=full, targets=setup.targets)
+    return kept * setup.tokens
 
 
 def trained_params(arch: Architecture, setup: Setup) -> float:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from advisor.errors import WorkloadError
+from backends._memory import EXPERTS, EXPERTS_PER_TOKEN, FFN, HEADS, HIDDEN, Layer, layer_of, number
 
 Mlp = Literal["gated", "2-matmul"]
 
@@ -21,11 +22,6 @@ _NOT_SHAPE = frozenset(
     ["meta", "instruct", "it", "pt", "chat", "base", "hf", "reference", "turbo", "unsloth", "bnb", "4bit", "fp8"]
 )
 _TIED_BY_DEFAULT = ("gemma", "falcon", "mpt", "gpt2", "lfm2")
-_FOUR_NORMS = ("gemma2", "gemma3", "gemma4")
-_QK_NORM = ("qwen3", "gemma3", "olmo2", "apertus", "hunyuan")
-_TWO_MATMUL = ("phi", "phi-msft", "gpt_neox", "gpt2", "mpt", "falcon", "starcoder2", "apertus", "arcee", "nemotron")
-_HYBRID = ("qwen3_5", "qwen3_next", "granitemoehybrid", "falcon_h1", "nemotron_h", "lfm2")
-_NOT_ATTENTION = ("mamba", "linear_attention", "recurrent", "conv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +73,21 @@ class Architecture:
     @property
     def kv_width(self) -> int:
         return self.kv_heads * self.head_dim
+
+    @property
+    def layer(self) -> Layer:
+        """One layer as our trainer's memory sums see it."""
+        return Layer(
+            hidden=self.hidden,
+            query=self.query_width,
+            kv=self.kv_width,
+            ffn=self.active_ffn,
+            gated=self.mlp == "gated",
+            norms=self.norms,
+            head_norms=self.qk_norm,
+            experts=self.experts_per_token if self.experts else 0,
+            hybrid=self.hybrid,
+        )
 
     @property
     def attention_params(self) -> int:
@@ -177,51 +188,37 @@ def from_mapping(content: dict[str, object], model: str, where: str) -> Architec
     inner = content.get("text_config")
     config = {**content, **inner} if isinstance(inner, dict) else content
     kind = str(config.get("model_type", "")).lower()
-
-    def number(*keys: str, default: int | None = None) -> int:
-        for key in keys:
-            value = config.get(key)
-            if isinstance(value, list) and value:
-                value = max(item for item in value if isinstance(item, int))
-            if isinstance(value, int) and not isinstance(value, bool):
-                return value
-        if default is None:
-            raise WorkloadError(f"{where}: '{keys[0]}' is missing, so memory cannot be estimated; add it to the file.")
-        return default
-
-    hidden = number("hidden_size", "n_embd", "d_model")
-    heads = number("num_attention_heads", "n_head", "n_heads")
-    experts = number("num_experts", "num_local_experts", "n_routed_experts", default=0)
-    ffn = number("intermediate_size", "n_inner", "ffn_dim", default=4 * hidden)
-    types = config.get("layer_types")
-    listed = " ".join(str(item) for item in types) if isinstance(types, list) else ""
-    hybrid = (
-        kind.startswith(_HYBRID)
-        or any(word in f"{kind} {listed}" for word in _NOT_ATTENTION)
-        or "linear_num_key_heads" in config
-    )
-    return Architecture(
-        model=model,
-        hidden=hidden,
-        layers=number("num_hidden_layers", "n_layer", "n_layers"),
-        heads=heads,
-        kv_heads=number("num_key_value_heads", default=heads),
-        head_dim=number("head_dim", default=hidden // heads),
-        ffn=ffn,
-        vocab=number("vocab_size"),
-        tied=bool(config.get("tie_word_embeddings", kind.startswith(_TIED_BY_DEFAULT))),
-        mlp="2-matmul" if kind in _TWO_MATMUL else "gated",
-        experts=experts,
-        experts_per_token=number("num_experts_per_tok", "num_experts_per_token", default=0) if experts else 0,
-        moe_ffn=number("moe_intermediate_size", default=ffn) if experts else 0,
-        qkv_bias=bool(config.get("attention_bias", kind.startswith("qwen2"))),
-        qk_norm=kind.startswith(_QK_NORM),
-        norms=4 if kind.startswith(_FOUR_NORMS) else 2,
-        context=number("max_position_embeddings", "n_positions", default=0) or None,
-        hybrid=hybrid,
-        source=where,
-        note="not all layers are attention: the estimate is rough, --exact measures it" if hybrid else "",
-    )
+    try:
+        layer = layer_of(config)
+        hidden, heads = number(config, *HIDDEN), number(config, *HEADS)
+        ffn = number(config, *FFN, default=4 * hidden)
+        experts = number(config, *EXPERTS, default=0)
+        return Architecture(
+            model=model,
+            hidden=hidden,
+            layers=number(config, "num_hidden_layers", "n_layer", "n_layers"),
+            heads=heads,
+            kv_heads=number(config, "num_key_value_heads", default=heads),
+            head_dim=number(config, "head_dim", default=hidden // heads),
+            ffn=ffn,
+            vocab=number(config, "vocab_size"),
+            tied=bool(config.get("tie_word_embeddings", kind.startswith(_TIED_BY_DEFAULT))),
+            mlp="gated" if layer.gated else "2-matmul",
+            experts=experts,
+            experts_per_token=number(config, *EXPERTS_PER_TOKEN, default=0) if experts else 0,
+            moe_ffn=number(config, "moe_intermediate_size", default=ffn) if experts else 0,
+            qkv_bias=bool(config.get("attention_bias", kind.startswith("qwen2"))),
+            qk_norm=layer.head_norms,
+            norms=layer.norms,
+            context=number(config, "max_position_embeddings", "n_positions", default=0) or None,
+            hybrid=layer.hybrid,
+            source=where,
+            note="not all layers are attention: the estimate is rough, --exact measures it" if layer.hybrid else "",
+        )
+    except KeyError as error:
+        raise WorkloadError(
+            f"{where}: {error} is missing, so memory cannot be estimated; add it to the file."
+        ) from error
 
 
 def _key(model: str) -> str:

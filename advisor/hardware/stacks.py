@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from backends import _memory as ours
+
 
 @dataclass(frozen=True, slots=True)
 class Stack:
@@ -82,11 +84,11 @@ UNSLOTH = Stack(
 )  # fmt: skip
 FSDP_QLORA = Stack("fsdp-qlora", adapter=4.0, step=2.0, packed=True, step_s=0.03)
 # Our own trainer: at most 2^26 logits at a time, adapters in the precision of the base, fp32 master copies, and the
-# gradients in fp32 (2 bytes more) while the optimiser runs. No published row is its own, so its measured constants
-# are those of transformers with PEFT, rounded up.
+# gradients in fp32 (2 bytes more) while the optimiser runs. Its constants are those it decides by itself.
 TUNEWISE = Stack(
-    "tunewise", master=True, step=2.0, loss_numbers=2**26, packed=True,
-    logits=16.0, logits_kbit=16.0, layer=1.1, layer_kbit=1.35, reserve=1.06, step_s=0.05, margin=1.12,
+    "tunewise", master=True, step=ours.STEP, loss_numbers=ours.LOGITS_AT_ONCE, packed=True,
+    logits=ours.LOGIT_BYTES, logits_kbit=ours.LOGIT_BYTES, layer=ours.LAYER, layer_kbit=ours.LAYER_KBIT,
+    reserve=ours.RESERVE, step_s=0.05, margin=ours.MARGIN,
 )  # fmt: skip
 
 STACKS = {

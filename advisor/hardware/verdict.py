@@ -13,19 +13,16 @@ from advisor.hardware.models import Architecture
 from advisor.hardware.speed import Band, step_seconds, width
 from advisor.hardware.stacks import TUNEWISE, Stack
 from backends import Method
+from backends._memory import MOST_CPU_TOKENS, MOST_TOKENS, USABLE
 
 Verdict = Literal["yes", "tight", "no"]
 
-# What a process cannot have: the CUDA context and libraries, and the share that displays and rounding take.
+# What a process cannot have: the CUDA context and libraries.
 CONTEXT_GB = 0.5
 # What Python with torch, transformers and peft takes of RAM before a model is loaded.
 INTERPRETER_GB = 0.4
-USABLE = 0.95
 # 95 % of the published single-GPU rows lie within this factor of their estimate.
 SPREAD = 1.20
-# Larger steps gain nothing; the local trainer's own limit on processors.
-_MOST_TOKENS = 16384
-_MOST_CPU_TOKENS = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +67,7 @@ def fit(
     what ``exact.measure`` found; ``correction`` what runs on this very GPU say.
     """
     base = Setup(method, rank=rank, seq=seq, width=width(gpu), stack=stack, saved_per_token=saved_per_token)
-    most = _MOST_CPU_TOKENS if gpu.name == "cpu" else _MOST_TOKENS
+    most = MOST_CPU_TOKENS if gpu.name == "cpu" else MOST_TOKENS
     sizes = [micro_batch] if micro_batch else [2**n for n in range(14, -1, -1) if 2**n * seq <= most] or [1]
     choices = [False, True] if checkpointing is None else [checkpointing]
     setups = [replace(base, micro_batch=size, checkpointing=recompute) for size in sizes for recompute in choices]

@@ -10,13 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
+from backends._memory import LOGITS_AT_ONCE
 from backends.local.masks import Encoded
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
-
-_LOGITS = 1 << 26  # numbers in one chunk of logits: 256 MB in fp32
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ def token_losses(model: PreTrainedModel, batch: Batch) -> Tensor:
     hidden = hidden.reshape(-1, hidden.shape[-1])[batch.places]
     head = model.get_output_embeddings()
     cap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
-    rows = max(64, _LOGITS // model.config.get_text_config().vocab_size)
+    rows = max(64, LOGITS_AT_ONCE // model.config.get_text_config().vocab_size)
     if hidden.shape[0] <= rows:
         return _nll(hidden, batch.targets, head, cap)
     parts = [

@@ -81,8 +81,19 @@ def set_up(
     own_attention = model.config._attn_implementation
     packed, packing = _choose_packing(model, train, bool(settings.packing), tokenizer, device)
     longest = max(item.length for item in (*train, *valid))
-    capacity, recomputes, passes = memory.choose(
-        model, longest, options.micro_batch_tokens, options.gradient_checkpointing
+    choice = memory.choose(
+        memory.needs_of(
+            model,
+            spec.method,
+            sum(parameter.numel() for parameter in models.trained(tuned).values()),
+            options.target_modules,
+            world.size if options.split else 1,
+        ),
+        memory.room_on(device),
+        longest,
+        cpu=device.type == "cpu",
+        asked=options.micro_batch_tokens,
+        recompute=options.gradient_checkpointing,
     )
     precision = "bf16, learned in fp32 master copies" if dtype == torch.bfloat16 else "fp32"
     run = Run(
@@ -103,13 +114,13 @@ def set_up(
     )
     run.reference.update(_reference(run))
     if world.first:
-        _write_down(run, [*notes, *reasons, packing, passes, f"On {device.type} in {precision}."], base)
+        _write_down(run, [*notes, *reasons, packing, choice.reason, f"On {device.type} in {precision}."], base)
     model.train()
     fold(model)
     masters = Masters(
         models.trained(tuned), learning_rate=settings.learning_rate or 0.0, weight_decay=settings.weight_decay or 0.0
     )
-    return run, masters, Progress(capacity, recomputes)
+    return run, masters, Progress(choice.tokens, choice.recompute)
 
 
 def _items(

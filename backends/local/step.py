@@ -33,7 +33,7 @@ def take(run: Run, masters: Masters, progress: Progress, items: Sequence[Item], 
     # Dropout draws from a seed of this very step and rank, so a resumed run needs no state of the generator.
     torch.manual_seed((run.settings.seed * 1_000_003 + progress.step) * run.world.size + run.world.rank)
     total = sum(item.weight for item in items)
-    loss, margin = _gradients_in_memory(run, masters, progress, items, total)
+    loss, margin = gradients_in_memory(run, masters, progress, items, total)
     gradients = masters.gather()
     run.world.sum([*(gradient for gradient in gradients if not is_split(gradient)), loss, margin])
     norm = total_norm(gradients)
@@ -78,7 +78,7 @@ def batch_of(run: Run, sequences: Sequence[Encoded]) -> Batch:
     return pad_batch(sequences, int(run.tokenizer.pad_token_id or 0), run.device)
 
 
-def _gradients_in_memory(
+def gradients_in_memory(
     run: Run, masters: Masters, progress: Progress, items: Sequence[Item], total: float
 ) -> tuple[Tensor, Tensor]:
     """Compute the gradients; on running out of memory, on any rank, make the passes smaller and compute them again."""

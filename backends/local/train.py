@@ -26,19 +26,31 @@ from backends.local.generate import generate
 from backends.local.optimizer import Masters, learning_rate_at
 from backends.local.options import read_options, spec_from_json
 from backends.local.record import Record
+from backends.local.rehearsal import rehearse
 from backends.local.run import NotFinite, Progress, Run, Stopped
 from backends.local.setup import set_up
 from backends.local.turns import ready_to_serve
 from backends.local.world import World, join
 
 _REFUSED = (DataRefused, models.ModelRefused, checkpoints.DiskFull)
+LOST = 4  # the exit code of a rank that has lost another
 _SAMPLES = 3  # validation prompts answered at the end, for a person to read
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Train the run in the folder given; 0 done or stopped on request, 1 failed, 3 not finite."""
+    """Train the run in the folder given, in this process or as one of torchrun's ranks; the code is that of ``live``."""
     folder = RunFolder(Path(arguments[0]).absolute())
     world = join()
+    if world.size == 1:  # torchrun ends ranks by this signal when one was lost, which is no wish to stop
+        signal.signal(signal.SIGTERM, lambda *_: folder.stop.touch())
+    code = live(folder, world)
+    if code == 0:
+        world.leave()
+    return code
+
+
+def live(folder: RunFolder, world: World) -> int:
+    """Train as one rank of ``world``: 0 done or stopped on request, 1 failed, 3 not finite, 4 a rank was lost."""
     with folder.lock.open("w") as lock:
         if world.first:
             fcntl.flock(lock, fcntl.LOCK_EX)  # a trainer that is just stopping still holds it for a moment
@@ -46,8 +58,6 @@ def main(arguments: Sequence[str]) -> int:
         if read_json(folder.status).get("status") == JobStatus.SUCCEEDED:
             return 0
         record = Record(folder, silent=not world.first)
-        if world.size == 1:  # torchrun ends ranks by this signal when one was lost, which is no wish to stop
-            signal.signal(signal.SIGTERM, lambda *_: folder.stop.touch())
         try:
             train(folder, record, world)
         except Stopped:
@@ -61,10 +71,9 @@ def main(arguments: Sequence[str]) -> int:
         except Exception as error:  # noqa: BLE001  the last place that can say what happened
             traceback.print_exc()
             if world.size > 1 and isinstance(error, RuntimeError):
-                return 1  # another rank was lost; the supervisor decides
+                return LOST  # who started the ranks decides
             _fail(record, f"{type(error).__name__}: {models.first_line(error)} The traceback is in {folder.log}.")
             return 1
-        world.leave()
     return 0
 
 
@@ -77,6 +86,7 @@ def train(folder: RunFolder, record: Record, world: World) -> None:
     progress = _resume(run, masters) or progress
     if progress.recomputes:
         models.recompute_activations(models.causal(run.model))
+    rehearse(run, masters, progress)
     _loop(run, masters, progress)
     _finish(run, masters, progress)
     world.wait()

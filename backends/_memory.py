@@ -1,0 +1,159 @@
+"""What a training step of our trainer keeps in memory: it decides by these sums, the estimator predicts by them.
+
+All sizes are in elements of one decoder layer, all results in bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+ALL_LINEAR = frozenset({"q", "k", "v", "o", "gate", "up", "down"})
+
+LOGITS_AT_ONCE = 1 << 26  # numbers in one chunk of logits; a larger vocabulary times supervised tokens is cut up
+MOST_TOKENS = 16_384  # of one pass: larger ones gain nothing on a GPU,
+MOST_CPU_TOKENS = 2_048  # and these nothing on a processor
+USABLE = 0.95  # of what a card or a machine has; the rest is taken by displays, rounding and others
+
+# Measured on published runs of transformers with PEFT and rounded up, since our trainer has none yet (docs/memory.md):
+# bytes per logit alive at the loss, a layer over what counting its operations gives (16-bit and 4-bit base), memory
+# reserved over memory allocated, and the factor a peak is multiplied by before it counts as fitting.
+LOGIT_BYTES = 16.0
+LAYER, LAYER_KBIT = 1.1, 1.35
+RESERVE = 1.06
+MARGIN = 1.12
+# Bytes per trained parameter beside its own copy in the model: the fp32 master where the model's is narrower, both
+# moments, and the fp32 gradients that live while the optimiser runs.
+MASTER, MOMENTS, STEP = 4.0, 8.0, 2.0
+
+# Activations of a model most of whose layers are linear attention, over those of plain attention: 2.3 to 3.1 counted
+# on Qwen3.5 (0.8B, 9B, 27B) with transformers' own kernels.
+_HYBRID = 2.5
+_FOUR_NORMS = ("gemma2", "gemma3", "gemma4")
+_QK_NORM = ("qwen3", "gemma3", "olmo2", "apertus", "hunyuan")
+_TWO_MATMUL = ("phi", "phi-msft", "gpt_neox", "gpt2", "mpt", "falcon", "starcoder2", "apertus", "arcee", "nemotron")
+_LINEAR = ("qwen3_5", "qwen3_next", "granitemoehybrid", "falcon_h1", "nemotron_h", "lfm2")
+_NOT_ATTENTION = ("mamba", "linear_attention", "recurrent", "conv")
+
+# The names that transformers' configurations have for one number.
+HIDDEN = ("hidden_size", "n_embd", "d_model")
+HEADS = ("num_attention_heads", "n_head", "n_heads")
+FFN = ("intermediate_size", "n_inner", "ffn_dim")
+EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
+EXPERTS_PER_TOKEN = ("num_experts_per_tok", "num_experts_per_token")
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One decoder layer: ``query`` and ``kv`` are heads times their size, ``ffn`` what one token passes through.
+
+    ``norms`` are those of the layer's inputs and outputs; ``head_norms``: query and key have one too; ``experts`` that
+    one token visits (0: a dense MLP); ``hybrid``: most layers are not attention.
+    """
+
+    hidden: int
+    query: int
+    kv: int
+    ffn: int
+    gated: bool = True
+    norms: int = 2
+    head_norms: bool = False
+    experts: int = 0
+    hybrid: bool = False
+
+
+def layer_of(config: Mapping[str, object]) -> Layer:
+    """Read transformers' configuration keys. Raises KeyError naming the one that is missing."""
+    kind = str(config.get("model_type", "")).lower()
+    hidden, heads = number(config, *HIDDEN), number(config, *HEADS)
+    size = number(config, "head_dim", default=hidden // heads)
+    ffn = number(config, *FFN, default=4 * hidden)
+    experts = number(config, *EXPERTS_PER_TOKEN, default=0) if number(config, *EXPERTS, default=0) else 0
+    types = config.get("layer_types")
+    listed = " ".join(str(item) for item in types) if isinstance(types, list) else ""
+    return Layer(
+        hidden=hidden,
+        query=heads * size,
+        kv=number(config, "num_key_value_heads", default=heads) * size,
+        ffn=experts * number(config, "moe_intermediate_size", default=ffn) if experts else ffn,
+        gated=kind not in _TWO_MATMUL,
+        norms=4 if kind.startswith(_FOUR_NORMS) else 2,
+        head_norms=kind.startswith(_QK_NORM),
+        experts=experts,
+        hybrid=kind.startswith(_LINEAR)
+        or any(word in f"{kind} {listed}" for word in _NOT_ATTENTION)
+        or "linear_num_key_heads" in config,
+    )
+
+
+def number(config: Mapping[str, object], *keys: str, default: int | None = None) -> int:
+    """Return the first of ``keys`` that is a whole number (of a list the largest). Raises KeyError if there is none."""
+    for key in keys:
+        value = config.get(key)
+        if isinstance(value, list) and value:
+            value = max(item for item in value if isinstance(item, int))
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+    if default is None:
+        raise KeyError(keys[0])
+    return default
+
+
+def kept_per_token(
+    layer: Layer, *, width: float, adapter: float, full: bool, targets: frozenset[str] = ALL_LINEAR
+) -> float:
+    """Return the bytes that one layer saves of one token for its backward pass, score matrices aside.
+
+    Counted from the operations, with w the bytes of a hidden state (``width``). A norm keeps an fp32 copy of its input
+    (4h; a plain LayerNorm w x h), a trained one its unscaled output too; attention keeps q, k, v and its output
+    (2q + 2kv, times w); a gated MLP keeps gate, its activation and up (3f, times w); experts keep their copies of
+    input and output. Every trained linear keeps its input: once in w bytes, or, where fp32 adapters (``adapter`` bytes
+    a weight) sit on a 16-bit base, in one fp32 cast for each adapter. ``advisor.hardware.meta_probe`` counts the same
+    on the real model: within 1 % for Llama, Qwen and Gemma shapes.
+    """
+    h, q, kv, f, w = layer.hidden, layer.query, layer.kv, layer.ffn, width
+    head_norms = q + kv if layer.head_norms else 0
+    kept = (4.0 if layer.gated else w) * (layer.norms * h + head_norms)
+    if full:
+        kept += (4.0 if layer.norms > 2 else w) * (layer.norms * h + head_norms)
+    kept += w * (2 * q + 2 * kv) + w * f * (3 if layer.gated else 1) + 2 * w * h * layer.experts
+    targets = ALL_LINEAR if full else targets
+    if full or adapter <= w:
+        kept += w * (h * bool(targets & {"q", "k", "v"}) + h * bool(targets & {"gate", "up"}) + f * ("down" in targets))
+    else:
+        casts = h * len(targets & {"q", "k", "v", "gate", "up"}) + q * ("o" in targets) + f * ("down" in targets)
+        kept += adapter * casts
+    return kept * (_HYBRID if layer.hybrid else 1.0)
+
+
+def pass_bytes(
+    layer: Layer,
+    layers: int,
+    tokens: int,
+    *,
+    vocab: int,
+    width: float,
+    adapter: float,
+    full: bool,
+    kbit: bool,
+    recompute: bool,
+    targets: frozenset[str] = ALL_LINEAR,
+) -> float:
+    """Return the most bytes of activations and logits that one pass of ``tokens`` through our trainer has alive.
+
+    ``recompute`` keeps each layer's input alone and computes one layer at a time again.
+    """
+    one = kept_per_token(layer, width=width, adapter=adapter, full=full, targets=targets) * tokens
+    one *= LAYER_KBIT if kbit else LAYER
+    logits = LOGIT_BYTES * min(vocab * tokens, LOGITS_AT_ONCE)
+    if not recompute:
+        return one * layers + logits
+    return width * layer.hidden * layers * tokens + max(one, logits)
+
+
+def state_bytes(trained: int, width: float) -> tuple[float, float, float]:
+    """Return what ``trained`` parameters of ``width`` bytes take beside themselves.
+
+    The states that stay (masters and moments), the gradients, and their fp32 copies while the optimiser runs.
+    """
+    return ((MASTER if width < 4 else 0.0) + MOMENTS) * trained, width * trained, STEP * trained
