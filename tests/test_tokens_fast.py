@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from advisor.dataset import Dataset
 from advisor.dataset._source import Source
 from advisor.errors import AdvisorError
-from advisor.tokens import _blocks, _quality, preview, profile
+from advisor.tokens import _blocks, _quality, profile
 from advisor.tokens._blocks import aligned, examine
 from advisor.tokens._marks import Marks, fast_sketch, sketch
 from advisor.tokens._vocabulary import O200K, encoding, ranks_file
@@ -188,20 +188,6 @@ def test_marks_and_their_memory_are_bounded(large: Path, monkeypatch: pytest.Mon
     assert profile(Dataset.open(large)) == first
     again = profile(Dataset.open(large), validation=Dataset.open(large))
     assert [problem.code for problem in again.problems].count("leak") == 700
-
-
-def test_the_preview_brackets_the_truth(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from advisor.tokens import _preview
-
-    monkeypatch.setattr(_preview, "SMALL_BYTES", 100_000)
-    monkeypatch.setattr(_preview, "_BLOCK_BYTES", 8_000)
-    data = Dataset.open(large)
-    true = examine(data).tokens["o200k_base"]
-    hits = sum(found.low <= true <= found.high for found in (preview(data, seed=seed) for seed in range(8)))
-    assert hits >= 6
-    made = preview(data).profile
-    assert not made.exact
-    assert made.examples == pytest.approx(700, rel=0.1)
 
 
 def test_a_second_look_reads_nothing(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,7 @@ class Choice:
 @click.option("--workload", "file", type=click.Path(path_type=Path), help="A YAML file (docs/workload.md).")
 @click.option("--backend", "backends", multiple=True, help="Tune only there; again for each one.")
 @click.option("--model", "models", multiple=True, help="Weigh only this model; again for each one.")
+@options.exact
 @options.today
 @options.as_json
 def command(
@@ -44,6 +45,7 @@ def command(
     file: Path | None,
     backends: tuple[str, ...],
     models: tuple[str, ...],
+    exact: bool,
     today: date,
     as_json: bool,
 ) -> None:
@@ -63,7 +65,7 @@ def command(
 
     workload = load_workload(file) if file else parse_workload({}, where="the flags")
     workload = workload.model_copy(update={"budget_usd": None})
-    profile = options.profile_of(data, workload)
+    profile = options.profile_of(data, workload, exact=exact)
     book = PriceBook.load()
     advice = recommend(profile, workload, book, today=today, backends=backends, models=models)
     choices = []

@@ -1,4 +1,4 @@
-"""Flags and arguments that several commands share, so that they read and behave the same everywhere."""
+"""Flags, arguments and the data that several commands share, so that they read and behave the same everywhere."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from advisor.cli import render
 
 if TYPE_CHECKING:
     from advisor.tokens import Profile
@@ -53,14 +55,30 @@ as_json = click.option(
 )
 
 
-def profile_of(data: tuple[Path, ...], workload: Workload) -> Profile:
-    """Return the profile of DATA, or of what the workload's data block describes where no DATA is given."""
-    from advisor.tokens import profile, synthetic
+exact = click.option("--exact", is_flag=True, help="Count all of a huge file, instead of a sample of it.")
+
+PREVIEW_BYTES = 64 << 20  # above this a sample answers first
+
+
+def profile_of(data: tuple[Path, ...], workload: Workload, *, exact: bool = False) -> Profile:
+    """Return the profile of DATA, or of what the workload's data block describes where no DATA is given.
+
+    Of a huge file that was never counted a sample is read, which is said on stderr, unless ``exact`` is asked for.
+    """
+    from advisor.tokens import preview, profile, synthetic
 
     if not data:
         if workload.data is None:
             raise click.UsageError("Give DATA, or a workload file whose 'data:' block describes it.")
         return synthetic(workload.data, workload.task)
+    from advisor.cli.render.reading import reading
     from advisor.dataset import Dataset
 
-    return profile(Dataset.open(*data))
+    dataset = Dataset.open(*data)
+    with reading(dataset.bytes) as progress:
+        if exact or dataset.bytes <= PREVIEW_BYTES:
+            return profile(dataset, progress=progress)
+        found = preview(dataset, progress=progress)
+    if found.sampled:
+        render.note(found.sampled.sentence)
+    return found

@@ -64,6 +64,7 @@ class _Pair(click.ParamType[tuple[str, str]]):
 @click.option("--max-cost", type=options.Usd(), help="Exit 4 when the advice costs more once, in US dollars.")
 @click.option("--max-monthly", type=options.Usd(), help="Exit 4 when the advice costs more a month, in US dollars.")
 @click.option("--pilot", type=click.Path(path_type=Path), help="What 'tunewise pilot --json' printed for this data.")
+@options.exact
 @options.today
 @options.as_json
 def command(
@@ -91,6 +92,7 @@ def command(
     max_cost: Decimal | None,
     max_monthly: Decimal | None,
     pilot: Path | None,
+    exact: bool,
     today: date,
     as_json: bool,
 ) -> None:
@@ -125,7 +127,7 @@ def command(
     }
     limits = {"--max-cost": max_cost, "--max-monthly": max_monthly}
     workload = _workload(file, said)
-    profile = options.profile_of(data, workload)
+    profile = options.profile_of(data, workload, exact=exact)
     own, notes = of_ledger(profile.fingerprint, on_premises=workload.on_premises)
     if pilot:
         own = (of_pilot(pilot, profile.examples), *own)
@@ -144,7 +146,7 @@ def command(
     if out and found.recommendation and found.recommendation.strategy.tunes:
         found = replace(found, next_step=f"tunewise launch {shlex.quote(str(out))}")
     if as_json:
-        render.json_document(found)
+        render.json_document(pages.document(found, profile))
     elif explain:
         pages.explanation(found, explain)
     else:

@@ -106,18 +106,33 @@ def billed_tokens(case: Case, offer: TrainingOffer, epochs: int, sheet: Sheet) -
 
 
 def _tokens_per_epoch(case: Case, offer: TrainingOffer, sheet: Sheet) -> tuple[Decimal | None, Three]:
+    known = _sampled(case)
     for name, tokens in case.profile.billed_tokens_per_epoch.items():
         if name == offer.model or name.startswith(f"{offer.model}-20"):
             if case.profile.exact:
                 sheet.assume(f"{tokens:,} billed tokens an epoch, counted by the provider's own rule.")
                 return Decimal(tokens), _EXACT
+            if known is not None and not (case.profile.is_preference or case.profile.has_images):
+                low, _, high = (round(tokens * side) for side in known)
+                sheet.assume(f"{tokens:,} billed tokens an epoch, from a sample: {low:,} to {high:,} at 95 %.")
+                return Decimal(tokens), known
             sheet.assume(f"{tokens:,} billed tokens an epoch, an estimate: 15 % either way.")
             return Decimal(tokens), _PROXY
     counted = case.counted_tokens
     if counted is None:
         return None, _EXACT
     sheet.assume(f"{counted:,} tokens an epoch, counted with another model's tokenizer: 15 % either way.")
-    return Decimal(counted), _PROXY
+    if known is None:
+        return Decimal(counted), _PROXY
+    return Decimal(counted), (known[0] * _PROXY[0], Decimal(1), known[2] * _PROXY[2])
+
+
+def _sampled(case: Case) -> Three | None:
+    """Return how far the tokens of a sample may be off, as factors; None when all was counted."""
+    sampled, middle = case.profile.sampled, case.profile.tokens.get("o200k_base")
+    if sampled is None or not middle:
+        return None
+    return Decimal(sampled.low) / middle, Decimal(1), Decimal(sampled.high) / middle
 
 
 def _job_line(case: Case, offer: TrainingOffer, rate: TrainingRate, tokens: Three, epochs: int, sheet: Sheet) -> None:

@@ -22,7 +22,7 @@ _OPEN_ENDED = (TaskType.STYLE, TaskType.SUMMARISATION, TaskType.CHAT)
 
 def assumptions(profile: Profile, workload: Workload, chosen: Option | None) -> tuple[str, ...]:
     """What the advice takes for granted, then what the chosen option's sums do."""
-    found = []
+    found = [profile.sampled.sentence] if profile.sampled else []
     if workload.task is None:
         found.append(f"The task is taken to be {profile.task_type}: {profile.task_reason}.")
     if "openai" not in workload.standing and not workload.on_premises:

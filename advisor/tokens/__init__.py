@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from advisor.tokens._preview import Preview, preview
-from advisor.tokens._profile import OPENAI_MODELS, Percentiles, Profile, profile, synthetic
+from advisor.tokens._preview import preview
+from advisor.tokens._profile import OPENAI_MODELS, Percentiles, Profile, Sampled, profile, synthetic
 from advisor.tokens._vocabulary import encoder, encoding_for
 
 __all__ = [
     "OPENAI_MODELS",
     "Percentiles",
-    "Preview",
     "Profile",
+    "Sampled",
     "count",
     "encoding_for",
     "preview",

@@ -35,6 +35,11 @@ def remembered(
     return tally
 
 
+def is_remembered(dataset: Dataset) -> bool:
+    """Tell whether the dataset was counted before, as it is now."""
+    return _path(dataset, ()).is_file()
+
+
 def _path(dataset: Dataset, encodings: tuple[str, ...]) -> Path:
     """Name the entry by the content and by everything that decides how it is read."""
     reading = (

@@ -47,12 +47,30 @@ class Percentiles:
 
 
 @dataclass(frozen=True, slots=True)
+class Sampled:
+    """How sure a sample makes us: bounds of the tokens of o200k_base with 95 % confidence, the share of bytes read."""
+
+    low: int
+    high: int
+    share: float
+
+    @property
+    def sentence(self) -> str:
+        """Say what is known, what is not, and how to know it."""
+        return (
+            f"The data was sampled, {self.share:.1%} of it: between {self.low:,} and {self.high:,} tokens, with 95 % "
+            "confidence; the longest example and rare labels may be missed. --exact counts all of it."
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """A dataset in numbers. Tokens are of o200k_base where no encoding is named.
 
     ``billed_tokens_per_epoch``: OpenAI model id -> tokens; ``trained_tokens``: encoding -> tokens of the answers that
     are learnt. ``system_tokens``, ``user_tokens`` and ``output_tokens`` are means per example: the system prompt with
-    the tools, the rest of the prompt, the answers. ``exact`` is False when some count is an estimate.
+    the tools, the rest of the prompt, the answers. ``exact`` is False when some count is an estimate;
+    ``sampled`` says how sure it is when only a part was read.
     """
 
     examples: int
@@ -79,6 +97,7 @@ class Profile:
     quality: Mapping[str, Json] = field(default_factory=dict)
     roles: Mapping[str, int] = field(default_factory=dict)
     lengths: Mapping[int, int] = field(default_factory=dict)  # billed tokens of an example -> examples
+    sampled: Sampled | None = None
 
 
 def profile(

@@ -13,6 +13,7 @@ from advisor.errors import AdvisorError
 from advisor.estimate import Estimate, Range, Strategy
 from advisor.evidence import source
 from advisor.recommend import Option, Reason, Recommendation
+from advisor.tokens import Profile
 from advisor.workload import Workload
 from backends import Method
 
@@ -32,6 +33,24 @@ class _Sources:
         if reason.source not in self.ids:
             self.ids.append(reason.source)
         return f"{_sentence(reason.text)} [{self.ids.index(reason.source) + 1}]"
+
+
+def document(found: Recommendation, profile: Profile) -> dict[str, object]:
+    """Return the contract's document, and how the data was counted: exactly, from a sample, or not at all."""
+    total = profile.tokens.get("o200k_base")
+    sampled = profile.sampled
+    low, high, confidence = (sampled.low, sampled.high, 0.95) if sampled else (None, None, None)
+    if profile.exact:
+        low, high, confidence = total, total, 1
+    tokens = {
+        "low": low,
+        "mid": total,
+        "high": high,
+        "confidence": confidence,
+        "share": sampled.share if sampled else 1,
+    }
+    made = {item.name: getattr(found, item.name) for item in fields(found)}
+    return {**made, "exact": profile.exact, "tokens": tokens}
 
 
 def page(found: Recommendation, workload: Workload) -> None:
@@ -59,7 +78,9 @@ def page(found: Recommendation, workload: Workload) -> None:
     flips = [f"{_capital(flip(item.variable, item.current, item.flips_at))}: {item.to}" for item in found.flips]
     _section("What would change this", flips)
     _section("What we do not know", found.unknowns)
-    _section("Taken for granted", [text for text in found.assumptions if text.startswith(("You", "The task"))])
+    _section(
+        "Taken for granted", [text for text in found.assumptions if text.startswith(("You", "The task", "The data"))]
+    )
     render.out()
     render.out("Next:")
     render.out(f"  {found.next_step}")
