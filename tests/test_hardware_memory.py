@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from advisor.errors import WorkloadError
-from advisor.hardware import Setup, architecture, fit, gpu, gpus, peak
+from advisor.hardware import Setup, architecture, fit, gpu, gpus, peak, spread
 from advisor.hardware.memory import NF4, NF4_DOUBLE, layer_activations
 from advisor.hardware.models import Architecture, like
 from advisor.hardware.stacks import HF, STACKS
@@ -150,6 +150,23 @@ def test_several_gpus_share_weights_and_states() -> None:
     alone, shared = Setup(Method.FULL), Setup(Method.FULL, shards=8)
     assert peak(LLAMA, shared).terms["weights"] == pytest.approx(peak(LLAMA, alone).terms["weights"] / 8)
     assert peak(LLAMA, shared).terms["gathered layers"] == pytest.approx(2 * 2 * LLAMA.linear_params / 32 / 1e9)
+
+
+def test_gpus_get_copies_where_one_fits_and_shares_where_it_does_not() -> None:
+    card = gpu("rtx-4090")
+    assert card is not None
+    assert (spread(LLAMA, Method.LORA, [card]).workers, spread(LLAMA, Method.QLORA, [card]).shard) == (1, "ddp")
+    small = spread(shape("Qwen/Qwen3-0.6B"), Method.LORA, [card] * 4)
+    assert (small.workers, small.shard, small.fit.fits) == (4, "ddp", "yes")
+    # 14 billion parameters in 16 bits are 29.5 GB: too much for one card of 25.8 GB, a quarter is not.
+    large = spread(shape("Qwen/Qwen3-14B"), Method.LORA, [card] * 4)
+    assert (large.workers, large.shard, large.fit.fits) == (4, "fsdp", "yes")
+    assert large.fit.breakdown["weights"] == pytest.approx(2 * shape("Qwen/Qwen3-14B").params / 4 / 1e9)
+    assert spread(shape("Qwen/Qwen3-14B"), Method.FULL, [card] * 2).fit.fits == "no"
+    seventy = spread(shape("meta-llama/Llama-3.3-70B-Instruct"), Method.QLORA, [card] * 4)
+    assert seventy.workers == 1 and "4-bit base cannot be split" in seventy.reason
+    mixed = spread(LLAMA, Method.LORA, [replace(card, memory_gb=12.0), card])
+    assert mixed.shard == "fsdp"  # the smallest card decides
 
 
 def write_config(folder: Path, kind: str, heads: int = 4, **more: int) -> Path:

@@ -111,6 +111,31 @@ def test_detection_reads_the_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert unknown.fits == "yes" and unknown.tokens_per_s is None
 
 
+def test_a_launch_spreads_over_the_cards_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from click.testing import CliRunner
+
+    from advisor.cli import tunewise
+
+    plant_driver(tmp_path, monkeypatch, "NVIDIA GeForce RTX 4090, 24564\n" * 2)
+    data = tmp_path / "train.jsonl"
+    turns = [
+        [{"role": "user", "content": f"What is {n}?"}, {"role": "assistant", "content": "Four."}] for n in range(40)
+    ]
+    data.write_text("".join(json.dumps({"messages": turn}) + "\n" for turn in turns))
+    asked = ["launch", str(data), "--backend", "local", "--dry-run", "--json", "--model"]
+
+    def options(*more: str) -> object:
+        said = CliRunner().invoke(tunewise, [*asked, *more])
+        assert said.exit_code == 0, said.output
+        (request,) = json.loads(said.stdout)["requests"]
+        return request["body"]["options"]
+
+    assert options("Qwen/Qwen3-0.6B") == {"workers": 2, "shard": "ddp"}
+    assert options("Qwen/Qwen3-14B") == {"workers": 2, "shard": "fsdp"}
+    assert options("Qwen/Qwen3-14B", "-o", "workers=1") == {"workers": 1}
+    assert options("nobody/unknown") == {}
+
+
 def test_no_driver_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.system", lambda: "Linux")
     monkeypatch.setenv("PATH", str(tmp_path))

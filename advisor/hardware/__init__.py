@@ -6,6 +6,7 @@ from advisor.hardware.calibration import Correction, Point, calibrate, correctio
 from advisor.hardware.gpus import Gpu, detect, gpu, gpus
 from advisor.hardware.memory import Memory, Setup, lora_params, peak
 from advisor.hardware.models import Architecture, architecture
+from advisor.hardware.several import Spread, spread
 from advisor.hardware.speed import Band, flops_per_token, step_seconds, train_minutes
 from advisor.hardware.verdict import Fit, fit
 
@@ -18,6 +19,7 @@ __all__ = [
     "Memory",
     "Point",
     "Setup",
+    "Spread",
     "architecture",
     "calibrate",
     "correction",
@@ -31,6 +33,7 @@ __all__ = [
     "point_of_run",
     "remember",
     "remembered",
+    "spread",
     "step_seconds",
     "train_minutes",
 ]

@@ -59,14 +59,18 @@ def fit(
     stack: Stack = TUNEWISE,
     saved_per_token: float | None = None,
     correction: Correction | None = None,
+    shards: int = 1,
 ) -> Fit:
     """Say whether this training step fits on ``gpu``.
 
     ``checkpointing`` None: only where it is needed or lets a faster step fit. ``micro_batch`` None: the power of two
     that trains fastest among those that fit, up to 16,384 tokens a step (2,048 on a processor). ``saved_per_token`` is
-    what ``exact.measure`` found; ``correction`` what runs on this very GPU say.
+    what ``exact.measure`` found; ``correction`` what runs on this very GPU say; ``shards`` GPUs like this one share
+    weights and states.
     """
-    base = Setup(method, rank=rank, seq=seq, width=width(gpu), stack=stack, saved_per_token=saved_per_token)
+    base = Setup(
+        method, rank=rank, seq=seq, width=width(gpu), stack=stack, saved_per_token=saved_per_token, shards=shards
+    )
     most = MOST_CPU_TOKENS if gpu.name == "cpu" else MOST_TOKENS
     sizes = [micro_batch] if micro_batch else [2**n for n in range(14, -1, -1) if 2**n * seq <= most] or [1]
     choices = [False, True] if checkpointing is None else [checkpointing]

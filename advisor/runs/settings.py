@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 
-from advisor.hardware import architecture, lora_params
+from advisor.hardware import architecture, detect, lora_params, spread
 from advisor.recommend.settings import settings_for
 from advisor.runs.ledger import Run
 from advisor.tokens import Profile
-from backends import Backend, Hyperparameters
+from backends import Backend, Hyperparameters, JobSpec, Json
 
 
 def with_settings(run: Run, backend: Backend, profile: Profile) -> Run:
@@ -21,13 +21,29 @@ def with_settings(run: Run, backend: Backend, profile: Profile) -> Run:
     asked = spec.hyperparameters
     if spec.backend == "local":
         tokens = round(profile.per_example.mean * profile.examples)
-        return replace(run, spec=replace(spec, hyperparameters=backend.choose(spec, profile.examples, tokens)))
+        chosen = backend.choose(spec, profile.examples, tokens)
+        return replace(
+            run, spec=replace(spec, hyperparameters=chosen, options={**_spread(spec, profile), **spec.options})
+        )
     shape = architecture(spec.model)
     adapter = lora_params(shape, 16) if shape is not None else None
     advised = settings_for(spec.backend, spec.method, spec.objective, profile, adapter)
     if spec.validation_file is None:
         advised = replace(advised, evaluations=None)
     return replace(run, spec=replace(spec, hyperparameters=_filled(asked, advised)))
+
+
+def _spread(spec: JobSpec, profile: Profile) -> dict[str, Json]:
+    """Return how a run uses the GPUs of this machine; nothing where there is one at most or somebody has said it."""
+    if {"workers", "shard", "engine", "device"} & set(spec.options):
+        return {}
+    shape, cards = architecture(spec.model), detect()
+    if shape is None or len(cards) < 2:
+        return {}
+    longest = spec.hyperparameters.max_seq_length or max(1, int(profile.per_example.max))
+    rank = spec.hyperparameters.lora_rank or 16
+    found = spread(shape, spec.method, cards, rank=rank, seq=min(longest, shape.context or longest))
+    return {"workers": found.workers, "shard": found.shard}
 
 
 def _filled(asked: Hyperparameters, advised: Hyperparameters) -> Hyperparameters:
