@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ import pexpect
 import pytest
 
 from advisor.recommend import read_plan
+from advisor.runs import Ledger
 
 ROOT = Path(__file__).parent.parent
 TICKETS = str(ROOT / "examples" / "support_tickets.jsonl")
@@ -20,16 +23,16 @@ PROMPT = r"\(b: back\): "
 class Terminal:
     """A wizard in a pseudo-terminal: type an answer where it asks, read what it wrote."""
 
-    def __init__(self, folder: Path, columns: int = 100, **environment: str) -> None:
-        env = {**os.environ, **environment, "COLUMNS": str(columns)}
+    def __init__(self, folder: Path, columns: int = 100, rows: int = 50, **environment: str) -> None:
+        env = {name: value for name, value in os.environ.items() if name != "COLUMNS"} | environment
         self.process = pexpect.spawn(
             sys.executable,
             ["-m", "advisor"],
             env=env,
             cwd=folder,
             encoding="utf-8",
-            dimensions=(50, columns),
-            timeout=60,
+            dimensions=(rows, columns),
+            timeout=180,
         )
         self.seen = ""
 
@@ -39,9 +42,15 @@ class Terminal:
             self.seen += self.process.before
             self.process.sendline(text)
 
-    def interrupt(self) -> None:
+    def agree(self, word: str) -> None:
+        """Answer what is asked before anything starts."""
+        self.process.expect(r"Start\? \[y/N\]: ")
+        self.seen += self.process.before
+        self.process.sendline(word)
+
+    def interrupt(self, where: str = PROMPT) -> None:
         """Press Ctrl-C where an answer is expected."""
-        self.process.expect(PROMPT)
+        self.process.expect(where)
         self.seen += self.process.before
         self.process.sendintr()
 
@@ -50,6 +59,9 @@ class Terminal:
         self.seen += self.process.before
         self.process.close()
         assert "Traceback" not in self.seen
+        self.raw = self.seen
+        # Sentences are wrapped at the width of the terminal, and styled line by line.
+        self.seen = re.sub(r"\s+", " ", re.sub(r"\x1b\[[\d;?]*\w", "", self.seen))
         return int(self.process.exitstatus)
 
 
@@ -149,29 +161,53 @@ def test_ctrl_c_keeps_the_answers_for_the_next_start(folder: Path) -> None:
     terminal.interrupt()
     assert terminal.finish() == 130
     again = Terminal(folder)
-    again.answer("", "", "", "", "", "", "", "")
+    again.answer("", "b", "", "", "", "", "", "")
     again.answer("stop")
     assert again.finish() == 0
+    assert "123,456 requests a month" in again.seen
     assert "[123456]" in again.seen
+    assert "Where is your data?" not in again.seen
 
 
-def test_on_premises_never_asks_about_a_hosted_provider(folder: Path) -> None:
+def test_on_premises_never_asks_about_a_hosted_provider_and_ctrl_c_starts_nothing(folder: Path) -> None:
     terminal = Terminal(folder)
-    terminal.answer(TICKETS, "", "1000", "on_premises", "rtx-4090", "0.5", "none", "stop")
-    assert terminal.finish() == 0
+    terminal.answer(TICKETS, "", "1000", "on_premises", "rtx-4090", "0.5", "none", "launch")
+    terminal.interrupt(r"Start\? \[y/N\]: ")
+    assert terminal.finish() == 130
     assert "fine-tuned at OpenAI?" not in terminal.seen
+    assert "Your answers are kept" in terminal.seen
+    assert Ledger.open().runs() == ()
+    again = Terminal(folder)
+    again.interrupt()
+    assert again.finish() == 130
+    assert "You were here before" in again.seen
+    assert "was never sent" not in again.seen
 
 
 def test_a_tiny_terminal_and_no_colour(folder: Path) -> None:
-    terminal = Terminal(folder, columns=44, NO_COLOR="1")
+    terminal = Terminal(folder, columns=60, rows=15, NO_COLOR="1")
     terminal.answer(TICKETS, "", "1000", "any", "none", "never_fine_tuned", "0.7", "none", "stop")
     assert terminal.finish() == 0
-    assert "\x1b[" not in terminal.seen.replace("\x1b[?", "")
+    assert "\x1b[" not in terminal.raw.replace("\x1b[?", "")
+    before, _, after = terminal.raw.replace("\r", "").partition("$ tunewise plan")
+    screens = [*before.split("\n\n"), after[after.index("What next?") :]]
+    assert all(len(screen.splitlines()) <= 15 for screen in screens)
+    said = [line for line in "\n".join(screens).splitlines() if TICKETS not in line]
+    assert max(map(len, said)) <= 60
 
 
-def test_a_rehearsal_sends_nothing(folder: Path, home: Path) -> None:
+def test_a_rehearsal_then_a_real_launch_on_this_machine(folder: Path) -> None:
+    with (folder / "my data.jsonl").open("w", encoding="utf-8") as file:
+        for row in Path(TICKETS).read_text(encoding="utf-8").splitlines()[:200]:
+            file.write(json.dumps({"messages": json.loads(row)["messages"][1:]}) + "\n")  # short: no system prompt
     terminal = Terminal(folder)
-    terminal.answer(TICKETS, "", "1000", "on_premises", "rtx-4090", "0.4", "none", "rehearse", "stop")
+    terminal.answer("my data.jsonl", "", "1000", "on_premises", "rtx-4090", "0.4", "none", "rehearse")
+    terminal.answer("b", "100", "rehearse", "try")
+    terminal.agree("y")
+    terminal.answer("receipt", "stop")
     assert terminal.finish() == 0
     assert "--dry-run" in terminal.seen
-    assert not list(home.rglob("adapter_model.safetensors"))
+    assert "$ tunewise launch 'my data.jsonl' --backend local --model tiny" in terminal.seen
+    (run,) = Ledger.open().runs()  # the rehearsals left none
+    assert run.job.status == "succeeded", run.job.detail
+    assert f"receipt of {run.id}" in terminal.seen.lower()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from advisor.cli import render
-from advisor.cli.render.ask import ask, choose
+from advisor.cli.render.ask import ask, choose, say
 from advisor.errors import AdvisorError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ STANDING = (
     ("active", "we used a model fine-tuned there in the last 60 days"),
     ("inactive", "we fine-tuned there, but not lately"),
 )
+SHOWN = 3  # problems of the data, before 'tunewise check' has the rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,14 @@ def questions(answers: Answers) -> list[Step]:
     return [_ask_data, *described, _ask_task, _ask_volume, _ask_privacy, _ask_gpus, *openai, _ask_score, _ask_budget]
 
 
+def said(answers: Answers) -> str:
+    """Return in one line what the person said, for a start that goes on from there."""
+    parts = [shlex.join(answers.data) if answers.data else "no data yet", answers.task]
+    if answers.requests_per_month is not None:
+        parts.append(f"{answers.requests_per_month:,} requests a month")
+    return ", ".join(part for part in parts if part)
+
+
 def workload_of(answers: Answers) -> dict[str, object]:
     """Write the answers as the content of a workload file; what was not said is left out."""
     content: dict[str, object] = {"task": answers.task, "privacy": answers.privacy}
@@ -87,15 +97,15 @@ def _ask_data(answers: Answers) -> Answers:
     def parse(text: str) -> tuple[tuple[str, ...], Profile | None]:
         if text == "none":
             return (), None
-        paths = tuple(shlex.split(text))
+        paths = _paths(text)
         try:
             return paths, _profile(paths)
         except AdvisorError as error:
-            raise ValueError(f"{error}\n  Give another file, or 'none' to describe the data instead.") from error
+            raise ValueError(f"{error} Give another file, or 'none' to describe the data instead.") from error
 
     paths, profile = ask(
         "Where is your data?",
-        reason="A file of chat examples (JSONL, CSV, Parquet ...). No data yet? Say none and describe it.",
+        reason="A file of examples (JSONL, CSV, Parquet ...). No data yet? Say none and describe it.",
         default=shlex.join(answers.data) if answers.data else "none",
         parse=parse,
     )
@@ -107,65 +117,47 @@ def _ask_data(answers: Answers) -> Answers:
 
 
 def _say_what_was_found(profile: Profile) -> None:
-    errors = sum(problem.level == "error" for problem in profile.problems)
-    others = len(profile.problems) - errors
-    render.out(
-        f"  {profile.examples:,} examples, {profile.tokens['o200k_base']:,} tokens, longest {profile.longest:,}."
-    )
-    render.out(f"  Looks like {profile.task_type}: {profile.task_reason}.")
+    """Show the examples, their tokens, the task, and the first problems; errors before remarks."""
+    tokens = next(iter(profile.tokens.values()))
+    say(f"{profile.examples:,} examples, {tokens:,} tokens, longest {profile.longest:,}.")
+    say(f"Looks like {profile.task_type}: {profile.task_reason}.")
+    errors = [problem for problem in profile.problems if problem.level == "error"]
     if profile.problems:
-        render.out(f"  {errors} errors and {others} remarks; 'tunewise check' lists them with what to do.")
+        say(f"{len(errors)} errors and {len(profile.problems) - len(errors)} remarks; 'tunewise check' lists them:")
+    for problem in (errors or profile.problems)[:SHOWN]:
+        place = f"line {problem.line}: " if problem.line else ""
+        say(f"- {place}{problem.message}", shorten=True)
 
 
-def _ask_examples(answers: Answers) -> Answers:
-    count = ask(
-        "How many examples do you have, or could you write?",
-        reason="Below about 100, fine-tuning is rarely worth it; the advice depends on this number.",
-        default=str(answers.examples or 500),
-        parse=_whole_number,
-    )
-    return replace(answers, examples=count)
+def _typed(field: str, question: str, reason: str, default: str, parse: Callable[[str], object]) -> Step:
+    """Return the question for a typed answer; ``default`` is offered until there was an answer."""
+
+    def step(answers: Answers) -> Answers:
+        before = getattr(answers, field)
+        value = ask(question, reason=reason, default=default if before is None else str(before), parse=parse)
+        return _with(answers, field, value)
+
+    return step
 
 
-def _ask_tokens(answers: Answers) -> Answers:
-    tokens = ask(
-        "How long is one example, in tokens?",
-        reason="Prompt and answer together; a page of English is about 500 tokens.",
-        default=str(answers.tokens_per_example or 500),
-        parse=_whole_number,
-    )
-    return replace(answers, tokens_per_example=tokens)
+def _chosen(field: str, question: str, options: Sequence[tuple[str, str]], reason: str, default: str) -> Step:
+    """Return the question for one of ``options``."""
+
+    def step(answers: Answers) -> Answers:
+        value = choose(question, options, reason=reason, default=getattr(answers, field) or default)
+        return _with(answers, field, value)
+
+    return step
 
 
-def _ask_task(answers: Answers) -> Answers:
-    inferred = " (read from your data)" if answers.data and answers.task else ""
-    task = choose(
-        "What is the model for?",
-        TASKS,
-        reason=f"What usually pays differs by task{inferred}.",
-        default=answers.task or "other",
-    )
-    return replace(answers, task=task)
+def _with(answers: Answers, field: str, value: object) -> Answers:
+    change: dict[str, Any] = {field: value}  # the question that names the field also parses its value
+    return replace(answers, **change)
 
 
-def _ask_volume(answers: Answers) -> Answers:
-    volume = ask(
-        "How many requests a month will it answer?",
-        reason="Serving usually costs more than training; 'unknown' leaves the monthly figures open.",
-        default=str(answers.requests_per_month) if answers.requests_per_month is not None else "unknown",
-        parse=lambda text: None if text == "unknown" else _whole_number(text),
-    )
-    return replace(answers, requests_per_month=volume)
-
-
-def _ask_privacy(answers: Answers) -> Answers:
-    privacy = choose(
-        "Where may the data go?",
-        PRIVACY,
-        reason="This rules options out before anything else is weighed.",
-        default=answers.privacy or "any",
-    )
-    return replace(answers, privacy=privacy)
+def _unless(word: str, parse: Callable[[str], object]) -> Callable[[str], object]:
+    """Return ``parse`` with ``word`` for None: not known, or none."""
+    return lambda text: None if text == word else parse(text)
 
 
 def _ask_gpus(answers: Answers) -> Answers:
@@ -190,34 +182,10 @@ def _ask_gpus(answers: Answers) -> Answers:
     return replace(answers, gpus=owned)
 
 
-def _ask_openai(answers: Answers) -> Answers:
-    standing = choose(
-        "Has your organisation fine-tuned at OpenAI?",
-        STANDING,
-        reason="OpenAI is closing fine-tuning; who may still start a job depends on this.",
-        default=answers.openai or "never_fine_tuned",
-    )
-    return replace(answers, openai=standing)
-
-
-def _ask_score(answers: Answers) -> Answers:
-    score = ask(
-        "How well does your best prompt do today, from 0 to 1?",
-        reason="The strongest predictor of whether fine-tuning pays; 'unknown' is an honest answer.",
-        default=str(answers.prompt_score) if answers.prompt_score is not None else "unknown",
-        parse=lambda text: None if text == "unknown" else _share(text),
-    )
-    return replace(answers, prompt_score=score)
-
-
-def _ask_budget(answers: Answers) -> Answers:
-    budget = ask(
-        "Is there a limit to what training and the first month may cost, in dollars?",
-        reason="Options above it are ruled out; 'none' if there is no limit.",
-        default=str(answers.budget_usd) if answers.budget_usd is not None else "none",
-        parse=lambda text: None if text == "none" else _amount(text),
-    )
-    return replace(answers, budget_usd=budget)
+def _ask_task(answers: Answers) -> Answers:
+    inferred = " (read from your data)" if answers.data and answers.task else ""
+    reason = f"What usually pays differs by task{inferred}."
+    return _chosen("task", "What is the model for?", TASKS, reason, "other")(answers)
 
 
 def _whole_number(text: str) -> int:
@@ -247,8 +215,63 @@ def _amount(text: str) -> float:
     return value
 
 
+def _paths(text: str) -> tuple[str, ...]:
+    """Read one path, or several with spaces between; ~ is the home folder, a backslash on Windows is itself."""
+    if Path(text).expanduser().is_file():
+        return (str(Path(text).expanduser()),)
+    words = shlex.split(text) if os.name != "nt" else [word.strip("'\"") for word in shlex.split(text, posix=False)]
+    return tuple(str(Path(word).expanduser()) for word in words)
+
+
 def _profile(paths: tuple[str, ...]) -> Profile:
     from advisor.dataset import Dataset
     from advisor.tokens import profile
 
     return profile(Dataset.open(*paths))
+
+
+_ask_examples = _typed(
+    "examples",
+    "How many examples do you have, or could you write?",
+    "Below about 100, fine-tuning is rarely worth it; the advice depends on this number.",
+    "500",
+    _whole_number,
+)
+_ask_tokens = _typed(
+    "tokens_per_example",
+    "How long is one example, in tokens?",
+    "Prompt and answer together; a page of English is about 500 tokens.",
+    "500",
+    _whole_number,
+)
+_ask_volume = _typed(
+    "requests_per_month",
+    "How many requests a month will it answer?",
+    "Serving usually costs more than training; 'unknown' leaves the monthly figures open.",
+    "unknown",
+    _unless("unknown", _whole_number),
+)
+_ask_privacy = _chosen(
+    "privacy", "Where may the data go?", PRIVACY, "This rules options out before anything else is weighed.", "any"
+)
+_ask_openai = _chosen(
+    "openai",
+    "Has your organisation fine-tuned at OpenAI?",
+    STANDING,
+    "OpenAI is closing fine-tuning; who may still start a job depends on this.",
+    "never_fine_tuned",
+)
+_ask_score = _typed(
+    "prompt_score",
+    "How well does your best prompt do today, from 0 to 1?",
+    "The strongest predictor of whether fine-tuning pays; 'unknown' is an honest answer.",
+    "unknown",
+    _unless("unknown", _share),
+)
+_ask_budget = _typed(
+    "budget_usd",
+    "What may training and the first month cost at most, in dollars?",
+    "Options above it are ruled out; 'none' if there is no limit.",
+    "none",
+    _unless("none", _amount),
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -16,14 +17,41 @@ class Back(Exception):
     """The person wants the question before this one again."""
 
 
-def ask(question: str, *, reason: str, default: str, parse: Callable[[str], T]) -> T:
+def say(text: str, *, style: str = "", indent: int = 2, hang: int = 0, shorten: bool = False) -> None:
+    """Write a paragraph between the questions: whole words, within the width of the terminal.
+
+    ``hang``: columns that the lines after the first are set in further; ``shorten``: one line, its end cut off.
+    """
+    from rich.text import Text
+
+    console = render.console()
+    room = console.width - indent
+    if shorten:
+        lines = [f"{text[: room - 1]}…" if len(text) > room else text]
+    else:
+        lines = textwrap.wrap(text, room, subsequent_indent=" " * hang, break_long_words=False, break_on_hyphens=False)
+    for line in lines:
+        console.print(Text(" " * indent + line, style="" if console.no_color else style), soft_wrap=True)
+
+
+def ask(
+    question: str,
+    *,
+    reason: str,
+    default: str,
+    parse: Callable[[str], T],
+    options: Sequence[tuple[str, str]] = (),
+) -> T:
     """Ask until ``parse`` accepts the answer; it raises ValueError with a sentence otherwise.
 
-    Enter takes ``default``, ``b`` goes back. Raises Back, or click.Abort on Ctrl-C and end of input.
+    Enter takes ``default``, ``b`` goes back. ``options`` (value, meaning) are listed with a number each. Raises Back,
+    or click.Abort on Ctrl-C and end of input.
     """
-    render.out()
-    render.out(f"{question}")
-    render.out(f"  {reason}")
+    say(question, style="bold", indent=0)
+    width = max((len(value) for value, _ in options), default=0)
+    for number, (value, meaning) in enumerate(options, 1):
+        say(f"{number:>2}  {value:<{width}}  {meaning}", hang=width + 6)
+    say(reason)
     while True:
         answer = click.prompt(f"  [{default or 'none'}] (b: back)", default=default, show_default=False).strip()
         if answer.lower() == "b":
@@ -31,22 +59,21 @@ def ask(question: str, *, reason: str, default: str, parse: Callable[[str], T]) 
         try:
             return parse(answer)
         except ValueError as error:
-            render.out(f"  {error}")
+            say(str(error), style="yellow")
 
 
 def choose(question: str, options: Sequence[tuple[str, str]], *, reason: str, default: str) -> str:
-    """Ask for one of ``options`` (value, meaning), by number or by value; return the value."""
+    """Ask for one of ``options`` (value, meaning), by number, by value or by how it begins; return the value."""
+    values = [value for value, _ in options]
 
     def parse(answer: str) -> str:
-        values = [value for value, _ in options]
-        if answer in values:
-            return answer
+        begun = [value for value in values if value == answer] or [
+            value for value in values if value.startswith(answer.lower())
+        ]
+        if len(begun) == 1:
+            return begun[0]
         if answer.isdigit() and 1 <= int(answer) <= len(values):
             return values[int(answer) - 1]
-        raise ValueError(f"Give a number from 1 to {len(values)}.")
+        raise ValueError(f"Give a number from 1 to {len(values)}, or a word of the list.")
 
-    width = max(len(value) for value, _ in options)
-    menu = "\n".join(
-        f"  {number:>2}  {value:<{width}}  {meaning}" for number, (value, meaning) in enumerate(options, 1)
-    )
-    return ask(f"{question}\n{menu}", reason=reason, default=default, parse=parse)
+    return ask(question, reason=reason, default=default, parse=parse, options=options)
