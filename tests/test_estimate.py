@@ -264,6 +264,43 @@ def test_replicas_follow_the_peak_load() -> None:
     assert asked.monthly_usd.mid == 3 * one.monthly_usd.mid
 
 
+def test_replicas_follow_the_whole_range_of_the_volume() -> None:
+    load = work(requests_per_month={"low": 1_000_000, "mid": 10_000_000, "high": 20_000_000},
+                prompt_tokens={"system": 0, "user": 500, "output": 100})  # fmt: skip
+    given = made(NINE, load, prefill_tokens_per_s=D(10_000), decode_tokens_per_s=D(1_000))
+    line, alone = (
+        next(line for line in result.lines if line.name == "dedicated endpoint")
+        for result in (given, made(NINE, work(requests_per_month=1)))
+    )
+    # 1M, 10M and 20M x 0.15 s of work, x 3 at peak, over 730 x 3,600 s at 60 %: 0.29, 2.85 and 5.71
+    assert (line.usd_low, line.usd, line.usd_high) == (alone.usd_low, 3 * alone.usd, 6 * alone.usd_high)
+    assert any("1 at the low end of the volume, 6 at the high end" in said for said in given.assumptions)
+
+
+def test_a_disputed_batch_price_spans_its_readings_and_is_named() -> None:
+    """gpt-4o tuned, in a batch: 2.225 and 12.50 by one reading, 1.875 and 7.50 by the other."""
+    four = Candidate(Strategy.HOSTED, "openai", "gpt-4o-2024-08-06")
+    asked = work(requests_per_month=1_000_000, prompt_tokens={"user": 1000, "output": 100})
+    result = made(four, asked, tier="batch")
+    assert result.monthly_usd is not None and result.marginal_usd is not None
+    assert result.marginal_usd.mid == D("0.003475") == result.marginal_usd.high  # 1000 x 2.225 + 100 x 12.50
+    assert result.marginal_usd.low == D("0.002625")  # 1000 x 1.875 + 100 x 7.50
+    assert (result.monthly_usd.low, result.monthly_usd.mid) == (2625, 3475)
+    assert any("by the token is given differently" in said for said in result.warnings)
+
+
+@pytest.mark.parametrize("candidate", ALL)
+def test_what_is_shown_multiplies(candidate: Candidate) -> None:
+    """Quantity x unit price is the line to the cent even as text of a few digits, and no sum has stray digits."""
+    result = made(candidate, work(requests_per_month={"low": 70_000, "mid": 130_001, "high": 333_333}))
+    for line in result.lines:
+        assert line.usd == line.quantity * line.unit_usd
+        assert len(f"{line.quantity:f}".partition(".")[2]) <= 9 and len(f"{line.unit_usd:f}".partition(".")[2]) <= 10
+    for amount in (*sums(result), result.amortised_monthly_usd):
+        assert amount is None or all(len(f"{usd:f}".rstrip("0").partition(".")[2]) <= 12 for usd in
+                                     (amount.low, amount.mid, amount.high)), amount  # fmt: skip
+
+
 def test_no_single_gpu_carries_what_its_arithmetic_cannot() -> None:
     busy = made(NINE, work(requests_per_month=2_000_000_000))
     calm = made(NINE)

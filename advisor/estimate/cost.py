@@ -95,7 +95,9 @@ class _Sums:
 
     @property
     def amortised(self) -> Range | None:
-        return self.total.map(lambda usd: usd / self.months) if self.total is not None and self.months else None
+        if self.total is None or not self.months:
+            return None
+        return self.total.map(lambda usd: formulas.tidy(usd / self.months))
 
 
 def _say_when_not_sold(case: Case, sheet: Sheet) -> None:
@@ -218,7 +220,10 @@ def _spread(monthly: Range, requests: Three) -> Range | None:
     few, mid, many = requests
     if few == 0:
         return None
-    cases = (monthly.low / many, monthly.mid / mid, monthly.high / few)
+    cases = [
+        formulas.tidy(usd / count)
+        for usd, count in zip((monthly.low, monthly.mid, monthly.high), (many, mid, few), strict=True)
+    ]
     return Range(min(cases), cases[1], max(cases))
 
 

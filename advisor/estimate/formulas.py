@@ -11,6 +11,12 @@ HOURS_PER_MONTH = Decimal(730)
 DAYS_PER_MONTH = Decimal("30.4375")
 
 
+def tidy(usd: Decimal) -> Decimal:
+    """Round what a division left over: to a hundredth of a cent, or to four digits where it is less than a dollar."""
+    digits = 4 if usd == 0 or abs(usd) >= 1 else 3 - usd.adjusted()
+    return round(usd, digits)
+
+
 def training_usd(tokens: Decimal, usd_per_mtok: Decimal, minimum_usd: Decimal = Decimal(0)) -> Decimal:
     """Return the price of one token-billed job: max(minimum, tokens x rate)."""
     return max(minimum_usd, tokens * usd_per_mtok / MILLION)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import ROUND_CEILING, Decimal
-from functools import lru_cache
+from decimal import Decimal
 
-from advisor import hardware
 from advisor.estimate import formulas
 from advisor.estimate.case import Case, gpu_name
 from advisor.estimate.load import Load, Three
+from advisor.estimate.replicas import cards_of, params_b, replicas_of
 from advisor.estimate.sheet import OWNED, Sheet
 from advisor.estimate.values import Range
 from advisor.pricing import Price, TokenPrices
 
 _MILLION = formulas.MILLION
-# Bytes a served parameter takes: two, and a fifth more for the cache of the conversation.
-_SERVED_BYTES = Decimal("2.4")
+DOUBTS = {
+    "disputed": "is given differently by different sources",
+    "superseded": "is an older one; the new, lower one was not found",
+    "unverified": "was not read on the provider's current page",
+}
 
 
 def serve(case: Case, prices: TokenPrices | None, load: Load, sheet: Sheet) -> Range | None:
@@ -98,6 +100,13 @@ def _by_token(prices: TokenPrices, load: Load, sheet: Sheet) -> Range:
         formulas.request_usd(prices, prefix=load.prefix, user=load.user, output=output, hit=hit)
         for output, hit in zip(load.outputs, load.hits, strict=True)
     ]
+    ends = [
+        formulas.request_usd(reading, prefix=load.prefix, user=load.user, output=output, hit=hit)
+        for reading in prices.readings
+        for output, hit in zip(load.outputs, load.hits, strict=True)
+    ]
+    if prices.cited.status in DOUBTS:
+        sheet.warn(f"The price of {prices.model} at {prices.provider} by the token {DOUBTS[prices.cited.status]}.")
     hit = load.hits[1]
     pays_from = formulas.caching_pays_from(at)
     if hit is not None and pays_from and formulas.prefix_usd_per_mtok(at, hit) > at.input_usd_per_mtok:
@@ -105,16 +114,27 @@ def _by_token(prices: TokenPrices, load: Load, sheet: Sheet) -> Range:
             f"At this hit rate the cache costs more than it saves; it pays from {pays_from:.2f} requests a write."
         )
     for name, parts, usd in _parts(at, load):
+        read = [usd, *(_read(name, reading) for reading in prices.readings)]
         if load.requests is None:
-            low, mid, high = (tokens * usd / _MILLION for tokens in parts)
-            sheet.add(name, parts[1], "token", usd / _MILLION, at.cited, period="request", low=low, high=high)
+            low, mid, high = (tokens / _MILLION for tokens in parts)
+            each, unit, period = usd / _MILLION, "token", "request"
+            mid = parts[1]
         else:
             low, mid, high = (n * tokens / _MILLION for n, tokens in zip(load.requests, parts, strict=True))
-            sheet.add(name, mid, "Mtok", usd, at.cited, period="month", low=low * usd, high=high * usd)
+            each, unit, period = usd, "Mtok", "month"
+        sheet.add(name, mid, unit, each, at.cited, period=period, low=low * min(read), high=high * max(read))
     if prices.hosting_usd_per_hour is not None:
         hours = formulas.HOURS_PER_MONTH
         sheet.add("hosting, used or not", hours, "hour", prices.hosting_usd_per_hour, at.cited, period="month")
-    return Range(min(cases), cases[1], max(cases))
+    return Range(min(*cases, *ends), cases[1], max(*cases, *ends))
+
+
+def _read(name: str, reading: TokenPrices) -> Decimal:
+    """Return what another source says a part of a request costs per million tokens; in full where it names no cache."""
+    if name == "output":
+        return reading.output_usd_per_mtok
+    cached = reading.cached_usd_per_mtok if name == "input from the cache" else None
+    return reading.input_usd_per_mtok if cached is None else cached
 
 
 def _parts(at: TokenPrices, load: Load) -> list[tuple[str, Three, Decimal]]:
@@ -142,12 +162,12 @@ def _dedicated(case: Case, load: Load, sheet: Sheet) -> Range | None:
         sheet.missing("month", f"What a dedicated endpoint {where} costs is not known.")
         return None
     host = hosts[0]
-    cards = _cards(host.gpu, offer.params_b, sheet)
+    cards = cards_of(host.gpu, offer.params_b, sheet)
     sheet.assume(f"A replica is {cards} x {host.gpu}, powered {case.terms.hours_on} hours a month; {host.idle}.")
     surcharge = _residency(case, offer.provider, sheet)
     if surcharge is None:
         return None
-    replicas = _replicas(case, load, host.gpu, cards, sheet)
+    replicas = replicas_of(case, load, host.gpu, cards, sheet)
     price = host.usd_per_hour.times(case.factor(offer.provider) * surcharge)
     _hours_line("dedicated endpoint", replicas, cards * case.terms.hours_on, price, sheet)
     return Range.exact(0)
@@ -160,8 +180,8 @@ def _self_hosted(case: Case, load: Load, sheet: Sheet) -> Range | None:
     if price is None or gpu is None:
         return None
     params = case.offer.params_b if case.offer else params_b(case.candidate.model)
-    cards = _cards(gpu, params, sheet)
-    replicas = _replicas(case, load, gpu, cards, sheet)
+    cards = cards_of(gpu, params, sheet)
+    replicas = replicas_of(case, load, gpu, cards, sheet)
     sheet.assume(f"Self-hosting: {replicas[1] * cards} x {gpu}, powered {case.terms.hours_on} hours a month.")
     _hours_line(f"serving on {gpu}", replicas, cards * case.terms.hours_on, price, sheet)
     return Range.exact(0)
@@ -188,63 +208,6 @@ def _hours_line(name: str, replicas: tuple[int, int, int], each: Decimal, price:
     sheet.add(name, count, "hour", price.mid, price.cited, period="month", low=low, high=high)
 
 
-def _replicas(case: Case, load: Load, gpu: str, cards: int, sheet: Sheet) -> tuple[int, int, int]:
-    """Return how many replicas carry the load: at least, likely, at most."""
-    terms = case.terms
-    prefill, decode = terms.prefill_tokens_per_s, terms.decode_tokens_per_s
-    if terms.replicas is not None:
-        return terms.replicas, terms.replicas, terms.replicas
-    if load.requests is None or prefill is None or decode is None:
-        busy = _busy_replicas(case, load, gpu, cards)
-        fewest, count = _whole(busy), _whole(busy * terms.peak_factor / terms.utilisation)
-        sheet.assume(
-            f"How much one replica answers was not given: {count} carry a peak of {terms.peak_factor}x the mean at "
-            f"{terms.utilisation:.0%} of the peak arithmetic, which no server reaches; the real need may be higher. "
-            f"Below {fewest} the mean load is impossible."
-        )
-        return fewest, count, count
-    count = formulas.replicas(
-        requests_per_month=load.requests[1],
-        prompt_tokens=load.prompt,
-        output_tokens=load.outputs[1],
-        prefill_tokens_per_s=prefill * terms.speed_factor,
-        decode_tokens_per_s=decode * terms.speed_factor,
-        hours_on=terms.hours_on,
-        peak_factor=terms.peak_factor,
-        utilisation=terms.utilisation,
-    )
-    sheet.assume(f"{count} replica(s) carry a peak of {terms.peak_factor}x the mean at {terms.utilisation:.0%} use.")
-    return count, count, count
-
-
-def _busy_replicas(case: Case, load: Load, gpu: str, cards: int) -> Decimal:
-    """Return the replicas the mean load keeps busy all the time, at two operations a parameter and token at peak.
-
-    0 where the volume, the model's size or the GPU's speed is not known: one replica is the least that answers.
-    """
-    operations = _operations_per_token(case.candidate.model)
-    if operations is None and case.offer is not None and case.offer.params_b is not None:
-        operations = 2 * case.offer.params_b * 1_000_000_000
-    peak = _peak_operations_per_s(gpu)
-    if load.requests is None or operations is None or peak is None:
-        return Decimal(0)
-    per_month = load.requests[1] * (load.prompt + load.outputs[1]) * operations / (peak * cards)
-    return per_month / (3600 * case.terms.hours_on)
-
-
-def _whole(replicas: Decimal) -> int:
-    return max(1, int(replicas.to_integral_value(rounding=ROUND_CEILING)))
-
-
-def _cards(gpu: str, params: Decimal | None, sheet: Sheet) -> int:
-    """Return how many GPUs hold one copy of the model."""
-    memory = _memory_gb(gpu)
-    if params is None or memory is None:
-        sheet.assume("One GPU is taken to hold the model: its size is not known.")
-        return 1
-    return max(1, int((params * _SERVED_BYTES / memory).to_integral_value(rounding=ROUND_CEILING)))
-
-
 def _scaled(prices: TokenPrices, factor: Decimal) -> TokenPrices:
     def times(usd: Decimal | None) -> Decimal | None:
         return None if usd is None else usd * factor
@@ -256,6 +219,7 @@ def _scaled(prices: TokenPrices, factor: Decimal) -> TokenPrices:
         cached_usd_per_mtok=times(prices.cached_usd_per_mtok),
         cache_write_usd_per_mtok=times(prices.cache_write_usd_per_mtok),
         hosting_usd_per_hour=times(prices.hosting_usd_per_hour),
+        readings=tuple(_scaled(reading, factor) for reading in prices.readings),
         cliffs=tuple(
             replace(
                 cliff,
@@ -267,28 +231,3 @@ def _scaled(prices: TokenPrices, factor: Decimal) -> TokenPrices:
             for cliff in prices.cliffs
         ),
     )
-
-
-@lru_cache(maxsize=256)
-def params_b(model: str) -> Decimal | None:
-    """Return the billions of parameters of a model whose shape we know."""
-    arch = hardware.architecture(model)
-    return None if arch is None else Decimal(arch.params) / 1_000_000_000
-
-
-@lru_cache(maxsize=256)
-def _memory_gb(gpu: str) -> Decimal | None:
-    card = hardware.gpu(gpu)
-    return None if card is None else Decimal(str(card.memory_gb))
-
-
-@lru_cache(maxsize=256)
-def _peak_operations_per_s(gpu: str) -> Decimal | None:
-    card = hardware.gpu(gpu)
-    return None if card is None or card.peak_tflops is None else Decimal(str(card.peak_tflops)) * 10**12
-
-
-@lru_cache(maxsize=256)
-def _operations_per_token(model: str) -> Decimal | None:
-    arch = hardware.architecture(model)
-    return None if arch is None else 2 * Decimal(arch.active_params or arch.params)

@@ -9,7 +9,7 @@ from advisor import hardware
 from advisor.estimate import formulas
 from advisor.estimate.case import Case
 from advisor.estimate.load import Three
-from advisor.estimate.serving import gpu_hour
+from advisor.estimate.serving import DOUBTS, gpu_hour
 from advisor.estimate.sheet import Sheet
 from advisor.estimate.values import Spread, Strategy
 from advisor.pricing import TrainingOffer, TrainingRate
@@ -18,11 +18,7 @@ from backends import Hyperparameters, Method
 # How far another tokenizer may be from the one we count with. An assumption, not a measurement.
 _PROXY = (Decimal("0.85"), Decimal(1), Decimal("1.15"))
 _EXACT = (Decimal(1), Decimal(1), Decimal(1))
-_DOUBTS = {
-    "disputed": "is given differently by different sources",
-    "superseded": "is an older one; the new, lower one was not found",
-    "unverified": "was not read on the provider's current page",
-}
+_HOUR_DIGITS = 4  # decimals of an hour, a third of a second: what is shown multiplies to what is charged
 _VALIDATION_SHARE = Decimal("0.1")
 _LOCAL_METHOD = {
     Strategy.LOCAL_LORA: Method.LORA,
@@ -72,7 +68,7 @@ def hosted(case: Case, sheet: Sheet) -> None:
         return
     epochs = epochs_of(candidate.hyperparameters, offer, case.profile.examples)
     if candidate.hyperparameters.epochs is None:
-        sheet.assume(f"{epochs} epochs, what {offer.provider} does by itself, or three where it has no rule.")
+        sheet.assume(f"{_epochs(epochs)}, what {offer.provider} does by itself, or three where it has no rule.")
     tokens = billed_tokens(case, offer, epochs, sheet)
     if tokens is None:
         sheet.missing("once", "How many tokens the data has is not known.")
@@ -99,7 +95,7 @@ def billed_tokens(case: Case, offer: TrainingOffer, epochs: int, sheet: Sheet) -
             checked = per_epoch * _VALIDATION_SHARE
             sheet.assume(f"{passes} validation passes over a tenth of the data are billed as well.")
         else:  # billed by the same rule as the training file, so in proportion to it
-            checked = per_epoch * size / case.counted_tokens
+            checked = (per_epoch * size / case.counted_tokens).to_integral_value()
             sheet.assume(f"{passes} validation passes over {size:,} tokens are billed as well.")
     low, mid, high = (formulas.processed_tokens(per_epoch * s, epochs, passes, checked * s) for s in spread)
     return low, mid, high
@@ -151,16 +147,20 @@ def _job_line(case: Case, offer: TrainingOffer, rate: TrainingRate, tokens: Thre
         sheet.add(name, Decimal(runs), "job", minimum.mid, minimum.cited, period="once", low=low, high=high)
         sheet.assume(f"{tokens[1] / formulas.MILLION:f} Mtok would be {metered:.4f} USD; the minimum charge is higher.")
     else:
-        name = f"training, {times} of {epochs} epochs"
+        name = f"training, {times} of {_epochs(epochs)}"
         quantity = runs * tokens[1] / formulas.MILLION
         sheet.add(name, quantity, "Mtok", price.mid, price.cited, period="once", low=low, high=high)
     if minimum is not None and minimum.cited.status == "disputed":
         either = f"{minimum.low:f} or {minimum.high:f} USD a job"
         sheet.warn(f"Sources disagree on the minimum charge at {offer.provider}: {either}.")
-    if price.cited.status in _DOUBTS:
-        sheet.warn(f"The training rate of {offer.model} at {offer.provider} {_DOUBTS[price.cited.status]}.")
+    if price.cited.status in DOUBTS:
+        sheet.warn(f"The training rate of {offer.model} at {offer.provider} {DOUBTS[price.cited.status]}.")
     if runs == 1:
         sheet.assume(f"One training run; every further one (a sweep, a retry) costs about {mid:.2f} USD.")
+
+
+def _epochs(count: int) -> str:
+    return "1 epoch" if count == 1 else f"{count} epochs"
 
 
 def local(case: Case, sheet: Sheet) -> tuple[Spread | None, float | None]:
@@ -185,9 +185,9 @@ def local(case: Case, sheet: Sheet) -> tuple[Spread | None, float | None]:
     if setup:
         sheet.assume(f"{setup} hours to set a rented machine up, on top of training.")
     rates = [Decimal(str(round(rate, 4))) * case.terms.speed_factor for rate in reversed(speed)]
-    hours = [formulas.training_hours(Decimal(epochs * counted), rate, setup) for rate in rates]
+    hours = [round(formulas.training_hours(Decimal(epochs * counted), rate, setup), _HOUR_DIGITS) for rate in rates]
     low, mid, high = (runs * each for each in hours)
-    name = f"training on {gpu}, {runs} run(s) of {epochs} epochs"
+    name = f"training on {gpu}, {'1 run' if runs == 1 else f'{runs} runs'} of {_epochs(epochs)}"
     ends = low * price.low, high * price.high
     sheet.add(name, mid, "hour", price.mid, price.cited, period="once", low=ends[0], high=ends[1])
     fast, likely, slow = (float((each - setup) * 60) for each in hours)

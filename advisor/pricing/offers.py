@@ -171,6 +171,18 @@ def _tokens(
         cache_write_usd_per_mtok=rates.cache_write_usd_per_mtok,
         hosting_usd_per_hour=entry.hosting_usd_per_hour,
         cited=cite(rates, sources, *figures),
+        readings=tuple(
+            TokenPrices(
+                model=model_id,
+                provider=key,
+                tier=tier,
+                input_usd_per_mtok=reading.input_usd_per_mtok,
+                output_usd_per_mtok=reading.output_usd_per_mtok,
+                cached_usd_per_mtok=reading.cached_usd_per_mtok,
+                cited=cite(reading, sources),
+            )
+            for reading in rates.readings
+        ),
     )
 
 

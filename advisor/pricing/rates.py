@@ -89,7 +89,7 @@ class TokenPrices:
     """What a request costs, in US dollars per million tokens. None: the provider has no such price.
 
     ``hosting_usd_per_hour`` is charged on top, used or not (Azure). ``cache_minimum_tokens`` is the shortest prefix
-    the provider caches.
+    the provider caches. ``readings`` are what other sources say instead.
     """
 
     model: str
@@ -104,6 +104,7 @@ class TokenPrices:
     cache_minimum_tokens: int | None = None
     hosting_usd_per_hour: Decimal | None = None
     reasons_by_default: bool = False
+    readings: tuple[TokenPrices, ...] = ()
 
     @property
     def source(self) -> str:
