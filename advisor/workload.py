@@ -13,6 +13,7 @@ from advisor.errors import WorkloadError
 from advisor.task import TaskType
 
 Standing = Literal["never_fine_tuned", "active", "inactive"]
+Changes = Literal["never", "monthly", "daily"]
 Score = Annotated[float, Field(ge=0, le=1)]
 Money = Annotated[Decimal, Field(ge=0)]
 
@@ -68,9 +69,10 @@ class Workload(_Part):
     may_rent_gpus: bool = True
     standing: dict[str, Standing] = Field(default_factory=dict)
     measured: dict[str, Score] = Field(default_factory=dict)
+    measured_with: str | None = None
     quality_target: Score | None = None
     error_cost_usd: Money | None = None
-    knowledge_changes: Literal["never", "monthly", "daily"] = "never"
+    knowledge_changes: Changes = "never"
 
     @field_validator("requests_per_month", mode="before")
     @classmethod

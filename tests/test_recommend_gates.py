@@ -21,7 +21,7 @@ FREE, CENTS, DEAR = Range.exact(0), Range.exact(1), Range.exact(600)
     ("volume", "estimate", "says"),
     [
         (1000, Estimate(FREE, None, CENTS, None), None),
-        (1000, Estimate(FREE, None, DEAR, None), "cost $600.00, over your budget of $500.00"),
+        (1000, Estimate(FREE, None, DEAR, None), "The first month costs $600.00, over your budget of $500.00"),
         (1000, Estimate(FREE, None, None, None), "is not known, so your budget of $500.00 may not hold"),
         (1000, Estimate(None, None, CENTS, None), "is not known, so your budget of $500.00 may not hold"),
         # No volume was given: what is paid without a request counts, where the price of a request is known.

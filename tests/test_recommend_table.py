@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from advisor.errors import WorkloadError
-from advisor.estimate import Strategy
-from advisor.evidence import is_source
+from advisor.estimate import Strategy, break_even
+from advisor.evidence import fixed_shots, is_source
 from advisor.pricing import PriceBook
 from advisor.recommend import Recommendation, recommend
 from advisor.recommend.gates import standing
@@ -302,3 +302,73 @@ def test_what_would_flip_the_advice_does_flip_it() -> None:
     daily = asked.answer(knowledge_changes="daily")
     assert daily.recommendation and daily.recommendation.id == flips["knowledge_changes"].to
     assert daily.flips[-1].variable == "knowledge_changes" and daily.flips[-1].to.startswith("hosted:together/")
+
+
+def test_a_score_belongs_to_the_model_that_was_measured() -> None:
+    asked = Asked({"measured": {"prompt": 0.6, "few_shot": 0.9}})
+
+    def scored(**says: Any) -> set[str]:
+        return {option.id for option in asked.answer(**says).options if option.quality is not None}
+
+    assert scored() == {"prompt:openai/gpt-6-luna", "few_shot:openai/gpt-6-luna"}
+    assert scored(measured_with="claude-haiku-5-5") == {
+        "prompt:anthropic/claude-haiku-5-5", "few_shot:anthropic/claude-haiku-5-5"
+    }  # fmt: skip
+    kept = asked.answer(measured_with="gpt-5.4-nano", quality_target=0.85)
+    assert kept.recommendation and kept.recommendation.id == "few_shot:openai/gpt-5.4-nano"
+    assert any("gpt-5.4-nano" in text for text in kept.assumptions)
+    tuned = Asked({"measured": {"prompt": 0.6, "hosted": 0.9}}).answer()
+    assert [option.id for option in tuned.options if option.quality and option.strategy.tunes] == [
+        tuned.recommendation.id if tuned.recommendation else ""
+    ]
+
+
+def test_a_model_beyond_the_list_can_be_the_one_that_was_measured() -> None:
+    found = Asked(prompt(0.97, measured_with="gpt-4.1")).answer()
+    assert found.recommendation and found.recommendation.id == "prompt:openai/gpt-4.1"
+    assert found.recommendation.quality and found.recommendation.estimate and found.recommendation.estimate.total_usd
+
+
+@pytest.mark.parametrize(
+    ("examples", "labels", "shots"),
+    [(5000, None, 5), (5000, 3, 5), (5000, 12, 12), (5000, 77, 77), (5000, 400, 100), (8, None, 4), (100, 77, 50)],
+)
+def test_the_same_examples_are_five_or_one_of_each_label(examples: int, labels: int | None, shots: int) -> None:
+    found = Asked({}, "classification", examples, labels).answer()
+    fixed = next(option for option in found.options if option.id == "few_shot:openai/gpt-6-luna")
+    assert fixed.shots == shots == fixed_shots(labels, examples)
+    assert fixed.variant == f"the same {shots} examples"
+    if labels == 12:
+        assert found.recommendation == fixed and found.next_step.endswith("base,few-shot:12 --limit 200 --max-cost 1")
+
+
+def test_of_many_labels_the_examples_near_the_question_are_shown() -> None:
+    found = Asked({}, "classification", 5000, 77).answer()
+    assert found.recommendation and found.recommendation.id.endswith(":retrieved")
+    assert "base,few-shot:20:near --limit 200 --max-cost 1" in found.next_step
+
+
+def test_tuning_is_set_against_the_prompt_that_is_advised() -> None:
+    """The flip of the volume, the options' break-even and the advice speak of one and the same prompt."""
+    found = Asked(prompt(0.97), "classification", 5000, 12, tokens=3000).answer()
+    chosen = found.recommendation
+    assert chosen and chosen.estimate and not chosen.strategy.tunes
+    flip = next(flip for flip in found.flips if flip.variable == "requests_per_month")
+    tuned = next(option for option in found.options if option.id == flip.to)
+    assert tuned.estimate and tuned.estimate.break_even_requests == break_even(chosen.estimate, tuned.estimate, 12)
+    assert flip.flips_at.startswith(f"{-(-tuned.estimate.break_even_requests // 12):,} or more")
+
+
+def test_the_flip_of_the_score_names_the_prompt_that_has_it() -> None:
+    found = Asked({"measured": {"prompt": 0.6, "few_shot": 0.7}}).answer()
+    flip = next(flip for flip in found.flips if flip.variable.startswith("measured."))
+    assert (flip.variable, flip.current) == ("measured.few_shot", "0.7")
+
+
+def test_knowledge_that_changes_is_asked_again_and_not_assumed() -> None:
+    """A chat looks up what changes monthly already, so that is where it flips; for other tasks it is daily."""
+    for task, at in (("chat", "monthly"), ("extraction", "daily")):
+        flip = next(flip for flip in Asked(prompt(0.6), task).answer().flips if flip.variable == "knowledge_changes")
+        assert (flip.flips_at, flip.to) == (at, "retrieval")
+        again = Asked(prompt(0.6), task).answer(knowledge_changes=at).recommendation
+        assert again and again.id == "retrieval"

@@ -54,6 +54,7 @@ class _Pair(click.ParamType[tuple[str, str]]):
 @click.option("--may-rent-gpus/--no-rented-gpus", default=None, help="Default: may rent.")
 @click.option("--standing", type=_Pair(), multiple=True, help="openai=never_fine_tuned, active or inactive.")
 @click.option("--measured", type=_Pair(), multiple=True, help="A score you have, 0 to 1: prompt=0.71, few_shot=0.78.")
+@click.option("--measured-with", metavar="MODEL", help="The model whose prompt was measured; default: the one advised.")
 @click.option("--quality-target", type=click.FloatRange(0, 1))
 @click.option("--error-cost-usd", type=options.Usd(), help="What one wrong answer costs.")
 @click.option("--knowledge-changes", type=click.Choice(["never", "monthly", "daily"]))
@@ -82,6 +83,7 @@ def command(
     may_rent_gpus: bool | None,
     standing: tuple[tuple[str, str], ...],
     measured: tuple[tuple[str, str], ...],
+    measured_with: str | None,
     quality_target: float | None,
     error_cost_usd: Decimal | None,
     knowledge_changes: str | None,
@@ -121,6 +123,7 @@ def command(
         "may_rent_gpus": may_rent_gpus,
         "standing": dict(standing),
         "measured": dict(measured),
+        "measured_with": measured_with,
         "quality_target": quality_target,
         "error_cost_usd": error_cost_usd,
         "knowledge_changes": knowledge_changes,

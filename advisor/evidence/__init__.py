@@ -6,9 +6,12 @@ from advisor.evidence.cases import PublishedCase, nearest, published
 from advisor.evidence.catalogue import Catalogue, LocalModel, Setting, catalogue, settings
 from advisor.evidence.claims import Claim, Source, claim, claims, is_claim, is_source, source, sources
 from advisor.evidence.classes import HARD_TASKS, Band, ClassCount, Classes, ClassName, Thresholds, packaged
+from advisor.evidence.shots import MANY_SHOTS, RETRIEVED_SHOTS, fixed_shots, retrieved_shots
 
 __all__ = [
     "HARD_TASKS",
+    "MANY_SHOTS",
+    "RETRIEVED_SHOTS",
     "Band",
     "Catalogue",
     "Claim",
@@ -23,11 +26,13 @@ __all__ = [
     "catalogue",
     "claim",
     "claims",
+    "fixed_shots",
     "is_claim",
     "is_source",
     "nearest",
     "packaged",
     "published",
+    "retrieved_shots",
     "settings",
     "source",
     "sources",

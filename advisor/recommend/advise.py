@@ -14,10 +14,11 @@ from advisor.recommend import argument
 from advisor.recommend.choose import choose
 from advisor.recommend.flips import flips_of
 from advisor.recommend.measured import Measurement, sharpened
-from advisor.recommend.pick import best_prompt
+from advisor.recommend.next_step import next_step
+from advisor.recommend.pick import prompt_to_beat
 from advisor.recommend.prospects import Prospect, named, prospects
 from advisor.recommend.values import Option, Recommendation
-from advisor.recommend.weigh import options, with_break_even
+from advisor.recommend.weigh import options, with_break_even, with_scores
 from advisor.tokens import Profile
 from advisor.workload import Workload
 
@@ -45,17 +46,16 @@ def recommend(
     workload = sharpened(_own_gpus(workload), own)
     found = prospects(profile, workload, book, tuple(backends), tuple(models))
     _all_known(found, book, backends, models)
-    weighed = options(found, profile, workload, book, today, own)
-    base = best_prompt([option for option in weighed if option.ruled_out_by is None])
-    weighed = with_break_even(weighed, base, workload.horizon_months)
+    weighed = with_scores(options(found, profile, workload, book, today), workload, own)
     choice = choose(weighed, profile, workload)
     judgement = choice.judgement
     chosen = choice.option
+    weighed = with_break_even(weighed, prompt_to_beat(chosen, weighed, workload), workload.horizon_months)
     if judgement is not None:
         p = round(judgement.p_finetune_wins, 3)
         weighed = tuple(replace(item, p_finetune_wins=p) if item.strategy.tunes else item for item in weighed)
-        chosen = next((item for item in weighed if chosen and item.id == chosen.id), None)
-    next_step = argument.next_step(choice, chosen, weighed, workload, data, flags)
+    chosen = next((item for item in weighed if chosen and item.id == chosen.id), None)
+    step = next_step(choice, chosen, weighed, profile, workload, data, flags)
     return Recommendation(
         recommendation=chosen,
         reason=_sentence(choice.deciding.text),
@@ -64,12 +64,12 @@ def recommend(
         assumptions=(
             *(f"{item.name}: {item.score:.0%} measured ({item.basis})." for item in own),
             *notes,
-            *argument.assumptions(profile, workload, chosen),
+            *argument.assumptions(profile, workload, chosen, weighed),
         ),
         flips=flips_of(choice, weighed, profile, workload, book, today),
-        evidence=argument.evidence(choice, weighed, profile, workload, next_step),
+        evidence=argument.evidence(choice, weighed, profile, workload, step),
         confidence=choice.confidence,
-        next_step=next_step,
+        next_step=step,
         reasons=(choice.deciding, *choice.supporting),
         unknowns=tuple(argument.unknowns(choice, chosen, profile, workload)),
         warnings=tuple(argument.warnings(chosen, profile, workload)),

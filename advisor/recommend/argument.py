@@ -1,4 +1,4 @@
-"""The argument that comes with the answer: evidence, conflicts, doubts, warnings, and the command to run next."""
+"""The argument that comes with the answer: evidence, conflicts, doubts and warnings."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from advisor.dataset import Level
 from advisor.estimate import Strategy
-from advisor.evidence import catalogue, claims, nearest, packaged
+from advisor.evidence import claims, nearest, packaged
 from advisor.recommend.choose import Choice
 from advisor.recommend.measured import prompt_score, tuned_score
-from advisor.recommend.pick import best_prompt, best_tuned, recipe_of, total
+from advisor.recommend.pick import total
 from advisor.recommend.values import EvidenceRef, Option, Reason, cited, reference
 from advisor.recommend.weigh import task_of
 from advisor.task import TaskType
@@ -20,7 +20,9 @@ _RARE = 10  # examples of one label
 _OPEN_ENDED = (TaskType.STYLE, TaskType.SUMMARISATION, TaskType.CHAT)
 
 
-def assumptions(profile: Profile, workload: Workload, chosen: Option | None) -> tuple[str, ...]:
+def assumptions(
+    profile: Profile, workload: Workload, chosen: Option | None, weighed: Sequence[Option]
+) -> tuple[str, ...]:
     """What the advice takes for granted, then what the chosen option's sums do."""
     found = [profile.sampled.sentence] if profile.sampled else []
     if workload.task is None:
@@ -28,7 +30,12 @@ def assumptions(profile: Profile, workload: Workload, chosen: Option | None) -> 
     if "openai" not in workload.standing and not workload.on_premises:
         found.append("You are taken never to have fine-tuned at OpenAI; say --standing openai=active if you have.")
     if prompt_score(workload) is not None:
-        found.append("Your measured score is taken to be of the best prompt you would use, on held-out examples.")
+        scored = [option for option in weighed if option.quality is not None and not option.strategy.tunes]
+        of = f", and of {scored[0].model}" if scored else ""
+        said = "" if workload.measured_with else " Say --measured-with MODEL if it was of another."
+        found.append(
+            f"Your measured score is taken to be of the best prompt you would use, on held-out examples{of}.{said}"
+        )
     if not workload.gpus and not workload.on_premises:
         found.append("You are taken to own no GPU; say --gpu NAME if you do.")
     return (*found, *(chosen.estimate.assumptions if chosen and chosen.estimate else ()))
@@ -66,30 +73,6 @@ def _conflicts(task: TaskType, labels: int | None, examples: int, weighed: Seque
         yield "conflict-spider"
     if any(option.strategy is Strategy.LOCAL_FULL and option.ruled_out_by is None for option in weighed):
         yield "conflict-full"
-
-
-def next_step(
-    choice: Choice, chosen: Option | None, weighed: Sequence[Option], workload: Workload, data: str, flags: str
-) -> str:
-    """The command that makes the advice surer, or carries it out."""
-    if chosen is None:
-        if workload.on_premises:
-            return f"tunewise fit --model {catalogue().local[0].model} --method qlora"
-        return f"tunewise budget {data} --limit 100"
-    if chosen.strategy.tunes and prompt_score(workload) is not None:
-        if choice.confidence == "low":
-            return f"tunewise pilot {data} --backend {chosen.backend} --model {chosen.model}"
-        return f"tunewise plan {data}{flags} --out plan.yaml && tunewise launch plan.yaml"
-    tuned = best_tuned([item for item in weighed if item.ruled_out_by is None], workload.gpus)
-    score, target = prompt_score(workload), workload.quality_target
-    if score is not None and target is not None and score < target and tuned and choice.confidence != "high":
-        return f"tunewise pilot {data} --backend {tuned.backend} --model {tuned.model}"
-    askable = [item for item in weighed if item.ruled_out_by is None and item.backend and not item.strategy.tunes]
-    asked = chosen if chosen.backend and not chosen.strategy.tunes else best_prompt(askable)
-    if asked is None:
-        return f"tunewise pilot {data} --backend {chosen.backend} --model {chosen.model}"
-    shots = "few-shot:20:near" if recipe_of(chosen) in ("retrieved", "retrieval") else "few-shot:5"
-    return f"tunewise evaluate {data} --backend {asked.backend} --model {asked.model} --against base,{shots}"
 
 
 def unknowns(choice: Choice, chosen: Option | None, profile: Profile, workload: Workload) -> Iterator[str]:

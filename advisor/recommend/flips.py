@@ -14,12 +14,12 @@ from advisor.estimate.formulas import DAYS_PER_MONTH
 from advisor.evidence import packaged
 from advisor.pricing import PriceBook
 from advisor.recommend.choose import Choice, choose, facts_of
-from advisor.recommend.gates import standing
+from advisor.recommend.gates import first_month_usd, is_over_budget, nothing_to_look_up, standing
 from advisor.recommend.measured import PROMPTED, prompt_score
-from advisor.recommend.pick import best_prompt, best_tuned, price_of_tuning
+from advisor.recommend.pick import best_tuned, price_of_tuning, prompt_to_beat
 from advisor.recommend.values import Flip, Option
 from advisor.tokens import Profile
-from advisor.workload import Workload
+from advisor.workload import Changes, Workload
 
 _JUST_BELOW = Decimal("0.999")
 
@@ -32,14 +32,15 @@ def flips_of(
     None leads to the option that is chosen already, or to another of its kind, or names a value already passed.
     """
     open_ones = [option for option in weighed if option.ruled_out_by is None]
-    tuned, prompted = best_tuned(open_ones, workload.gpus), best_prompt(open_ones)
     chosen = choice.option
+    tuned, prompted = best_tuned(open_ones, workload.gpus), prompt_to_beat(chosen, weighed, workload)
     found: list[Flip] = []
     if chosen is not None and choice.judgement is not None and tuned and prompted:
         found += _score(chosen, weighed, profile, workload)
         found += _examples(chosen, weighed, profile, workload)
         found += _volume(chosen, workload, tuned, prompted)
         found += _error_cost(chosen, weighed, profile, workload)
+    found += _budget(chosen, weighed, profile, workload)
     found += _standing(weighed, workload, book, today)
     if chosen is not None:
         found += _knowledge(chosen, choice, weighed, profile, workload)
@@ -61,15 +62,20 @@ def _other(chosen: Option, then: Option | None) -> Option | None:
 
 
 def _score(chosen: Option, weighed: Sequence[Option], profile: Profile, workload: Workload) -> Iterator[Flip]:
-    """Search the measured prompt score for the point where the advice changes; a higher one never asks for tuning."""
+    """Search the best measured prompt's score for the point where the advice changes; a higher one never asks to tune.
+
+    The variable is named by the recipe that holds the best score, and a lower one is the best only without the others.
+    """
+    score = prompt_score(workload)
+    best = [name for name in PROMPTED if score is not None and workload.measured.get(name) == score]
+    variable = next(iter(best), "prompt")
 
     def at(percent: int) -> Option | None:
         kept = {name: score for name, score in workload.measured.items() if name not in PROMPTED}
         return choose(
-            weighed, profile, workload.model_copy(update={"measured": {**kept, "prompt": percent / 100}})
+            weighed, profile, workload.model_copy(update={"measured": {**kept, variable: percent / 100}})
         ).option
 
-    score = prompt_score(workload)
     tunes = [percent for percent in (0, 100) if (option := at(percent)) and option.strategy.tunes]
     if tunes != [0]:
         return
@@ -81,9 +87,9 @@ def _score(chosen: Option, weighed: Sequence[Option], profile: Profile, workload
     current = "not measured" if score is None else f"{score:g}"
     if chosen.strategy.tunes:
         if (then := _other(chosen, at(above))) and (score is None or score < above / 100):
-            yield Flip("measured.prompt", current, f"{above / 100:g} or more", then.id)
+            yield Flip(f"measured.{variable}", current, f"{above / 100:g} or more", then.id)
     elif (then := _other(chosen, at(last))) and (score is None or score >= above / 100):
-        yield Flip("measured.prompt", current, f"below {above / 100:g}", then.id)
+        yield Flip(f"measured.{variable}", current, f"below {above / 100:g}", then.id)
 
 
 def _examples(chosen: Option, weighed: Sequence[Option], profile: Profile, workload: Workload) -> Iterator[Flip]:
@@ -125,6 +131,19 @@ def _error_cost(chosen: Option, weighed: Sequence[Option], profile: Profile, wor
         yield Flip("error_cost_usd", current, f"below ${tie:.2g}" if below else f"${tie:.2g} or more", then.id)
 
 
+def _budget(chosen: Option | None, weighed: Sequence[Option], profile: Profile, workload: Workload) -> Iterator[Flip]:
+    """What the advice would be if money were no limit, and the budget that carries its first month."""
+    if workload.budget_usd is None:
+        return
+    lifted = [replace(one, ruled_out_by=None) if is_over_budget(one.ruled_out_by) else one for one in weighed]
+    then = choose(lifted, profile, workload.model_copy(update={"budget_usd": None})).option
+    if then is None or then.estimate is None or (chosen is not None and _kind(then) == _kind(chosen)):
+        return
+    first = first_month_usd(then.estimate, workload)
+    if first is not None and first > workload.budget_usd:
+        yield Flip("budget_usd", f"${workload.budget_usd:,.2f}", f"${first:,.2f} or more", then.id)
+
+
 def _standing(weighed: Sequence[Option], workload: Workload, book: PriceBook, today: date) -> Iterator[Flip]:
     """An organisation that may still buy what is closed to others should say so, where it lives long enough."""
     end = today + timedelta(days=int(workload.horizon_months * DAYS_PER_MONTH))
@@ -142,15 +161,22 @@ def _standing(weighed: Sequence[Option], workload: Workload, book: PriceBook, to
 def _knowledge(
     chosen: Option, choice: Choice, weighed: Sequence[Option], profile: Profile, workload: Workload
 ) -> Iterator[Flip]:
-    """What changes daily is looked up; what is looked up for that alone is not when it never changes."""
+    """Ask again with what it must know changing more often, or never where that alone asks for looking it up."""
     now = workload.knowledge_changes
-    if _kind(chosen) != "retrieval":
-        if now != "daily":
-            yield Flip("knowledge_changes", now, "daily", "retrieval")
-    elif choice.judgement is None:
-        never = workload.model_copy(update={"knowledge_changes": "never"})
-        if then := _other(chosen, choose(weighed, profile, never).option):
-            yield Flip("knowledge_changes", now, "never", then.id)
+    looked_up = _kind(chosen) == "retrieval"
+    if looked_up and choice.judgement is not None:
+        return
+    often: tuple[Changes, ...] = ("never", "monthly", "daily")
+    for value in ("never",) if looked_up else often[often.index(now) + 1 :]:
+        asked = workload.model_copy(update={"knowledge_changes": value})
+        reason = nothing_to_look_up(asked, profile)
+        gated = [
+            replace(option, ruled_out_by=reason) if option.strategy is Strategy.RETRIEVAL else option
+            for option in weighed
+        ]
+        if then := _other(chosen, choose(gated, profile, asked).option):
+            yield Flip("knowledge_changes", now, value, then.id)
+            return
 
 
 def _on_cost(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from decimal import Decimal
 
 from advisor import hardware
 from advisor.estimate.formulas import DAYS_PER_MONTH
@@ -18,6 +19,7 @@ from backends import Objective
 FEWEST_EXAMPLES = 10
 # A LoRA of this rank holds the data before full fine-tuning is asked for.
 _HIGHEST_RANK = 256
+_OVER_BUDGET = ", over your budget of $"
 
 
 def standing(workload: Workload, provider: str) -> Standing:
@@ -43,7 +45,7 @@ def ruled_out(
 ) -> str | None:
     """Return the sentence that rules the option out, None when it stands. The first gate that closes speaks."""
     if prospect.candidate.strategy is Strategy.RETRIEVAL:
-        return _nothing_to_look_up(workload, profile)
+        return nothing_to_look_up(workload, profile)
     return (
         _privacy(prospect, workload, book)
         or _closed(prospect, found)
@@ -53,7 +55,7 @@ def ruled_out(
         or _licence(prospect)
         or _retires(prospect, workload, today)
         or _price(prospect, estimate)
-        or _budget(workload, estimate)
+        or _budget(prospect, workload, estimate)
     )
 
 
@@ -152,23 +154,36 @@ def _price(prospect: Prospect, estimate: Estimate | None) -> str | None:
     return next(iter(estimate.warnings), "What training it costs is not known.")
 
 
-def _budget(workload: Workload, estimate: Estimate | None) -> str | None:
+def _budget(prospect: Prospect, workload: Workload, estimate: Estimate | None) -> str | None:
     """What is not known keeps no budget. Where only the volume was not given, what is paid without a request counts."""
     budget = workload.budget_usd
     if budget is None or estimate is None:
         return None
+    first = first_month_usd(estimate, workload)
+    if first is None:
+        what = "training and the first month cost" if prospect.candidate.strategy.tunes else "the first month costs"
+        return f"What {what} is not known, so your budget of ${budget:,.2f} may not hold."
+    if first <= budget:
+        return None
+    what = "Training and the first month cost" if prospect.candidate.strategy.tunes else "The first month costs"
+    return f"{what} ${first:,.2f}{_OVER_BUDGET}{budget:,.2f}."
+
+
+def first_month_usd(estimate: Estimate, workload: Workload) -> Decimal | None:
+    """Return what is paid once and the first month together, None where it is not known."""
     month = estimate.monthly_usd
     if month is None and workload.requests_per_month is None and estimate.marginal_usd is not None:
         month = estimate.fixed_monthly_usd
-    if estimate.one_off_usd is None or month is None:
-        return f"What training and the first month cost is not known, so your budget of ${budget:,.2f} may not hold."
-    first = estimate.one_off_usd.mid + month.mid
-    if first <= budget:
-        return None
-    return f"Training and the first month cost ${first:,.2f}, over your budget of ${budget:,.2f}."
+    return None if estimate.one_off_usd is None or month is None else estimate.one_off_usd.mid + month.mid
 
 
-def _nothing_to_look_up(workload: Workload, profile: Profile) -> str | None:
+def is_over_budget(sentence: str | None) -> bool:
+    """Tell whether only the budget ruled an option out, by the sentence it left: the budget is the last gate."""
+    return sentence is not None and _OVER_BUDGET in sentence
+
+
+def nothing_to_look_up(workload: Workload, profile: Profile) -> str | None:
+    """Return why retrieval has nothing to do, None where it has."""
     if workload.knowledge_changes != "never" or (workload.task or profile.task_type) == "knowledge":
         return None
     return "The workload names no knowledge that changes, so there is nothing to look up."

@@ -44,11 +44,21 @@ class Measurement:
     low: float
     high: float
     basis: str
+    model: str | None = None
 
 
 def sharpened(workload: Workload, own: Sequence[Measurement]) -> Workload:
-    """Return the workload with the scores of own runs added; what the user says himself wins."""
-    found: dict[str, float] = {}
+    """Return the workload with the scores of own runs added, and the model they were measured with.
+
+    What the user says himself wins; of his own runs' prompts the best one names the model.
+    """
+    found: dict[str, Measurement] = {}
     for item in own:
-        found.setdefault(item.name, item.score)
-    return workload.model_copy(update={"measured": {**found, **workload.measured}})
+        found.setdefault(item.name, item)
+    scores = {name: item.score for name, item in found.items()}
+    model = workload.measured_with
+    if model is None and not any(name in workload.measured for name in PROMPTED):
+        prompted = [item for name, item in found.items() if name in PROMPTED]
+        best = max(prompted, key=lambda item: item.score, default=None)
+        model = best.model if best else None
+    return workload.model_copy(update={"measured": {**scores, **workload.measured}, "measured_with": model})

@@ -63,7 +63,16 @@ def best_prompt(standing: Sequence[Option], recipes: Sequence[str] = ()) -> Opti
 
 def used_prompt(standing: Sequence[Option], workload: Workload) -> Option | None:
     """Return the prompted option the user measured, else the cheapest."""
-    return best_prompt(standing, measured_recipes(workload))
+    recipes = measured_recipes(workload)
+    scored = [option for option in standing if option.quality is not None and recipe_of(option) in recipes]
+    return best_prompt(scored, recipes) or best_prompt(standing, recipes)
+
+
+def prompt_to_beat(chosen: Option | None, weighed: Sequence[Option], workload: Workload) -> Option | None:
+    """Return the prompted option that tuning is set against: the advice where it prompts, else the one in use."""
+    if chosen is not None and way_of(chosen) is Way.PROMPT:
+        return chosen
+    return used_prompt([option for option in weighed if option.ruled_out_by is None], workload)
 
 
 def best_tuned(standing: Sequence[Option], gpus: Sequence[str]) -> Option | None:

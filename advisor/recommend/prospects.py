@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import backends
 from advisor import hardware
 from advisor.estimate.values import Candidate, Strategy
-from advisor.evidence import catalogue
+from advisor.evidence import MANY_SHOTS, catalogue, fixed_shots, retrieved_shots
 from advisor.hardware import Architecture
 from advisor.pricing import PriceBook, TrainingOffer
 from advisor.recommend.settings import settings_for
@@ -16,17 +16,17 @@ from advisor.tokens import Profile
 from advisor.workload import Workload
 from backends import Method, Objective
 
-FIXED_SHOTS = 5
-RETRIEVED_SHOTS = 20
-MANY_SHOTS = 100
-
-# Recipes beyond plain instructions: suffix of the id, strategy, examples shown, and what it is in words.
-_FIXED = ("", Strategy.FEW_SHOT, FIXED_SHOTS, f"the same {FIXED_SHOTS} examples")
-_OPTIMISED = (":optimised", Strategy.PROMPT, 0, "optimised on your examples")
-_RETRIEVED = (":retrieved", Strategy.FEW_SHOT, RETRIEVED_SHOTS, f"{RETRIEVED_SHOTS} examples near each question")
-_MANY = (":many", Strategy.FEW_SHOT, MANY_SHOTS, f"the same {MANY_SHOTS} examples")
-
 _METHOD = {Strategy.LOCAL_LORA: Method.LORA, Strategy.LOCAL_QLORA: Method.QLORA, Strategy.LOCAL_FULL: Method.FULL}
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A way to prompt: the end of the option's id, how many examples it shows, and what it is in words."""
+
+    suffix: str
+    strategy: Strategy
+    shots: int
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def prospects(
     """Return what is worth weighing. ``places`` and ``models`` (empty: all) narrow what is tuned, and where."""
     known = frozenset(backends.names())
     found = [
-        *_prompts(profile, book, models, known),
+        *_prompts(profile, workload, book, models, known),
         *_hosted(profile, workload, book, places, models, known),
         *_local(profile, workload, places, models),
         _retrieval(),
@@ -62,24 +62,58 @@ def prospects(
     return tuple({item.id: item for item in found}.values())
 
 
-def _prompts(profile: Profile, book: PriceBook, models: tuple[str, ...], known: frozenset[str]) -> Iterator[Prospect]:
+def recipes(profile: Profile) -> tuple[Recipe, ...]:
+    """Return the ways to prompt that this much data allows, instructions alone first, then the same examples always."""
+    fixed = fixed_shots(len(profile.labels) if profile.labels else None, profile.examples)
+    near = retrieved_shots(profile.examples)
+    found = [
+        Recipe("", Strategy.PROMPT, 0, "instructions alone"),
+        Recipe("", Strategy.FEW_SHOT, fixed, f"the same {fixed} {'examples' if fixed != 1 else 'example'}"),
+        Recipe(":optimised", Strategy.PROMPT, 0, "optimised on your examples"),
+        Recipe(":retrieved", Strategy.FEW_SHOT, near, f"{near} examples near each question"),
+        Recipe(":many", Strategy.FEW_SHOT, MANY_SHOTS, f"the same {MANY_SHOTS} examples"),
+    ]
+    most = profile.examples // 2
+    return tuple(
+        one
+        for one in found
+        if 0 < one.shots <= most
+        or (one.strategy is Strategy.PROMPT and not one.suffix)
+        or (one.suffix == ":optimised" and most)
+    )
+
+
+def _prompts(
+    profile: Profile, workload: Workload, book: PriceBook, models: tuple[str, ...], known: frozenset[str]
+) -> Iterator[Prospect]:
     """Each model worth prompting with and without examples; the dearer recipes for the first one only."""
-    asked = [item for item in book.prompt_models if named(item.model, models)]
-    for rank, item in enumerate(asked or book.prompt_models):
-        recipes = [("", Strategy.PROMPT, 0, "instructions alone"), _FIXED]
-        if not rank:
-            recipes += [_OPTIMISED, _RETRIEVED, _MANY]
-        place = item.provider if item.provider in known else None
-        for suffix, strategy, shots, text in recipes:
-            if shots < max(1, profile.examples):
-                yield Prospect(
-                    id=f"{strategy}:{item.provider}/{item.model}{suffix}",
-                    candidate=Candidate(
-                        strategy, place, item.model, shots=shots, serving="tokens", provider=item.provider
-                    ),
-                    variant=text,
-                    seller=item.provider,
-                )
+    for rank, (provider, model) in enumerate(_prompted_models(workload, book, models)):
+        place = provider if provider in known else None
+        for recipe in recipes(profile):
+            if recipe.suffix and rank:
+                continue
+            yield Prospect(
+                id=f"{recipe.strategy}:{provider}/{model}{recipe.suffix}",
+                candidate=Candidate(
+                    recipe.strategy, place, model, shots=recipe.shots, serving="tokens", provider=provider
+                ),
+                variant=recipe.text,
+                seller=provider,
+            )
+
+
+def _prompted_models(workload: Workload, book: PriceBook, models: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return provider and model, the one whose prompt was measured first, then in the price book's order."""
+    listed = [(item.provider, item.model) for item in book.prompt_models]
+    asked = [pair for pair in listed if named(pair[1], models)] or listed
+    said = workload.measured_with
+    if said is None:
+        return asked
+    first = [pair for pair in listed if named(pair[1], (said,))]
+    sold = None if first or hardware.architecture(said) else book.inference(said, on=book.as_of)
+    if sold is not None:
+        first = [(sold.provider, sold.model)]
+    return list(dict.fromkeys((*first, *asked)))
 
 
 def _hosted(
@@ -143,7 +177,9 @@ def _local(
     if models and not asked:
         return
     prompted = False
-    for rank, model in enumerate(asked or known):
+    said = workload.measured_with
+    first = [said] if said and workload.on_premises else []
+    for rank, model in enumerate(dict.fromkeys((*first, *(asked or known)))):
         arch = hardware.architecture(model)
         if arch is None:
             continue
@@ -165,10 +201,11 @@ def _prompted_locally(
     model: str, arch: Architecture, gpu: str, profile: Profile, workload: Workload
 ) -> Iterator[Prospect]:
     where = f"on {'your' if gpu in workload.gpus else 'a rented'} {gpu}"
-    for suffix, strategy, shots, text in (("", Strategy.PROMPT, 0, "instructions alone"), _FIXED, _RETRIEVED):
-        if shots < max(1, profile.examples):
-            candidate = Candidate(strategy, "local", model, shots=shots, serving="self_hosted", gpu=gpu)
-            yield Prospect(f"{strategy}:local/{model}{suffix}", candidate, f"{text}, {where}", arch=arch)
+    for recipe in recipes(profile):
+        if recipe.suffix in ("", ":retrieved"):
+            candidate = Candidate(recipe.strategy, "local", model, shots=recipe.shots, serving="self_hosted", gpu=gpu)
+            id = f"{recipe.strategy}:local/{model}{recipe.suffix}"
+            yield Prospect(id, candidate, f"{recipe.text}, {where}", arch=arch)
 
 
 def _on_gpu(model: str, arch: Architecture, gpu: str, strategy: Strategy, profile: Profile, why: str) -> Prospect:

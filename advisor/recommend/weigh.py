@@ -9,8 +9,9 @@ from datetime import date
 from advisor.estimate import Estimate, Strategy, break_even, estimate
 from advisor.pricing import PriceBook
 from advisor.recommend.gates import availability, ruled_out
-from advisor.recommend.measured import PROMPTED, Measurement
-from advisor.recommend.prospects import Prospect
+from advisor.recommend.measured import PROMPTED, Measurement, measured_recipes
+from advisor.recommend.pick import best_prompt, best_tuned, recipe_of
+from advisor.recommend.prospects import Prospect, named
 from advisor.recommend.settings import settings_reasons
 from advisor.recommend.values import Option, Quality, Reason, cited
 from advisor.task import TaskType
@@ -27,10 +28,33 @@ def options(
     workload: Workload,
     book: PriceBook,
     today: date,
-    own: Sequence[Measurement] = (),
 ) -> tuple[Option, ...]:
     """Return every prospect as an option, priced and passed through the gates."""
-    return tuple(_option(item, profile, workload, book, today, own) for item in found)
+    return tuple(_option(item, profile, workload, book, today) for item in found)
+
+
+def with_scores(weighed: tuple[Option, ...], workload: Workload, own: Sequence[Measurement] = ()) -> tuple[Option, ...]:
+    """Give every measured score to the options it was measured on, and to no other; nothing is ever guessed.
+
+    Where nobody said which model that was, it is the one that would be taken for that way of doing it.
+    """
+    standing = [option for option in weighed if option.ruled_out_by is None]
+    asked = workload.measured_with or getattr(best_prompt(standing, measured_recipes(workload)), "model", None)
+    found: dict[str, Quality] = {}
+    for name, score in workload.measured.items():
+        mine = next((item for item in own if item.name == name and item.score == score), None)
+        quality = _quality(score, mine)
+        model = mine.model if mine else None
+        if name in PROMPTED:
+            at = [option for option in weighed if recipe_of(option) == name and not option.strategy.tunes]
+            taken = [option for option in at if named(option.model, (model or asked or "",))]
+        else:
+            tuned = [option for option in standing if option.strategy.tunes]
+            at = [option for option in tuned if option.strategy == name] or tuned
+            best = best_tuned([option for option in at if option.model == model] or at, workload.gpus)
+            taken = [best] if best else []
+        found |= {option.id: quality for option in taken}
+    return tuple(replace(option, quality=found.get(option.id)) for option in weighed)
 
 
 def with_break_even(weighed: tuple[Option, ...], base: Option | None, months: int) -> tuple[Option, ...]:
@@ -46,9 +70,7 @@ def with_break_even(weighed: tuple[Option, ...], base: Option | None, months: in
     )
 
 
-def _option(
-    item: Prospect, profile: Profile, workload: Workload, book: PriceBook, today: date, own: Sequence[Measurement]
-) -> Option:
+def _option(item: Prospect, profile: Profile, workload: Workload, book: PriceBook, today: date) -> Option:
     candidate = item.candidate
     priced = _estimate(item, profile, workload, book, today)
     found = availability(item, workload, book, today)
@@ -61,7 +83,7 @@ def _option(
         available_until=found.until,
         ruled_out_by=ruled_out(item, profile, workload, book, priced, found, today),
         reasons=_reasons(item, found.reason),
-        quality=_quality(item, workload, own),
+        quality=None,
         hyperparameters=candidate.hyperparameters,
         estimate=priced,
         method=candidate.method,
@@ -107,16 +129,10 @@ def _prompted_as_trained(profile: Profile, workload: Workload) -> Workload:
     return workload.model_copy(update={"prompt_tokens": asked})
 
 
-def _quality(item: Prospect, workload: Workload, own: Sequence[Measurement]) -> Quality | None:
-    """Return the score measured for this way of doing it; nothing is ever guessed."""
-    suffix = item.id.rsplit(":", 1)[-1]
-    name = suffix if suffix in PROMPTED else str(item.candidate.strategy)
-    score = workload.measured.get(name)
-    if score is None:
-        return None
-    for found in own:
-        if found.name == name and found.score == score:
-            return Quality(found.low, found.score, found.high, found.basis)
+def _quality(score: float, mine: Measurement | None) -> Quality:
+    """Return a measured score with its range: that of an own run where it comes from one."""
+    if mine is not None:
+        return Quality(mine.low, mine.score, mine.high, mine.basis)
     half = 1.96 * (score * (1 - score) / _ITEMS) ** 0.5
     basis = f"your own measurement; the range is that of {_ITEMS} test items"
     return Quality(max(0.0, score - half), score, min(1.0, score + half), basis)
@@ -144,7 +160,7 @@ def _reasons(item: Prospect, lifecycle: str) -> tuple[Reason, ...]:
     if item.id.endswith(":optimised"):
         found.append(cited("prompt-optimisation"))
     if item.id.endswith(":retrieved"):
-        found.append(cited("retrieved-shots"))
+        found += [cited("retrieved-shots"), cited("many-labels")]
     if candidate.strategy is Strategy.LOCAL_QLORA:
         found.append(cited("qlora-equal"))
     if candidate.strategy is Strategy.LOCAL_FULL:

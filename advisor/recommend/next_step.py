@@ -1,0 +1,80 @@
+"""The command to run next: the one that makes the advice surer, or carries it out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import ROUND_CEILING, Decimal
+
+from advisor.estimate import Strategy
+from advisor.evidence import catalogue, retrieved_shots
+from advisor.recommend.choose import Choice
+from advisor.recommend.measured import prompt_score
+from advisor.recommend.pick import best_prompt, best_tuned, recipe_of
+from advisor.recommend.values import Option
+from advisor.tokens import Profile
+from advisor.workload import Workload
+
+# Held-out examples that give a standard error of 3.5 points (the claim "measure-first"); more are asked for nothing.
+_ENOUGH = 200
+
+
+def next_step(
+    choice: Choice,
+    chosen: Option | None,
+    weighed: Sequence[Option],
+    profile: Profile,
+    workload: Workload,
+    data: str,
+    flags: str,
+) -> str:
+    """Return the command. ``data`` names the data in it, ``flags`` say the workload again."""
+    if chosen is None:
+        if workload.on_premises:
+            return f"tunewise fit --model {catalogue().local[0].model} --method qlora"
+        return f"tunewise plan {data}{flags} --json"
+    if chosen.strategy.tunes and prompt_score(workload) is not None:
+        if choice.confidence == "low":
+            return _pilot(chosen, profile, data)
+        return f"tunewise plan {data}{flags} --out plan.yaml && tunewise launch plan.yaml"
+    standing = [item for item in weighed if item.ruled_out_by is None]
+    tuned = best_tuned(standing, workload.gpus)
+    score, target = prompt_score(workload), workload.quality_target
+    if score is not None and target is not None and score < target and tuned and choice.confidence != "high":
+        return _pilot(tuned, profile, data)
+    askable = [item for item in standing if item.backend and not item.strategy.tunes]
+    asked = chosen if chosen.backend and chosen in askable else best_prompt(askable)
+    if asked is None:
+        return _pilot(chosen, profile, data)
+    return _evaluate(asked, weighed, profile, data, near=chosen.strategy is Strategy.RETRIEVAL)
+
+
+def _pilot(option: Option, profile: Profile, data: str) -> str:
+    limit = f" --limit {_ENOUGH}" if profile.examples // 4 > _ENOUGH else ""
+    return f"tunewise pilot {data} --backend {option.backend} --model {option.model}{limit}"
+
+
+def _evaluate(asked: Option, weighed: Sequence[Option], profile: Profile, data: str, *, near: bool) -> str:
+    """Ask the plain prompt and the one with examples; of much data only as much as settles it, and with a limit."""
+    plain = next((one for one in weighed if one.model == asked.model and recipe_of(one) == "prompt"), asked)
+    shown = asked if recipe_of(asked) in ("few_shot", "retrieved") else None
+    if shown is None:
+        shown = next((one for one in weighed if one.model == asked.model and recipe_of(one) == "few_shot"), None)
+    against = "base"
+    if near or (shown and recipe_of(shown) == "retrieved"):
+        against += f",few-shot:{retrieved_shots(profile.examples)}:near"
+    elif shown:
+        against += f",few-shot:{shown.shots}"
+    step = f"tunewise evaluate {data} --backend {asked.backend} --model {asked.model} --against {against}"
+    held_out = profile.examples // 2
+    if held_out > _ENOUGH:
+        step += f" --limit {_ENOUGH}"
+    return step + _limit((plain, shown or plain), min(held_out, _ENOUGH))
+
+
+def _limit(asked: Sequence[Option], questions: int) -> str:
+    """Return --max-cost with what the answers cost at most, in whole dollars; nothing where none is billed."""
+    each = [one.estimate.marginal_usd for one in asked if one.estimate]
+    if any(usd is None for usd in each):
+        return ""
+    most = questions * sum((usd.high for usd in each if usd is not None), Decimal(0))
+    return f" --max-cost {most.to_integral_value(rounding=ROUND_CEILING)}" if most else ""
