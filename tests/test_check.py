@@ -157,6 +157,46 @@ def test_redact_replaces_keys_and_personal_data(tmp_path: Path) -> None:
     assert last["messages"][0]["content"] == "I am [PERSONAL DATA], key [SECRET]"
 
 
+PAIR = {"prompt": "Well?", "chosen": "Yes, it is well indeed.", "rejected": "No."}
+TEXT = {"text": "A whole page of text about wells."}
+
+
+@pytest.mark.parametrize(
+    ("extra", "flags", "code", "level", "says"),
+    [
+        (None, ("--objective", "dpo"), "no_pair", "error", "one answer each"),
+        (TEXT, ("--objective", "dpo"), "no_pair", "error", "one answer each"),
+        (PAIR, ("--objective", "sft"), "rejected_unused", "info", "60 pairs"),
+        (PAIR, ("--for", "replicate"), "not_trained_there", "error", "replicate"),
+        (PAIR, ("--for", "nebius"), "not_trained_there", "error", "nebius"),
+        (PAIR, ("--for", "openai", "--model", "gpt-3.5-turbo-0125"), "not_trained_there", "error", "gpt-3.5"),
+        (TEXT, ("--for", "openai"), "text_as_answer", "info", "openai takes conversations"),
+        (None, ("--objective", "sft"), None, None, ""),
+        (PAIR, ("--objective", "dpo"), None, None, ""),
+        (PAIR, ("--for", "together"), None, None, ""),
+        (PAIR, ("--for", "replicate", "--objective", "sft"), "rejected_unused", "info", "60 pairs"),
+    ],
+)
+def test_the_wrong_form_for_the_method_is_one_finding_of_the_whole(
+    tmp_path: Path, extra: dict[str, str] | None, flags: tuple[str, ...], code: str | None, level: str, says: str
+) -> None:
+    path = tmp_path / "a.jsonl"
+    rows = [row(n) if extra is None else {key: f"{text} {n}" for key, text in extra.items()} for n in range(60)]
+    path.write_text("".join(json.dumps(one) + "\n" for one in rows))
+    result = run(path, *flags, "--json")
+    about = {"no_pair", "rejected_unused", "not_trained_there", "text_as_answer"}
+    found = [problem for problem in document(result)["problems"] if problem["code"] in about]
+    assert [problem["code"] for problem in found] == ([code] if code else [])
+    assert result.exit_code == (level == "error")
+    for problem in found:
+        assert (problem["line"], problem["level"]) == (None, level)
+        assert says in problem["message"]
+
+
+def test_an_objective_that_is_none_is_exit_2(tmp_path: Path) -> None:
+    assert run(lay(tmp_path / "a.jsonl"), "--objective", "rlhf").exit_code == 2
+
+
 def test_columns_and_their_mistakes(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("".join(json.dumps({"q": f"Q{n}?", "a": f"A{n}"}) + "\n" for n in range(60)))

@@ -13,6 +13,7 @@ from advisor.cli import render
 @click.argument("data", nargs=-1, metavar="DATA...")
 @click.option("--for", "backend", metavar="BACKEND", help="Check against what this backend accepts.")
 @click.option("--model", metavar="ID", help="Check against this model's limits, and count with its tokenizer.")
+@click.option("--objective", type=click.Choice(["sft", "dpo"]), help="Check for this way of training.")
 @click.option("--columns", metavar="FIELD=NAME,...", help="Which column is which: prompt=question,completion=answer.")
 @click.option("--validation", metavar="FILE", help="Look for its examples in DATA (leaks).")
 @click.option("--fix", "out", metavar="OUT", type=click.Path(path_type=Path), help="Write the repaired rows to OUT.")
@@ -27,6 +28,7 @@ def command(
     data: tuple[str, ...],
     backend: str | None,
     model: str | None,
+    objective: str | None,
     columns: str | None,
     validation: str | None,
     out: Path | None,
@@ -48,6 +50,7 @@ def command(
     tunewise check pairs.csv --columns prompt=question,completion=reply
     """
     from advisor.cli.render import check as show
+    from advisor.cli.render.reading import reading
 
     if explain:
         show.explanation(explain, as_json)
@@ -63,11 +66,13 @@ def command(
 
     from advisor.dataset import Dataset, Level, fix
     from advisor.tokens import profile
+    from backends import Objective
 
     dataset = Dataset.open(*data, columns=_mapping(columns))
     other = Dataset.open(validation, columns=_mapping(columns)) if validation else None
-    with show.reading(dataset) as progress:
-        found = profile(dataset, backend=backend, model=model, validation=other, progress=progress)
+    aim = Objective(objective) if objective else None
+    with reading(dataset.bytes) as progress:
+        found = profile(dataset, backend=backend, model=model, objective=aim, validation=other, progress=progress)
     fixed = None
     if out is not None:
         share = int(held_out) if held_out is not None and held_out >= 1 else held_out

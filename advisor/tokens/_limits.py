@@ -1,39 +1,100 @@
-"""What each backend and model takes: examples, bytes, tokens per example; and how a dataset stands against it."""
+"""What each backend and model takes: method, examples, bytes, tokens of each; and how a dataset stands against it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from advisor.dataset import Dataset
+from advisor.dataset import Dataset, Format
 from advisor.tokens._tally import Finding, Tally
+from backends import Objective
 
 if TYPE_CHECKING:
     from advisor.pricing import TrainingOffer
 
-_LEAST = {"openai": 10, "together": 1}
+_LEAST = {"openai": 10}
 _IMAGE_ROWS = 50_000  # OpenAI's vision fine-tuning guide
+_SFT_ONLY = ("nebius", "replicate")  # Token Factory's create request; a trainer of one's own on Replicate
+_CHAT_ONLY = ("openai", "azure", "nebius")  # their files hold conversations; the others take plain text as it is
+_DPO_TEXT_ONLY = ("openai", "azure")  # OpenAI's guide to direct preference optimisation
 
 
-def _offers(backend: str | None, model: str | None) -> tuple[tuple[TrainingOffer, ...], int | None]:
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What the data is for; None where that was not said."""
+
+    backend: str | None = None
+    model: str | None = None
+    objective: Objective | None = None
+
+    def trained(self, dataset: Dataset) -> Objective:
+        """Return the objective: as said, else what the data is made for."""
+        return self.objective or (Objective.DPO if dataset.format is Format.PREFERENCE else Objective.SFT)
+
+
+ANYWHERE = Aim()
+
+
+def limit_findings(tally: Tally, dataset: Dataset, aim: Aim) -> Iterator[Finding]:
+    """Yield what is beyond a limit, for the dataset as a whole."""
+    backend, count = aim.backend, tally.examples
+    if count == 0:
+        yield None, 0, "no_examples", ""
+    elif count < 10:
+        least = _LEAST.get(backend or "", 0)
+        needed = f", and {backend} takes no fewer than {least}" if count < least else ""
+        yield None, 0, "too_few_examples", f"{count}{needed}"
+    elif count < 50:
+        yield None, 0, "few_examples", f"{count}"
+    offers, most = _offers(aim)
+    yield from _method_findings(tally, dataset, aim, offers)
+    if most and dataset.bytes > most:
+        yield None, 0, "file_too_large", f"{dataset.bytes / 1e6:,.0f} MB, and {backend} takes {most / 1e6:,.0f} MB"
+    longest = _longest(offers, aim.trained(dataset))
+    if longest:
+        yield from _too_long(tally, dataset, longest)
+    if tally.with_images > _IMAGE_ROWS and backend == "openai":
+        yield None, 0, "too_many_image_rows", f"{tally.with_images:,}"
+    if tally.with_images and backend and offers and all(offer.images is False for offer in offers):
+        yield None, 0, "images_not_taken", f"{tally.with_images:,}; {aim.model or backend} reads text only"
+
+
+def _method_findings(tally: Tally, dataset: Dataset, aim: Aim, offers: tuple[TrainingOffer, ...]) -> Iterator[Finding]:
+    """Yield where the form of the data and the way of training do not go together."""
+    paired, objective = dataset.format is Format.PREFERENCE, aim.trained(dataset)
+    if objective is Objective.DPO and not paired:
+        yield None, 0, "no_pair", "the rows hold one answer each"
+    if objective is Objective.SFT and paired:
+        yield None, 0, "rejected_unused", f"{tally.examples:,} {'pair' if tally.examples == 1 else 'pairs'}"
+    if dataset.format is Format.TEXT and aim.backend in _CHAT_ONLY:
+        yield None, 0, "text_as_answer", f"{aim.backend} takes conversations"
+    sold = {known for offer in offers for known in offer.objectives}
+    if objective is Objective.DPO and (aim.backend in _SFT_ONLY or (sold and objective not in sold)):
+        yield None, 0, "not_trained_there", f"{aim.model or aim.backend} learns from single answers, not from pairs"
+    if objective is Objective.DPO and tally.with_images and aim.backend in _DPO_TEXT_ONLY:
+        yield None, 0, "images_not_taken", f"{tally.with_images:,}; pairs are text only at {aim.backend}"
+
+
+def _offers(aim: Aim) -> tuple[tuple[TrainingOffer, ...], int | None]:
     """Return what the price book knows of the model there (None: OpenAI's), or of all models of the backend.
 
     Beside it stands the largest file the backend takes, in bytes. The book is opened only when one of them is named.
     """
-    if backend is None and model is None:
+    if aim.backend is None and aim.model is None:
         return (), None
     from advisor.pricing import PriceBook
 
     book = PriceBook.load()
-    sold = book.offers(backend or "openai")
-    most = sold[0].max_file_bytes if sold and backend else None
-    if model is None:
+    sold = book.offers(aim.backend or "openai")
+    most = sold[0].max_file_bytes if sold and aim.backend else None
+    if aim.model is None:
         return sold, most
-    found = book.offer(backend or "openai", model)
+    found = book.offer(aim.backend or "openai", aim.model)
     return (() if found is None else (found,)), most
 
 
-def _longest(offers: tuple[TrainingOffer, ...]) -> int | None:
+def _longest(offers: tuple[TrainingOffer, ...], objective: Objective) -> int | None:
     """Return the most tokens of an example, None where no figure is known.
 
     What is over OpenAI's limit is cut off at the end and the rest still trained on. The open models are counted with
@@ -41,30 +102,16 @@ def _longest(offers: tuple[TrainingOffer, ...]) -> int | None:
     """
     if len(offers) != 1 or offers[0].open_weights:
         return None
-    return offers[0].max_context.get("sft")
+    return offers[0].max_context.get(objective)
 
 
-def limit_findings(tally: Tally, dataset: Dataset, backend: str | None, model: str | None) -> Iterator[Finding]:
-    """Yield what is beyond a limit, for the dataset as a whole."""
-    if tally.examples == 0:
-        yield None, 0, "no_examples", ""
-    elif tally.examples < 10:
-        needed = f", and {backend} takes no fewer than {_LEAST[backend]}" if backend in _LEAST else ""
-        yield None, 0, "too_few_examples", f"there are {tally.examples}{needed}"
-    elif tally.examples < 50:
-        yield None, 0, "few_examples", f"there are {tally.examples}"
-    offers, most = _offers(backend, model)
-    if most and dataset.bytes > most:
-        yield None, 0, "file_too_large", f"{dataset.bytes / 1e6:,.0f} MB, and {backend} takes {most / 1e6:,.0f} MB"
-    longest = _longest(offers)
-    if longest:
-        over = sum(count for tokens, count in tally.lengths.items() if tokens > longest)
-        lost = sum((tokens - longest) * count for tokens, count in tally.lengths.items() if tokens > longest)
-        if over:
-            lines = ", ".join(str(line) for tokens, _, line in tally.longest_first()[:5] if tokens > longest)
-            detail = f"{over:,} over {longest:,} tokens, {lost:,} tokens cut off; the longest are in lines {lines}"
-            yield None, tally.longest_first()[0][1], "over_token_limit", detail
-    if tally.with_images > _IMAGE_ROWS and backend == "openai":
-        yield None, 0, "too_many_image_rows", f"{tally.with_images:,}"
-    if tally.with_images and backend and offers and all(offer.images is False for offer in offers):
-        yield None, 0, "images_not_taken", f"{tally.with_images:,} examples; {model or backend}"
+def _too_long(tally: Tally, dataset: Dataset, longest: int) -> Iterator[Finding]:
+    over = sum(count for tokens, count in tally.lengths.items() if tokens > longest)
+    lost = sum((tokens - longest) * count for tokens, count in tally.lengths.items() if tokens > longest)
+    if not over:
+        return
+    named = [(file, line) for tokens, file, line in tally.longest_first()[:5] if tokens > longest]
+    several = len(dataset.sources) > 1
+    lines = ", ".join(f"{dataset.sources[file].name}:{line}" if several else f"{line}" for file, line in named)
+    where = f"the longest {'is in line' if len(named) == 1 else 'are in lines'} {lines}"
+    yield None, named[0][0], "over_token_limit", f"{over:,} over {longest:,} tokens, {lost:,} tokens cut off; {where}"

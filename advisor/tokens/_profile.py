@@ -14,13 +14,13 @@ from advisor.dataset._rows import Container
 from advisor.task import TaskType
 from advisor.tokens._blocks import Progress
 from advisor.tokens._cache import remembered
-from advisor.tokens._limits import limit_findings
+from advisor.tokens._limits import ANYWHERE, Aim, limit_findings
 from advisor.tokens._open_models import is_open, model_tokens
 from advisor.tokens._quality import cost_findings, duplicates, label_findings, language_findings, leaks
 from advisor.tokens._tally import Finding, Tally
 from advisor.tokens._task import infer
 from advisor.tokens._vocabulary import encoding_for
-from backends import Json
+from backends import Json, Objective
 
 if TYPE_CHECKING:
     from advisor.workload import DataBlock
@@ -105,13 +105,16 @@ def profile(
     *,
     backend: str | None = None,
     model: str | None = None,
+    objective: Objective | None = None,
     validation: Dataset | None = None,
     progress: Progress | None = None,
 ) -> Profile:
     """Read the dataset once and return what it is; a second call finds the counts in the cache.
 
-    ``backend`` and ``model`` add their limits to the problems, ``validation`` the examples it shares with the data.
+    ``backend``, ``model`` and ``objective`` (None: what the data is made for) add what they do not take to the
+    problems, ``validation`` the examples it shares with the data.
     """
+    aim = Aim(backend, model, objective)
     opened = model is not None and is_open(model)
     model_encoding = (encoding_for(model),) if model and not opened and encoding_for(model) != "o200k_base" else ()
     examined = remembered(dataset, model_encoding, progress, marks=validation is not None)
@@ -123,7 +126,7 @@ def profile(
             problem(code, line, names[file], detail, backend=backend)
             for line, file, code, detail in leaks(examined.marks, other.marks, dataset.sources[0].name)
         )
-    made = assemble(examined, dataset, dataset.fingerprint, backend, model, leaked)
+    made = assemble(examined, dataset, dataset.fingerprint, aim, leaked)
     return _for_open_model(made, dataset, model) if model is not None and opened else made
 
 
@@ -183,8 +186,7 @@ def assemble(
     tally: Tally,
     dataset: Dataset,
     fingerprint: str,
-    backend: str | None = None,
-    model: str | None = None,
+    aim: Aim = ANYWHERE,
     leaked: tuple[Problem, ...] = (),
 ) -> Profile:
     """Turn counts into a profile."""
@@ -196,7 +198,7 @@ def assemble(
     output = tally.roles["assistant"] / (2 if tally.preferences else 1)
     prompt = sum(tokens for role, tokens in tally.roles.items() if role not in ("system", "developer", "assistant"))
     findings, quality = _findings(tally, dataset, labels)
-    findings.extend(limit_findings(tally, dataset, backend, model))
+    findings.extend(limit_findings(tally, dataset, aim))
     told = max(1, tally.languages.total())
     return Profile(
         examples=tally.examples,
@@ -221,7 +223,7 @@ def assemble(
         has_images=tally.images > 0,
         is_preference=tally.preferences > 0,
         languages={name: round(n / told, 4) for name, n in tally.languages.most_common()},
-        problems=(*_problems(tally, dataset, findings, backend), *leaked),
+        problems=(*_problems(tally, dataset, findings, aim.backend), *leaked),
         quality=quality,
         roles=dict(tally.roles),
         lengths=dict(tally.lengths),

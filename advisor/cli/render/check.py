@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from advisor.cli import render
@@ -219,26 +217,6 @@ def explanation(code: str, as_json: bool) -> None:
     _wrapped("", entry.why, width)
     render.out()
     _wrapped("What to do: ", entry.fix, width)
-
-
-@contextmanager
-def reading(dataset: Dataset) -> Iterator[Callable[[int], None] | None]:
-    """Show a bar with rate and time left on stderr while a large file is read, when a person is there to see it."""
-    if dataset.bytes < 32 << 20 or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    # No refresh thread: beside other threads the counting processes could not be forked.
-    columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=render.console(stderr=True), auto_refresh=False, transient=True) as bar:
-        task = bar.add_task("reading", total=dataset.bytes)
-
-        def advance(done: int) -> None:
-            bar.advance(task, done)
-            bar.refresh()
-
-        yield advance
 
 
 def _wrapped(start: str, text: str, width: int) -> None:
