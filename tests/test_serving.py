@@ -68,19 +68,24 @@ def test_an_adapter_with_whole_layers_is_served_merged(tmp_path: Path) -> None:
     assert "--enable-lora" not in way.command
 
 
-def test_llamacpp_is_given_a_gguf_file_or_the_command_that_makes_one(tmp_path: Path) -> None:
+def test_llamacpp_is_given_a_gguf_file_or_makes_one_first(tmp_path: Path) -> None:
     run = local_run(tmp_path)
     way = serving([run], "llamacpp", port=8000, place=tmp_path / "llama.cpp")
-    (convert,) = way.before
-    assert convert[1:] == (
-        str(tmp_path / "llama.cpp" / "convert_hf_to_gguf.py"), str(run.folder / "merged"), "--outfile",
-        str(run.folder / f"{run.id}.gguf"),
-    )  # fmt: skip
-    assert way.merges == run.folder / "merged"
+    assert way.converts == run.folder / f"{run.id}.gguf" and way.merges is None
+    assert way.missing is not None and "llama-server is not installed" in way.missing
+    server = tmp_path / "llama.cpp" / "build" / "bin" / "llama-server"
+    server.parent.mkdir(parents=True)
+    server.write_text("#!/bin/sh\n")
+    server.chmod(0o755)
+    way = serving([run], "llamacpp", port=8000, place=tmp_path / "llama.cpp")
+    assert way.command[0] == str(server)
+    assert way.missing is not None and "There is no convert_hf_to_gguf.py in" in way.missing
+    (tmp_path / "llama.cpp" / "convert_hf_to_gguf.py").write_text("")
+    assert serving([run], "llamacpp", port=8000, place=tmp_path / "llama.cpp").missing is None
     file = tmp_path / "mine.gguf"
     file.write_bytes(b"GGUF")
     way = serving([run], "llamacpp", port=8000, place=tmp_path, gguf=file)
-    assert (way.before, way.merges) == ((), None)
+    assert way.converts is None
     assert way.command == (
         "llama-server", "-m", str(file), "--alias", run.id, "--host", "127.0.0.1", "--port", "8000", "--jinja",
         "--chat-template-file", str(tmp_path / "tuned" / "chat_template.jinja"),

@@ -82,12 +82,12 @@ def at_home(trained: Trained, home: Path, monkeypatch: pytest.MonkeyPatch) -> Tr
 
 
 @contextmanager
-def served(run: Run, log: Path) -> Iterator[str]:
+def served(run: Run, log: Path, engine: str = "transformers", *more: str) -> Iterator[str]:
     """Serve a run with ``tunewise serve`` in a process of its own; give its address once it is ready."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "advisor", "serve", run.id, "--with", "transformers", "--port", str(port)]
+    command = [sys.executable, "-m", "advisor", "serve", run.id, "--with", engine, "--port", str(port), *more]
     with log.open("wb") as out:
         server = subprocess.Popen(
             command, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, "OMP_NUM_THREADS": "1"}
@@ -148,3 +148,12 @@ def test_two_adapters_on_one_base_are_asked_in_one_session(at_home: Trained, tmp
     category = json.loads(said[0])["category"]
     assert said[1] == category.upper()
     assert said[2] not in said[:2]
+
+
+@pytest.mark.skipif("LLAMA_CPP" not in os.environ, reason="LLAMA_CPP does not name the folder of a built llama.cpp")
+def test_a_gguf_export_behind_llama_cpp_answers_as_in_the_trainer(at_home: Trained, tmp_path: Path) -> None:
+    run, folder = at_home.plain, os.environ["LLAMA_CPP"]
+    with served(run, tmp_path / "llama.log", "llamacpp", "--installed-in", folder) as url:  # it converts first
+        done = CliRunner().invoke(tunewise, ["serve", run.id, "--verify", url, "--limit", "6", "--json"])
+    found = json.loads(done.stdout)
+    assert (done.exit_code, found["passed"], found["same"], found["template"]) == (0, True, 6, "same")

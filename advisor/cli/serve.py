@@ -84,15 +84,15 @@ def command(
     if as_json:
         render.json_document(way)
         return
-    _run(found[0], way, dry_run=dry_run)
+    _run(found[0], way, installed_in, dry_run=dry_run)
 
 
-def _run(run: Run, way: Serving, *, dry_run: bool) -> None:
-    """Print the commands; unless it is a dry run, merge what has to be merged and become the server."""
+def _run(run: Run, way: Serving, place: Path | None, *, dry_run: bool) -> None:
+    """Print the commands; unless it is a dry run, merge and convert what has to be, and become the server."""
     from advisor.cli.render.serving import commands
-    from advisor.runs.serving import export_merged
+    from advisor.runs.serving import export_gguf, export_merged
 
-    commands(run.id, way)
+    commands(run.id, way, place)
     if dry_run:
         return
     if way.missing is not None:
@@ -102,6 +102,9 @@ def _run(run: Run, way: Serving, *, dry_run: bool) -> None:
         render.note(f"Merging into {way.merges}.")
         for said in export_merged(run, way.merges):
             render.note(said)
+    if way.converts is not None:
+        render.note(f"Converting into {way.converts}.")
+        export_gguf(run, way.converts, place)
     sys.stdout.flush()
     os.execvp(way.command[0], way.command)  # the server takes our place, so that whoever stops us stops it
 

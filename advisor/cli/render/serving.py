@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from advisor.cli import render
@@ -13,12 +14,14 @@ if TYPE_CHECKING:
 _SHOWN = 60  # characters of a text around where it diverges
 
 
-def commands(run: str, way: Serving) -> None:
+def commands(run: str, way: Serving, place: Path | None) -> None:
     """Print the commands to stdout, ready for a shell; what else is to know goes to stderr."""
     if way.merges is not None:
         render.out(shlex.join(["tunewise", "export", run, "--merged", str(way.merges)]))
-    for line in (*way.before, way.command):
-        render.out(shlex.join(line))
+    if way.converts is not None:
+        installed = ["--installed-in", str(place)] if place is not None else []
+        render.out(shlex.join(["tunewise", "export", run, "--gguf", str(way.converts), *installed]))
+    render.out(shlex.join(way.command))
     for said in way.notes:
         render.note(said)
     render.note(f"It answers at {way.url} as: {', '.join(way.models)}")

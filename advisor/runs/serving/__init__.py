@@ -5,6 +5,7 @@ from __future__ import annotations
 from advisor.runs.serving.commands import ENGINES, Serving, likely_names, serving
 from advisor.runs.serving.endpoint import Endpoint
 from advisor.runs.serving.export import MERGED, export_adapter, export_card, export_merged, export_ollama
+from advisor.runs.serving.gguf import export_gguf
 from advisor.runs.serving.verify import Verification, verify
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Verification",
     "export_adapter",
     "export_card",
+    "export_gguf",
     "export_merged",
     "export_ollama",
     "likely_names",

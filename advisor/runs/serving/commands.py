@@ -13,7 +13,8 @@ from pathlib import Path
 
 from advisor.errors import RunError
 from advisor.runs.ledger import Run
-from advisor.runs.serving.export import MERGED, base_of, trainer_folder, tuned_folder
+from advisor.runs.serving.export import base_of, merged_folder, trainer_folder, tuned_folder
+from advisor.runs.serving.gguf import converter
 from backends.local.served import is_adapter
 
 ENGINES = ("vllm", "llamacpp", "transformers")
@@ -22,18 +23,18 @@ _VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what --max-lora-rank tak
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """How to serve: ``before`` is run once, ``command`` serves at ``url``, where the model is asked for as ``models``.
+    """How to serve: ``command`` serves at ``url``, where the model is asked for as ``models``.
 
-    ``merges`` is the folder that the merged model has to be written into first; None when it is there or not needed.
-    ``missing`` says what is not installed, and how to get it; None when the command can be run.
+    ``merges`` is the folder that the merged model has to be written into first, ``converts`` the GGUF file; None when
+    it is there or not needed. ``missing`` says what is not installed, and how to get it; None when all can be run.
     """
 
     engine: str
     command: tuple[str, ...]
     url: str
     models: tuple[str, ...]
-    before: tuple[tuple[str, ...], ...] = ()
     merges: Path | None = None
+    converts: Path | None = None
     missing: str | None = None
     notes: tuple[str, ...] = ()
 
@@ -54,12 +55,6 @@ def serving(
     if engine == "llamacpp":
         return _llamacpp(runs[0], port, place, gguf)
     return _transformers(runs[0], port, place)
-
-
-def merged_folder(run: Run) -> Path:
-    """Return where a run's merged model lies, or would lie; a run trained whole is merged as it is."""
-    tuned = tuned_folder(run)
-    return trainer_folder(run) / MERGED if is_adapter(tuned) else tuned
 
 
 def likely_names(run: Run) -> tuple[str, ...]:
@@ -121,16 +116,17 @@ def _several(program: str, runs: Sequence[Run], tuned: Sequence[Path], tail: Seq
 
 def _llamacpp(run: Run, port: int, place: Path | None, gguf: Path | None) -> Serving:
     program, found = _program("llama-server", place)
-    merged, tuned = merged_folder(run), tuned_folder(run)
+    tuned = tuned_folder(run)
     file = gguf or trainer_folder(run) / f"{run.id}.gguf"
-    before: tuple[tuple[str, ...], ...] = ()
     missing = None if found else "llama-server is not installed: get llama.cpp, and give --installed-in its folder."
-    if not file.is_file():
+    converts = None if file.is_file() else file
+    if converts is not None:
         if gguf is not None:
             raise RunError(f"There is no file {gguf}.")
-        script = (place or Path("llama.cpp")) / "convert_hf_to_gguf.py"
-        before = (("python", str(script), str(merged), "--outfile", str(file)),)
-        missing = missing or f"There is no GGUF file of {run.id} yet: run the command above, or give --gguf FILE."
+        try:
+            converter(place)
+        except RunError as error:
+            missing = missing or str(error)
     command = [program, "-m", str(file), "--alias", run.id, "--host", "127.0.0.1", "--port", str(port), "--jinja"]
     template = tuned / "chat_template.jinja"
     if template.is_file():
@@ -140,10 +136,8 @@ def _llamacpp(run: Run, port: int, place: Path | None, gguf: Path | None) -> Ser
         command=tuple(command),
         url=f"http://127.0.0.1:{port}/v1",
         models=(run.id,),
-        before=before,
-        merges=_to_merge(merged) if before else None,
+        converts=converts,
         missing=missing,
-        notes=("The converter of llama.cpp refuses tokenizers it does not know.",) if before else (),
     )
 
 
@@ -167,7 +161,7 @@ def _transformers(run: Run, port: int, place: Path | None) -> Serving:
 def _program(name: str, place: Path | None) -> tuple[str, bool]:
     """Return the program's path, looked for in ``place``, beside this Python and on PATH, and whether it is there."""
     if place is not None:
-        folders = [str(place / "bin"), str(place)]
+        folders = [str(place / "bin"), str(place / "build" / "bin"), str(place)]  # the second: built from source
     else:
         folders = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
     found = shutil.which(name, path=os.pathsep.join(folders))

@@ -35,8 +35,14 @@ def export_merged(run: Run, out: Path) -> tuple[str, ...]:
     tuned_folder(run)
     with _fresh(out) as aside:
         aside.rmdir()  # the merge makes it
-        merge(trainer_folder(run), aside)
+        notes = merge_into(run, aside)
         _write_card(run, aside)
+    return notes
+
+
+def merge_into(run: Run, out: Path) -> tuple[str, ...]:
+    """Write the merged model alone into the new folder ``out``; return what to know about it."""
+    merge(trainer_folder(run), out)
     if run.spec.method == "qlora":
         return ("The adapter was trained on a 4-bit base and is merged into the full one: answers may differ.",)
     return ()
@@ -78,6 +84,12 @@ def tuned_folder(run: Run) -> Path:
 def trainer_folder(run: Run) -> Path:
     """Return where the local trainer kept the run."""
     return Path(run.job.extra.get("folder", run.folder))
+
+
+def merged_folder(run: Run) -> Path:
+    """Return where a run's merged model lies, or would lie; a run trained whole is merged as it is."""
+    tuned = tuned_folder(run)
+    return trainer_folder(run) / MERGED if is_adapter(tuned) else tuned
 
 
 def base_of(run: Run) -> str:
