@@ -55,8 +55,10 @@ def make(path: Path, megabytes: int, seed: int = 0) -> None:
         if kind < 0.8:
             return cut(code, low, high)
         name = dice.choice(list(words))
-        joint = "" if name in ("chinese", "japanese") else " "
-        return joint.join(dice.choices(words[name], k=max(1, dice.randint(low, high) // 6))) + dice.choice("。.!?🙂🚀")
+        chosen = dice.choices(words[name], k=max(1, dice.randint(low, high) // 6))
+        # Chinese and Japanese put no space between words, and a comma after every third or so.
+        joint = (lambda: dice.choice(("", "", "，"))) if name in ("chinese", "japanese") else (lambda: " ")
+        return "".join(word + joint() for word in chosen) + dice.choice("。.!?🙂🚀")
 
     limit, size = megabytes * 1_000_000, 0
     with path.open("w", encoding="utf-8") as stream:

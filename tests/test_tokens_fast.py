@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from advisor.dataset import Dataset
+from advisor.dataset._scan import scan, utf8
 from advisor.dataset._source import Source
 from advisor.errors import AdvisorError
 from advisor.tokens import _blocks, _quality, profile
@@ -224,3 +226,21 @@ def test_a_missing_vocabulary_says_what_to_do(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr(_vocabulary.importlib.util, "find_spec", lambda name: spec)
     with pytest.raises(AdvisorError, match="sha256 differs"):
         _vocabulary._packaged(O200K)
+
+
+_PIECES = (
+    "sk-abc123DEF456ghi789JKL0", "AKIA1234567890ABCDEF", "\x07", "\x7f", "jane.doe@firm.io", "4111 1111 1111 1111",
+    "<|endoftext|>", "\u00c3\u0083", "\u00e2\u20ac\u2122", "\ufffd", "+49 30 1234567", "2024 ",
+    "DE89370400440532013000", "hello ", "\u65e5\u672c\u8a9e", " ", "-", "\n",
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.lists(st.sampled_from(_PIECES), max_size=10).map("".join), min_size=1, max_size=5))
+def test_searching_texts_together_finds_what_searching_each_alone_does(texts: list[str]) -> None:
+    alone = [replace(hit, index=number) for number, text in enumerate(texts) for hit in scan([utf8(text)])]
+    together = list(scan([utf8(text) for text in texts]))
+    assert {*together} == {*alone} and len(together) == len(alone)
+    odd = [text for text in texts if any((ord(char) < 32 and char not in "\t\n\r") or char == "\x7f" for char in text)]
+    found = {hit.index for hit in together if hit.code == "control_characters"}
+    assert [texts[index] for index in sorted(found)] == odd

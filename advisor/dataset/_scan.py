@@ -74,8 +74,10 @@ _SECRETS: tuple[tuple[str, re.Pattern[bytes]], ...] = (
 )
 _LONG_WORD = b"a" * 20
 _ANY_SECRET = re.compile(rb"sk-|AKIA|ghp_|github_pat_|xox[abprs]-|AIza|hf_|eyJ")
+_CONTROL = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 # Digits are found on a copy in which every digit is 0 and every other byte is a blank: four in a row start a look.
-_DIGITS = bytes(48 if 48 <= byte <= 57 else 32 for byte in range(256))
+# The same copy tells, by the byte 1, whether there is a control character anywhere.
+_DIGITS = bytes(48 if 48 <= byte <= 57 else 1 if _CONTROL.match(bytes([byte])) else 32 for byte in range(256))
 _CARD = re.compile(rb"(?<![\d.,-])(?:\d{4}[ -]?){3}\d{1,7}(?![\d-])")
 _SSN = re.compile(rb"(?<![\d-])(?!000|666|9)\d{3}-\d{2}-\d{4}(?![\d-])")
 _PHONE = re.compile(
@@ -89,8 +91,6 @@ _NUMBERS: tuple[tuple[str, re.Pattern[bytes], Callable[[bytes], bool]], ...] = (
     ("a bank account", _ACCOUNT, _iban),
 )
 _FEWEST_DIGITS = 7
-_CONTROL = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_CONTROLS = bytes(byte for byte in range(32) if byte not in (0, 9, 10, 13)) + b"\x7f"
 # Addresses that documentation uses and nobody owns (RFC 2606).
 _NOBODY = re.compile(
     rb"@(?:[\w.-]+\.)?(?:example|test|invalid|localhost|domain|email)(?:\.(?:com|org|net))?$", re.IGNORECASE
@@ -108,10 +108,8 @@ class Hit:
     end: int
 
 
-def scan(texts: list[str]) -> Iterator[Hit]:
-    """Yield what is found in the texts."""
-    # A lone surrogate cannot come this far from JSON, but can from a caller's own strings.
-    parts = [text.encode(errors="replace") for text in texts]
+def scan(parts: list[bytes]) -> Iterator[Hit]:
+    """Yield what is found in the texts, which are given in UTF-8."""
     block = b"\0".join(parts)
     place = _placer(parts)
     for pattern in _PATTERNS:
@@ -123,12 +121,13 @@ def scan(texts: list[str]) -> Iterator[Hit]:
                 yield place(pattern.code, pattern.name, start, end)
     for name, start, end in _secrets(block):
         yield place("secret", name, start, end)
-    for name, start, end in _numbers(block):
+    digits = block.translate(_DIGITS)
+    for name, start, end in _numbers(block, digits):
         yield place("personal_data", name, start, end)
-    if len(block.translate(None, _CONTROLS)) != len(block):
+    if b"\x01" in digits:
         for match in _CONTROL.finditer(block):
             yield place("control_characters", f"U+{match.group()[0]:04X}", match.start(), match.end())
-    yield from _damage(parts, [index for index, text in enumerate(texts) if not text.isascii()])
+    yield from _damage(parts, [index for index, part in enumerate(parts) if not part.isascii()])
 
 
 def _placer(parts: list[bytes]) -> Callable[[str, str, int, int], Hit]:
@@ -167,10 +166,10 @@ def _places(block: bytes, pattern: Pattern) -> Iterator[tuple[int, int]]:
 
 
 def _secrets(block: bytes) -> Iterator[tuple[str, int, int]]:
-    letters = block.translate(_WORDS)
-    at = letters.find(_LONG_WORD)
+    words = block.translate(_WORDS)
+    at = words.find(_LONG_WORD)
     while at >= 0:
-        end = letters.find(b" ", at)
+        end = words.find(b" ", at)
         end = len(block) if end < 0 else end
         if _ANY_SECRET.match(block, at):
             for name, pattern in _SECRETS:
@@ -178,11 +177,10 @@ def _secrets(block: bytes) -> Iterator[tuple[str, int, int]]:
                 if match and _mixed(match.group()):
                     yield name, *match.span()
                     break
-        at = letters.find(_LONG_WORD, end)
+        at = words.find(_LONG_WORD, end)
 
 
-def _numbers(block: bytes) -> Iterator[tuple[str, int, int]]:
-    digits = block.translate(_DIGITS)
+def _numbers(block: bytes, digits: bytes) -> Iterator[tuple[str, int, int]]:
     at, done = digits.find(b"0000"), 0
     while at >= 0:
         low = max(done, at - 24)
@@ -199,10 +197,15 @@ def _numbers(block: bytes) -> Iterator[tuple[str, int, int]]:
         at = digits.find(b"0000", max(step, done))
 
 
+def utf8(text: str) -> bytes:
+    """Encode; a lone surrogate, which a caller's own string may hold though JSON cannot bring it here, becomes '?'."""
+    return text.encode(errors="replace")
+
+
 def redact(text: str) -> str:
     """Replace keys and personal data by [SECRET] and [PERSONAL DATA]."""
-    raw = text.encode(errors="replace")
-    for found in sorted((h for h in scan([text]) if h.code in REDACTED), key=lambda h: h.start, reverse=True):
+    raw = utf8(text)
+    for found in sorted((h for h in scan([raw]) if h.code in REDACTED), key=lambda h: h.start, reverse=True):
         raw = raw[: found.start] + REDACTED[found.code] + raw[found.end :]
     return raw.decode()
 

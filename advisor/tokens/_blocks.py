@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SMALL_BYTES = 8 << 20
 _FAST_SKETCH_BYTES = 1 << 20  # from here on the fast sketch earns its import
-_LOOK_EVERY = 32  # in large data the form and language of every 32nd example is looked at
+_LOOK_EVERY = 64  # in large data the form and language of every 64th example is looked at
 _IN_FLIGHT = 3  # blocks per process that wait or are worked on: what bounds the memory
 
 Progress: TypeAlias = Callable[[int], None]  # called with the bytes that were done

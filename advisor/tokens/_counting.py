@@ -9,7 +9,7 @@ from typing import TypeAlias, cast
 import orjson
 
 from advisor.dataset._answers import is_cut, is_given_away, is_refusal, language
-from advisor.dataset._scan import scan
+from advisor.dataset._scan import scan, utf8
 from advisor.dataset._shape import Conversation
 from advisor.dataset._write import text_of
 from advisor.tokens._billing import LOW_DETAIL_IMAGE, PER_EXAMPLE, PER_MESSAGE, tools_text
@@ -20,7 +20,7 @@ from backends import Json, Message
 Encode: TypeAlias = Callable[[str], Ids]
 
 _MEMO = 4096  # distinct system prompts and tool lists whose count is remembered
-_SCAN_CHARS = 1 << 20  # texts searched together
+_SCAN_BYTES = 1 << 20  # texts searched together
 _STEPS = re.compile(r"(?:\bstep \d|\btherefore\b|\bthus\b|=\s*\$?\d|####|<think>|\bso the answer\b)", re.IGNORECASE)
 _CODE = re.compile(r"```|^\s*(?:def|class|import|SELECT|function|const|#include|public)\b", re.MULTILINE)
 
@@ -40,10 +40,10 @@ class Counting:
         self._roles: dict[str, int] = {}
         self._sums = [0, 0, 0]  # tokens, billed, trained
         self._ids: list[list[Ids]] = []
-        self._systems: set[str] = set()
-        self._texts: list[str] = []
+        self._systems: set[bytes] = set()
+        self._texts: list[bytes] = []
         self._places: list[tuple[int, int]] = []
-        self._chars = 0
+        self._bytes = 0
 
     def add(self, talk: Conversation, file: int, line: int) -> None:
         """Count one conversation, and look at it when quality is asked for."""
@@ -95,7 +95,6 @@ class Counting:
             self._add_other(name, other, messages, talk, rejected)
         self._describe(talk)
         if self._sketch is not None:
-            tally.marks.add(talk, file, line)
             self._ids.append(parts)
             self._look(talk, messages, file, line)
 
@@ -146,16 +145,21 @@ class Counting:
             tally.prompt_chars += sum(map(len, before))
             if tally.examples % self._every == 0:
                 self._sample(answer, "\n".join(before))
-        joined = "\n".join(self._searchable(messages, texts))
+        raw = list(map(utf8, texts))
+        split = asked
+        while not pair and split and messages[split]["role"] != "assistant":
+            split -= 1
+        tally.marks.add(_identity(messages[:split], raw), _identity(messages[split:], raw[split:]), file, line)
+        joined = b"\n".join(self._searchable(messages, raw))
         self._texts.append(joined)
         self._places.append((file, line))
-        self._chars += len(joined)
-        if self._chars > _SCAN_CHARS:
+        self._bytes += len(joined)
+        if self._bytes > _SCAN_BYTES:
             self._search()
 
-    def _searchable(self, messages: list[Message], texts: list[str]) -> Iterator[str]:
+    def _searchable(self, messages: list[Message], raw: list[bytes]) -> Iterator[bytes]:
         """Yield what is to be searched: every text and every call's arguments, a system prompt once."""
-        for message, text in zip(messages, texts, strict=True):
+        for message, text in zip(messages, raw, strict=True):
             if message["role"] != "system":
                 yield text
             elif text not in self._systems:
@@ -163,7 +167,7 @@ class Counting:
                     self._systems.add(text)
                 yield text
             if "tool_calls" in message:
-                yield from (call["function"]["arguments"] for call in message["tool_calls"] or ())
+                yield from (utf8(call["function"]["arguments"]) for call in message["tool_calls"] or ())
 
     def _sample(self, answer: str, prompt: str) -> None:
         """Look closer at every n-th example: language, and the form of the answer."""
@@ -198,7 +202,7 @@ class Counting:
             if (hit.index, hit.code, hit.detail) not in seen:
                 seen.add((hit.index, hit.code, hit.detail))
                 self.tally.note(*self._places[hit.index], (hit.code, hit.detail))
-        self._texts, self._places, self._chars = [], [], 0
+        self._texts, self._places, self._bytes = [], [], 0
 
     def _add_other(
         self, name: str, encode: Encode, messages: list[Message], talk: Conversation, rejected: Message | None
@@ -276,6 +280,17 @@ class Counting:
             self._memo.clear()
         self._memo[key] = count
         return count
+
+
+def _identity(messages: list[Message], raw: list[bytes]) -> bytes:
+    """Return bytes that are equal for equal messages alone; ``raw`` holds their texts in UTF-8."""
+    parts: list[bytes] = []
+    for message, text in zip(messages, raw, strict=False):
+        if len(message) == 2 and "content" in message:
+            parts += (message["role"].encode(), text)
+        else:
+            parts.append(orjson.dumps(message, option=orjson.OPT_SORT_KEYS))
+    return b"\0".join(parts)
 
 
 def _leaves(value: Json) -> Iterator[str]:

@@ -14,10 +14,6 @@ from hashlib import sha1
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-import orjson
-
-from advisor.dataset._shape import Conversation
-
 if TYPE_CHECKING:
     import numpy as np
 
@@ -46,16 +42,10 @@ class Marks:
     lines: array[int] = field(default_factory=lambda: array("Q"))
     files: array[int] = field(default_factory=lambda: array("H"))
 
-    def add(self, talk: Conversation, file: int, line: int) -> None:
+    def add(self, prompt: bytes, answer: bytes, file: int, line: int) -> None:
         """Mark one example; its sketch is added later, with those of its block."""
-        last = len(talk.messages)
-        if talk.preferred is None:
-            while last and talk.messages[last - 1]["role"] != "assistant":
-                last -= 1
-            last -= last > 0
-        answer: list[object] = [*talk.messages[last:], talk.preferred, talk.non_preferred]
-        self.prompts.append(hash64(orjson.dumps(talk.messages[:last])))
-        self.answers.append(hash64(orjson.dumps(answer)))
+        self.prompts.append(hash64(prompt))
+        self.answers.append(hash64(answer))
         self.lines.append(line)
         self.files.append(file)
 
