@@ -53,12 +53,24 @@ class RunFolder:
         return self.path / "stop"
 
     @property
+    def held(self) -> Path:  # for how many seconds the run has held its workers
+        return self.path / "held.json"
+
+    @property
     def log(self) -> Path:
         return self.path / "trainer.log"
 
     @property
     def metrics(self) -> Path:
         return self.path / "metrics.jsonl"
+
+    @property
+    def readme(self) -> Path:  # for whoever opens the folder
+        return self.path / "README.md"
+
+    @property
+    def tensorboard(self) -> Path:  # the metrics as TensorBoard reads them
+        return self.path / "tensorboard"
 
     @property
     def events(self) -> Path:

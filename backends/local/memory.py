@@ -139,9 +139,11 @@ def choose(needs: Needs, room: Room, longest: int, *, cpu: bool, asked: int | No
         said = f"Forward passes of up to {tokens} tokens"
     predicted = room.held + needs.of(tokens, recompute=again)
     words = "activations recomputed to save memory" if again else "activations kept"
-    known = "" if room.budget is None else f" of {room.budget / 1e9:.2f} GB"
+    known = "" if room.budget is None else f", {room.budget / 1e9:.2f} GB are there"
     doubt = "" if room.takes(predicted - room.held) else " It may not fit: lower max_seq_length, or use qlora."
-    return Choice(tokens, again, predicted, f"{said}, {words}: {predicted / 1e9:.2f} GB at the peak{known}.{doubt}")
+    return Choice(
+        tokens, again, predicted, f"{said}, {words}: {predicted / 1e9:.2f} GB at the peak by the sums{known}.{doubt}"
+    )
 
 
 def _targets(names: str | None) -> frozenset[str]:

@@ -157,6 +157,7 @@ def save(
     shutil.rmtree(aside, ignore_errors=True)
     model.save_pretrained(aside, **({"state_dict": dict(state)} if state else {}))
     tokenizer.save_pretrained(aside)
+    (aside / "README.md").unlink(missing_ok=True)  # peft's empty form; an export writes the real card
     shutil.rmtree(folder, ignore_errors=True)
     aside.rename(folder)
 

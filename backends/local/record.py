@@ -1,13 +1,15 @@
-"""What the trainer tells the world, as files in the run folder: status, events, metrics."""
+"""What the trainer tells the world, as files in the run folder: status, events, metrics (for TensorBoard too)."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from backends import JobStatus, Json
-from backends.local.folder import RunFolder, append_line, now, read_json, read_lines, write_json
+from backends.local import tensorboard
+from backends.local.folder import RunFolder, append_line, as_time, now, read_json, read_lines, write_json
 
 _EVERY_S = 0.5  # a status file written more often than this serves nobody
 
@@ -20,6 +22,7 @@ class Record:
         self._silent = silent
         self._state: dict[str, Json] = read_json(folder.status)
         self._written = 0.0
+        self._board: Path | None = None
 
     def status(self, status: JobStatus, detail: str, **more: Json) -> None:
         """Write the status at once; what is not given stays as it was."""
@@ -50,11 +53,24 @@ class Record:
         if self._silent:
             return
         append_line(self._folder.metrics, {"step": step, "time": now(), **values})
+        if self._board is None:
+            self._board = tensorboard.begin(self._folder.tensorboard, self._lines())
+        else:
+            tensorboard.add(self._board, (step, time.time(), values))
         words = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
         append_line(
             self._folder.events,
             {"time": now(), "level": "info", "message": f"step {step}: {words}", "step": step, "metrics": dict(values)},
         )
+
+    def _lines(self) -> Iterator[tensorboard.Line]:
+        """Yield the metrics noted so far, in all lives of the run."""
+        for _, line in read_lines(self._folder.metrics):
+            when = as_time(line.get("time"))
+            values = {
+                key: float(value) for key, value in line.items() if key != "step" and isinstance(value, int | float)
+            }
+            yield _step(line), when.timestamp() if when else 0.0, values
 
     def rewind(self, step: int) -> None:
         """Take metrics behind ``step`` back: they belong to a life of the run that was lost."""

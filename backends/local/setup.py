@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import platform
 import random
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 import transformers
 
-from backends import JobSpec, Method, Objective
+from backends import JobSpec, Json, Method, Objective
 from backends.local import attention, memory, tiny
 from backends.local import model as models
 from backends.local.cache import load_cached
@@ -26,6 +28,7 @@ from backends.local.optimizer import Masters
 from backends.local.options import TINY, Options
 from backends.local.packing import Plan
 from backends.local.places import base_of
+from backends.local.readme import write_readme
 from backends.local.record import Record
 from backends.local.run import Progress, Run
 from backends.local.settings import settle
@@ -36,6 +39,7 @@ from backends.local.world import World
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+_PACKAGES = ("tunewise", "peft", "safetensors", "tokenizers", "bitsandbytes")  # beside torch and transformers
 _EVALUATED = 256  # validation examples looked at during training
 # The largest difference between a token's loss packed and alone, in nats: rounding in the model's own precision.
 _SAME_FP32, _SAME_BF16 = 2e-4, 0.15
@@ -191,15 +195,30 @@ def _write_down(run: Run, sentences: list[str], base: str) -> None:
         run.folder.chosen,
         {"base": base, "hyperparameters": asdict(run.settings), "packed": run.packed, "because": list(sentences)},
     )
-    write_json(
-        run.folder.environment,
-        {
-            "python": sys.version.split()[0],
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-            "device": torch.cuda.get_device_name(run.device) if run.device.type == "cuda" else run.device.type,
-            "threads": torch.get_num_threads(),
-            "processors": os.cpu_count(),
-            "ranks": run.world.size,
-        },
-    )
+    write_readme(run.folder.readme, run.spec, len(run.train), run.plan.steps, sentences)
+    write_json(run.folder.environment, _environment(run))
+
+
+def _environment(run: Run) -> dict[str, Json]:
+    """Return what the run depends on and a later one may lack."""
+    cuda = run.device.type == "cuda"
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda if cuda else None,
+        "transformers": transformers.__version__,
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "device": torch.cuda.get_device_name(run.device) if cuda else run.device.type,
+        "device_gb": torch.cuda.get_device_properties(run.device).total_memory / 1e9 if cuda else None,
+        "threads": torch.get_num_threads(),
+        "processors": os.cpu_count(),
+        "ranks": run.world.size,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
