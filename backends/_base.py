@@ -234,6 +234,18 @@ class Backend(ABC):
     def events(self, job: Job, after: str | None = None) -> Iterator[JobEvent]:
         """Yield the job's events, oldest first, starting behind the event whose id is ``after``."""
 
+    def metrics(self, job: Job) -> tuple[Mapping[str, float], ...]:
+        """Return one row of numbers per logged step, oldest first, each with its "step"."""
+        return tuple(
+            {"step": float(event.step), **event.metrics}
+            for event in self.events(job)
+            if event.metrics and event.step is not None
+        )
+
+    def delete_uploads(self, job: Job) -> tuple[str, ...]:
+        """Delete what was uploaded for ``job`` and still lies at the provider; return the ids that are gone now."""
+        return ()
+
     @abstractmethod
     def complete(
         self,

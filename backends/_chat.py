@@ -19,8 +19,7 @@ _TRAINING_ONLY = ("weight", "reasoning_content")  # parts of a training row that
 
 
 def chat(
-    backend: Hosted,
-    client: OpenAI | Together,
+    backend: Hosted[OpenAI] | Hosted[Together],
     model: str,
     messages: Sequence[Message],
     tools: Sequence[Mapping[str, Json]],
@@ -31,7 +30,7 @@ def chat(
     if tools:
         sent["tools"] = [dict(tool) for tool in tools]
     asked = [{name: value for name, value in turn.items() if name not in _TRAINING_ONLY} for turn in messages]
-    patient = client.with_options(timeout=backend.timeout_s or ANSWER_TIMEOUT_S)
+    patient = backend.client().with_options(timeout=backend.timeout_s or ANSWER_TIMEOUT_S)
     start = time.perf_counter()
     reply = backend.ask(lambda: patient.chat.completions.create(model=model, messages=asked, **sent), about=About.MODEL)
     choice, usage = reply.choices[0], reply.usage

@@ -1,18 +1,28 @@
-"""What all hosted backends share: where the key comes from, how a request is asked, what is checked before."""
+"""What all hosted backends share: the client and its key, how a request is asked, and the order of a launch."""
 
 from __future__ import annotations
 
-import hashlib
+import json
 import os
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
-from backends._base import Backend, Hyperparameters, Job, JobSpec, Method
-from backends._errors import AuthenticationFailed, BackendError, BackendMissing, SpecRefused
+from backends._base import Backend, Hyperparameters, Job, JobEvent, JobSpec, Method, Objective, Save, _discard
+from backends._errors import (
+    AuthenticationFailed,
+    BackendError,
+    BackendMissing,
+    FileRejected,
+    ProviderUnavailable,
+    SpecRefused,
+)
+from backends._files import FILES, content_hash, files_of
 from backends._refusals import About, Provider, Unreadable, read, translate
 
 T = TypeVar("T")
@@ -30,8 +40,21 @@ class Checkpoint:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
-class Hosted(Backend):
-    """A provider behind an HTTP API. ``timeout_s`` bounds one request; None means the defaults above."""
+class Connection(Protocol):
+    """What a backend holds open: a vendor SDK's client."""
+
+    def close(self) -> None: ...
+
+
+C = TypeVar("C", bound=Connection)
+
+
+class Hosted(Backend, Generic[C]):
+    """A provider behind an HTTP API. ``timeout_s`` bounds one request; None means the defaults above.
+
+    It owns the order of a launch: look the run up, upload what is missing, create once. A provider says how each of
+    these is done in ``connect``, ``find``, ``stored_bytes``, ``upload``, ``delete_file`` and ``create``.
+    """
 
     provider: ClassVar[Provider]
     package: ClassVar[str]  # the vendor SDK
@@ -41,10 +64,38 @@ class Hosted(Backend):
     file_suffixes: ClassVar[tuple[str, ...]] = (".jsonl",)
     most_bytes: ClassVar[int]
 
-    def __init__(self, *, timeout_s: float | None = None, retries: int = 2) -> None:
+    def __init__(
+        self, *, timeout_s: float | None = None, retries: int = 2, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self.timeout_s = timeout_s
+        self.retries = retries  # of requests that cost nothing or next to nothing; never of the one that creates a job
+        self.sleep = sleep
         self._opening = threading.RLock()  # answers are asked for from several threads; they share one client
-        self._retries = retries  # of requests that cost nothing or next to nothing; never of the one that creates a job
+        self._client: C | None = None
+
+    # The connection
+
+    @abstractmethod
+    def connect(self) -> C:
+        """Import the vendor's SDK and return its client."""
+
+    def client(self) -> C:
+        """Return the SDK's client, made on first use. Raises BackendMissing, AuthenticationFailed."""
+        with self._opening:
+            if self._client is None:
+                try:
+                    self._client = self.connect()
+                except ModuleNotFoundError as error:
+                    raise BackendMissing(
+                        f"Backend '{self.provider.backend}' needs the package '{error.name}': "
+                        f"pip install 'tunewise[{self.package}]'"
+                    ) from None
+            return self._client
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
     @property
     def patience_s(self) -> float:
@@ -57,14 +108,6 @@ class Hosted(Backend):
         if not found:
             raise AuthenticationFailed(f"There is no API key for {self.provider.title}. {self.provider.key_advice}")
         return found
-
-    def metrics(self, job: Job) -> tuple[Mapping[str, float], ...]:
-        """Return one row of numbers per logged step, oldest first, each with its "step"."""
-        return tuple(
-            {"step": float(event.step), **event.metrics}
-            for event in self.events(job)
-            if event.metrics and event.step is not None
-        )
 
     def ask(self, request: Callable[[], T], *, about: About = About.OTHER, paid: bool = False) -> T:
         """Run ``request``, turning any error of the vendor SDK into ours.
@@ -82,11 +125,87 @@ class Hosted(Backend):
             problem = translate(refusal, self.provider, about=about, paid=paid, secret=self.key())
         raise problem
 
-    def missing(self, error: ModuleNotFoundError) -> BackendMissing:
-        return BackendMissing(
-            f"Backend '{self.provider.backend}' needs the package '{error.name}': "
-            f"pip install 'tunewise[{self.package}]'"
-        )
+    # The launch
+
+    def submit(self, spec: JobSpec, save: Save = _discard, resume: Job | None = None) -> Job:
+        self.check(spec)
+        known = self.find(spec)
+        job = resume or self.unsent(spec)
+        if known is None:
+            job = self.create(spec, self._brought(spec, job, save), save)
+        else:
+            job = replace(known, extra={**job.extra, **known.extra})
+        save(job)
+        return job
+
+    def unsent(self, spec: JobSpec) -> Job:
+        """Return the job of a run that is not at the provider yet, with what it will be asked for."""
+        chosen = self.comparable(spec)
+        asked = {name: asdict(chosen)[name] for name in stated(chosen)}
+        return Job(spec.run, spec.backend, spec.model, extra={"requested": json.dumps(asked)})
+
+    def comparable(self, spec: JobSpec) -> Hyperparameters:
+        """Return the settings that the provider repeats in its job, so that a change of them is noticed."""
+        return spec.hyperparameters
+
+    def changed(self, job: Job, accepted: Hyperparameters) -> dict[str, str]:
+        """Return what to keep in a job's ``extra`` when the provider trains with other settings than asked for."""
+        found = []
+        for name, asked in json.loads(job.extra.get("requested", "{}")).items():
+            got = getattr(accepted, name)
+            if got is not None and abs(float(got) - float(asked)) > 1e-9 * max(1.0, abs(float(asked))):
+                found.append(f"{name}: asked {asked:g}, got {got:g}")
+        return {"changed_by_provider": "; ".join(found)} if found else {}
+
+    @abstractmethod
+    def stored_bytes(self, name: str) -> int | None:
+        """Return the size of an uploaded file as the provider states it. Raises FileRejected when it is gone."""
+
+    @abstractmethod
+    def upload(self, spec: JobSpec, key: str, path: Path) -> Mapping[str, str]:
+        """Upload ``path``, or find it there, and return its id under ``key``, with what else is to be kept of it."""
+
+    @abstractmethod
+    def delete_file(self, name: str) -> None:
+        """Delete an uploaded file."""
+
+    @abstractmethod
+    def create(self, spec: JobSpec, job: Job, save: Save) -> Job:
+        """Send the request that creates the job, once; the ids of the files are in ``job.extra``."""
+
+    def delete_uploads(self, job: Job) -> tuple[str, ...]:
+        names = tuple(files_of(job).values())
+        for name in names:
+            self.delete_file(name)
+        return names
+
+    def _brought(self, spec: JobSpec, job: Job, save: Save) -> Job:
+        """Return ``job`` with the ids of its files, uploading those that the provider does not hold in full."""
+        for key, part in FILES:
+            path: Path | None = getattr(spec, part)
+            if path is None:
+                continue
+            digest, size = content_hash(path), path.stat().st_size
+            if job.extra.get(f"{key}_sha256") == digest and self._holds(job.extra[key], size):
+                continue
+            kept = self.upload(spec, key, path)
+            if not self._holds(kept[key], size):
+                self.delete_file(kept[key])
+                raise ProviderUnavailable(
+                    f"{path.name} did not arrive at {self.provider.title} in full and was deleted there. Nothing was "
+                    "spent; try again."
+                )
+            job = replace(job, extra={**job.extra, **kept, f"{key}_sha256": digest})
+            save(job)
+        return job
+
+    def _holds(self, name: str, size: int) -> bool:
+        try:
+            return self.stored_bytes(name) in (size, None)
+        except FileRejected:  # it was deleted, or has expired
+            return False
+
+    # What is checked before
 
     def check(self, spec: JobSpec) -> None:
         """Check what can be checked without asking the provider. Raises SpecRefused."""
@@ -107,6 +226,9 @@ class Hosted(Backend):
                 raise SpecRefused(f"'{setting}' belongs to method lora; leave it out or change the method.")
         for path in filter(None, (spec.train_file, spec.validation_file)):
             self._check_file(path)
+
+        if spec.hyperparameters.dpo_beta is not None and spec.objective is not Objective.DPO:
+            raise SpecRefused("dpo_beta belongs to objective dpo; leave it out or change the objective.")
 
     def _check_file(self, path: Path) -> None:
         name = self.provider.title
@@ -152,11 +274,6 @@ def within(name: str, value: float | None, low: float, high: float) -> None:
         raise SpecRefused(f"{name} = {value} is outside of what is allowed there: {low:g} to {high:g}.")
 
 
-def content_hash(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def moment(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
@@ -177,6 +294,8 @@ def id_of(job: Job) -> str:
     return job.id
 
 
-def uploaded(job: Job) -> tuple[str, ...]:
-    """Return the ids of the files that were uploaded for ``job``."""
-    return tuple(job.extra[key] for key in ("training_file", "validation_file") if key in job.extra)
+def behind(found: Iterable[JobEvent], after: str | None) -> Iterator[JobEvent]:
+    """Yield the events that come behind the one called ``after``; all of them when it is not there."""
+    events = list(found)
+    ids = [event.id for event in events]
+    yield from events[ids.index(after) + 1 if after in ids else 0 :]

@@ -14,44 +14,24 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from backends._base import (
-    Completion,
-    Job,
-    JobEvent,
-    JobSpec,
-    JobStatus,
-    Json,
-    Message,
-    Objective,
-    Request,
-    Save,
-    _discard,
-)
+from backends._base import Completion, Job, JobEvent, JobSpec, JobStatus, Json, Message, Objective, Request, Save
 from backends._chat import chat
-from backends._errors import FileRejected, SpecRefused
-from backends._hosted import Checkpoint, Hosted, content_hash, id_of, moment, uploaded, within
-from backends._openai_replies import JobReply, accepted, job_reply, metric_rows, numbers
+from backends._errors import SpecRefused
+from backends._files import files_of, placeholders
+from backends._hosted import Checkpoint, Hosted, id_of, within
+from backends._openai_files import stored_name, upload
+from backends._openai_replies import JobReply, job_event, job_reply, metric_rows, numbers, snapshot
 from backends._refusals import About, FileNotReady
 
 if TYPE_CHECKING:
     from openai import OpenAI
 
 TAG = "tunewise_run"  # the metadata key that holds our run id
-_SINGLE_UPLOAD_BYTES = 512_000_000  # POST /files takes 512 MB; larger files go through /uploads
-_PART_BYTES = 64_000_000
-_STATUSES = {
-    "validating_files": JobStatus.QUEUED,
-    "queued": JobStatus.QUEUED,
-    "running": JobStatus.RUNNING,
-    "succeeded": JobStatus.SUCCEEDED,
-    "failed": JobStatus.FAILED,
-    "cancelled": JobStatus.CANCELLED,
-}
 _NEWEST_JOBS = 1000  # looked through for a tag where the host does not filter
 _NOT_READY_WAITS_S = (2, 5, 10, 20, 30)
 
 
-class OpenAIProtocol(Hosted):
+class OpenAIProtocol(Hosted["OpenAI"]):
     """A host that speaks OpenAI's fine-tuning API; a subclass names it."""
 
     package: ClassVar[str] = "openai"
@@ -64,10 +44,10 @@ class OpenAIProtocol(Hosted):
     def __init__(
         self, *, timeout_s: float | None = None, retries: int = 2, sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        super().__init__(timeout_s=timeout_s, retries=retries)
-        self._sleep = sleep
-        self._open: OpenAI | None = None
+        super().__init__(timeout_s=timeout_s, retries=retries, sleep=sleep)
         self._refused_settings: dict[str, frozenset[str]] = {}  # model -> chat settings it does not take
+
+    # What a host may say otherwise
 
     def base_url(self) -> str | None:
         """Return where the API is; None leaves it to the SDK (OPENAI_BASE_URL, or OpenAI itself)."""
@@ -81,27 +61,16 @@ class OpenAIProtocol(Hosted):
         """Return what this host takes in the create request beyond OpenAI's own fields."""
         return {}
 
-    def client(self) -> OpenAI:
-        """Return the SDK's client, made on first use. Raises BackendMissing, AuthenticationFailed."""
-        with self._opening:
-            if self._open is None:
-                try:
-                    import openai
-                except ModuleNotFoundError as error:
-                    raise self.missing(error) from None
-                self._open = openai.OpenAI(
-                    api_key=self.key(),
-                    base_url=self.base_url(),
-                    default_headers=self.headers(),
-                    max_retries=self._retries,
-                    timeout=self.patience_s,
-                )
-            return self._open
+    def connect(self) -> OpenAI:
+        import openai
 
-    def close(self) -> None:
-        if self._open is not None:
-            self._open.close()
-            self._open = None
+        return openai.OpenAI(
+            api_key=self.key(),
+            base_url=self.base_url(),
+            default_headers=self.headers(),
+            max_retries=self.retries,
+            timeout=self.patience_s,
+        )
 
     # Before the job
 
@@ -112,8 +81,6 @@ class OpenAIProtocol(Hosted):
         within("batch_size", chosen.batch_size, 1, 256)
         within("dpo_beta", chosen.dpo_beta, 1e-9, 2)
         within("learning_rate_multiplier", chosen.learning_rate_multiplier, 1e-9, float("inf"))
-        if chosen.dpo_beta is not None and spec.objective is not Objective.DPO:
-            raise SpecRefused("dpo_beta belongs to objective dpo; leave it out or change the objective.")
         suffix = spec.options.get("suffix", "x")
         if not isinstance(suffix, str) or not 1 <= len(suffix) <= 64:
             raise SpecRefused("The option 'suffix' is a text of 1 to 64 characters.")
@@ -137,16 +104,13 @@ class OpenAIProtocol(Hosted):
                 {
                     "purpose": "fine-tune",
                     "file": str(path),
-                    "filename": _stored_name(path),
+                    "filename": stored_name(path),
                     "bytes": path.stat().st_size,
                 },
             )
             for path in filter(None, (spec.train_file, spec.validation_file))
         ]
-        files = {"training_file": "(id of the first upload)"}
-        if spec.validation_file is not None:
-            files["validation_file"] = "(id of the second upload)"
-        body = self.body(spec, files) | self.extra_body(spec)
+        body = self.body(spec, placeholders(spec)) | self.extra_body(spec)
         return (*uploads, Request("POST", f"{base}/fine_tuning/jobs", body, costs_money=True))
 
     def body(self, spec: JobSpec, files: Mapping[str, str]) -> dict[str, Json]:
@@ -171,32 +135,32 @@ class OpenAIProtocol(Hosted):
 
     # The job
 
-    def submit(self, spec: JobSpec, save: Save = _discard, resume: Job | None = None) -> Job:
-        self.check(spec)
+    def stored_bytes(self, name: str) -> int | None:
         client = self.client()
-        known = self.find(spec)
-        if known is not None:
-            job = replace(known, extra={**(resume.extra if resume else {}), **known.extra})
-            save(job)
-            return job
-        job = resume or Job(spec.run, spec.backend, spec.model)
-        for key, path in (("training_file", spec.train_file), ("validation_file", spec.validation_file)):
-            if path is not None:
-                job = self._uploaded(job, key, path, save)
-        files = {k: v for k, v in job.extra.items() if k in ("training_file", "validation_file")}
-        body, more = self.body(spec, files), self.extra_body(spec)
-        once = client.with_options(max_retries=0).fine_tuning.jobs
-        for wait in (*_NOT_READY_WAITS_S, None):
+        size: int | None = self.ask(lambda: client.files.retrieve(name).bytes, about=About.FILE)
+        return size
+
+    def upload(self, spec: JobSpec, key: str, path: Path) -> Mapping[str, str]:
+        client = self.client()
+        return {key: self.ask(lambda: upload(client, path), about=About.FILE)}
+
+    def delete_file(self, name: str) -> None:
+        client = self.client()
+        self.ask(lambda: client.files.delete(name), about=About.FILE)
+
+    def create(self, spec: JobSpec, job: Job, save: Save) -> Job:
+        body, more = self.body(spec, files_of(job)), self.extra_body(spec)
+        once = self.client().with_options(max_retries=0).fine_tuning.jobs
+        waits = list(_NOT_READY_WAITS_S)
+        while True:
             try:
                 reply = self.ask(lambda: job_reply(once.create(**body, extra_body=more)), about=About.FILE, paid=True)
-                break
             except FileNotReady:
-                if wait is None:
+                if not waits:
                     raise
-                self._sleep(wait)
-        job = self._snapshot(job, reply)
-        save(job)
-        return job
+                self.sleep(waits.pop(0))
+            else:
+                return self._snapshot(job, reply)
 
     def find(self, spec: JobSpec) -> Job | None:
         client, tag = self.client(), {TAG: spec.run}
@@ -208,7 +172,7 @@ class OpenAIProtocol(Hosted):
                 reply = job_reply(found)
                 named = reply.user_provided_suffix or reply.suffix
                 if (reply.metadata or {}).get(TAG) == spec.run or (not reply.metadata and named == spec.run):
-                    return self._snapshot(Job(spec.run, spec.backend, spec.model), reply)
+                    return self._snapshot(self.unsent(spec), reply)
             return None
 
         return self.ask(look)
@@ -248,19 +212,7 @@ class OpenAIProtocol(Hosted):
             for event in client.fine_tuning.jobs.list_events(id_of(job), limit=100):
                 if event.id == after:
                     break
-                data = numbers(getattr(event, "data", None))
-                step = data.pop("step", None)
-                data.pop("total_steps", None)
-                found.append(
-                    JobEvent(
-                        id=event.id,
-                        time=moment(event.created_at) or moment(0),  # type: ignore[arg-type]
-                        level={"warn": "warning"}.get(event.level, event.level),
-                        message=event.message,
-                        step=None if step is None else int(step),
-                        metrics=data,
-                    )
-                )
+                found.append(job_event(event))
             return found
 
         yield from reversed(self.ask(newest_first, about=About.JOB))
@@ -281,13 +233,6 @@ class OpenAIProtocol(Hosted):
             Checkpoint(c.fine_tuned_model_checkpoint, c.step_number, numbers(c.metrics.model_dump())) for c in found
         )
 
-    def delete_uploads(self, job: Job) -> tuple[str, ...]:
-        """Delete the training and validation files uploaded for ``job``; return the ids that are gone now."""
-        client = self.client()
-        for name in uploaded(job):
-            self.ask(lambda name=name: client.files.delete(name), about=About.FILE)  # type: ignore[misc]
-        return uploaded(job)
-
     # The model
 
     def complete(
@@ -304,7 +249,7 @@ class OpenAIProtocol(Hosted):
         wanted: dict[str, Json] = {self.answer_limit: max_tokens, "temperature": temperature, "seed": seed}
         settings = {name: value for name, value in wanted.items() if name not in refused}
         try:
-            return chat(self, self.client(), model, messages, tools, settings)
+            return chat(self, model, messages, tools, settings)
         except SpecRefused as error:
             # Reasoning models take no temperature or seed; which ones, only the provider knows.
             unsupported = {name for name in ("temperature", "seed") if name in settings and f"'{name}'" in str(error)}
@@ -315,83 +260,15 @@ class OpenAIProtocol(Hosted):
 
     # The parts of the above, in order of use
 
-    def _uploaded(self, job: Job, key: str, path: Path, save: Save) -> Job:
-        """Return ``job`` with the id of ``path`` under ``key``, uploading it unless the provider already has it."""
-        digest = content_hash(path)
-        client, name, size = self.client(), _stored_name(path, digest), path.stat().st_size
-        if job.extra.get(f"{key}_sha256") == digest:
-            kept = job.extra[key]
-            try:
-                self.ask(lambda: client.files.retrieve(kept), about=About.FILE)
-            except FileRejected:  # it was deleted or has expired since
-                pass
-            else:
-                return job
-
-        def upload() -> str:
-            for stored in client.files.list(purpose="fine-tune"):
-                if stored.filename == name and stored.bytes == size and stored.status != "error":
-                    return str(stored.id)
-            if size > _SINGLE_UPLOAD_BYTES:
-                return self._upload_in_parts(path, name, size)
-            with path.open("rb") as stream:
-                return str(client.files.create(file=(name, stream), purpose="fine-tune").id)
-
-        job = replace(job, extra={**job.extra, key: self.ask(upload, about=About.FILE), f"{key}_sha256": digest})
-        save(job)
-        return job
-
-    def _upload_in_parts(self, path: Path, name: str, size: int) -> str:
-        client = self.client()
-        upload = client.uploads.create(bytes=size, filename=name, mime_type="text/jsonl", purpose="fine-tune")
-        with path.open("rb") as stream:
-            parts = [
-                client.uploads.parts.create(upload.id, data=part).id
-                for part in iter(lambda: stream.read(_PART_BYTES), b"")
-            ]
-        done = client.uploads.complete(upload.id, part_ids=parts)
-        if done.file is None:
-            raise SpecRefused(f"{self.provider.title} completed the upload of {path} without a file; try again.")
-        return str(done.file.id)
-
     def _act(self, job: Job, verb: str) -> Job:
         jobs, job_id = self.client().fine_tuning.jobs, id_of(job)
-        reply = self.ask(lambda: job_reply(getattr(jobs, verb)(job_id)), about=About.JOB)
-        return self._snapshot(job, reply)
+        return self._snapshot(job, self.ask(lambda: job_reply(getattr(jobs, verb)(job_id)), about=About.JOB))
 
     def _snapshot(self, job: Job, reply: JobReply) -> Job:
-        error = None
-        # A healthy job carries `"error": {}`.
-        if reply.error is not None and (reply.error.code or reply.error.message):
-            error = f"{reply.error.message or 'no reason given'} ({reply.error.code or 'no code'})"
-        extra = dict(job.extra)
-        for key in ("training_file", "validation_file"):
-            if value := getattr(reply, key):
-                extra[key] = value
-        if reply.result_files:
-            extra["result_files"] = ",".join(reply.result_files)
-        return replace(
-            job,
-            id=reply.id,
-            status=_STATUSES.get(reply.status, JobStatus.RUNNING),
-            detail=reply.status,
-            created=moment(reply.created_at),
-            finished=moment(reply.finished_at),
-            estimated_finish=moment(reply.estimated_finish),
-            steps_done=job.steps_done if reply.trained_steps is None else reply.trained_steps,
-            steps_total=job.steps_total if reply.total_steps is None else reply.total_steps,
-            trained_tokens=reply.trained_tokens,
-            tuned_model=reply.fine_tuned_model,
-            error=error,
-            accepted=accepted(reply),
-            extra=extra,
-        )
+        fresh = snapshot(job, reply)
+        changed = {} if fresh.accepted is None else self.changed(fresh, fresh.accepted)
+        return replace(fresh, extra={**fresh.extra, **changed})
 
 
 def _environment_url() -> str:
     return os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
-
-
-def _stored_name(path: Path, digest: str | None = None) -> str:
-    """Return the name a file gets at the provider: it carries the content's hash, so that it is found again."""
-    return f"tunewise-{(digest or content_hash(path))[:32]}.jsonl"

@@ -7,11 +7,24 @@ import binascii
 import csv
 import io
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Protocol
 
 from pydantic import BaseModel
 
-from backends._base import Hyperparameters
-from backends._hosted import as_dict
+from backends._base import Hyperparameters, Job, JobEvent, JobStatus
+from backends._files import FILES
+from backends._hosted import as_dict, moment
+
+_STATUSES = {
+    "validating_files": JobStatus.QUEUED,
+    "queued": JobStatus.QUEUED,
+    "running": JobStatus.RUNNING,
+    "succeeded": JobStatus.SUCCEEDED,
+    "failed": JobStatus.FAILED,
+    "cancelled": JobStatus.CANCELLED,
+}
 
 _METRIC_NAMES = {
     "train_mean_token_accuracy": "train_accuracy",
@@ -85,6 +98,59 @@ def accepted(reply: JobReply) -> Hyperparameters | None:
         dpo_beta=found.beta if isinstance(found.beta, float) else None,
         lora_rank=found.lora_r,
         lora_alpha=None if found.lora_alpha is None else int(found.lora_alpha),
+    )
+
+
+def snapshot(job: Job, reply: JobReply) -> Job:
+    """Return ``job`` as the reply has it."""
+    error = None
+    # A healthy job carries `"error": {}`.
+    if reply.error is not None and (reply.error.code or reply.error.message):
+        error = f"{reply.error.message or 'no reason given'} ({reply.error.code or 'no code'})"
+    extra = dict(job.extra)
+    for key, _ in FILES:
+        if value := getattr(reply, key):
+            extra[key] = value
+    if reply.result_files:
+        extra["result_files"] = ",".join(reply.result_files)
+    return replace(
+        job,
+        id=reply.id,
+        status=_STATUSES.get(reply.status, JobStatus.RUNNING),
+        detail=reply.status,
+        created=moment(reply.created_at),
+        finished=moment(reply.finished_at),
+        estimated_finish=moment(reply.estimated_finish),
+        steps_done=job.steps_done if reply.trained_steps is None else reply.trained_steps,
+        steps_total=job.steps_total if reply.total_steps is None else reply.total_steps,
+        trained_tokens=reply.trained_tokens,
+        tuned_model=reply.fine_tuned_model,
+        error=error,
+        accepted=accepted(reply),
+        extra=extra,
+    )
+
+
+class EventReply(Protocol):
+    """An event as the SDK has it; ``data`` is there for metrics only."""
+
+    id: str
+    created_at: int
+    level: str
+    message: str
+
+
+def job_event(event: EventReply) -> JobEvent:
+    data = numbers(getattr(event, "data", None))
+    step = data.pop("step", None)
+    data.pop("total_steps", None)
+    return JobEvent(
+        id=event.id,
+        time=datetime.fromtimestamp(event.created_at, UTC),
+        level={"warn": "warning"}.get(event.level, event.level),
+        message=event.message,
+        step=None if step is None else int(step),
+        metrics=data,
     )
 
 

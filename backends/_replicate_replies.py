@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, Field
 
-from backends._base import JobEvent, JobStatus
+from backends._base import Completion, Job, JobEvent, JobStatus, Json
+from backends._errors import BackendError
 
-STATUSES = {
+_STATUSES = {
     "starting": JobStatus.QUEUED,
     "processing": JobStatus.RUNNING,
     "succeeded": JobStatus.SUCCEEDED,
@@ -76,6 +78,49 @@ def log_events(reply: TrainingReply) -> Iterator[JobEvent]:
         text = f"Training {reply.status}" + (f": {reply.error}" if reply.error else "")
         level = "error" if reply.error else "info"
         yield JobEvent("completed", max(started, _utc(reply.completed_at)), level, text)
+
+
+def snapshot(job: Job, reply: TrainingReply) -> Job:
+    """Return ``job`` as the reply has it."""
+    status = _STATUSES.get(reply.status, JobStatus.RUNNING)
+    done, total = progress(reply.logs) or (None, None)
+    weights = {"weights_url": reply.output.weights} if reply.output and reply.output.weights else {}
+    return replace(
+        job,
+        id=reply.id,
+        status=status,
+        detail=reply.status,
+        created=reply.created_at,
+        started=reply.started_at,
+        finished=reply.completed_at,
+        steps_done=done,
+        steps_total=total,
+        train_seconds=reply.train_seconds,
+        tuned_model=reply.output.version if reply.output and status is JobStatus.SUCCEEDED else None,
+        error=(reply.error or "Replicate gives no reason.") if status is JobStatus.FAILED else None,
+        extra={**job.extra, **weights},
+    )
+
+
+def completion(prediction: Mapping[str, Json], latency_ms: float) -> Completion:
+    """Return the answer in an ended prediction. Raises BackendError when it holds none."""
+    if prediction.get("status") != "succeeded":
+        raise BackendError(
+            f"Replicate ended the answer as '{prediction.get('status')}': {prediction.get('error')}. Ask again."
+        )
+    output, metrics = prediction.get("output"), prediction.get("metrics")
+    counts = metrics if isinstance(metrics, dict) else {}
+    return Completion(
+        text="".join(map(str, output)) if isinstance(output, list) else str(output or ""),
+        prompt_tokens=whole(counts.get("input_token_count")),
+        completion_tokens=whole(counts.get("output_token_count")),
+        latency_ms=latency_ms,
+        finish_reason="stop",
+    )
+
+
+def whole(value: Json) -> int | None:
+    return int(value) if isinstance(value, int | float) else None
 
 
 def progress(logs: str | None) -> tuple[int, int] | None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backends._base import Job, Save
 from backends._errors import AuthenticationFailed, FileRejected, FundsMissing, ProviderUnavailable
-from backends._hosted import Hosted, content_hash
+from backends._hosted import Hosted
 from backends._refusals import About
 
 if TYPE_CHECKING:
@@ -19,33 +16,22 @@ _VALIDATION_WAITS_S = (1, 2, 3, 5, *[10] * 180)  # half an hour, as long as a la
 _ASK_AGAIN_AFTER = 4  # looks at a file that nobody validates before validation is asked for once more
 
 
-def upload(backend: Hosted, client: Together, job: Job, key: str, path: Path, save: Save) -> Job:
-    """Return ``job`` with the id of ``path`` under ``key``, uploading it unless it still lies there."""
-    digest = content_hash(path)
-    if job.extra.get(f"{key}_sha256") == digest:
-        kept = job.extra[key]
-        try:
-            backend.ask(lambda: client.files.retrieve(kept), about=About.FILE)
-        except FileRejected:  # it was deleted since
-            pass
-        else:
-            return job
-    # The provider answers 409 with the id of a file it has, which the SDK would retry for three seconds.
-    files = client.with_options(max_retries=0).files
+def upload(backend: Hosted[Together], path: Path) -> str:
+    """Return the id of ``path`` at the provider, which answers with the one it has when it knows the content."""
+    # It says so by a 409, which the SDK would retry for three seconds.
+    files = backend.client().with_options(max_retries=0).files
     try:
-        stored = backend.ask(lambda: files.upload(path, purpose="fine-tune", check=False), about=About.FILE)
+        return backend.ask(lambda: str(files.upload(path, purpose="fine-tune", check=False).id), about=About.FILE)
     except AuthenticationFailed as error:
         # ``find`` was just answered with the same key, so it is not the key.
         raise FundsMissing(
             "Together takes no uploads from this account: its free credit is used up. Add credit."
         ) from error
-    job = replace(job, extra={**job.extra, key: stored.id, f"{key}_sha256": digest})
-    save(job)
-    return job
 
 
-def wait_until_valid(backend: Hosted, client: Together, name: str, sleep: Callable[[float], None]) -> None:
+def wait_until_valid(backend: Hosted[Together], name: str) -> None:
     """Wait for the server's own validation, which starts after the upload. Raises FileRejected with its words."""
+    client = backend.client()
     for look, wait in enumerate(_VALIDATION_WAITS_S):
         stored = backend.ask(lambda: client.files.retrieve(name), about=About.FILE)
         status = stored.processing_status
@@ -57,5 +43,5 @@ def wait_until_valid(backend: Hosted, client: Together, name: str, sleep: Callab
         if status == "PENDING" and look == _ASK_AGAIN_AFTER:
             # An upload whose last step was lost is never looked at otherwise.
             backend.ask(lambda: client.post(f"/v1/files/{name}/preprocess", cast_to=object), about=About.FILE)
-        sleep(wait)
+        backend.sleep(wait)
     raise ProviderUnavailable("Together has been validating the file for half an hour. Launch again later.")

@@ -1,20 +1,19 @@
-"""What Together answers, read tolerantly, and how its settings compare with the ones that were asked for."""
+"""What Together answers, read tolerantly: jobs, and their events merged with their metrics."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from pydantic import BaseModel
 
-from backends._base import Hyperparameters, JobEvent, JobStatus
-from backends._hosted import as_dict, stated
+from backends._base import Hyperparameters, Job, JobEvent, JobStatus
+from backends._hosted import as_dict
 
-STATUSES = {
+_STATUSES = {
     "pending": JobStatus.QUEUED,
     "queued": JobStatus.QUEUED,
     "running": JobStatus.RUNNING,
@@ -109,19 +108,35 @@ def job_reply(found: object) -> JobReply:
     return JobReply.model_validate(as_dict(found))
 
 
-def requested_text(chosen: Hyperparameters) -> str:
-    """Write down what was asked for, to be compared with what the provider trains with."""
-    return json.dumps({name: asdict(chosen)[name] for name in stated(chosen)})
-
-
-def changes(requested: str, accepted: Hyperparameters) -> str:
-    """Return the settings the provider changed on its own, as one line; Together has done so without a word."""
-    found = []
-    for name, asked in json.loads(requested).items():
-        got = getattr(accepted, name)
-        if got is not None and abs(float(got) - float(asked)) > 1e-9 * max(1.0, abs(float(asked))):
-            found.append(f"{name}: asked {asked:g}, got {got:g}")
-    return "; ".join(found)
+def snapshot(job: Job, reply: JobReply) -> Job:
+    """Return ``job`` as the reply has it."""
+    status = _STATUSES.get(reply.status or "", JobStatus.RUNNING)
+    extra = dict(job.extra)
+    for key in ("training_file", "validation_file", "model_object_id", "adapter_object_id"):
+        if value := getattr(reply, key):
+            extra[key] = value
+    if reply.token_count:
+        extra["tokens_per_epoch"] = str(reply.token_count)
+    left = reply.progress.seconds_remaining if reply.progress and reply.progress.estimate_available else None
+    paid = status in (JobStatus.SUCCEEDED, JobStatus.CANCELLED)  # failed jobs are refunded in full
+    trained = status is JobStatus.SUCCEEDED and reply.token_count and reply.n_epochs
+    return replace(
+        job,
+        id=reply.id,
+        status=status,
+        detail=reply.status or "",
+        created=reply.created_at,
+        started=reply.started_at,
+        finished=reply.updated_at if status.finished else None,
+        estimated_finish=None if left is None else datetime.now(UTC) + timedelta(seconds=left),
+        steps_done=reply.steps_completed,
+        steps_total=reply.total_steps,
+        trained_tokens=(reply.token_count or 0) * (reply.n_epochs or 0) if trained else None,
+        billed_usd=reply.billed_usd if paid else None,
+        tuned_model=reply.model_output_name if status is JobStatus.SUCCEEDED else None,
+        accepted=reply.accepted,
+        extra=extra,
+    )
 
 
 def job_events(events: Sequence[object], metrics: Iterable[Mapping[str, float]]) -> list[JobEvent]:

@@ -43,8 +43,9 @@ class Serving:
     stops_after_idle_minutes: int
 
 
-def rates(backend: Hosted, client: Together) -> tuple[Rate, ...]:
+def rates(backend: Hosted[Together]) -> tuple[Rate, ...]:
     """Return the machines and their prices as they are now, cheapest first."""
+    client = backend.client()
     found = backend.ask(lambda: client.endpoints.hardware.list().data)
     kinds = (
         Rate(row.id, row.gpu_type, row.gpu_count, row.gpu_memory_gib, Decimal(row.price_cents_per_hour) / 100)
@@ -53,7 +54,7 @@ def rates(backend: Hosted, client: Together) -> tuple[Rate, ...]:
     return tuple(sorted(kinds, key=lambda rate: rate.usd_per_hour))
 
 
-def serve(backend: Hosted, client: Together, job: Job, idle_minutes: int) -> Serving:
+def serve(backend: Hosted[Together], job: Job, idle_minutes: int) -> Serving:
     """Start one replica for the tuned model of ``job``, or return the one that stands; billed by the minute from ready.
 
     Endpoint and deployment carry the run's name, so that after any doubt they are found instead of made again.
@@ -64,6 +65,7 @@ def serve(backend: Hosted, client: Together, job: Job, idle_minutes: int) -> Ser
     model_id = job.extra.get("model_object_id")
     if job.tuned_model is None or model_id is None:
         raise SpecRefused(f"Run {job.run} has no tuned model that can be served; wait until it has succeeded.")
+    client = backend.client()
     project = client.project_id
     if not project:
         raise SpecRefused("Set TOGETHER_PROJECT_ID to the project that shall own the endpoint.")
@@ -86,7 +88,7 @@ def serve(backend: Hosted, client: Together, job: Job, idle_minutes: int) -> Ser
             ),
             paid=True,
         )
-    prices = {rate.id: rate.usd_per_hour for rate in rates(backend, client)}
+    prices = {rate.id: rate.usd_per_hour for rate in rates(backend)}
     return Serving(
         model=deployment.name,
         endpoint_id=endpoint_id,
@@ -98,17 +100,18 @@ def serve(backend: Hosted, client: Together, job: Job, idle_minutes: int) -> Ser
     )
 
 
-def stop(backend: Hosted, client: Together, serving: Serving) -> None:
+def stop(backend: Hosted[Together], serving: Serving) -> None:
     """Delete the deployment, which ends the bill, and its endpoint."""
-    endpoints = client.endpoints
+    endpoints = backend.client().endpoints
     backend.ask(
         lambda: endpoints.deployments.delete(serving.deployment_id, endpoint_id=serving.endpoint_id), about=About.MODEL
     )
     backend.ask(lambda: endpoints.delete(serving.endpoint_id), about=About.MODEL)
 
 
-def adapters(backend: Hosted, client: Together, serving: Serving) -> tuple[str, ...]:
+def adapters(backend: Hosted[Together], serving: Serving) -> tuple[str, ...]:
     """Return the ids of the LoRA adapters attached to a deployment; several share one replica's price."""
+    client = backend.client()
     found = backend.ask(
         lambda: list(
             client.endpoints.adapters.list(endpoint_id=serving.endpoint_id, deployment_id=serving.deployment_id)

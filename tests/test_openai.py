@@ -21,7 +21,7 @@ from backends import (
     Objective,
     RateLimited,
     SpecRefused,
-    _openai_protocol,
+    _openai_files,
 )
 
 
@@ -86,7 +86,7 @@ def test_a_file_that_is_no_jsonl(openai: Hosted) -> None:
 
 
 def test_a_file_that_is_still_being_read_is_waited_for(openai: Hosted) -> None:
-    openai.emulator.slow_files = 3
+    openai.emulator.slow_files = 4  # one look is ours, at its size
     job = openai.submit()
     assert job.id and openai.slept == [2, 5, 10]
     assert openai.emulator.paid_jobs == 1
@@ -177,8 +177,8 @@ def test_checkpoints_newest_first(openai: Hosted) -> None:
 
 
 def test_a_large_file_goes_in_parts(openai: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_openai_protocol, "_SINGLE_UPLOAD_BYTES", 1000)
-    monkeypatch.setattr(_openai_protocol, "_PART_BYTES", 700)
+    monkeypatch.setattr(_openai_files, "_SINGLE_UPLOAD_BYTES", 1000)
+    monkeypatch.setattr(_openai_files, "_PART_BYTES", 700)
     spec = openai.spec(rows=20)
     job = openai.finish(openai.submit(spec))
     assert job.status is JobStatus.SUCCEEDED
