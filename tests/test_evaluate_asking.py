@@ -18,8 +18,9 @@ from advisor.evaluate.scorecard import frontier
 from advisor.runs import Origin, Run
 from advisor.runs.asking import Answers, Contestant, Purse, Question, ask_all
 from advisor.runs.contestants import questions
-from advisor.runs.evaluation import Options, evaluate_data, evaluate_run, regressions
+from advisor.runs.evaluation import Options, evaluate_data, evaluate_run
 from advisor.runs.nearest import Nearest
+from advisor.runs.regressions import regressions
 from backends import Completion, JobStatus, ProviderUnavailable, RateLimited
 
 DAY = date(2026, 11, 22)
@@ -121,10 +122,10 @@ def test_the_cap_covers_the_regression_suite(tmp_path: Path, asked: list[Questio
     base, tuned = (Contestant(name, backend, name, price=lambda completion: cent) for name in ("a4", "paper-x"))
     purse = Purse(Decimal("0.10"), at_once=2, spent=Decimal("0.05"))
     with pytest.raises(OverLimit, match="has spent"):
-        regressions(base, tuned, Options(at_once=2), tmp_path, purse)
+        regressions(base, tuned, Options(at_once=2, regression=True), tmp_path, purse)
     assert 0 < backend.calls.count("complete") <= 5
     with pytest.raises(OverLimit, match="asking a4 on paper costs is not known"):
-        regressions(replace(base, price=lambda completion: None), tuned, Options(), tmp_path, purse)
+        regressions(replace(base, price=lambda completion: None), tuned, Options(regression=True), tmp_path, purse)
 
 
 def test_nothing_is_asked_when_the_first_answers_could_pass_the_cap(tmp_path: Path, asked: list[Question]) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from advisor.evaluate.curve import Point, doubts, expected_error, fit, predict
-from advisor.evaluate.metrics import METRICS, Answer, confusions, label_of, macro_f1, metric_for
+from advisor.evaluate.metrics import METRICS, Answer, Reference, confusions, label_of, macro_f1, metric_for
 from advisor.evaluate.statistics import (
     examples_needed,
     mcnemar,
@@ -31,7 +31,7 @@ REFERENCE: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "refere
 
 
 def score(metric: str, answer: str, reference: str) -> float:
-    return METRICS[metric](Answer(answer), Answer(reference))
+    return METRICS[metric](Answer(answer), Reference(reference))
 
 
 def call(name: str, arguments: str) -> ToolCall:
@@ -96,13 +96,13 @@ def test_metrics_by_hand(metric: str, answer: str, reference: str, expected: flo
 
 
 def test_tool_calls_match_by_name_and_by_the_meaning_of_their_arguments() -> None:
-    wanted = Answer("", (call("fly", '{"height": 3, "fast": true}'), call("land", "{}")))
+    wanted = Reference("", (call("fly", '{"height": 3, "fast": true}'), call("land", "{}")))
     same = Answer("", (call("land", ""), call("fly", '{"fast":true,"height":3}')))
     other = Answer("", (call("fly", '{"height": 4, "fast": true}'), call("land", "{}")))
     assert [METRICS["tools"](one, wanted) for one in (same, other, Answer("fly"))] == [1, 0, 0]
     assert METRICS["tool_name"](other, wanted) == 1
-    assert METRICS["tools"](Answer("no tool needed"), Answer("No tool needed")) == 1
-    assert METRICS["tools"](same, Answer("No tool needed")) == 0
+    assert METRICS["tools"](Answer("no tool needed"), Reference("No tool needed")) == 1
+    assert METRICS["tools"](same, Reference("No tool needed")) == 0
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -131,7 +131,7 @@ def test_an_answer_equal_to_its_reference_is_right_and_scores_stay_in_range(metr
 def test_the_metric_follows_the_task_and_the_answers(
     task: TaskType | None, references: list[str], expected: str
 ) -> None:
-    assert metric_for(task, [Answer(reference) for reference in references]) == expected
+    assert metric_for(task, [Reference(reference) for reference in references]) == expected
 
 
 def test_the_commonest_confusions_come_first() -> None:

@@ -16,8 +16,9 @@ from test_evaluate_asking import tuned_run
 
 import backends
 from advisor.evaluate.metrics import Answer
-from advisor.evaluate.regression import Item, compare_suite, compare_text, general_text, suite, worst
+from advisor.evaluate.regression import compare_suite, compare_text, general_text, worst
 from advisor.evaluate.scorecard import TokenLosses, compare_loss
+from advisor.evaluate.suite import Item, suite
 from advisor.runs import Ledger, Order, Run, Watch, record, send, stage
 from advisor.runs.asking import Conversation
 from advisor.runs.evaluation import Options, evaluate_run

@@ -5,11 +5,20 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from advisor.cli import options, render
 from advisor.cli.orders import Usd
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    from advisor.pricing import PriceBook
+    from advisor.runs.asking import Contestant
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command("evaluate")
@@ -18,9 +27,14 @@ from advisor.cli.orders import Usd
     "--against",
     default="base",
     show_default=True,
-    help="With commas: base, few-shot:5, few-shot:5:near, MODEL, RUN.",
+    help="With commas: base, few-shot, few-shot:5, few-shot:5:near, MODEL, RUN.",
 )
+@click.option("--prompt", "prompts", multiple=True, type=_FILE, help="A system prompt to try instead; may be repeated.")
 @click.option("--metric", help="Instead of the one that fits the task.")
+@click.option("--schema", type=_FILE, help="The JSON Schema of the answers; default: what all training answers keep.")
+@click.option("--database", type=_FILE, help="SQLite: run the answers' queries on it, read only.")
+@click.option("--judge", metavar="BACKEND/MODEL", help="Let this model compare the answers, in both orders.")
+@click.option("--rubric", type=_FILE, help="What the judge goes by, instead of the built-in text.")
 @click.option("--data", type=click.Path(path_type=Path), help="Held-out examples, instead of the run's own.")
 @click.option("--backend", help="With DATA: whom to ask.")
 @click.option("--model", help="With DATA: the model to ask.")
@@ -31,6 +45,8 @@ from advisor.cli.orders import Usd
 )
 @click.option("--max-cost", type=Usd(), help="Stop (exit 4) before the answers cost more.")
 @click.option("--regression", is_flag=True, help="Also what tuning did to general text and the built-in suite.")
+@click.option("--suite", "suites", multiple=True, type=_FILE, help="Also your own suite (JSONL); may be repeated.")
+@click.option("--lm-eval", multiple=True, metavar="TASK", help="Also a task of lm-evaluation-harness; may be repeated.")
 @click.option(
     "--probe",
     type=click.IntRange(0),
@@ -44,7 +60,12 @@ from advisor.cli.orders import Usd
 def command(
     what: str,
     against: str,
+    prompts: tuple[Path, ...],
     metric: str | None,
+    schema: Path | None,
+    database: Path | None,
+    judge: str | None,
+    rubric: Path | None,
     data: Path | None,
     backend: str | None,
     model: str | None,
@@ -53,6 +74,8 @@ def command(
     at_once: int,
     max_cost: Decimal | None,
     regression: bool,
+    suites: tuple[Path, ...],
+    lm_eval: tuple[str, ...],
     probe: int,
     seed: int,
     today: date,
@@ -63,7 +86,8 @@ def command(
     \b
     tunewise evaluate tw-1122-7f3a9c01 --against base,few-shot:5
     tunewise evaluate tw-1122-7f3a9c01 --against tw-1122-0b44d2e9
-    tunewise evaluate test.jsonl --backend openai --model gpt-4.1-mini --json
+    tunewise evaluate tw-1122-7f3a9c01 --judge openai/gpt-4.1 --max-cost 2
+    tunewise evaluate test.jsonl --backend openai --model gpt-4.1-mini --prompt careful.txt
     """
     from contextlib import ExitStack, closing
     from dataclasses import replace
@@ -80,20 +104,30 @@ def command(
         raise click.UsageError(f"There is no metric '{metric}'; choose one of: {', '.join(METRICS)}.")
     chosen = Options(
         against=tuple(name.strip() for name in against.split(",") if name.strip()),
+        prompts=prompts,
         metric=metric,
+        schema=schema,
+        database=database,
+        rubric=rubric,
         limit=limit,
         max_tokens=max_tokens,
         at_once=at_once,
         max_usd=max_cost,
         regression=regression,
+        suites=suites,
+        lm_eval=lm_eval,
         probe=probe,
         seed=seed,
     )
     book = PriceBook.load()
     with ExitStack() as held, Counter() as progress:
+        if judge is not None:
+            chosen = replace(chosen, judge=_judge(judge, held, book, today))
         if Path(what).exists():
             if backend is None or model is None:
                 raise click.UsageError("DATA needs --backend and --model; or name a run.")
+            if regression or suites or lm_eval:
+                raise click.UsageError("--regression, --suite and --lm-eval compare a RUN with its base.")
             place = backends.get(backend)
             try:
                 found = evaluate_data((Path(what),), place, model, book, chosen, today=today, progress=progress)
@@ -118,3 +152,18 @@ def command(
         render.json_document(found)
     else:
         show(found)
+
+
+def _judge(name: str, held: ExitStack, book: PriceBook, today: date) -> Contestant:
+    """Read BACKEND/MODEL; the backend is closed with ``held``."""
+    from contextlib import closing
+    from dataclasses import replace
+
+    import backends
+    from advisor.runs.contestants import contestant
+
+    place, slash, model = name.partition("/")
+    if not slash or not model or place not in backends.names():
+        raise click.UsageError(f"--judge {name}: write BACKEND/MODEL, with one of: {', '.join(backends.names())}.")
+    backend = held.enter_context(closing(backends.get(place)))
+    return replace(contestant(model, backend, model, (), 0, book, today), name="judge")

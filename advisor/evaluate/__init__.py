@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from advisor.evaluate.metrics import METRICS, Answer, metric_for
+from advisor.evaluate.metrics import METRICS, Answer, Reference, metric_for
 from advisor.evaluate.recited import Recited
 from advisor.evaluate.scorecard import (
     Answered,
@@ -24,6 +24,7 @@ __all__ = [
     "Interval",
     "LossComparison",
     "Recited",
+    "Reference",
     "Regression",
     "Row",
     "Scorecard",

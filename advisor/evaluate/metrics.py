@@ -9,8 +9,12 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from enum import Enum
+from pathlib import Path
+from typing import Literal, Self, TypeVar
 
+from advisor.evaluate import sql
+from advisor.evaluate.schema import keeps
 from advisor.task import TaskType
 from backends import Json, Message, ToolCall
 
@@ -23,7 +27,7 @@ class Answer:
     tool_calls: tuple[ToolCall, ...] = ()
 
     @classmethod
-    def of(cls, message: Message) -> Answer:
+    def of(cls, message: Message) -> Self:
         """Return the answer a message holds."""
         content = message.get("content")
         if isinstance(content, list):
@@ -31,12 +35,24 @@ class Answer:
         return cls(content or "", tuple(message.get("tool_calls") or ()))
 
 
-def exact(answer: Answer, reference: Answer) -> float:
+@dataclass(frozen=True, slots=True)
+class Reference(Answer):
+    """The answer an example should get, with what it is judged by beside its words.
+
+    ``asked`` is the whole prompt; ``schema`` a JSON Schema; ``database`` an SQLite file that queries are run on.
+    """
+
+    asked: str = ""
+    schema: Mapping[str, Json] | None = None
+    database: Path | None = None
+
+
+def exact(answer: Answer, reference: Reference) -> float:
     """1 when the texts are equal after trimming, case folding and joining white space."""
     return float(_plain(answer.text) == _plain(reference.text))
 
 
-def label(answer: Answer, reference: Answer) -> float:
+def label(answer: Answer, reference: Reference) -> float:
     """1 when the label is right, whatever quotes or full stop are around it."""
     return float(label_of(answer.text) == label_of(reference.text))
 
@@ -48,13 +64,21 @@ def label_of(text: str) -> str:
     return _plain(first.strip(" \t`*\"'.,;:!"))
 
 
-def json_valid(answer: Answer, reference: Answer) -> float:
+def json_valid(answer: Answer, reference: Reference) -> float:
     """1 when the answer is JSON with the same kind of top value as the reference."""
     got, wanted = _json(answer.text), _json(reference.text)
     return float(got is not _NOT_JSON and (wanted is _NOT_JSON or type(got) is type(wanted)))
 
 
-def json_fields(answer: Answer, reference: Answer) -> float:
+def json_schema(answer: Answer, reference: Reference) -> float:
+    """1 when the answer is JSON that keeps the schema; without a schema, when it is JSON of the reference's kind."""
+    got = _json(answer.text)
+    if reference.schema is None:
+        return json_valid(answer, reference)
+    return float(got is not _NOT_JSON and keeps(got, reference.schema))
+
+
+def json_fields(answer: Answer, reference: Reference) -> float:
     """Return the F1 of the leaf fields, path and value both right; lists are compared without order."""
     got, wanted = _json(answer.text), _json(reference.text)
     if got is _NOT_JSON or wanted is _NOT_JSON:
@@ -62,20 +86,20 @@ def json_fields(answer: Answer, reference: Answer) -> float:
     return _overlap_f1(Counter(_leaves(got)), Counter(_leaves(wanted)))
 
 
-def tools(answer: Answer, reference: Answer) -> float:
+def tools(answer: Answer, reference: Reference) -> float:
     """1 when the same tools are called with the same arguments, in any order; without calls, when the texts agree."""
     if not reference.tool_calls:
         return 0.0 if answer.tool_calls else exact(answer, reference)
     return float(Counter(map(_call, answer.tool_calls)) == Counter(map(_call, reference.tool_calls)))
 
 
-def tool_name(answer: Answer, reference: Answer) -> float:
+def tool_name(answer: Answer, reference: Reference) -> float:
     """1 when the same tools are called, whatever their arguments."""
     names = [Counter(call["function"]["name"] for call in side.tool_calls) for side in (answer, reference)]
     return float(names[0] == names[1])
 
 
-def token_f1(answer: Answer, reference: Answer) -> float:
+def token_f1(answer: Answer, reference: Reference) -> float:
     """Return the F1 of words as in SQuAD: lower case, without punctuation and articles."""
     got, wanted = _squad(answer.text), _squad(reference.text)
     if not got or not wanted:
@@ -83,7 +107,7 @@ def token_f1(answer: Answer, reference: Answer) -> float:
     return _overlap_f1(Counter(got), Counter(wanted))
 
 
-def rouge_l(answer: Answer, reference: Answer) -> float:
+def rouge_l(answer: Answer, reference: Reference) -> float:
     """Return ROUGE-L's F-measure over lower-case alphanumeric words, as rouge-score computes it without stemming."""
     got, wanted = (re.findall(r"[a-z0-9]+", side.text.lower()) for side in (answer, reference))
     common = _longest_common(got, wanted)
@@ -93,7 +117,7 @@ def rouge_l(answer: Answer, reference: Answer) -> float:
     return 2 * precision * recall / (precision + recall)
 
 
-def number(answer: Answer, reference: Answer) -> float:
+def number(answer: Answer, reference: Reference) -> float:
     """1 when the last number of the answer (or the one behind ####) equals the reference's."""
     got, wanted = _number(answer.text), _number(reference.text)
     if wanted is None:
@@ -101,13 +125,35 @@ def number(answer: Answer, reference: Answer) -> float:
     return float(got is not None and abs(got - wanted) <= 1e-6 * max(1.0, abs(wanted)))
 
 
-Metric = Callable[[Answer, Answer], float]
+def sql_text(answer: Answer, reference: Reference) -> float:
+    """1 when the queries are the same text but for white space, capitals outside quotes and a closing semicolon."""
+    return float(sql.same_text(answer.text, reference.text))
+
+
+def sql_result(answer: Answer, reference: Reference) -> float:
+    """1 when the queries return the same rows (execution accuracy); as ``sql_text`` where that cannot be told."""
+    same = sql_outcome(answer, reference)
+    return sql_text(answer, reference) if same is None else float(same)
+
+
+def sql_outcome(answer: Answer, reference: Reference) -> bool | None:
+    """Tell whether two queries return the same rows; None where the reference cannot be run or returns nothing."""
+    schema = "" if reference.database else sql.schema_of(reference.asked)
+    if not schema and reference.database is None:
+        return None
+    return sql.same_result(answer.text, reference.text, schema=schema, database=reference.database)
+
+
+Metric = Callable[[Answer, Reference], float]
 
 METRICS: Mapping[str, Metric] = {
     "exact": exact,
     "label": label,
     "json_valid": json_valid,
+    "json_schema": json_schema,
     "json_fields": json_fields,
+    "sql_result": sql_result,
+    "sql_text": sql_text,
     "tools": tools,
     "tool_name": tool_name,
     "token_f1": token_f1,
@@ -126,8 +172,11 @@ _BY_TASK: Mapping[TaskType, str] = {
 }
 
 
-def metric_for(task: TaskType | None, references: Sequence[Answer]) -> str:
+def metric_for(task: TaskType | None, references: Sequence[Reference]) -> str:
     """Return the name of the metric that fits: by the task, corrected by what the references really are."""
+    if references and sum(sql.is_query(reference.text) for reference in references) * 10 >= len(references) * 9:
+        run = sum(bool(one.database or sql.schema_of(one.asked)) for one in references)
+        return "sql_result" if run * 10 >= len(references) * 9 else "sql_text"
     if references and sum(bool(reference.tool_calls) for reference in references) * 2 >= len(references):
         return "tools"
     as_json = sum(isinstance(_json(reference.text), dict | list) for reference in references)
@@ -139,6 +188,12 @@ def metric_for(task: TaskType | None, references: Sequence[Answer]) -> str:
     if task is None and len({label_of(item.text) for item in references}) * 3 <= len(references):
         return "label"
     return chosen
+
+
+def value_of(text: str) -> Json:
+    """Return the JSON value of a text, also inside one code fence; None when it is none."""
+    found = _json(text)
+    return None if found is _NOT_JSON else found
 
 
 def macro_f1(got: Sequence[str], wanted: Sequence[str]) -> float:
@@ -155,7 +210,13 @@ def confusions(got: Sequence[str], wanted: Sequence[str], most: int = 10) -> tup
     return tuple((right, given, count) for (right, given), count in wrong.most_common(most))
 
 
-_NOT_JSON = object()
+class _NotJson(Enum):
+    """What a text reads as that is no JSON."""
+
+    NOT_JSON = 1
+
+
+_NOT_JSON = _NotJson.NOT_JSON
 Part = TypeVar("Part")
 
 
@@ -163,13 +224,14 @@ def _plain(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def _json(text: str) -> object:
+def _json(text: str) -> Json | Literal[_NotJson.NOT_JSON]:
     """Return the JSON value of a text, also inside one code fence; _NOT_JSON when it is none."""
     fenced = re.fullmatch(r"\s*```(?:json)?\s*\n(.*?)\n?```\s*", text, re.DOTALL)
     try:
-        return json.loads(fenced[1] if fenced else text)
-    except ValueError:
+        found: Json = json.loads(fenced[1] if fenced else text)
+    except (ValueError, RecursionError):
         return _NOT_JSON
+    return found
 
 
 def _leaves(value: object, path: str = "") -> list[tuple[str, str]]:

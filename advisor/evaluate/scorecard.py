@@ -8,7 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from statistics import fmean
 
-from advisor.evaluate.metrics import METRICS, Answer, confusions, label_of, macro_f1
+from advisor.evaluate.judge import Judgement
+from advisor.evaluate.metrics import METRICS, Answer, Reference, confusions, label_of, macro_f1
 from advisor.evaluate.recited import Recited
 from advisor.evaluate.statistics import (
     CONFIDENCE,
@@ -21,7 +22,9 @@ from advisor.evaluate.statistics import (
 )
 
 SECONDARY: Mapping[str, tuple[str, ...]] = {
-    "json_fields": ("json_valid", "exact"),
+    "json_fields": ("json_schema", "json_valid", "exact"),
+    "json_schema": ("json_fields",),
+    "sql_result": ("sql_text",),
     "tools": ("tool_name",),
     "rouge_l": ("token_f1",),
     "token_f1": ("exact",),
@@ -132,6 +135,9 @@ class Scorecard:
     suites: tuple[Regression, ...] = ()
     confusion: tuple[tuple[str, str, int], ...] = ()
     warnings: tuple[str, ...] = ()
+    judge: Judgement | None = None
+    frontier: tuple[str, ...] = ()  # options that no other beats on both score and price, cheapest first
+    notes: tuple[str, ...] = ()  # what the scores rest on
 
 
 def row(
@@ -140,7 +146,7 @@ def row(
     model: str,
     metric: str,
     answers: Sequence[Answered],
-    references: Sequence[Answer],
+    references: Sequence[Reference],
     *,
     seed: int = 0,
 ) -> Row:
@@ -179,14 +185,14 @@ def row(
     )
 
 
-def score_all(metric: str, answers: Sequence[Answered], references: Sequence[Answer]) -> list[float]:
+def score_all(metric: str, answers: Sequence[Answered], references: Sequence[Reference]) -> list[float]:
     """Return one score an example."""
     score = METRICS[metric]
     return [score(one.answer, reference) for one, reference in zip(answers, references, strict=True)]
 
 
 def compare(
-    metric: str, answers: Mapping[str, Sequence[Answered]], references: Sequence[Answer], *, seed: int = 0
+    metric: str, answers: Mapping[str, Sequence[Answered]], references: Sequence[Reference], *, seed: int = 0
 ) -> tuple[Comparison, ...]:
     """Compare the best option with each of the others, on the same examples.
 
@@ -253,6 +259,6 @@ def _percentile(values: Sequence[float], share: float) -> float | None:
     return values[min(len(values) - 1, int(share * len(values)))] if values else None
 
 
-def mistakes(answers: Sequence[Answered], references: Sequence[Answer]) -> tuple[tuple[str, str, int], ...]:
+def mistakes(answers: Sequence[Answered], references: Sequence[Reference]) -> tuple[tuple[str, str, int], ...]:
     """Return the commonest wrong labels as (right, given, count)."""
     return confusions([label_of(one.answer.text) for one in answers], [label_of(item.text) for item in references])

@@ -1,0 +1,207 @@
+"""How options are compared on the same questions: what is asked of whom, what answers are judged by, the scorecard."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+
+from advisor.errors import DataError, RunError
+from advisor.evaluate import judge as judges
+from advisor.evaluate import scorecard as cards
+from advisor.evaluate.metrics import Answer, Reference, metric_for, sql_outcome, value_of
+from advisor.evaluate.schema import inferred_schema, read_schema
+from advisor.runs.asking import Answers, Contestant, Purse, Question, ask_all
+from advisor.runs.judging import judged
+from advisor.task import TaskType
+from backends import Json
+
+_FEWEST = 30  # held-out examples below which a comparison says next to nothing
+_TOKENS_FOR_ANSWER = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to evaluate. ``at_once`` questions are on their way together; ``max_usd`` caps what is spent.
+
+    ``probe``: so many training questions are asked too, to see which answers are known by heart. ``prompts`` hold
+    system prompts to try, ``suites`` questions to ask besides the built-in ones, ``lm_eval`` names of tasks.
+    """
+
+    against: tuple[str, ...] = ("base",)
+    prompts: tuple[Path, ...] = ()
+    metric: str | None = None
+    schema: Path | None = None
+    database: Path | None = None
+    judge: Contestant | None = None
+    rubric: Path | None = None
+    limit: int | None = None
+    max_tokens: int | None = None
+    at_once: int = 8
+    max_usd: Decimal | None = None
+    regression: bool = False
+    suites: tuple[Path, ...] = ()
+    lm_eval: tuple[str, ...] = ()
+    probe: int = 30
+    seed: int = 0
+
+
+def compare_on(
+    asked: Sequence[Question],
+    contestants: Sequence[Contestant],
+    options: Options,
+    task: TaskType | None,
+    samples: Path,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    purse: Purse | None = None,
+    shown: Sequence[Question] = (),
+) -> cards.Scorecard:
+    """Ask every contestant every question and score the answers.
+
+    ``purse``: what else was spent counts as well. ``shown``: training examples, for what all their answers keep.
+    """
+    if not asked:
+        raise RunError("There is no held-out example with an answer to compare with; give other data.")
+    if options.judge is not None and len(contestants) < 2:
+        raise RunError("A judge compares two options; name another with --against.")
+    references, metric, notes = judged_by(asked, shown, task, options)
+    rules = judges.rubric(options.rubric)
+    longest = options.max_tokens or room(references)
+    purse = purse or Purse(options.max_usd, at_once=options.at_once)
+    if options.judge is not None:
+        purse.expect([options.judge], asked, judges.VERDICT_TOKENS)  # an unknown price is refused before any answer
+    purse.expect(contestants, asked, longest)
+    total = len(asked) * (len(contestants) + (2 * (len(contestants) - 1) if options.judge is not None else 0))
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        progress(done, total)
+
+    answers: dict[str, list[cards.Answered]] = {}
+    judgement, doubts = None, list[str]()
+    with Answers(samples) as kept:
+        for one in contestants:
+            at_once = 1 if one.backend.name == "local" else options.at_once
+            answers[one.name] = ask_all(
+                one, asked, kept, max_tokens=longest, at_once=at_once, spent=purse, progress=step
+            )
+        if options.judge is not None:
+            judgement, doubts = judged(
+                options.judge,
+                rules,
+                asked,
+                references,
+                answers,
+                kept,
+                purse,
+                at_once=options.at_once,
+                seed=options.seed,
+                progress=step,
+            )
+            doubts += _partial(options.judge, contestants)
+    rows = tuple(
+        cards.row(one.name, one.backend.name, one.model, metric, answers[one.name], references, seed=options.seed)
+        for one in contestants
+    )
+    comparisons = cards.compare(metric, answers, references, seed=options.seed)
+    best = cards.winner(comparisons)
+    return cards.Scorecard(
+        examples=len(asked),
+        metric=metric,
+        rows=rows,
+        winner=best,
+        significant=best is not None,
+        regression=None,
+        samples_path=samples,
+        comparisons=comparisons,
+        examples_needed=None if best or not comparisons else comparisons[0].examples_needed,
+        confusion=cards.mistakes(answers[contestants[-1].name], references) if metric == "label" else (),
+        warnings=(*_doubts(asked, rows), *doubts),
+        judge=judgement,
+        frontier=cards.frontier(rows),
+        notes=(*notes, *(one.note for one in contestants if one.note)),
+    )
+
+
+def judged_by(
+    asked: Sequence[Question], shown: Sequence[Question], task: TaskType | None, options: Options
+) -> tuple[list[Reference], str, list[str]]:
+    """Return the references with what their answers are judged by, the metric, and sentences that say so.
+
+    Raises DataError when a schema or database that was given cannot be used.
+    """
+    if options.database is not None:
+        _check(options.database)
+    references = [replace(Reference.of(one.reference), asked=_prompt(one), database=options.database) for one in asked]
+    metric = options.metric or metric_for(task, references)
+    notes = []
+    if metric.startswith("json_"):
+        schema, note = _schema(options.schema, shown or asked)
+        references = [replace(one, schema=schema) for one in references]
+        notes.append(note if shown or options.schema else note.replace("training", "held-out"))
+    elif metric == "sql_text" and options.metric is None:
+        notes.append(
+            "The answers are SQL, but no database is at hand: they are compared as text, which calls right queries "
+            "wrong. Give --database FILE, or the CREATE TABLE statements in the prompts."
+        )
+    elif metric == "sql_result":
+        untold = sum(sql_outcome(one, one) is None for one in references)
+        where = f"on {options.database.name}" if options.database else "on tables filled from the schema in the prompt"
+        notes.append(f"Queries are run {where}; rows count in any order unless the reference orders them.")
+        if untold:
+            notes.append(
+                f"{untold} of {len(references)} reference queries fail there or return nothing; their answers are "
+                "compared as text."
+            )
+    return references, metric, notes
+
+
+def room(references: Sequence[Answer]) -> int:
+    """Return how many tokens an answer may take: twice the longest reference at three characters a token."""
+    longest = max(len(one.text) for one in references)
+    if any(one.tool_calls for one in references):
+        return _TOKENS_FOR_ANSWER
+    return max(16, min(2048, 2 * longest // 3))
+
+
+def _schema(path: Path | None, known: Sequence[Question]) -> tuple[Mapping[str, Json], str]:
+    if path is not None:
+        return read_schema(path), f"JSON is checked against {path.name}."
+    values = [value for one in known if (value := value_of(Answer.of(one.reference).text)) is not None]
+    schema = inferred_schema(values)
+    required = schema.get("required")
+    keys = f": {', '.join(map(str, required))}" if isinstance(required, list) and required else ""
+    return schema, (
+        f"JSON is checked against what all {len(values)} training answers keep{keys}; --schema FILE takes its place."
+    )
+
+
+def _check(database: Path) -> None:
+    try:
+        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error as error:
+        raise DataError(f"{database}: cannot be read as an SQLite database ({error}).") from error
+
+
+def _prompt(question: Question) -> str:
+    return "\n\n".join(Answer.of(message).text for message in question.messages)
+
+
+def _partial(judge: Contestant, contestants: Sequence[Contestant]) -> list[str]:
+    """Name a judge that has a stake in the outcome."""
+    own = [one.name for one in contestants if (one.backend.name, one.model) == (judge.backend.name, judge.model)]
+    return [f"The judge is the model that answers as {own[0]}: it judges its own answers; take another."] if own else []
+
+
+def _doubts(asked: Sequence[Question], rows: Sequence[cards.Row]) -> list[str]:
+    found = []
+    if len(asked) < _FEWEST:
+        found.append(f"Only {len(asked)} held-out examples: differences under about 20 points are chance.")
+    found += [f"{one.cut_off} answers of {one.name} ended at the token limit." for one in rows if one.cut_off]
+    return found

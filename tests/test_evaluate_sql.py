@@ -1,0 +1,190 @@
+"""Execution accuracy: queries are the same when they return the same, whoever wrote them and whatever they try."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from advisor.errors import DataError
+from advisor.evaluate import sql
+from advisor.evaluate.metrics import METRICS, Answer, Reference, metric_for
+from advisor.evaluate.sql import is_query, query_of, same_result, same_text, schema_of
+from advisor.runs.asking import Question
+from advisor.runs.comparing import Options, judged_by
+
+PROMPT = """Answer with one query.
+
+CREATE TABLE head (age INTEGER, name VARCHAR, born_state TEXT)
+CREATE TABLE `dep` (id INT PRIMARY KEY, head_name VARCHAR(40) NOT NULL, budget DECIMAL(8, 2), opened DATE) ENGINE=X;
+
+How many heads are older than 56?"""
+SCHEMA = schema_of(PROMPT)
+BIG = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c)"
+
+# answer, reference, what is expected: None when nothing can be told
+PAIRS = [
+    ("select count(*) from head where age > 56;", "SELECT COUNT(*) FROM head WHERE age > 56", True),
+    ("```sql\nselect count(1) from head where 56 < age\n```", "SELECT COUNT(*) FROM head WHERE age > 56", True),
+    ("SELECT COUNT(*) FROM head WHERE age >= 56", "SELECT COUNT(*) FROM head WHERE age > 56", False),
+    ("SELECT COUNT(*) FROM head WHERE age > 57", "SELECT COUNT(*) FROM head WHERE age > 56", False),
+    ("SELECT COUNT(*) FROM head", "SELECT COUNT(*) FROM head WHERE age > 56", False),
+    ("SELECT SUM(age) FROM head WHERE age > 56", "SELECT COUNT(*) FROM head WHERE age > 56", False),
+    ("SELECT name FROM head WHERE born_state = 'Ohio'", 'SELECT name FROM head WHERE born_state = "Ohio"', True),
+    ("SELECT name FROM head WHERE born_state LIKE 'Ohio%'", "SELECT name FROM head WHERE born_state = 'Ohio'", False),
+    ("SELECT name FROM head WHERE age = -5", "SELECT name FROM head WHERE age = -5 AND 1", True),
+    ("SELECT name FROM head WHERE age = 5", "SELECT name FROM head WHERE age = -5", False),
+    ("SELECT name FROM head WHERE age BETWEEN 30 AND 40", "SELECT name FROM head WHERE age >= 30 AND age <= 40", True),
+    ("SELECT name FROM head WHERE age BETWEEN 30 AND 39", "SELECT name FROM head WHERE age >= 30 AND age <= 40", False),
+    (
+        "SELECT h.name, d.budget FROM dep d JOIN head h ON h.name = d.head_name",
+        "SELECT name, budget FROM head, dep WHERE head_name = name",
+        True,
+    ),
+    (
+        "SELECT h.name, d.budget FROM head h LEFT JOIN dep d ON h.name = d.head_name",
+        "SELECT name, budget FROM head, dep WHERE head_name = name",
+        False,
+    ),
+    ("SELECT budget, head_name FROM dep", "SELECT head_name, budget FROM dep", False),
+    ("SELECT name FROM head ORDER BY age", "SELECT name FROM head", True),
+    ("SELECT name FROM head", "SELECT name FROM head ORDER BY age, name DESC", False),
+    ("SELECT name FROM head ORDER BY age, name DESC, 1", "SELECT name FROM head ORDER BY age, name DESC", True),
+    ("SELECT DISTINCT name FROM head", "SELECT name FROM head", False),
+    ("SELECT avg(budget) FROM dep", "SELECT sum(budget) / count(budget) FROM dep", True),
+    ("SELECT opened FROM dep WHERE id = 3", "SELECT opened FROM dep WHERE id IN (3)", True),
+    ("SELECT age FROM head GROUP BY 1 HAVING 2 < count()", "SELECT age FROM head GROUP BY 1 HAVING count() > 2", True),
+    ("SELECT age FROM head GROUP BY 1 HAVING count() > 3", "SELECT age FROM head GROUP BY 1 HAVING count() > 2", False),
+    ("no idea", "SELECT name FROM head", False),
+    ("SELECT name FROM head; SELECT name FROM head", "SELECT name FROM head", False),
+    ("SELECT \0", "SELECT name FROM head", False),
+    ("SELECT name FROM head", "SELECT nme FROM head", None),
+    ("SELECT name FROM head", "SELECT name FROM head WHERE age > 5 AND age < 5", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("answer", "reference", "expected"), PAIRS)
+def test_queries_are_compared_by_what_they_return(answer: str, reference: str, expected: bool | None) -> None:
+    assert same_result(answer, reference, schema=SCHEMA) is expected
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "DROP TABLE head",
+        "DELETE FROM head RETURNING name",
+        "ATTACH 'stolen.sqlite3' AS other",
+        "PRAGMA table_info(head)",
+        "SELECT load_extension('x')",
+        "SELECT name FROM head; DROP TABLE head",
+        "VACUUM INTO 'copy.sqlite3'",
+        "SELECT hex(zeroblob(900000000)) FROM head",
+        f"{BIG} SELECT x FROM c",
+        f"{BIG} SELECT count(*) FROM c",
+    ],
+)
+def test_an_answer_can_neither_write_nor_run_for_ever(
+    attack: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql, "SECONDS", 0.1)
+    monkeypatch.chdir(tmp_path)
+    database = shop(tmp_path / "shop.sqlite3")
+    before = database.read_bytes()
+    start = time.process_time()
+    assert same_result(attack, "SELECT name FROM head", schema=SCHEMA) is False
+    assert same_result(attack, "SELECT name FROM item", database=database) is False
+    assert time.process_time() - start < 2
+    assert database.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["shop.sqlite3"]
+
+
+def shop(path: Path) -> Path:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE item (name TEXT, price REAL)")
+        connection.executemany("INSERT INTO item VALUES (?, ?)", [("lamp", 20.0), ("chair", 45.5), ("desk", 45.5)])
+        connection.commit()
+    return path
+
+
+def test_a_real_database_is_asked_when_there_is_one(tmp_path: Path) -> None:
+    database = shop(tmp_path / "a shop.sqlite3")
+
+    def same(answer: str, reference: str) -> bool | None:
+        return same_result(answer, reference, database=database)
+
+    assert same("SELECT name FROM item WHERE price > 40", "SELECT name FROM item WHERE price = 45.5") is True
+    assert same("SELECT name FROM item", "SELECT name FROM item WHERE price > 40") is False
+    assert same("SELECT name FROM item WHERE price > 99", "SELECT name FROM item WHERE price > 500") is True
+    assert same("SELECT name FROM item", "SELECT name FROM article") is None
+
+
+def test_random_queries_and_their_rewritings_agree() -> None:
+    """Every rewriting keeps the meaning, and every mutation changes a bound, an operator or a column."""
+    random = Random(5)
+    wrong = []
+    for _ in range(60):
+        bound, column = random.randint(20, 80), random.choice(("age", "age + 0"))
+        query = f"SELECT name, age FROM head WHERE {column} > {bound} AND born_state = 'Iowa'"
+        same = f"select h.name , h.age from head as h where h.born_state='Iowa' and not ({column} <= {bound})"
+        other = query.replace(">", random.choice((">=", "<", "!=")))
+        if not same_result(same, query, schema=SCHEMA) or same_result(other, query, schema=SCHEMA) is not False:
+            wrong.append((query, other))
+    assert wrong == []
+
+
+def test_schema_statements_are_found_in_any_prompt() -> None:
+    assert SCHEMA.splitlines() == [
+        "CREATE TABLE head (age INTEGER, name VARCHAR, born_state TEXT)",
+        "CREATE TABLE `dep` (id INT PRIMARY KEY, head_name VARCHAR(40) NOT NULL, budget DECIMAL(8, 2), opened DATE)",
+    ]
+    assert schema_of("create a table of contents (short)") == ""
+    assert schema_of("CREATE TABLE broken (a INT") == ""
+    assert schema_of("INSERT INTO t VALUES (1)") == ""
+    rows = schema_of("CREATE TABLE t (a INT, b TEXT);\nINSERT INTO t VALUES (1, 'x;y'), (2, 'z');\nHow many?")
+    assert rows.splitlines()[1] == "INSERT INTO t VALUES (1, 'x;y'), (2, 'z')"
+    assert same_result("SELECT 2 FROM t LIMIT 1", "SELECT count(*) FROM t", schema=rows) is True
+
+
+def test_queries_are_recognised_and_compared_as_text() -> None:
+    assert is_query("SELECT a FROM b") and is_query("```sql\nwith x as (select 1) select * from x;\n```")
+    assert not is_query("Select the best from these: a, b.".replace("from", "of")) and not is_query("DROP TABLE b")
+    assert query_of("SQL: SELECT 1;") == "SELECT 1"
+    assert same_text("select  A from b;", "SELECT a\nFROM b")
+    assert not same_text("SELECT a FROM b WHERE c = 'X'", "SELECT a FROM b WHERE c = 'x'")
+
+
+def test_the_metric_follows_what_is_at_hand(tmp_path: Path) -> None:
+    answer = "SELECT count(*) FROM head"
+    bare = [Question(str(n), ({"role": "user", "content": "How many?"},), said(answer)) for n in range(4)]
+    told = [Question(str(n), ({"role": "user", "content": PROMPT},), said(answer)) for n in range(4)]
+    assert judged_by(bare, (), None, Options())[1] == "sql_text"
+    assert "no database is at hand" in judged_by(bare, (), None, Options())[2][0]
+    references, metric, notes = judged_by(told, (), None, Options())
+    assert metric == metric_for(None, references) == "sql_result"
+    assert METRICS["sql_result"](Answer("select count(1) from head"), references[0]) == 1
+    assert METRICS["sql_text"](Answer("select count(1) from head"), references[0]) == 0
+    assert "on tables filled from the schema" in notes[0]
+    database = shop(tmp_path / "shop.sqlite3")
+    references, metric, notes = judged_by(bare, (), None, Options(database=database))
+    assert metric == "sql_result" and "4 of 4 reference queries fail there" in notes[1]
+    assert METRICS[metric](Answer("select COUNT(*) from head"), references[0]) == 1  # as text
+
+
+def said(text: str) -> dict[str, str]:
+    return {"role": "assistant", "content": text}
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("this is no database, whatever its name says\n" * 30)
+    question = Question("1", ({"role": "user", "content": "?"},), said("SELECT a FROM b"))
+    with pytest.raises(DataError, match=r"notes\.txt: cannot be read as an SQLite database"):
+        judged_by([question], (), None, Options(database=path))
+
+
+def test_a_reference_without_schema_or_database_is_compared_as_text() -> None:
+    assert METRICS["sql_result"](Answer("SELECT a FROM b"), Reference("select A from B;")) == 1
