@@ -33,7 +33,9 @@ from backends import (
 from backends._base import _discard
 from backends.local import process
 from backends.local.asking import Answerer, ScoredExample, TokenLoss
+from backends.local.cluster import submission
 from backends.local.folder import RunFolder, as_time, home, now, read_json, read_lines, write_json
+from backends.local.held import held_seconds
 from backends.local.options import TINY, hyperparameters_from_json, read_options, spec_to_json
 from backends.local.places import base_of, newest_tiny
 from backends.local.settings import settle
@@ -72,6 +74,8 @@ class LocalBackend(Backend):
         for package in _PACKAGES:
             if importlib.util.find_spec(package) is None:
                 raise BackendMissing(f"Local training needs the package '{package}': pip install 'tunewise[local]'")
+        if options.engine == "ray" and importlib.util.find_spec("ray") is None:
+            raise BackendMissing("Training on a Ray cluster needs the package 'ray': pip install 'tunewise[cluster]'")
         for file in (spec.train_file, spec.validation_file):
             if file is not None and not file.is_file():
                 raise FileRejected(f"{file}: there is no such file; give the training data as JSON Lines.")
@@ -80,19 +84,24 @@ class LocalBackend(Backend):
         if spec.hyperparameters.learning_rate_multiplier is not None:
             raise SpecRefused("learning_rate_multiplier is OpenAI's; give learning_rate for local training.")
         _check_model(spec.model)
+        if options.split and spec.method is Method.QLORA:
+            raise SpecRefused("A 4-bit base cannot be split over workers; use shard=ddp, or method lora.")
         warnings = []
         if spec.objective is Objective.DPO and options.loss_on != "assistant":
             raise SpecRefused("DPO compares whole answers; loss_on does not apply to it.")
-        if spec.method is Method.QLORA and options.split:
-            raise SpecRefused("shard=fsdp does not split 4-bit weights; use shard=ddp with qlora, or fsdp with lora.")
         free = shutil.disk_usage(_nearest(self._folder(spec).path)).free
         if free < 2e9:
             warnings.append(f"Only {free / 1e9:.1f} GB are free where runs are kept; checkpoints need room.")
         return tuple(warnings)
 
     def requests(self, spec: JobSpec) -> tuple[Request, ...]:
-        """Return the one thing ``submit`` does: start our trainer on the run's folder."""
-        return (Request("RUN", f"python -m backends.local.train {self._folder(spec).path}", spec_to_json(spec)),)
+        """Return what ``submit`` starts: our trainer on the run's folder, and what that asks of a Ray cluster."""
+        folder, options = self._folder(spec), read_options(spec.options)
+        run = Request("RUN", f"python -m backends.local.{options.starts} {folder.path}", spec_to_json(spec))
+        if options.engine != "ray":
+            return (run,)
+        asked = submission(folder, options)
+        return run, Request("RAY", str(asked["address"]), asked)
 
     def submit(self, spec: JobSpec, save: Save = _discard, resume: Job | None = None) -> Job:
         """Start the trainer, or let it go on from its newest valid checkpoint when the run's folder exists already.
@@ -112,7 +121,7 @@ class LocalBackend(Backend):
         job = replace(_job(spec, folder), created=datetime.now(UTC))
         save(job)
         write_json(folder.status, {"status": JobStatus.QUEUED.value, "detail": "starting", "created": now()})
-        process.start(folder, read_options(spec.options).workers)
+        process.start(folder, read_options(spec.options).starts)
         job = self.refresh(job)
         save(job)
         return job
@@ -139,6 +148,7 @@ class LocalBackend(Backend):
             else:
                 status, detail = JobStatus.FAILED, "the trainer's process is gone"
                 error = _death_note(folder)
+        held = held_seconds(folder, as_time(state.get("finished")))
         return replace(
             job,
             status=status,
@@ -154,6 +164,7 @@ class LocalBackend(Backend):
             train_seconds=_number(state.get("train_seconds")),
             tuned_model=str(state["tuned_model"]) if status is JobStatus.SUCCEEDED else None,
             accepted=_accepted(folder) or job.accepted,
+            extra=job.extra if held is None else {**job.extra, "held_seconds": f"{held:.1f}"},
         )
 
     def cancel(self, job: Job) -> Job:

@@ -19,7 +19,10 @@ class Options:
     ``micro_batch_tokens``: tokens of one forward pass. ``loss_on``: assistant | all | last. ``save_every``: steps
     between checkpoints, ``save_seconds``: or seconds, whichever comes first. ``keep``: checkpoints kept.
     ``workers``: processes that train together, one per GPU; ``shard``: ddp gives each a copy of the model, fsdp splits
-    it over them.
+    it over them. ``engine``: who starts them, torchrun on this machine or ray on a cluster, whose ``address`` is
+    HOST:PORT, or auto for the one this machine belongs to; None is a cluster of the run's own. With an address the run
+    goes on with as few as ``min_workers`` (1; all of them under fsdp). ``max_hours``: the run stops, a checkpoint kept,
+    when it has held its workers that long.
     """
 
     folder: str | None = None
@@ -41,11 +44,21 @@ class Options:
     trust_remote_code: bool = False
     workers: int = 1
     shard: str = "ddp"  # ddp | fsdp
+    engine: str = "torchrun"  # torchrun | ray
+    address: str | None = None
+    min_workers: int | None = None
+    max_hours: float | None = None
 
     @property
     def split(self) -> bool:
         """Tell whether weights, gradients and optimiser are split over the workers."""
         return self.shard == "fsdp"
+
+    @property
+    def starts(self) -> str:
+        """Name our module that starts the run: the recipe itself, or what keeps its workers alive."""
+        watched = self.workers > 1 or self.engine == "ray" or self.max_hours is not None
+        return "supervise" if watched else "train"
 
 
 def read_options(options: Mapping[str, Json]) -> Options:
@@ -66,6 +79,7 @@ def read_options(options: Mapping[str, Json]) -> Options:
         ("precision", chosen.precision, ("fp32", "bf16")),
         ("loss_on", chosen.loss_on, ("assistant", "all", "last")),
         ("shard", chosen.shard, ("ddp", "fsdp")),
+        ("engine", chosen.engine, ("torchrun", "ray")),
     ):
         if value is not None and value not in allowed:
             raise SpecRefused(f"Option {name} must be one of {', '.join(allowed)}, not '{value}'.")
@@ -75,6 +89,12 @@ def read_options(options: Mapping[str, Json]) -> Options:
         raise SpecRefused("Options workers and keep must be at least 1.")
     if chosen.split and chosen.workers == 1:
         raise SpecRefused("Option shard=fsdp splits the model over several workers; give workers as well.")
+    if chosen.engine != "ray" and (chosen.address or chosen.min_workers):
+        raise SpecRefused("Options address and min_workers are of a Ray cluster; give engine=ray as well.")
+    if chosen.min_workers is not None and not 1 <= chosen.min_workers <= chosen.workers:
+        raise SpecRefused("Option min_workers must be at least 1 and at most workers.")
+    if chosen.max_hours is not None and chosen.max_hours <= 0:
+        raise SpecRefused("Option max_hours must be above 0.")
     return chosen
 
 

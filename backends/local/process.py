@@ -15,9 +15,9 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 _ROOT = Path(__file__).parent.parent.parent  # what holds the package ``backends``
 
 
-def start(folder: RunFolder, workers: int = 1) -> int:
-    """Start the trainer of ``folder``, free of this process and its terminal; return its process id."""
-    run = command("train", str(folder.path)) if workers == 1 else command("supervise", str(folder.path), str(workers))
+def start(folder: RunFolder, module: str = "train") -> int:
+    """Start ``train`` or ``supervise`` on ``folder``, free of this process and its terminal; return its process id."""
+    run = command(module, str(folder.path))
     with folder.log.open("ab") as log:
         child = subprocess.Popen(
             run,
@@ -42,7 +42,7 @@ def environment() -> dict[str, str]:
     paths = [str(_ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
         "PYTHONUNBUFFERED": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),  # waiting threads leave the cores to others

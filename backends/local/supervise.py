@@ -1,7 +1,7 @@
-"""Keeps the ranks of one run alive: ``python -m backends.local.supervise RUN_FOLDER WORKERS`` under torchrun.
+"""Keeps the workers of one run alive: ``python -m backends.local.supervise RUN_FOLDER``, over torchrun or Ray Train.
 
-Each attempt is a fresh torchrun with a rendezvous of its own: torchrun's own restarts hang on the stale keys of the
-store they share. A lost rank costs the steps since the newest checkpoint, nothing else.
+Each attempt is a fresh torchrun with a rendezvous of its own (its own restarts hang on the stale keys of the store they
+share) or a fresh Ray Train run. A lost worker costs the steps since the newest checkpoint, nothing else.
 """
 
 from __future__ import annotations
@@ -16,28 +16,39 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backends import JobStatus
-from backends.local.folder import RunFolder, read_json
+from backends.local.folder import RunFolder, now, read_json
+from backends.local.held import Held, take_up
+from backends.local.options import Options, read_options, spec_from_json
+from backends.local.process import command
 from backends.local.record import Record
 
 _ATTEMPTS = 3  # in a row without a single step forward
 _SILENT_S = 900.0  # a run that notes nothing for so long hangs
+_STOPPING_S = 300.0  # workers that hang do not hear the wish to stop
+_WAITING_S = 5.0  # nor do those that were not granted yet
 _LOOK_S = 0.2
 _BACK_OFF_S = 1.0  # doubled with each attempt in a row
 
 
 def main(arguments: Sequence[str]) -> int:
     """Start, watch and start again until the run has ended; 0 done or stopped on request, 1 failed."""
-    folder, workers = RunFolder(Path(arguments[0])), int(arguments[1])
+    folder = RunFolder(Path(arguments[0]))
+    options = read_options(spec_from_json(read_json(folder.config)).options)
     signal.signal(signal.SIGTERM, lambda *_: folder.stop.touch())
     record = Record(folder)
+    held = take_up(folder, options.max_hours and options.max_hours * 3600)
     attempts, reached = 0, -1
     while attempts < _ATTEMPTS:
-        code = _attempt(folder, workers)
+        code = _attempt(folder, options, held)
+        held.note()
         state = read_json(folder.status)
         if state.get("status") in (JobStatus.SUCCEEDED, JobStatus.CANCELLED):
             return 0
         if state.get("status") == JobStatus.FAILED:
             return 1
+        if folder.stop.exists():
+            Record(folder).status(JobStatus.CANCELLED, "stopped; the last checkpoint is kept", finished=now())
+            return 0
         done = state.get("steps_done")
         step = done if isinstance(done, int) else 0
         attempts = 1 if step > reached else attempts + 1
@@ -50,22 +61,30 @@ def main(arguments: Sequence[str]) -> int:
     return 1
 
 
-def _attempt(folder: RunFolder, workers: int) -> int:
-    """Run torchrun once, to its end or to the end of our patience; return its exit code."""
+def _attempt(folder: RunFolder, options: Options, held: Held) -> int:
+    """Run the workers once, to their end or to the end of our patience; return the exit code."""
     torchrun = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(workers),
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(options.workers),
         "--max-restarts", "0", "-m", "backends.local.train", str(folder.path),
     ]  # fmt: skip
-    child = subprocess.Popen(torchrun, start_new_session=True)
-    began = time.time()
+    run = command("on_ray", str(folder.path)) if options.engine == "ray" else torchrun
+    child = subprocess.Popen(run, start_new_session=True)
+    heard = time.time()
     while (code := child.poll()) is None:
+        stopping = folder.stop.exists()
         with contextlib.suppress(OSError):
-            began = max(began, folder.status.stat().st_mtime)
-        if time.time() - began > _SILENT_S:
+            heard = max(heard, (folder.stop if stopping else folder.status).stat().st_mtime)
+        holding = read_json(folder.status).get("status") == JobStatus.RUNNING
+        if held.look(holding) and not stopping:
+            hours = (held.limit or 0.0) / 3600
+            Record(folder).event(f"Stopping: the workers were held for the {hours:.2f} hours allowed.", level="warning")
+            folder.stop.touch()
+        patience = _STOPPING_S if holding else _WAITING_S
+        if time.time() - heard > (patience if stopping else _SILENT_S):
             os.killpg(child.pid, signal.SIGKILL)
         time.sleep(_LOOK_S)
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)  # no rank outlives its torchrun
+        os.killpg(child.pid, signal.SIGKILL)  # no worker outlives who started it
     return code
 
 

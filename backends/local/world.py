@@ -1,8 +1,9 @@
-"""The processes that train one run together: one on its own, or the ranks that torchrun started on this machine."""
+"""The processes that train one run together: one on its own, or the ranks that torchrun or Ray Train started."""
 
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,7 +15,7 @@ import torch.distributed as dist
 if TYPE_CHECKING:
     from torch import Tensor
 
-_PATIENCE = timedelta(minutes=10)  # a collective that takes longer has lost a rank
+PATIENCE = timedelta(minutes=10)  # a collective that takes longer has lost a rank
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,13 @@ class World:
         if self.size > 1:
             dist.barrier()
 
+    def hosts(self) -> list[str]:
+        """Return the machine of each rank, by the name it gives itself; all ranks must ask."""
+        names: list[str] = [platform.node()] * self.size
+        if self.size > 1:
+            dist.all_gather_object(names, platform.node())
+        return names
+
     def leave(self) -> None:
         """Take leave of the other ranks."""
         if self.size > 1:
@@ -66,5 +74,5 @@ def join() -> World:
     cuda = torch.cuda.is_available() and torch.cuda.device_count() >= size
     if cuda:
         torch.cuda.set_device(world.local)
-    dist.init_process_group("nccl" if cuda else "gloo", timeout=_PATIENCE)
+    dist.init_process_group("nccl" if cuda else "gloo", timeout=PATIENCE)
     return world

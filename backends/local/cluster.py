@@ -1,0 +1,77 @@
+"""What a run asks of a Ray cluster, and what each worker there does: our own recipe as one rank of Ray Train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from backends import Json
+from backends.local.folder import RunFolder, home
+from backends.local.options import Options
+from backends.local.process import environment
+
+OWN = "local"  # Ray's word for a cluster that begins and ends with its driver
+_LOSSES = 2  # that Ray recovers from by itself before the supervisor starts afresh
+_RESIZE_S = (
+    300.0  # between two looks whether the cluster has grown: taking workers on costs the steps since a checkpoint
+)
+# No secret is among them: a token for the hub is set on the nodes.
+_PASSED_ON = (
+    "PYTHONPATH",
+    "TOKENIZERS_PARALLELISM",
+    "OMP_WAIT_POLICY",
+    "HF_HUB_DISABLE_TELEMETRY",
+    "HF_HUB_OFFLINE",
+    "PYTORCH_CUDA_ALLOC_CONF",
+    "GLOO_SOCKET_IFNAME",
+    "NCCL_SOCKET_IFNAME",
+)
+
+
+class NotShared(Exception):
+    """A worker does not see the run's folder."""
+
+
+def submission(folder: RunFolder, options: Options) -> dict[str, Json]:
+    """Return what Ray Train is asked for, in Ray's own words, as ``--dry-run`` shows it.
+
+    ``use_gpu`` None: a GPU for each worker where the cluster has any. Only a cluster that others may shrink or grow is
+    asked for a range of workers.
+    """
+    fewest = options.min_workers or (options.workers if options.split or options.address is None else 1)
+    workers: Json = options.workers if fewest == options.workers else [fewest, options.workers]
+    ours = environment()
+    return {
+        "address": options.address or OWN,
+        "train_loop_per_worker": "backends.local.cluster.rank",
+        "train_loop_config": {"folder": str(folder.path.absolute())},
+        "scaling_config": {
+            "num_workers": workers,
+            "resources_per_worker": {"CPU": options.threads or 1},
+            "use_gpu": {"cuda": True, "cpu": False}.get(options.device or ""),
+            "elastic_resize_monitor_interval_s": _RESIZE_S,
+        },
+        "run_config": {"name": "ray", "storage_path": str(folder.path.absolute()), "max_failures": _LOSSES},
+        "env_vars": {"TUNEWISE_HOME": str(home()), **{name: ours[name] for name in _PASSED_ON if name in ours}},
+    }
+
+
+def rank(config: dict[str, str]) -> None:
+    """Train as one of Ray Train's workers; raise when another one was lost, so that Ray starts all of them again."""
+    from ray import train as ray_train
+
+    from backends.local.record import Record
+    from backends.local.train import LOST, live
+    from backends.local.world import World
+
+    folder = RunFolder(Path(config["folder"]))
+    context = ray_train.get_context()
+    world = World(context.get_world_rank(), context.get_world_size(), context.get_local_rank())
+    hosts = world.hosts()
+    if not folder.config.is_file():
+        raise NotShared(
+            f"{folder.path} is not there on {hosts[world.rank]}: keep TUNEWISE_HOME on storage that all nodes share."
+        )
+    machines = ", ".join(dict.fromkeys(hosts))
+    Record(folder, silent=not world.first).event(f"Ray gave {world.size} of the workers, on {machines}.")
+    if live(folder, world) == LOST:
+        raise RuntimeError("Another worker was lost; this one waits to be started again.")

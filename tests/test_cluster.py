@@ -1,0 +1,154 @@
+"""Several workers, on this machine or a cluster: what is asked for, what is held, and what a lost worker costs."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from test_local import spec, wait
+
+from backends import Hyperparameters, Job, JobStatus, Json, SpecRefused
+from backends.local import LocalBackend
+from backends.local.cluster import submission
+from backends.local.folder import RunFolder, read_json
+from backends.local.held import held_seconds, take_up
+from backends.local.options import read_options
+
+needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed: .[cluster]")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"engine": "slurm"}, "one of torchrun, ray"),
+        ({"address": "head:6379"}, "give engine=ray"),
+        ({"engine": "ray", "workers": 2, "min_workers": 3}, "at most workers"),
+        ({"workers": 2, "shard": "tensor"}, "one of ddp, fsdp"),
+        ({"shard": "fsdp"}, "give workers as well"),
+        ({"max_hours": 0.0}, "above 0"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(options: dict[str, Json], said: str) -> None:
+    with pytest.raises(SpecRefused, match=said):
+        read_options(options)
+
+
+@pytest.mark.parametrize(
+    ("options", "module"),
+    [
+        ({}, "train"),
+        ({"workers": 2}, "supervise"),
+        ({"engine": "ray"}, "supervise"),
+        ({"max_hours": 1.5}, "supervise"),
+    ],
+)
+def test_what_may_be_lost_or_must_end_is_supervised(options: dict[str, Json], module: str) -> None:
+    assert read_options(options).starts == module
+
+
+@pytest.mark.parametrize(
+    ("options", "workers", "gpu"),
+    [
+        ({"workers": 4}, 4, None),  # a cluster of its own does not shrink
+        ({"workers": 4, "address": "head:6379"}, [1, 4], None),
+        ({"workers": 4, "address": "head:6379", "min_workers": 2, "device": "cuda"}, [2, 4], True),
+        ({"workers": 4, "address": "head:6379", "shard": "fsdp", "device": "cpu"}, 4, False),
+    ],
+)
+def test_a_cluster_is_asked_for_workers_in_its_own_words(
+    tmp_path: Path, options: dict[str, Json], workers: Json, gpu: bool | None
+) -> None:
+    asked = submission(RunFolder(tmp_path), read_options({"engine": "ray", "threads": 2, **options}))
+    scaling = asked["scaling_config"]
+    assert isinstance(scaling, dict)
+    assert (scaling["num_workers"], scaling["use_gpu"]) == (workers, gpu)
+    assert scaling["resources_per_worker"] == {"CPU": 2}
+    assert asked["address"] == options.get("address", "local")
+    assert asked["train_loop_config"] == {"folder": str(tmp_path)}
+
+
+def test_no_secret_is_sent_to_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_planted")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    asked = submission(RunFolder(tmp_path), read_options({"engine": "ray", "workers": 2}))
+    variables = asked["env_vars"]
+    assert isinstance(variables, dict) and variables["HF_HUB_OFFLINE"] == "1"
+    assert "hf_planted" not in str(asked)
+
+
+def test_held_time_adds_up_over_the_lives_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, clock = RunFolder(tmp_path), [100.0]
+    monkeypatch.setattr("backends.local.held.time.monotonic", lambda: clock[0])
+    assert held_seconds(folder, None) is None
+    first = take_up(folder, None)
+    for at, holding in ((100, False), (160, False), (170, True), (200, True)):  # a minute of waiting costs nothing
+        clock[0] = at
+        assert not first.look(holding)
+    first.note()
+    second = take_up(folder, limit=60)
+    assert second.seconds == 40
+    clock[0] = 500
+    assert not second.look(True)  # nobody looked before, so nothing was held
+    clock[0] = 521
+    assert second.look(True)
+    noted = datetime.fromisoformat(str(read_json(folder.held)["at"]))
+    assert held_seconds(folder, noted + timedelta(seconds=5)) == pytest.approx(second.seconds + 5)
+    assert held_seconds(folder, datetime(2020, 1, 1, tzinfo=UTC)) == second.seconds
+
+
+def test_a_run_stops_with_a_checkpoint_when_its_hours_are_used_up(tmp_path: Path) -> None:
+    backend = LocalBackend()
+    asked = spec(tmp_path, hyperparameters=Hyperparameters(epochs=200), options={"max_hours": 3 / 3600})
+    job = wait(backend, backend.submit(asked), JobStatus.CANCELLED)
+    assert (job.steps_done or 0) < (job.steps_total or 0)
+    assert any("0.00 hours allowed" in event.message for event in backend.events(job))
+    assert list(RunFolder(Path(job.extra["folder"])).checkpoints.glob("step-*"))
+    assert 3 <= float(backend.refresh(job).extra["held_seconds"]) < 60
+
+
+def weights(job: Job) -> dict[str, torch.Tensor]:
+    assert job.tuned_model
+    return dict(load_file(Path(job.tuned_model) / "adapter_model.safetensors"))
+
+
+def ray_workers() -> list[int]:
+    """Return the process ids of the workers that Ray Train has under this machine's Ray clusters."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            name = (entry / "cmdline").read_bytes().decode().split("\0")[0]
+        except OSError:
+            continue
+        if name.startswith("ray::") and "RayTrainWorker" in name:
+            found.append(int(entry.name))
+    return found
+
+
+@needs_ray
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").exists(), reason="finds the workers through /proc")
+def test_ray_recovers_from_a_lost_worker_and_learns_what_torchrun_learns(tmp_path: Path) -> None:
+    backend = LocalBackend()
+    settings = Hyperparameters(epochs=3, lora_dropout=0.0)
+    jobs = {}
+    for engine in ("torchrun", "ray"):
+        options: dict[str, Json] = {"engine": engine, "workers": 2, "save_every": 5, "max_steps": 20}
+        job = backend.submit(spec(tmp_path, run=engine, hyperparameters=settings, options=options))
+        if engine == "ray":
+            others = set(ray_workers())
+            job = wait(backend, job, 8, limit_s=240)
+            os.kill(max(set(ray_workers()) - others), signal.SIGKILL)
+        jobs[engine] = wait(backend, job, JobStatus.SUCCEEDED, limit_s=240)
+    said = [event.message for event in backend.events(jobs["ray"])]
+    assert sum(message.startswith("Ray gave 2 of the workers") for message in said) == 2
+    assert any(message.startswith("Resumed behind step ") for message in said)
+    plain, recovered = weights(jobs["torchrun"]), weights(jobs["ray"])
+    assert plain.keys() == recovered.keys()
+    assert all(torch.equal(plain[name], recovered[name]) for name in plain)
+    assert float(jobs["ray"].extra["held_seconds"]) > 0
