@@ -22,6 +22,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "home"
     monkeypatch.setenv("TUNEWISE_HOME", str(folder))
     monkeypatch.setenv("TUNEWISE_TODAY", "2026-11-22")  # availability and the age of prices depend on the day
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))  # and the settings of whoever runs the tests
     monkeypatch.setenv("COLUMNS", "100")
     yield folder
 

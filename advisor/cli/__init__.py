@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import NoReturn
 
@@ -35,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("advisor.cli.report", "A page to share."),
     "prices": ("advisor.cli.prices", "The price book: values, ages, sources."),
     "keys": ("advisor.cli.keys", "Keep provider keys in the system keyring."),
+    "config": ("advisor.cli.config", "The settings in force, and where each comes from."),
     "doctor": ("advisor.cli.doctor", "What works on this machine, and what to do about what does not."),
 }
 
@@ -59,11 +61,39 @@ class _Commands(click.Group):
             near = get_close_matches(args[0], COMMANDS, n=1)
             hint = f" Did you mean '{near[0]}'?" if near else " 'tunewise --help' lists them."
             ctx.fail(f"There is no command '{args[0]}'.{hint}")
-        return super().resolve_command(ctx, args)
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None:
+            _apply_settings(ctx, command, rest)
+        return name, command, rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+def _apply_settings(ctx: click.Context, command: click.Command, arguments: Sequence[str]) -> None:
+    """Lay what tunewise.yaml and the environment say below the flags; a flag of the command line stays as it is."""
+    from advisor.cli import defaults
+
+    if {"-h", "--help"} & set(arguments) or command.name == "config":  # which reads them itself
+        return
+    try:
+        found = defaults.in_force()
+    except defaults.ConfigError:
+        if command.name == "doctor":  # says what is wrong with it
+            return
+        raise
+    for key in ("home", "pricing"):
+        if key in found:
+            os.environ.setdefault(defaults.variable(key), str(found[key].value))
+    pricing = found.get("pricing")
+    if pricing is not None and pricing.source == str(defaults.files()[0]) and not ctx.params["pricing"]:
+        # A file that came with a project must not change what things cost without a word.
+        render.note(f"note: prices are those of {pricing.value}, as tunewise.yaml in this folder says.")
+    for key, parameter, value in (("color", "no_color", False), ("quiet", "quiet", True)):
+        if key in found and found[key].value is value:
+            ctx.params[parameter] = True
+    ctx.default_map = {str(command.name): defaults.defaults_for(command, arguments, found)}
 
 
 @click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -91,6 +121,7 @@ def tunewise(ctx: click.Context, quiet: bool, verbose: bool, no_color: bool, pri
         ctx.exit(2)
     from advisor.cli.wizard import run
 
+    _apply_settings(ctx, ctx.command, ())
     run()
 
 
