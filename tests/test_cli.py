@@ -79,9 +79,9 @@ def test_an_error_is_one_sentence_on_stderr(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("command", ["doctor"])
+@pytest.mark.parametrize("command", ["doctor --offline", "config"])
 def test_json_prints_one_document_and_nothing_else(command: str) -> None:
-    done = tunewise(command, "--json")
+    done = tunewise(*command.split(), "--json")
     assert done.returncode == 0, done.stderr
     json.loads(done.stdout)
 
@@ -96,7 +96,7 @@ def test_the_public_front_gives_functions_whatever_was_imported_before() -> None
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("command", ["check examples/intents_small.jsonl", "jobs", "doctor"])
+@pytest.mark.parametrize("command", ["check examples/intents_small.jsonl", "jobs", "doctor --offline"])
 def test_a_home_that_cannot_be_made_is_said_in_one_line(command: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = tunewise(*command.split(), TUNEWISE_HOME=str(tmp_path / "file" / "home"))

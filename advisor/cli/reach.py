@@ -1,0 +1,72 @@
+"""Whether a provider's address answers: one request each, without a key, all at once, with a short wait."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+WAIT_S = 4.0
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a provider is asked: its SDK, the variables of its key and its address, and the address without one."""
+
+    package: str
+    key: str
+    variable: str
+    default: str | None
+
+    @property
+    def url(self) -> str | None:
+        """Return the address in force; None where only the user knows it."""
+        return os.environ.get(self.variable) or self.default
+
+    @property
+    def in_the_clear(self) -> bool:
+        """Tell whether a key sent there could be read on the way."""
+        from urllib.parse import urlsplit
+
+        parts = urlsplit(self.url or "")
+        return parts.scheme != "https" and parts.hostname not in _LOOPBACK
+
+
+PLACES = {
+    "azure": Place("openai", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT", None),
+    "nebius": Place("openai", "NEBIUS_API_KEY", "NEBIUS_BASE_URL", "https://api.tokenfactory.nebius.com/v1"),
+    "openai": Place("openai", "OPENAI_API_KEY", "OPENAI_BASE_URL", "https://api.openai.com/v1"),
+    "replicate": Place("replicate", "REPLICATE_API_TOKEN", "REPLICATE_BASE_URL", "https://api.replicate.com"),
+    "together": Place("together", "TOGETHER_API_KEY", "TOGETHER_BASE_URL", "https://api.together.ai"),
+}
+
+
+def answers(places: Iterable[Place]) -> dict[Place, str | None]:
+    """Ask every place at once; a place maps to None when it answered, whatever it said, else to what went wrong."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    asked = [place for place in places if place.url is not None and not place.in_the_clear]
+    with ThreadPoolExecutor(max_workers=max(1, len(asked))) as pool:
+        return dict(zip(asked, pool.map(_problem, asked), strict=True))
+
+
+def _problem(place: Place) -> str | None:
+    from http.client import HTTPException
+    from urllib.error import HTTPError, URLError
+    from urllib.request import Request, urlopen
+
+    request = Request(str(place.url), headers={"User-Agent": "tunewise-doctor"}, method="HEAD")
+    try:
+        urlopen(request, timeout=WAIT_S).close()
+    except HTTPError:
+        return None  # 401, 404 ...: somebody is there
+    except URLError as error:
+        return f"does not answer ({_words(error.reason)})"
+    except (OSError, HTTPException, ValueError) as error:
+        return f"does not answer ({_words(error)})"
+    return None
+
+
+def _words(error: object) -> str:
+    return str(getattr(error, "strerror", None) or error)
