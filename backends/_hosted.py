@@ -186,7 +186,8 @@ class Hosted(Backend, Generic[C]):
             if path is None:
                 continue
             digest, size = content_hash(path), path.stat().st_size
-            if job.extra.get(f"{key}_sha256") == digest and self._holds(job.extra[key], size):
+            name = job.extra.get(key)
+            if name and job.extra.get(f"{key}_sha256") == digest and self._holds(name, size):
                 continue
             kept = self.upload(spec, key, path)
             if not self._holds(kept[key], size):

@@ -292,6 +292,57 @@ def test_a_closed_organisation_is_told_before_anything_is_uploaded(
     assert not any(line.startswith("POST /files") for line in openai.requests)
 
 
+CLOSED = {"error": {"message": "winding down", "code": "training_not_available", "type": None, "param": None}}
+
+
+def test_what_a_closed_door_leaves_at_the_provider_can_be_deleted(
+    tunewise: Tunewise, openai: OpenAIEmulator, data: Path
+) -> None:
+    hosted = ("launch", str(data), "--backend", "openai", "--model", MODEL, "--epochs", "2")
+    for answer, left in (("n", 1), ("y", 0)):
+        # The preflight is answered as to an open organisation; the door closes while the file goes up.
+        openai.fault("POST /fine_tuning/jobs", "status", skip=1, status=403, body=CLOSED)
+        child = in_a_terminal(*hosted)
+        child.expect_exact("Start? [y/N]")
+        child.sendline("y")
+        child.expect_exact("still lies at openai: file-")
+        child.expect_exact("Delete it there? [y/N]")
+        child.sendline(answer)
+        assert ended(child) == 1
+        assert len(openai.state["files"]) == left
+    openai.fault("POST /fine_tuning/jobs", "status", skip=1, status=403, body=CLOSED)
+    said = tunewise(*hosted, "--yes", "--max-cost", "5", expect=1).stderr
+    run = next(one["run"] for one in tunewise.document("jobs") if one["uploads"])
+    assert f"'tunewise cancel {run} --delete-uploads' deletes it" in said
+    assert "Deleted at openai: file-" in tunewise("cancel", run, "--delete-uploads").stderr
+    assert openai.state["files"] == {} and tunewise.document("show", run)["uploads"] == []
+    assert tunewise.document("launch", "--resume", run, "--yes", "--max-cost", "5")["job_id"]
+
+
+def test_an_upload_that_another_run_needs_stays(tunewise: Tunewise, openai: OpenAIEmulator, data: Path) -> None:
+    openai.advance_on_poll = False
+    first, second = tunewise.launched(data)["run"], tunewise.launched(data)["run"]
+    assert len(openai.state["files"]) == 1
+    assert f"is used by {second} as well" in tunewise("cancel", first, "--delete-uploads", expect=1).stderr
+    assert len(openai.state["files"]) == 1
+    tunewise("cancel", second)
+    assert tunewise.document("cancel", first, "--delete-uploads")["uploads"] == []
+    assert openai.state["files"] == {}
+
+
+def test_settings_that_the_provider_changed_are_said_wherever_a_run_is_shown(
+    tunewise: Tunewise, openai: OpenAIEmulator, data: Path
+) -> None:
+    run = tunewise.launched(data)["run"]
+    (job,) = openai.state["jobs"].values()
+    for place in (job["hyperparameters"], job["method"]["supervised"]["hyperparameters"]):
+        place["n_epochs"] = 7
+    said = "openai trains with other settings than were asked for: epochs: asked 2, got 7."
+    assert f"{run}: {said}" in tunewise("watch", run).stdout
+    assert said in " ".join(tunewise("show", run).stdout.split())
+    assert tunewise.document("show", run)["changed_by_provider"] == "epochs: asked 2, got 7"
+
+
 def test_an_interrupted_launch_is_resumed_without_a_second_job(
     tunewise: Tunewise, openai: OpenAIEmulator, data: Path
 ) -> None:

@@ -70,6 +70,14 @@ def test_a_run_is_followed_to_its_end_and_its_bill_settled(tmp_path: Path) -> No
     assert ledger.settled("tw-1122-00000001") == Decimal(6)  # 2 million tokens at $3
 
 
+def test_a_backend_need_not_define_metrics_or_deletion(tmp_path: Path) -> None:
+    backend = PaperBackend(tmp_path / "paper", steps=2)
+    ledger = started(backend, tmp_path)
+    updates, _ = watch(ledger, backend)
+    assert backend.metrics(updates[-1].job) == ({"step": 1.0, "train_loss": 3.0}, {"step": 2.0, "train_loss": 1.5})
+    assert backend.delete_uploads(updates[-1].job) == ()
+
+
 def test_a_watcher_that_left_is_joined_by_another_without_losing_or_repeating_an_event(tmp_path: Path) -> None:
     backend = PaperBackend(tmp_path / "paper", steps=6)
     ledger = started(backend, tmp_path)

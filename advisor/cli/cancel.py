@@ -16,31 +16,37 @@ if TYPE_CHECKING:
 @click.command("cancel")
 @click.argument("run")
 @click.option("--yes", is_flag=True, help="Do not ask. Without a terminal, or with --json, nobody is asked.")
+@click.option("--delete-uploads", "uploads_too", is_flag=True, help="Also delete what was uploaded for it.")
 @options.as_json
-def command(run: str, yes: bool, as_json: bool) -> None:
+def command(run: str, yes: bool, uploads_too: bool, as_json: bool) -> None:
     """Ask the provider to stop a run; one that has ended is left as it is.
 
     \b
     tunewise cancel tw-1122-7f3a9c01
+    tunewise cancel tw-1122-7f3a9c01 --delete-uploads
     """
     from contextlib import closing
 
     import backends
-    from advisor.runs import Ledger, cancel, view
+    from advisor.runs import Ledger, cancel, delete_uploads, view
 
     ledger = Ledger.open()
     found = ledger.get(run)
-    if found.job.id is None:
+    if found.job.id is None and not uploads_too:
         raise RunError(f"{found.id} was never created at {found.spec.backend}; there is nothing to stop.")
-    if not found.job.status.finished:
-        if not yes and not as_json and render.is_terminal():
-            _agree(found)
-        with closing(backends.get(found.spec.backend)) as backend:
+    live = found.job.id is not None and not found.job.status.finished
+    if live and not yes and not as_json and render.is_terminal():
+        _agree(found)
+    with closing(backends.get(found.spec.backend)) as backend:
+        if live:
             cancel(ledger, found.id, backend)
+        if uploads_too:
+            gone = delete_uploads(ledger, found.id, backend)
+            render.note(f"Deleted at {found.spec.backend}: {', '.join(gone) or 'nothing, for nothing lies there'}.")
     shown = view(ledger.get(found.id))
     if as_json:
         render.json_document(shown)
-    elif shown.status == "cancelled" or not shown.status.finished:
+    elif found.job.id is None or shown.status == "cancelled" or not shown.status.finished:
         render.out(f"{shown.run}: {shown.detail or shown.status}")
     else:
         render.out(f"{shown.run} had already {shown.status}.")

@@ -13,6 +13,9 @@ import click
 
 from advisor.cli import options, render
 from advisor.cli.consent import Proposal, Terms, again, consent, discard, propose
+from advisor.cli.leftovers import offer_deletion
+from advisor.cli.machines import flags as machine_flags
+from advisor.cli.machines import machines
 from advisor.cli.orders import Usd, extras, orders, over
 from advisor.errors import AdvisorError
 
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 @click.option("--validation", type=click.Path(path_type=Path), help="Your own held-out file, instead of a split.")
 @click.option("--held-out", type=click.FloatRange(0, 0.9), default=0.1, show_default=True, help="Share to keep back.")
 @click.option("--option", "-o", "extra", multiple=True, metavar="KEY=VALUE", help="What only this backend understands.")
+@machine_flags
 @click.option("--gpu", help="A rented GPU that a local run is charged for; default: this machine, free.")
 @click.option("--max-cost", type=Usd(), help="Refuse (exit 4) when the quote is higher.")
 @click.option("--monthly-limit", type=Usd(), envvar="TUNEWISE_MONTHLY_LIMIT", help="Over all runs of this month.")
@@ -86,6 +90,7 @@ def command(
     tunewise launch train.jsonl --backend together --model Qwen/Qwen3.5-9B --max-cost 10 --yes
     tunewise launch --resume tw-1122-7f3a9c01
     """
+    from advisor.runs.hire import Hire
     from backends import Hyperparameters, Method, Objective
 
     terms = Terms(max_cost, yes, stale_too, today)
@@ -93,6 +98,7 @@ def command(
         if sources or backend_names or models:
             raise click.UsageError("--resume RUN goes on with that run as it is; leave the data and settings out.")
         ctx.exit(_resume(resume, terms, monthly_limit, settle, dry_run, follow_it, as_json))
+    asked = machines(ctx)
     given = Hyperparameters(
         epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, lora_rank=rank, seed=seed
     )
@@ -106,13 +112,13 @@ def command(
             held_out=held_out,
             validation=validation,
         )
-        for order in orders(sources, backend_names, models)
+        for order in asked.apply(orders(sources, backend_names or asked.backends, models))
     ]
     if not dry_run:
         terms.check_somebody_is_here()
     proposals: list[Proposal] = []
     try:
-        proposals.extend(propose(order, gpu, today, seed) for order in wanted)
+        proposals.extend(propose(order, gpu, today, seed, Hire(asked.usd_per_hour, max_cost)) for order in wanted)
         if dry_run:
             _dry_run(proposals, as_json)
             return
@@ -161,6 +167,7 @@ def _start(
             send(ledger, one.run.id, one.backend, settle)
             started.append(one.run.id)
         except (AdvisorError, backends.BackendError) as error:
+            offer_deletion(ledger, one.run.id, one.backend, error)
             if len(proposals) == 1:
                 raise
             render.error(f"{one.run.spec.backend}: {error}")
@@ -198,7 +205,11 @@ def _resume(
             # A refused run gave its reservation back, or never had one.
             now = datetime.now(UTC)
             say_uncounted(ledger.reserve(found.id, found.quote.usd, monthly_limit=monthly_limit, now=now))
-        send(ledger, found.id, backend, settle)
+        try:
+            send(ledger, found.id, backend, settle)
+        except backends.BackendError as error:
+            offer_deletion(ledger, found.id, backend, error)
+            raise
     return _tell(ledger, [found.id], follow_it, as_json)
 
 
@@ -220,6 +231,7 @@ def send(ledger: Ledger, run: str, backend: Backend, settle: float | None) -> Jo
 
 def _tell(ledger: Ledger, runs: Sequence[str], follow_it: bool, as_json: bool) -> int:
     """Say what was started, or follow it to its end."""
+    from advisor.cli.render.runs import changed_text
     from advisor.runs import view
 
     if follow_it and runs:
@@ -232,4 +244,7 @@ def _tell(ledger: Ledger, runs: Sequence[str], follow_it: bool, as_json: bool) -
     else:
         for one in views:
             render.out(f"{one.run} is {one.status} on {one.backend}. Follow it: tunewise watch {one.run}")
+    for one in views:
+        if one.changed_by_provider:
+            render.note(f"warning: {changed_text(one)}")
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from advisor.runs.history import Accuracy, accuracy, informed
-from advisor.runs.launch import Order, discard, record, send, stage
+from advisor.runs.launch import Order, delete_uploads, discard, record, send, stage
 from advisor.runs.ledger import Event, Ledger, Origin, Quote, Run
 from advisor.runs.quote import quote
 from advisor.runs.receipt import Receipt, receipt, settle
@@ -24,6 +24,7 @@ __all__ = [
     "Watch",
     "accuracy",
     "cancel",
+    "delete_uploads",
     "discard",
     "informed",
     "keep_events",

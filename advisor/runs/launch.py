@@ -13,6 +13,7 @@ from pathlib import Path
 from advisor.dataset import Dataset, Format, split, write_for
 from advisor.errors import DataError, OverLimit, RunError
 from advisor.runs.ledger import Ledger, Origin, Quote, Run, folder_of, new_id, only_one
+from advisor.runs.view import uploads_of
 from backends import (
     Backend,
     BackendError,
@@ -140,6 +141,23 @@ def send(
                 raise
         ledger.save(job)
         return job
+
+
+def delete_uploads(ledger: Ledger, run_id: str, backend: Backend) -> tuple[str, ...]:
+    """Delete what was uploaded for a run; return the ids that are gone. Raises RunError while another run needs it."""
+    job = ledger.get(run_id).job
+    mine = set(uploads_of(job))
+    for other in ledger.runs():
+        shared = mine & set(uploads_of(other.job)) if other.spec.backend == job.backend else set()
+        if shared and other.id != job.run and not other.job.status.finished:
+            raise RunError(
+                f"{', '.join(sorted(shared))} at {job.backend} is used by {other.id} as well, which has not ended; "
+                "nothing was deleted."
+            )
+    gone = backend.delete_uploads(job)
+    kept = {key: value for key, value in job.extra.items() if value not in gone}
+    ledger.save(replace(ledger.get(run_id).job, extra=kept))
+    return gone
 
 
 def _staged(

@@ -8,8 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from advisor.runs.ledger import Run
-from advisor.runs.receipt import bill
-from backends import JobStatus
+from advisor.runs.receipt import bill, held_usd
+from backends import Job, JobStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class View:
     quote_usd: Decimal | None
     billed_usd: Decimal | None
     spent_usd: Decimal | None
+    usd_per_hour: Decimal | None  # of all its workers, where they are paid by the hour
+    cap_usd: Decimal | None  # at which it is stopped
     tuned_model: str | None
     error: str | None
     created: datetime
@@ -41,6 +43,8 @@ class View:
     held_out: Path | None
     metrics_path: Path | None
     folder: Path
+    changed_by_provider: str | None  # settings it trains with, though others were asked for
+    uploads: tuple[str, ...]  # ids of the files that lie at the provider
 
 
 def view(run: Run) -> View:
@@ -56,6 +60,8 @@ def view(run: Run) -> View:
         quote_usd=run.quote.usd,
         billed_usd=bill(run)[0],
         spent_usd=spent_so_far(run),
+        usd_per_hour=run.quote.usd_per_hour,
+        cap_usd=run.quote.cap_usd,
         tuned_model=job.tuned_model,
         error=job.error,
         created=run.created,
@@ -72,7 +78,14 @@ def view(run: Run) -> View:
         held_out=run.origin.held_out,
         metrics_path=job.metrics_path,
         folder=run.folder,
+        changed_by_provider=job.extra.get("changed_by_provider"),
+        uploads=uploads_of(job),
     )
+
+
+def uploads_of(job: Job) -> tuple[str, ...]:
+    """Return the ids of what was uploaded for a job and has not been deleted since."""
+    return tuple(job.extra[key] for key in ("training_file", "validation_file") if key in job.extra)
 
 
 def spent_so_far(run: Run) -> Decimal | None:
@@ -80,6 +93,8 @@ def spent_so_far(run: Run) -> Decimal | None:
     job = run.job
     if job.status.finished:
         return bill(run)[0]
+    if run.quote.usd_per_hour is not None:
+        return held_usd(run)
     if run.quote.usd is None or job.steps_done is None or not job.steps_total:
         return run.quote.usd if run.quote.usd == 0 else None
     return (run.quote.usd * job.steps_done / job.steps_total).quantize(Decimal("0.0001"))

@@ -62,6 +62,7 @@ def card(one: View) -> None:
         ("run", one.run),
         ("status", f"[{COLOURS[one.status]}]{one.status}[/] {escape(one.detail)}".strip()),
         ("error", escape(one.error) if one.error else None),
+        ("changed", f"[yellow]{escape(changed_text(one))}[/]" if one.changed_by_provider else None),
         ("model", f"{one.model} on {one.backend} ({one.method}, {one.objective})"),
         ("job", one.job_id),
         ("steps", steps(one.steps_done, one.steps_total) or None),
@@ -70,6 +71,7 @@ def card(one: View) -> None:
         ("billed", render.usd(one.billed_usd) if one.status.finished else None),
         ("tuned model", one.tuned_model),
         ("data", ", ".join(one.data)),
+        ("uploaded", ", ".join(one.uploads) or None),
         ("held out", one.held_out),
         ("metrics", one.metrics_path),
         ("folder", one.folder),
@@ -81,6 +83,11 @@ def card(one: View) -> None:
     for column in grid.columns:
         column.overflow = "fold"
     render.console().print(grid)
+
+
+def changed_text(one: View) -> str:
+    """Say that the provider trains with other settings than it was asked for."""
+    return f"{one.backend} trains with other settings than were asked for: {one.changed_by_provider}."
 
 
 def log(events: Iterable[JobEvent]) -> None:

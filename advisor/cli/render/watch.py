@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from advisor.cli import render
-from advisor.cli.render.runs import COLOURS, clock, fits, grid_of, steps
+from advisor.cli.render.runs import COLOURS, changed_text, clock, fits, grid_of, steps
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -68,6 +68,7 @@ class Progress:
     def show(self, run: Run, update: Update) -> None:
         """Take in what a look brought, and show it."""
         from advisor.evaluate.training import curves, overfitting
+        from advisor.runs import view
 
         self._runs[run.id] = run
         self._troubles[run.id] = update.trouble
@@ -77,10 +78,15 @@ class Progress:
             self._live.update(self._screen(self._live.console))
         else:
             self._say_seldom(_line(run, curves(events.values()), update), run, update)
-        warning = overfitting(curves(events.values())) if update.events else None
-        if warning and (run.id, "overfitting") not in self._warned:
-            self._warned.add((run.id, "overfitting"))
-            self._say(f"{run.id}: {warning}")
+        shown = view(run)
+        warnings = (
+            ("changed", changed_text(shown) if shown.changed_by_provider else None),
+            ("overfitting", overfitting(curves(events.values())) if update.events else None),
+        )
+        for about, warning in warnings:
+            if warning and (run.id, about) not in self._warned:
+                self._warned.add((run.id, about))
+                self._say(f"{run.id}: {warning}")
 
     def _say_seldom(self, line: str, run: Run, update: Update) -> None:
         """Say a change of state or a trouble at once, mere progress every few seconds."""
