@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from advisor.evaluate import Regression, Scorecard
+    from advisor.evaluate.judge import Judgement
     from advisor.runs.pilot import Pilot
 
 _BAR, _SHORT_BAR = 24, 10  # characters of the score's bar; in a narrow terminal
@@ -52,7 +53,7 @@ def show(found: Scorecard) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from advisor.evaluate.scorecard import frontier
+    from advisor.cli.render.evaluate_chart import chart
 
     console = render.console()
     console.print(f"{found.examples} held-out examples, metric {found.metric} (95 % intervals)")
@@ -88,9 +89,13 @@ def show(found: Scorecard) -> None:
     elif len(found.rows) > 1:
         needed = f"; about {found.examples_needed} examples would show it" if found.examples_needed else ""
         console.print(f"No winner: the difference could be chance{needed}.")
-    best = frontier(found.rows)
-    if best and len(found.rows) > 1:
-        console.print(f"Worth their price, cheapest first: {escape(', then '.join(best))}")
+    if found.judge is not None:
+        for line in _judgement(found.judge):
+            console.print(line)
+    for line in chart(found.rows, found.frontier, console.width):
+        console.print(escape(line))
+    if found.frontier and len(found.rows) > 1:
+        console.print(f"Worth their price, cheapest first: {escape(', then '.join(found.frontier))}")
     if found.loss is not None:
         loss = found.loss
         verdict = "better" if loss.better else ("worse" if loss.low > 0 else "no certain difference")
@@ -111,6 +116,8 @@ def show(found: Scorecard) -> None:
         console.print(f"[dim]{count} x {escape(right)} taken for {escape(given[:60])}[/]")
     for warning in found.warnings:
         console.print(f"[yellow]{escape(warning)}[/]")
+    for note in found.notes:
+        console.print(f"[dim]{escape(note)}[/]")
     if found.samples_path is not None:
         console.print(f"[dim]Every answer: {escape(str(found.samples_path))}[/]", soft_wrap=True)
 
@@ -147,6 +154,21 @@ def pilot(found: Pilot) -> None:
 def _measure(name: str, value: float) -> str:
     """Word a further measure: a mean count of words, else a share or an F1."""
     return f"{value:,.0f} words an answer" if name == "words" else f"{name} {value:.3f}"
+
+
+def _judgement(found: Judgement) -> list[str]:
+    from rich.markup import escape
+
+    lines = [f"Judge {escape(found.judge)}, {found.verdicts} verdicts, {render.usd(found.usd)}:"]
+    for pair in found.pairs:
+        certain = "beyond chance" if pair.significant else "could be chance"
+        same = "" if pair.agreement is None else f"; the same in both orders on {pair.agreement:.0%}"
+        lines.append(
+            f"  {escape(pair.second)} preferred to {escape(pair.first)}: {pair.preferred:.0%} "
+            f"({pair.low:.0%} to {pair.high:.0%}), won {pair.second_wins}, tied {pair.ties}, lost {pair.first_wins}"
+            f"{same}: {certain}"
+        )
+    return [*lines, *(f"[dim]  {escape(limit)}[/]" for limit in found.limits)]
 
 
 def _regression(one: Regression) -> str:
