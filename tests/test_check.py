@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -66,6 +67,34 @@ def test_the_page_fits_80_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert len(lines) > 15
         paths = [line for line in lines if str(path) in line]  # a long path is not broken
         assert max(len(line) for line in lines if line not in paths) <= 80
+
+
+def test_the_bar_shows_bytes_rate_and_time_left_and_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    from advisor.cli.render import reading as bar
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    now = [0.0]
+    monkeypatch.setattr(bar.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    with bar.reading(100_000_000, "reading") as advance:
+        assert advance is not None
+        for _ in range(10):
+            now[0] += 0.5
+            advance(10_000_000)
+    shown = sys.stderr.getvalue()
+    assert "reading" in shown
+    assert "50.0/100.0 MB" in shown
+    assert "20.0 MB/s" in shown  # ten megabytes each half second
+    assert "0:00:0" in shown
+    assert shown.endswith("\x1b[2K")  # the line is wiped
+
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with bar.reading(100) as nothing:
+        assert nothing is None
 
 
 def test_bars_are_in_proportion() -> None:

@@ -227,3 +227,54 @@ def test_profile_does_not_depend_on_the_container(tmp_path: Path) -> None:
         made = profile(Dataset.open(tmp_path / name))
         found.append((made.tokens, made.billed_tokens_per_epoch, made.labels, made.languages))
     assert found[1:] == found[:-1]
+
+
+def told(path: Path) -> list[int]:
+    """Return how far the reading was at each word of it, in bytes."""
+    from advisor.tokens._blocks import examine
+
+    done: list[int] = []
+    examine(Dataset.open(path), progress=lambda more: done.append((done[-1] if done else 0) + more))
+    return done
+
+
+@pytest.mark.parametrize("container", ["jsonl", "array", "csv", "tsv", "parquet", "gz", "zst", "csv.gz"])
+def test_progress_is_told_in_bytes_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, container: str) -> None:
+    import random
+
+    from advisor.dataset import _rows
+
+    monkeypatch.setattr(_rows, "BLOCK_BYTES", 1 << 17)
+    dice = random.Random(1)
+    rows = [{"prompt": f"{dice.getrandbits(2000):x}", "completion": f"{n}"} for n in range(2500)]
+    path = tmp_path / "a"
+    path.write_bytes(CONTAINERS[container](rows))
+    done = told(path)
+    assert done[-1] == path.stat().st_size
+    assert done == sorted(done)
+    if container != "jsonl":  # which is one block here, told when it is counted
+        assert len(done) >= 4
+        assert any(0.2 < one / done[-1] < 0.8 for one in done)
+
+
+def test_the_fingerprint_and_the_repair_tell_their_progress(tmp_path: Path) -> None:
+    from advisor.dataset import fix
+
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(jsonl(SHAPES[Format.OPENAI_CHAT]))
+    done: list[int] = []
+    Dataset.open(path).identify(done.append)
+    assert sum(done) == path.stat().st_size
+    done.clear()
+    fix(Dataset.open(path), tmp_path / "out.jsonl", progress=done.append)
+    assert sum(done) == path.stat().st_size
+
+
+def test_compressed_blocks_tell_their_bytes_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from advisor.tokens import _blocks
+
+    monkeypatch.setattr(_blocks, "SMALL_BYTES", 1000)
+    path = tmp_path / "a.gz"
+    path.write_bytes(gzip.compress(jsonl([{"messages": talk} for talk in WANTED * 40])))
+    assert path.stat().st_size > 1000
+    assert told(path)[-1] == path.stat().st_size

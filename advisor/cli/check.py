@@ -71,12 +71,15 @@ def command(
     dataset = Dataset.open(*data, columns=_mapping(columns))
     other = Dataset.open(validation, columns=_mapping(columns)) if validation else None
     aim = Objective(objective) if objective else None
+    with reading(dataset.bytes, "identifying") as progress:
+        dataset.identify(progress)
     with reading(dataset.bytes) as progress:
         found = profile(dataset, backend=backend, model=model, objective=aim, validation=other, progress=progress)
     fixed = None
     if out is not None:
         share = int(held_out) if held_out is not None and held_out >= 1 else held_out
-        fixed = fix(dataset, out, redacted=redact, held_out=share, seed=seed)
+        with reading(dataset.bytes, "mending") as progress:
+            fixed = fix(dataset, out, redacted=redact, held_out=share, seed=seed, progress=progress)
     if as_json:
         render.json_document(show.document(found, fixed))
     else:

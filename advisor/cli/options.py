@@ -75,6 +75,8 @@ def profile_of(data: tuple[Path, ...], workload: Workload, *, exact: bool = Fals
     from advisor.dataset import Dataset
 
     dataset = Dataset.open(*data)
+    with reading(dataset.bytes, "identifying") as progress:
+        dataset.identify(progress)
     with reading(dataset.bytes) as progress:
         if exact or dataset.bytes <= PREVIEW_BYTES:
             return profile(dataset, progress=progress)

@@ -10,7 +10,7 @@ from advisor.dataset._catalogue import level_of, problem
 from advisor.dataset._rows import Container, Fault, rows
 from advisor.dataset._shape import Conversation, Malformed, Row, Shape, converse, shape_of
 from advisor.dataset._sniff import sniff
-from advisor.dataset._source import Source, find, fingerprint
+from advisor.dataset._source import Progress, Source, find, fingerprint
 from advisor.dataset._structure import faults, usual
 from advisor.dataset._types import Example, Format, Level, Problem
 from advisor.errors import DataError
@@ -60,13 +60,19 @@ class Dataset:
     @property
     def fingerprint(self) -> str:
         """sha256 of the file as it lies on disk (of the list of digests when there are several)."""
-        self._fingerprint = self._fingerprint or fingerprint(self.sources)
+        return self.identify()
+
+    def identify(self, progress: Progress | None = None) -> str:
+        """Return the fingerprint, telling on the way how many bytes were read for it; the second time none are."""
+        self._fingerprint = self._fingerprint or fingerprint(self.sources, progress)
         return self._fingerprint
 
-    def conversations(self) -> Iterator[tuple[Source, int, Conversation | None, list[Fault]]]:
+    def conversations(
+        self, progress: Progress | None = None
+    ) -> Iterator[tuple[Source, int, Conversation | None, list[Fault]]]:
         """Yield (source, line, conversation or None, its faults) for every row."""
         for source, container in zip(self.sources, self.containers, strict=True):
-            for line, row in rows(source, container):
+            for line, row in rows(source, container, progress):
                 yield (source, line, *judge(row, self.shape, self.columns))
 
     def examples(self) -> Iterator[Example]:

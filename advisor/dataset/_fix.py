@@ -15,6 +15,7 @@ import orjson
 from advisor.dataset._dataset import Dataset, usable
 from advisor.dataset._scan import redact
 from advisor.dataset._shape import Conversation
+from advisor.dataset._source import Progress
 from advisor.dataset._split import split
 from advisor.dataset._structure import MESSAGE_KEYS, faults
 from advisor.dataset._types import Example, Format
@@ -52,7 +53,13 @@ class Fixed:
 
 
 def fix(
-    dataset: Dataset, out: Path, *, redacted: bool = False, held_out: float | int | None = None, seed: int = 0
+    dataset: Dataset,
+    out: Path,
+    *,
+    redacted: bool = False,
+    held_out: float | int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> Fixed:
     """Write the repaired rows to ``out`` as JSON lines; with ``held_out``, divide them into two files.
 
@@ -66,7 +73,7 @@ def fix(
     seen: set[bytes] = set()
     read = written = 0
     with atomic(out) as stream:
-        for source, line, talk, found in dataset.conversations():
+        for source, line, talk, found in dataset.conversations(progress):
             if talk is None:
                 code = found[0][0]
                 if code == "byte_order_mark":

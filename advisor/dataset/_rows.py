@@ -12,7 +12,7 @@ from typing import TypeAlias, cast
 import orjson
 
 from advisor.dataset._shape import Row
-from advisor.dataset._source import BLOCK_BYTES, Source, blocks, open_stream, read
+from advisor.dataset._source import BLOCK_BYTES, Progress, Source, blocks, open_stream, read
 from advisor.errors import DataError
 from backends import Json
 
@@ -31,19 +31,19 @@ class Container(StrEnum):
 Fault: TypeAlias = tuple[str, str]  # a problem's code and detail
 
 
-def rows(source: Source, container: Container) -> Iterator[tuple[int, Row | Fault]]:
+def rows(source: Source, container: Container, progress: Progress | None = None) -> Iterator[tuple[int, Row | Fault]]:
     """Yield (line, row or fault), streaming."""
     if container is Container.JSONL:
-        for first, block in blocks(source):
+        for first, block in blocks(source, progress=progress):
             yield from jsonl_rows(block.split(b"\n"), first)
     elif container is Container.JSON:
-        yield from _json_rows(source)
+        yield from _json_rows(source, progress)
     elif container is Container.PARQUET:
-        yield from _parquet_rows(source)
+        yield from _parquet_rows(source, progress)
     elif container is Container.TEXT:
-        yield from _text_rows(source)
+        yield from _text_rows(source, progress)
     else:
-        yield from _csv_rows(source, "\t" if container is Container.TSV else None)
+        yield from _csv_rows(source, "\t" if container is Container.TSV else None, progress)
 
 
 def jsonl_rows(lines: list[bytes], first: int) -> Iterator[tuple[int, Row | Fault]]:
@@ -85,10 +85,12 @@ def explain(raw: bytes) -> Fault:
     return "lone_surrogate", "half of an escaped \\ud83d\\ude00-style character"
 
 
-def _json_rows(source: Source) -> Iterator[tuple[int, Row | Fault]]:
+def _json_rows(source: Source, progress: Progress | None) -> Iterator[tuple[int, Row | Fault]]:
     """Decode an array's elements, or a run of objects, one by one from a sliding window of text."""
     decode = json.JSONDecoder().raw_decode
-    stream = io.TextIOWrapper(io.BufferedReader(cast(io.RawIOBase, open_stream(source)), 1 << 16), "utf-8-sig")
+    stream = io.TextIOWrapper(
+        io.BufferedReader(cast(io.RawIOBase, open_stream(source, progress)), 1 << 16), "utf-8-sig"
+    )
     window, at, line, ended, in_array = "", 0, 1, False, None
     with stream:
         while True:
@@ -140,10 +142,10 @@ def _as_row(value: Json) -> Row | Fault:
     return "not_an_object", f"this element is a {type(value).__name__}"
 
 
-def _csv_rows(source: Source, delimiter: str | None) -> Iterator[tuple[int, Row | Fault]]:
+def _csv_rows(source: Source, delimiter: str | None, progress: Progress | None) -> Iterator[tuple[int, Row | Fault]]:
     csv.field_size_limit(MAX_ELEMENT)
     stream = io.TextIOWrapper(
-        io.BufferedReader(cast(io.RawIOBase, open_stream(source)), 1 << 16), "utf-8-sig", newline=""
+        io.BufferedReader(cast(io.RawIOBase, open_stream(source, progress)), 1 << 16), "utf-8-sig", newline=""
     )
     with stream:
         line = 1
@@ -172,7 +174,7 @@ def _csv_rows(source: Source, delimiter: str | None) -> Iterator[tuple[int, Row 
             yield line, ("wrong_columns", str(error))
 
 
-def _parquet_rows(source: Source) -> Iterator[tuple[int, Row | Fault]]:
+def _parquet_rows(source: Source, progress: Progress | None) -> Iterator[tuple[int, Row | Fault]]:
     """Yield rows by number, starting at 1: a Parquet file has no lines."""
     try:
         import pyarrow as arrow
@@ -182,18 +184,23 @@ def _parquet_rows(source: Source) -> Iterator[tuple[int, Row | Fault]]:
     number = 0
     try:
         with parquet.ParquetFile(source.path) as file:
+            told, total = 0, max(1, file.metadata.num_rows)
             for batch in file.iter_batches(batch_size=512):
                 for row in batch.to_pylist():
                     number += 1
                     yield number, row
+                if progress:  # its columns lie apart: the bytes done are told from the rows done
+                    done = source.bytes * number // total
+                    progress(done - told)
+                    told = done
     except (arrow.ArrowException, OSError) as error:
         raise DataError(f"{source.name}: this Parquet file is damaged ({str(error)[:120]}); write it again.") from None
 
 
-def _text_rows(source: Source) -> Iterator[tuple[int, Row | Fault]]:
+def _text_rows(source: Source, progress: Progress | None) -> Iterator[tuple[int, Row | Fault]]:
     held: list[str] = []
     start = 1
-    for first, block in blocks(source):
+    for first, block in blocks(source, progress=progress):
         text = block.removeprefix(BOM) if first == 1 else block
         for line, raw in enumerate(text.split(b"\n"), first):
             try:

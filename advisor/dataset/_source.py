@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import glob
+import gzip
 import hashlib
+import io
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
 
 from advisor.errors import DataError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 BLOCK_BYTES = 4 << 20
 MAX_LINE_BYTES = 256 << 20
 _STDIN = "-"
+
+Progress: TypeAlias = Callable[[int], None]  # called with the bytes of the file that were done
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +93,33 @@ def _spooled_stdin() -> Path:
     return Path(name)
 
 
-def open_stream(source: Source) -> BinaryIO:
-    """Open the decompressed bytes."""
-    if source.compression == "gzip":
-        import gzip
+class _Metered(io.FileIO):
+    """A file that says how much of it was read, whatever is unpacked or decoded from it."""
 
-        return cast(BinaryIO, gzip.open(source.path, "rb"))
+    def __init__(self, path: Path, progress: Progress) -> None:
+        super().__init__(path, "rb")
+        self._progress = progress
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:  # never None: a file on disk does not make us wait
+        count = super().readinto(buffer) or 0
+        self._progress(count)
+        return count
+
+
+class _Gzip(gzip.GzipFile):
+    """A gzip file that closes the file it was given, too."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__(fileobj=stream, mode="rb")
+        self._stream = stream
+
+    def close(self) -> None:
+        super().close()
+        self._stream.close()
+
+
+def open_stream(source: Source, progress: Progress | None = None) -> BinaryIO:
+    """Open the decompressed bytes."""
     if source.compression == "zstd":
         try:
             import zstandard
@@ -99,8 +127,12 @@ def open_stream(source: Source) -> BinaryIO:
             raise DataError(
                 f"{source.name}: reading zstandard files needs a package: pip install 'tunewise[formats]'"
             ) from None
-        return cast(BinaryIO, zstandard.ZstdDecompressor().stream_reader(source.path.open("rb"), closefd=True))
-    return source.path.open("rb")
+    stream = source.path.open("rb") if progress is None else io.BufferedReader(_Metered(source.path, progress), 1 << 16)
+    if source.compression == "gzip":
+        return cast(BinaryIO, _Gzip(stream))
+    if source.compression == "zstd":
+        return cast(BinaryIO, zstandard.ZstdDecompressor().stream_reader(stream, closefd=True))
+    return stream
 
 
 def read(stream: BinaryIO, size: int, source: Source) -> bytes:
@@ -125,10 +157,12 @@ def head(source: Source, size: int = 1 << 18) -> bytes:
     return text
 
 
-def blocks(source: Source, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[int, bytes]]:
+def blocks(
+    source: Source, block_bytes: int = BLOCK_BYTES, progress: Progress | None = None
+) -> Iterator[tuple[int, bytes]]:
     """Yield (number of the first line, bytes), each block ending at a line end; memory stays at about one block."""
     line = 1
-    with open_stream(source) as stream:
+    with open_stream(source, progress) as stream:
         rest: list[bytes] = []
         held = 0
         while block := read(stream, block_bytes, source):
@@ -151,12 +185,12 @@ def blocks(source: Source, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[int
             yield line, b"".join(rest)
 
 
-def fingerprint(sources: tuple[Source, ...]) -> str:
+def fingerprint(sources: tuple[Source, ...], progress: Progress | None = None) -> str:
     """Return the sha256 of the file as it lies on disk; of the list of digests when there are several files."""
-    digests = [_digest(source.path) for source in sources]
+    digests = [_digest(source.path, progress) for source in sources]
     return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
+def _digest(path: Path, progress: Progress | None) -> str:
+    with path.open("rb") if progress is None else _Metered(path, progress) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

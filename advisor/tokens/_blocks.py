@@ -13,14 +13,14 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from advisor.dataset._dataset import Dataset, judge, usable
 from advisor.dataset._rows import Container, jsonl_rows, rows
-from advisor.dataset._source import BLOCK_BYTES, MAX_LINE_BYTES, Source, blocks
+from advisor.dataset._source import BLOCK_BYTES, MAX_LINE_BYTES, Progress, Source, blocks
 from advisor.errors import DataError
 from advisor.tokens._counting import Counting, Encode
 from advisor.tokens._marks import Ids, Sketch, fast_sketch, sketch
@@ -35,7 +35,6 @@ _FAST_SKETCH_BYTES = 1 << 20  # from here on the fast sketch earns its import
 _LOOK_EVERY = 64  # in large data the form and language of every 64th example is looked at
 _IN_FLIGHT = 3  # blocks per process that wait or are worked on: what bounds the memory
 
-Progress: TypeAlias = Callable[[int], None]  # called with the bytes that were done
 _Job: TypeAlias = tuple[int, int, int, bytes | None]  # file, offset, bytes, and the content where it is compressed
 _Done: TypeAlias = tuple[Tally, int]  # tally with lines counted from 1 in the block, number of line ends
 
@@ -89,14 +88,10 @@ def _alone(reading: Reading, progress: Progress | None) -> Tally:
     tally = Tally()
     for file, (source, container) in enumerate(zip(reading.dataset.sources, reading.dataset.containers, strict=True)):
         if container is Container.JSONL:
-            for first, block in blocks(source):
+            for first, block in blocks(source, progress=progress):
                 tally.merge(worker.count(block, file, first == 1)[0], first - 1)
-                if progress:
-                    progress(len(block))
         else:
-            tally.merge(worker.count_rows(source, container, file))
-            if progress:
-                progress(source.bytes)
+            tally.merge(worker.count_rows(source, container, file, progress))
     return tally
 
 
@@ -112,7 +107,7 @@ def _shared_out(reading: Reading, workers: int, progress: Progress | None) -> Ta
         _start(reading)
     tally, line, at_file = Tally(), 0, 0
     flying: deque[tuple[int, int, Future[_Done]]] = deque()
-    jobs = _jobs(reading.dataset)
+    jobs = _jobs(reading.dataset, progress)
     context = multiprocessing.get_context("fork" if fork else "spawn")
     pool = ProcessPoolExecutor(workers, context, _begin, (None if fork else reading,))
     try:
@@ -127,7 +122,7 @@ def _shared_out(reading: Reading, workers: int, progress: Progress | None) -> Ta
             at_file = file
             tally.merge(part, line)
             line += newlines
-            if progress:
+            if progress and not reading.dataset.sources[file].compression:  # of these the reader tells
                 progress(size)
     except BrokenProcessPool:
         raise DataError("A counting process was stopped (out of memory?); free some memory and try again.") from None
@@ -135,11 +130,13 @@ def _shared_out(reading: Reading, workers: int, progress: Progress | None) -> Ta
         pool.shutdown(cancel_futures=True)
 
 
-def _jobs(dataset: Dataset) -> Iterator[_Job]:
+def _jobs(dataset: Dataset, progress: Progress | None) -> Iterator[_Job]:
     """Yield blocks: by offset where a process can read for itself, by content where the file is compressed."""
     for file, source in enumerate(dataset.sources):
         if source.compression:
-            yield from ((file, int(first > 1), len(block), block) for first, block in blocks(source, BLOCK_BYTES))
+            yield from (
+                (file, int(first > 1), len(block), block) for first, block in blocks(source, BLOCK_BYTES, progress)
+            )
         else:
             yield from ((file, at, BLOCK_BYTES, None) for at in range(0, source.bytes, BLOCK_BYTES))
 
@@ -227,10 +224,10 @@ class Worker:
             tally.fault_counts["carriage_returns"] += block.count(b"\r\n")
         return counting.finish(), newlines
 
-    def count_rows(self, source: Source, container: Container, file: int) -> Tally:
+    def count_rows(self, source: Source, container: Container, file: int, progress: Progress | None = None) -> Tally:
         """Count a file of any other container."""
         counting, dataset = self._counting(LONG_RUN), self.reading.dataset
-        for line, row in rows(source, container):
+        for line, row in rows(source, container, progress):
             talk, found = judge(row, dataset.shape, dataset.columns)
             for fault in found:
                 counting.tally.note(file, line, fault)

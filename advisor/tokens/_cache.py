@@ -11,8 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from advisor.dataset import Dataset
+from advisor.dataset._source import Progress
 from advisor.home import home
-from advisor.tokens._blocks import Progress, examine
+from advisor.tokens._blocks import examine
 from advisor.tokens._marks import Marks
 from advisor.tokens._quality import duplicates
 from advisor.tokens._tally import MARKS_KEPT, Tally

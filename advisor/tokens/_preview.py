@@ -10,7 +10,8 @@ from typing import cast
 
 from advisor.dataset import Dataset
 from advisor.dataset._rows import Container
-from advisor.tokens._blocks import SMALL_BYTES, Progress, Reading, Worker, aligned
+from advisor.dataset._source import Progress
+from advisor.tokens._blocks import SMALL_BYTES, Reading, Worker, aligned
 from advisor.tokens._cache import is_remembered
 from advisor.tokens._marks import Marks
 from advisor.tokens._profile import Profile, Sampled, assemble, profile

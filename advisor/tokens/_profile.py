@@ -11,8 +11,8 @@ from advisor.dataset import Format, Problem
 from advisor.dataset._catalogue import problem
 from advisor.dataset._dataset import Dataset
 from advisor.dataset._rows import Container
+from advisor.dataset._source import Progress
 from advisor.task import TaskType
-from advisor.tokens._blocks import Progress
 from advisor.tokens._cache import remembered
 from advisor.tokens._limits import ANYWHERE, Aim, limit_findings
 from advisor.tokens._open_models import is_open, model_tokens
