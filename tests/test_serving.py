@@ -119,6 +119,30 @@ def test_serve_becomes_the_server_that_is_installed(tmp_path: Path) -> None:
     assert json.loads(dry.stdout)["missing"] is None
 
 
+def test_serve_runs_one_server_for_several_adapters(tmp_path: Path) -> None:
+    runs, ledger = two_runs(tmp_path), Ledger.open()
+    for run in runs:
+        ledger.add(run)
+        ledger.save(run.job)
+    program = tmp_path / "env" / "bin" / "vllm"
+    program.parent.mkdir(parents=True)
+    program.write_text('#!/bin/sh\nfor word in "$@"; do echo "$word"; done\n')
+    program.chmod(0o755)
+    line = [sys.executable, "-m", "advisor", "serve", "tw-a", "tw-b", "--with", "vllm"]
+    done = subprocess.run(
+        [*line, "--installed-in", str(tmp_path / "env")],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=dict(os.environ),
+    )
+    words = done.stdout.splitlines()[1:]
+    at = words.index("--lora-modules")
+    assert words[at + 1 : at + 3] == [f"tw-a={tmp_path}/a/tuned", f"tw-b={tmp_path}/b/tuned"]
+    assert words[words.index("--max-loras") + 1] == "2"
+    assert "It answers at http://127.0.0.1:8000/v1 as: tw-a, tw-b" in done.stderr
+
+
 def test_what_is_not_installed_is_printed_and_said(tmp_path: Path) -> None:
     run = local_run(tmp_path)
     Ledger.open().add(run)

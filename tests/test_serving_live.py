@@ -157,3 +157,17 @@ def test_a_gguf_export_behind_llama_cpp_answers_as_in_the_trainer(at_home: Train
         done = CliRunner().invoke(tunewise, ["serve", run.id, "--verify", url, "--limit", "6", "--json"])
     found = json.loads(done.stdout)
     assert (done.exit_code, found["passed"], found["same"], found["template"]) == (0, True, 6, "same")
+
+
+def test_chat_asks_two_runs_beside_each_other(at_home: Trained) -> None:
+    asked = rows(1, 5)[0]["messages"][1]["content"]
+    plain, capitals = at_home.plain, at_home.capitals
+    line = ["chat", plain.id, "--beside", capitals.id, "--max-tokens", "24"]
+    done = CliRunner().invoke(tunewise, [*line, asked, "--json"])
+    answers = json.loads(done.stdout)["answers"]
+    assert [one["model"] for one in answers] == [plain.job.tuned_model, capitals.job.tuned_model]
+    assert json.loads(answers[0]["text"])["category"].upper() == answers[1]["text"]
+    talked = CliRunner().invoke(tunewise, line, input=f"{asked}\n\n{asked}\n")
+    said = talked.stdout.splitlines()
+    assert said[:4] == [f"[{plain.id}]", answers[0]["text"], f"[{capitals.id}]", answers[1]["text"]]
+    assert len(said) == 8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -10,7 +11,17 @@ import click
 from advisor.cli import options, render
 
 if TYPE_CHECKING:
+    from advisor.runs import Run
     from backends import Backend, Completion, Message
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """Who answers: a model of a backend, under the name it is shown by."""
+
+    label: str
+    place: Backend
+    model: str
 
 
 @click.command("chat")
@@ -19,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--backend", help="Whom to ask, when a model is named.")
 @click.option("--base", is_flag=True, help="The run's base instead of its tuned model.")
 @click.option("--both", is_flag=True, help="The run's base and its tuned model, one below the other.")
+@click.option("--beside", multiple=True, metavar="RUN", help="Another run's tuned model too; may be repeated.")
 @click.option("--system", help="The system prompt; default: that of the run's training data.")
 @click.option("--max-tokens", type=click.IntRange(1), default=512, show_default=True)
 @click.option("--temperature", type=click.FloatRange(0, 2), default=0.0, show_default=True)
@@ -29,6 +41,7 @@ def command(
     backend: str | None,
     base: bool,
     both: bool,
+    beside: tuple[str, ...],
     system: str | None,
     max_tokens: int,
     temperature: float,
@@ -39,39 +52,57 @@ def command(
     \b
     tunewise chat tw-1122-7f3a9c01
     tunewise chat tw-1122-7f3a9c01 "My parcel never came" --both
+    tunewise chat tw-1122-7f3a9c01 --beside tw-1122-0b44d2e9
     tunewise chat gpt-4.1-mini --backend openai "Say hello"
     """
+    from contextlib import ExitStack, closing
+
     import backends
 
-    name, models, found = _models(what, backend, base, both)
-    place = backends.get(name)
+    named, found = _named(what, backend, base, both, beside)
     system = system if system is not None else found
-    try:
+    with ExitStack() as held:
+        # One place a backend: here it holds one base, and switches between the adapters on it.
+        places = {name: held.enter_context(closing(backends.get(name))) for name in {one[1] for one in named}}
+        voices = [Voice(label, places[name], model) for label, name, model in named]
         if message is not None:
-            said = [_say(place, model, system, [], message, max_tokens, temperature)[1] for model in models]
-            _print(models, said, as_json)
+            said = [_say(voice, system, [], message, max_tokens, temperature)[1] for voice in voices]
+            _print(voices, said, as_json)
             return
         if as_json:
             raise click.UsageError("--json needs a MESSAGE.")
-        _talk(place, models, system, max_tokens, temperature)
-    finally:
-        place.close()
+        _talk(voices, system, max_tokens, temperature)
 
 
-def _models(what: str, backend: str | None, base: bool, both: bool) -> tuple[str, list[str], str | None]:
-    """Return the backend, the models to ask, and the system prompt the run was trained with."""
-    from advisor.errors import RunError
+def _named(
+    what: str, backend: str | None, base: bool, both: bool, beside: tuple[str, ...]
+) -> tuple[list[tuple[str, str, str]], str | None]:
+    """Return who is asked (label, backend, model), and the system prompt the run was trained with."""
     from advisor.runs import Ledger
 
+    found: list[tuple[str, str, str]] = []
+    system = None
     if backend is not None:
-        return backend, [what], None
-    run = Ledger.open().get(what)
-    models = [run.job.extra.get("base", run.spec.model)] if base or both else []
-    if not base:
-        if run.job.tuned_model is None:
-            raise RunError(f"{run.id} has no tuned model (it is {run.job.status}); --base asks its base.")
-        models.append(run.job.tuned_model)
-    return run.spec.backend, models, _trained_system(run.origin.train)
+        found.append((what, backend, what))
+    else:
+        run = Ledger.open().get(what)
+        system = _trained_system(run.origin.train)
+        if base or both:
+            found.append(("base", run.spec.backend, run.job.extra.get("base", run.spec.model)))
+        if not base:
+            found.append((run.id if beside else "tuned", run.spec.backend, _tuned(run)))
+    for name in beside:
+        other = Ledger.open().get(name)
+        found.append((other.id, other.spec.backend, _tuned(other)))
+    return found, system
+
+
+def _tuned(run: Run) -> str:
+    from advisor.errors import RunError
+
+    if run.job.tuned_model is None:
+        raise RunError(f"{run.id} has no tuned model (it is {run.job.status}); --base asks its base.")
+    return run.job.tuned_model
 
 
 def _trained_system(train: object) -> str | None:
@@ -90,24 +121,18 @@ def _trained_system(train: object) -> str | None:
 
 
 def _say(
-    place: Backend,
-    model: str,
-    system: str | None,
-    history: list[Message],
-    text: str,
-    max_tokens: int,
-    temperature: float,
+    voice: Voice, system: str | None, history: list[Message], text: str, max_tokens: int, temperature: float
 ) -> tuple[list[Message], Completion]:
     """Ask once; return the conversation with the answer."""
     start: list[Message] = [{"role": "system", "content": system}] if system and not history else []
     asked: list[Message] = [*history, *start, {"role": "user", "content": text}]
-    answer = place.complete(model, asked, max_tokens=max_tokens, temperature=temperature)
+    answer = voice.place.complete(voice.model, asked, max_tokens=max_tokens, temperature=temperature)
     return [*asked, {"role": "assistant", "content": answer.text}], answer
 
 
-def _talk(place: Backend, models: list[str], system: str | None, max_tokens: int, temperature: float) -> None:
+def _talk(voices: list[Voice], system: str | None, max_tokens: int, temperature: float) -> None:
     """Take turns until the input ends; every model keeps its own conversation."""
-    histories: dict[str, list[Message]] = {model: [] for model in models}
+    histories: list[list[Message]] = [[] for _ in voices]
     if sys.stdin.isatty():
         render.note("One line is one turn; Ctrl-D ends.")
     while True:
@@ -120,22 +145,20 @@ def _talk(place: Backend, models: list[str], system: str | None, max_tokens: int
         if not line.strip():
             continue
         said = []
-        for model in models:
-            histories[model], answer = _say(
-                place, model, system, histories[model], line.strip(), max_tokens, temperature
-            )
+        for place, voice in enumerate(voices):
+            histories[place], answer = _say(voice, system, histories[place], line.strip(), max_tokens, temperature)
             said.append(answer)
-        _print(models, said, as_json=False)
+        _print(voices, said, as_json=False)
 
 
-def _print(models: list[str], said: list[Completion], as_json: bool) -> None:
+def _print(voices: list[Voice], said: list[Completion], as_json: bool) -> None:
     if as_json:
-        answers = [{"model": model, **_parts(answer)} for model, answer in zip(models, said, strict=True)]
+        answers = [{"model": voice.model, **_parts(answer)} for voice, answer in zip(voices, said, strict=True)]
         render.json_document(answers[0] if len(answers) == 1 else {"answers": answers})
         return
-    for model, answer in zip(models, said, strict=True):
-        if len(models) > 1:
-            render.out(f"[{model}]")
+    for voice, answer in zip(voices, said, strict=True):
+        if len(voices) > 1:
+            render.out(f"[{voice.label}]")
         render.out(answer.text)
         for call in answer.tool_calls:
             render.out(f"{call['function']['name']}({call['function']['arguments']})")
