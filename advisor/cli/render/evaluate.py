@@ -105,10 +105,10 @@ def show(found: Scorecard) -> None:
         )
     if found.recited is not None:
         heard = found.recited
-        certain = "[red]memorised[/]" if heard.by_heart else "no more than chance"
+        certain = ": [red]memorised[/]" if heard.by_heart else ""
         console.print(
-            f"Answers that come back word for word: {heard.trained} of {heard.of_trained} trained on, "
-            f"{heard.held_out} of {heard.of_held_out} never seen (p {heard.p:.3f}): {certain}"
+            f"Come back word for word: {heard.trained} of {heard.of_trained} training answers, "
+            f"{heard.held_out} of {heard.of_held_out} unseen (p {heard.p:.3f}){certain}"
         )
     for regression in found.suites:
         console.print(_regression(regression))
