@@ -142,9 +142,9 @@ def test_ray_recovers_from_a_lost_worker_and_learns_what_torchrun_learns(tmp_pat
         job = backend.submit(spec(tmp_path, run=engine, hyperparameters=settings, options=options))
         if engine == "ray":
             others = set(ray_workers())
-            job = wait(backend, job, 8, limit_s=240)
+            job = wait(backend, job, 8, limit_s=600)
             os.kill(max(set(ray_workers()) - others), signal.SIGKILL)
-        jobs[engine] = wait(backend, job, JobStatus.SUCCEEDED, limit_s=240)
+        jobs[engine] = wait(backend, job, JobStatus.SUCCEEDED, limit_s=600)
     said = [event.message for event in backend.events(jobs["ray"])]
     assert sum(message.startswith("Ray gave 2 of the workers") for message in said) == 2
     assert any(message.startswith("Resumed behind step ") for message in said)
