@@ -16,6 +16,7 @@ from advisor.errors import AdvisorError, OverLimit, RunError
 
 if TYPE_CHECKING:
     from advisor.runs import Order, Run
+    from advisor.runs.hire import Hire
     from backends import Backend
 
 
@@ -60,13 +61,14 @@ def consent(proposals: Sequence[Proposal], terms: Terms, as_json: bool) -> None:
     _agree(noted, terms.yes, as_json)
 
 
-def propose(order: Order, gpu: str | None, today: date, seed: int) -> Proposal:
-    """Stage a run and price it; an unknown price stays unknown."""
+def propose(order: Order, gpu: str | None, today: date, seed: int, hire: Hire | None = None) -> Proposal:
+    """Stage a run and price it; an unknown price stays unknown. ``hire``: on what terms its workers are held."""
     import backends
     from advisor import runs
     from advisor.dataset import Dataset
     from advisor.pricing import PriceBook
     from advisor.runs import Ledger, informed, quote, stage
+    from advisor.runs.hire import Hire, hired
     from advisor.runs.settings import with_settings
     from advisor.tokens import profile
 
@@ -83,11 +85,13 @@ def propose(order: Order, gpu: str | None, today: date, seed: int) -> Proposal:
             checked = profile(Dataset.open(valid), backend=order.backend, model=order.model) if valid else None
             run = with_settings(run, backend, described)
             price = quote(run, described, PriceBook.load(), gpu=gpu, today=today, validation=checked)
-            run = replace(run, quote=price)
+            run = replace(run, quote=replace(price, assumptions=(*run.quote.assumptions, *price.assumptions)))
             run = replace(run, quote=informed(Ledger.open(), run))
-            notes += run.quote.warnings
         except AdvisorError as error:
             notes.append(f"The price is unknown: {error}")
+        if order.backend == "local":
+            run = hired(run, hire or Hire(), timed=gpu is not None)
+        notes += run.quote.warnings
         return Proposal(run, backend, _costs_money(run, backend), tuple(dict.fromkeys(notes)))
     except BaseException:
         backend.close()
@@ -102,7 +106,12 @@ def again(run: Run, backend: Backend) -> Proposal:
 
 
 def _costs_money(run: Run, backend: Backend) -> bool:
-    return any(request.costs_money for request in backend.requests(run.spec)) or bool(run.quote.usd)
+    """Tell whether starting it may cost money: a cluster elsewhere may, as long as nobody says what it costs."""
+    quote = run.quote
+    if any(request.costs_money for request in backend.requests(run.spec)):
+        return True
+    unsaid = quote.usd_per_hour is None and run.spec.options.get("address") is not None
+    return bool(quote.usd or quote.usd_per_hour) or unsaid
 
 
 def _sold(proposals: Sequence[Proposal], today: date) -> None:

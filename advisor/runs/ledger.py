@@ -49,6 +49,8 @@ class Quote:
     assumptions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     prices_as_of: date | None = None
+    usd_per_hour: Decimal | None = None  # of all workers together, where they are paid by the hour
+    cap_usd: Decimal | None = None  # at which a run paid by the hour is stopped
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,8 @@ def bill(run: Run) -> tuple[Decimal | None, str]:
         return None, "not finished"
     if run.quote.usd == 0:
         return Decimal(0), "your own machine"
+    if run.quote.usd_per_hour is not None:
+        return held_usd(run), "computed from the time the workers were held, at your price by the hour"
     actual = [_actual(line, run) for line in run.quote.lines if line.usd]
     known = [usd for usd in actual if usd is not None]
     if not actual or len(known) < len(actual):
@@ -101,6 +103,14 @@ def settle(ledger: Ledger, run_id: str) -> None:
     usd, basis = bill(run)
     if usd is not None and run.job.status.finished:
         ledger.settle(run_id, usd, basis)
+
+
+def held_usd(run: Run) -> Decimal | None:
+    """Return what a run's workers cost so far, by the time they were held; None when that is not known."""
+    held = run.job.extra.get("held_seconds")
+    if held is None or run.quote.usd_per_hour is None:
+        return None
+    return (run.quote.usd_per_hour * Decimal(held) / 3600).quantize(Decimal("0.0001"))
 
 
 def minutes_of(job: Job) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 
-from advisor.hardware import architecture, detect, lora_params, spread
+from advisor.hardware import Spread, architecture, detect, lora_params, spread
 from advisor.recommend.settings import settings_for
 from advisor.runs.ledger import Run
 from advisor.tokens import Profile
@@ -14,7 +14,8 @@ from backends import Backend, Hyperparameters, JobSpec, Json
 def with_settings(run: Run, backend: Backend, profile: Profile) -> Run:
     """Return the run with its settings filled in; what was asked for stays. ``profile`` is of the training part.
 
-    The local trainer chooses for itself, since it knows the model it loads; a hosted job never gets a provider's
+    The local trainer chooses for itself, since it knows the model it loads; why it takes several GPUs is an assumption
+    of the quote. A hosted job never gets a provider's
     unsuitable default.
     """
     spec = run.spec
@@ -22,9 +23,13 @@ def with_settings(run: Run, backend: Backend, profile: Profile) -> Run:
     if spec.backend == "local":
         tokens = round(profile.per_example.mean * profile.examples)
         chosen = backend.choose(spec, profile.examples, tokens)
-        return replace(
-            run, spec=replace(spec, hyperparameters=chosen, options={**_spread(spec, profile), **spec.options})
-        )
+        spec = replace(spec, hyperparameters=chosen)
+        found = _spread(spec, profile)
+        if found is None:
+            return replace(run, spec=spec)
+        quote = replace(run.quote, assumptions=(*run.quote.assumptions, found.reason))
+        placed: dict[str, Json] = {"workers": found.workers, "shard": found.shard}
+        return replace(run, spec=replace(spec, options={**placed, **spec.options}), quote=quote)
     shape = architecture(spec.model)
     adapter = lora_params(shape, 16) if shape is not None else None
     advised = settings_for(spec.backend, spec.method, spec.objective, profile, adapter)
@@ -33,17 +38,16 @@ def with_settings(run: Run, backend: Backend, profile: Profile) -> Run:
     return replace(run, spec=replace(spec, hyperparameters=_filled(asked, advised)))
 
 
-def _spread(spec: JobSpec, profile: Profile) -> dict[str, Json]:
-    """Return how a run uses the GPUs of this machine; nothing where there is one at most or somebody has said it."""
+def _spread(spec: JobSpec, profile: Profile) -> Spread | None:
+    """Return how a run uses the GPUs of this machine; None where there is one at most or somebody has said it."""
     if {"workers", "shard", "engine", "device"} & set(spec.options):
-        return {}
+        return None
     shape, cards = architecture(spec.model), detect()
     if shape is None or len(cards) < 2:
-        return {}
+        return None
     longest = spec.hyperparameters.max_seq_length or max(1, int(profile.per_example.max))
     rank = spec.hyperparameters.lora_rank or 16
-    found = spread(shape, spec.method, cards, rank=rank, seq=min(longest, shape.context or longest))
-    return {"workers": found.workers, "shard": found.shard}
+    return spread(shape, spec.method, cards, rank=rank, seq=min(longest, shape.context or longest))
 
 
 def _filled(asked: Hyperparameters, advised: Hyperparameters) -> Hyperparameters:

@@ -10,7 +10,7 @@ from advisor.cli import render
 
 if TYPE_CHECKING:
     from advisor.cli.consent import Proposal
-    from backends import Hyperparameters
+    from backends import Hyperparameters, JobSpec
 
 _LONGEST = 400  # characters of a request body worth showing in one value
 
@@ -33,8 +33,7 @@ def proposal(one: Proposal, *, talk: bool) -> None:
     line("settings", ", ".join(_settings(spec.hyperparameters)))
     files = [path for path in (spec.train_file, spec.validation_file) if path is not None]
     sizes = ", ".join(f"{path.name} {path.stat().st_size / 1000:,.1f} kB" for path in files)
-    stays = spec.backend == "local"
-    line("data", f"{sizes}; " + ("stays on this machine" if stays else f"uploaded to {spec.backend}"))
+    line("data", f"{sizes}; {_whereabouts(spec)}")
     if one.run.origin.held_out is not None:
         line("held out", f"{escape(str(one.run.origin.held_out))} (never shown to the trainer)")
     for item in quote.lines:
@@ -57,6 +56,13 @@ def proposal(one: Proposal, *, talk: bool) -> None:
     for note in one.notes:
         line("[yellow]note[/]", escape(note))
     console.print(grid)
+
+
+def _whereabouts(spec: JobSpec) -> str:
+    """Word where the data goes."""
+    if spec.backend != "local":
+        return f"uploaded to {spec.backend}"
+    return "read by your cluster" if spec.options.get("address") else "stays on this machine"
 
 
 def _settings(chosen: Hyperparameters) -> list[str]:

@@ -1,0 +1,93 @@
+"""What a run on workers that are paid by the hour is quoted at, and for how long a limit lets it hold them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from advisor.estimate import LineItem
+from advisor.runs.ledger import Quote, Run
+
+_UNKNOWN = (
+    "What the workers cost is not known; --worker-usd-per-hour says it (0 where they are yours), and --max-cost then "
+    "stops the run in time."
+)
+_CENT = Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True)
+class Hire:
+    """Terms of the workers, in US dollars: of one of them an hour, and of the whole run at most. None is unknown."""
+
+    usd_per_hour: Decimal | None = None
+    cap_usd: Decimal | None = None
+
+
+def hired(run: Run, terms: Hire, *, timed: bool) -> Run:
+    """Return the run with the price of its workers as its quote, and with the hours that the cap pays for as a limit.
+
+    ``timed``: the quote's minutes are of the kind of GPU the workers have, one of them. Nothing changes for a run that
+    has no price by the hour and stays on this machine.
+    """
+    elsewhere = run.spec.options.get("address") is not None
+    quote = run.quote
+    if terms.usd_per_hour is None:
+        if not elsewhere:
+            return run
+        return replace(run, quote=replace(_bare(quote), warnings=(*quote.warnings, _UNKNOWN)))
+    asked = run.spec.options.get("workers")
+    workers = asked if isinstance(asked, int) else 1
+    hourly = terms.usd_per_hour * workers
+    if not hourly:
+        free = replace(_bare(quote), usd=hourly, low_usd=hourly, high_usd=hourly, usd_per_hour=hourly)
+        return replace(run, quote=free)
+    minutes = quote.train_minutes / workers if timed and quote.train_minutes is not None else None
+    usd = None if minutes is None else (hourly * Decimal(str(minutes)) / 60).quantize(_CENT)
+    priced = replace(
+        _bare(quote),
+        usd=usd,
+        high_usd=usd if terms.cap_usd is None else max(usd or terms.cap_usd, terms.cap_usd),
+        lines=() if minutes is None or usd is None else (_line(workers, hourly, minutes, usd),),
+        train_minutes=minutes,
+        usd_per_hour=hourly,
+        cap_usd=terms.cap_usd,
+        assumptions=(*quote.assumptions, *_said(workers, minutes)),
+        warnings=(*quote.warnings, *_warned(hourly, minutes, terms.cap_usd)),
+    )
+    if terms.cap_usd is None:
+        return replace(run, quote=priced)
+    hours = float(terms.cap_usd / hourly)
+    return replace(run, quote=priced, spec=replace(run.spec, options={**run.spec.options, "max_hours": hours}))
+
+
+def _bare(quote: Quote) -> Quote:
+    """Return the quote without what it says of money and of this machine's time."""
+    return replace(quote, usd=None, low_usd=None, high_usd=None, lines=(), train_minutes=None, prices_as_of=None)
+
+
+def _line(workers: int, hourly: Decimal, minutes: float, usd: Decimal) -> LineItem:
+    return LineItem(
+        name="1 worker" if workers == 1 else f"{workers} workers",
+        quantity=Decimal(str(round(minutes / 60, 4))),
+        unit="hour",
+        unit_usd=hourly,
+        usd=usd,
+        usd_low=usd,
+        usd_high=usd,
+        source="your own price by the hour",
+        checked=None,
+    )
+
+
+def _said(workers: int, minutes: float | None) -> tuple[str, ...]:
+    return (f"{workers} workers share the work without loss.",) if minutes is not None and workers > 1 else ()
+
+
+def _warned(hourly: Decimal, minutes: float | None, cap: Decimal | None) -> tuple[str, ...]:
+    """Say what an hour costs where the time is not known, and when the run will be stopped."""
+    said = []
+    if minutes is None:
+        said.append(f"How long it takes is not known; an hour costs ${hourly}. --gpu NAME gives an estimate.")
+    if cap is not None:
+        said.append(f"The run stops, with a checkpoint, after {float(cap / hourly):,.1f} hours: then ${cap} are spent.")
+    return tuple(said)
