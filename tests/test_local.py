@@ -8,6 +8,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,17 @@ def test_base_and_tuned_are_scored_and_asked(done: tuple[JobSpec, Job, list[str]
     answer = local.complete(job.tuned_model, held[0].messages[:-1], max_tokens=24)
     assert answer.text.startswith('{"category"') and answer.finish_reason == "stop"
     assert answer.prompt_tokens and answer.completion_tokens
+    with ThreadPoolExecutor(6) as pool:  # what is asked at once is answered together, each as alone
+        together = list(
+            pool.map(lambda one: local.complete(str(job.tuned_model), one.messages[:-1], max_tokens=24), held[:6])
+        )
+    assert together[0].text == answer.text
+    assert len({one.latency_ms for one in together}) < 6  # fewer batches than questions
+    one_by_one = local.complete(job.tuned_model, held[5].messages[:-1], max_tokens=24)
+    assert (one_by_one.text, one_by_one.completion_tokens) == (together[5].text, together[5].completion_tokens)
+    picture = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}
+    with pytest.raises(ModelNotTunable, match="images"):
+        local.complete(job.tuned_model, [picture], max_tokens=2)  # type: ignore[list-item]
     again = local.complete(job.extra["base"], held[0].messages[:-1], max_tokens=8)
     assert not again.text.startswith('{"category"')  # the adapter is off again
 

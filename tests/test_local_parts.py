@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from transformers import (
     Gemma2Config,
     Gemma3TextConfig,
+    GPT2Config,
     LlamaConfig,
     MistralConfig,
     PreTrainedConfig,
@@ -34,6 +35,7 @@ from backends.local import attention, checkpoints, memory, tiny
 from backends.local import model as models
 from backends.local.cache import load_cached
 from backends.local.data import DataRefused, Item, hold_out, load
+from backends.local.generate import generate, generate_all
 from backends.local.loss import dpo_loss, pack_batch, pad_batch, sequence_logprobs, sft_loss, token_losses
 from backends.local.masks import PLAIN_TEMPLATE, Encoded, MaskRefused, encode
 from backends.local.optimizer import Masters, learning_rate_at
@@ -246,6 +248,36 @@ def test_packed_losses_and_gradients_equal_the_plain_forward_pass(name: str) -> 
         losses.sum().backward()
         for parameter, gradient in zip(model.parameters(), gradients, strict=True):
             torch.testing.assert_close(parameter.grad, gradient, atol=2e-3, rtol=2e-3)
+
+
+@pytest.mark.parametrize("name", ["llama", "qwen3", "gemma3", "mistral-window", "gpt2"])
+def test_answers_in_a_batch_are_those_given_alone(name: str, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Left padding shifts nothing: positions start behind it, whether they turn or are looked up in a table."""
+    more = {"vocab_size": 97, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256, "initializer_range": 0.3}
+    more |= {"bos_token_id": None, "eos_token_id": None}
+    model = build(GPT2Config(**more) if name == "gpt2" else CONFIGS[name])
+    prompts = [list(part.ids) for part in sequences(9, seed=3)] + [[5]]
+    free = [generate(model, tokenizer, prompt, max_tokens=24)[0] for prompt in prompts]
+    model.generation_config.eos_token_id = [one[len(one) // 2] for one in (free[0], free[3])]  # so that some answers end early
+    alone = [generate(model, tokenizer, prompt, max_tokens=24) for prompt in prompts]
+    assert len({len(answer) for answer, _ in alone}) > 1 and any(ended for _, ended in alone)
+    assert generate_all(model, tokenizer, prompts, max_tokens=24) == alone
+    assert generate_all(model, tokenizer, prompts, max_tokens=24, capacity=100) == alone
+
+
+def test_a_batch_of_answers_that_does_not_fit_is_halved(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+
+    def short_of_memory(model, tokenizer, prompts, max_tokens, temperature):  # type: ignore[no-untyped-def]
+        sizes.append(len(prompts))
+        if len(prompts) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return [(list(prompt), True) for prompt in prompts]
+
+    monkeypatch.setattr("backends.local.generate._batch", short_of_memory)
+    prompts = [[number] * (1 + number) for number in range(7)]
+    found = generate_all(None, None, prompts, max_tokens=1)  # type: ignore[arg-type]
+    assert found == [(prompt, True) for prompt in prompts] and sizes == [7, 3, 1, 2, 4, 2, 2]
 
 
 def test_losses_computed_in_chunks_of_the_head_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

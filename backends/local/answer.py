@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from backends.local import model as models
-from backends.local.generate import generate
+from backends.local.generate import generate, generate_all
 from backends.local.loss import pad_batch, token_losses
 from backends.local.masks import MaskRefused, as_turn, encode, render
 from backends.local.options import Options
@@ -80,42 +81,49 @@ def _adapter_base(name: str) -> str | None:
 
 
 def reply(asked: Asked, question: dict[str, Any]) -> dict[str, Any]:
-    """Answer one question."""
+    """Answer what came in one line: a set to score, or questions that share model and limits."""
     model, tokenizer, tuned = asked.use(question["model"])
     with torch.inference_mode(), _adapter(model, tuned):
         if question["do"] == "score":
             return {"losses": _score(models.causal(model), tokenizer, question["examples"])}
-        return _complete(model, tokenizer, question)
+        return {"answers": _complete(model, tokenizer, question)}
 
 
 def _adapter(model: Any, on: bool) -> Any:
-    import contextlib
-
     return contextlib.nullcontext() if on or not hasattr(model, "disable_adapter") else model.disable_adapter()
 
 
-def _complete(model: Any, tokenizer: PreTrainedTokenizerBase, question: dict[str, Any]) -> dict[str, Any]:
-    text = render(tokenizer, [as_turn(turn) for turn in question["messages"]], question["tools"], prompt=True)
-    prompt = tokenizer(text, add_special_tokens=False)["input_ids"]
-    began = time.monotonic()
-    new, ended = generate(
-        model,
-        tokenizer,
-        prompt,
-        max_tokens=question["max_tokens"],
-        temperature=question["temperature"],
-        seed=question["seed"],
-    )
-    answer = tokenizer.decode(new, skip_special_tokens=True)
-    calls = [_call(match) for match in _CALL.findall(answer)] if question["tools"] else []
-    return {
-        "text": (_CALL.sub("", answer) if calls else answer).strip(),
-        "tool_calls": [call for call in calls if call],
-        "latency_ms": (time.monotonic() - began) * 1000,
-        "prompt_tokens": len(prompt),
-        "completion_tokens": len(new),
-        "finish_reason": "tool_calls" if calls else "stop" if ended else "length",
-    }
+def _complete(model: Any, tokenizer: PreTrainedTokenizerBase, question: dict[str, Any]) -> list[dict[str, Any]]:
+    """Answer each question; one that the chat template does not take gets an error of its own."""
+    asked, replies = question["asked"], [{} for _ in question["asked"]]
+    prompts: dict[int, list[int]] = {}
+    for place, one in enumerate(asked):
+        try:
+            text = render(tokenizer, [as_turn(turn) for turn in one["messages"]], one["tools"], prompt=True)
+            prompts[place] = tokenizer(text, add_special_tokens=False)["input_ids"]
+        except MaskRefused as error:
+            replies[place] = {"error": str(error)}
+    began, limit, warmth = time.monotonic(), question["max_tokens"], question["temperature"]
+    if warmth > 0:
+        found = [
+            generate(model, tokenizer, prompt, max_tokens=limit, temperature=warmth, seed=question["seed"])
+            for prompt in prompts.values()
+        ]
+    else:
+        found = generate_all(model, tokenizer, list(prompts.values()), max_tokens=limit)
+    took_ms = (time.monotonic() - began) * 1000
+    for (place, prompt), (new, ended) in zip(prompts.items(), found, strict=True):
+        answer = tokenizer.decode(new, skip_special_tokens=True)
+        calls = [_call(match) for match in _CALL.findall(answer)] if asked[place]["tools"] else []
+        replies[place] = {
+            "text": (_CALL.sub("", answer) if calls else answer).strip(),
+            "tool_calls": [call for call in calls if call],
+            "latency_ms": took_ms,
+            "prompt_tokens": len(prompt),
+            "completion_tokens": len(new),
+            "finish_reason": "tool_calls" if calls else "stop" if ended else "length",
+        }
+    return replies
 
 
 def _call(text: str) -> dict[str, str] | None:

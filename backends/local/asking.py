@@ -6,12 +6,15 @@ import json
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, cast
 
 from backends import Completion, Json, Message, ModelNotTunable, ProviderUnavailable, ToolCall
 from backends.local.process import command, environment
+
+_GATHER_S = 0.005  # between two looks whether more questions have come
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +33,26 @@ class TokenLoss:
     tokens: int
 
 
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """One question on its way: what it must share with others to be asked together, itself, and its reply."""
+
+    kind: tuple[str, int, float, int | None]  # model, longest answer, temperature, seed
+    asked: dict[str, Json]
+    reply: dict[str, Json] | None = None
+
+
 class Answerer:
-    """A process that holds one base model and its adapters, started at the first question."""
+    """A process that holds one base model and its adapters, started at the first question.
+
+    Questions that several threads ask at once go through it together: a batch takes little longer than one.
+    """
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
         self._said: IO[str] | None = None
-        self._turn = threading.Lock()  # one question at a time goes through the pipe
+        self._turn = threading.Lock()  # one line at a time goes through the pipe
+        self._waiting: list[_Waiting] = []
 
     def complete(
         self,
@@ -48,18 +64,21 @@ class Answerer:
         temperature: float,
         seed: int | None,
     ) -> Completion:
-        """Generate one answer; greedy when ``temperature`` is 0."""
-        reply = self._ask(
-            {
-                "do": "complete",
-                "model": model,
-                "messages": [cast("dict[str, Json]", message) for message in messages],
-                "tools": [dict(tool) for tool in tools],
-                "max_tokens": max_tokens,
-                "temperature": temperature,
-                "seed": seed,
-            }
-        )
+        """Generate one answer; greedy when ``temperature`` is 0. ``latency_ms`` is that of the batch it was in."""
+        asked: dict[str, Json] = {
+            "messages": [cast("dict[str, Json]", message) for message in messages],
+            "tools": [dict(tool) for tool in tools],
+        }
+        # A greedy answer draws nothing, so its seed need not part it from the others.
+        mine = _Waiting((model, max_tokens, temperature, seed if temperature > 0 else None), asked)
+        self._waiting.append(mine)
+        with self._turn:
+            if mine.reply is None:
+                self._ask_all_like(mine)
+        reply = mine.reply
+        assert reply is not None
+        if "error" in reply:
+            raise ModelNotTunable(str(reply["error"]))
         calls = reply["tool_calls"]
         assert isinstance(calls, list)
         return Completion(
@@ -71,6 +90,35 @@ class Answerer:
             finish_reason=str(reply["finish_reason"]),
         )
 
+    def _ask_all_like(self, mine: _Waiting) -> None:
+        """Ask ``mine`` and all that wait and may share a batch with it; a failure is everyone's own to meet again."""
+        known = 0
+        while mine.kind[2] == 0 and known < len(self._waiting):  # others are just coming
+            known = len(self._waiting)
+            time.sleep(_GATHER_S)
+        batch = [one for one in self._waiting if one.kind == mine.kind] if mine.kind[2] == 0 else [mine]
+        for one in batch:
+            self._waiting.remove(one)
+        model, max_tokens, temperature, seed = mine.kind
+        try:
+            answers = self._ask(
+                {
+                    "do": "complete",
+                    "model": model,
+                    "max_tokens": max_tokens,
+                    "temperature": temperature,
+                    "seed": seed,
+                    "asked": [one.asked for one in batch],
+                }
+            )["answers"]
+        except BaseException:
+            self._waiting += [one for one in batch if one is not mine]  # they ask for themselves when their turn comes
+            raise
+        assert isinstance(answers, list)
+        for one, reply in zip(batch, answers, strict=True):
+            assert isinstance(reply, dict)
+            one.reply = reply
+
     def score(self, model: str, examples: Sequence[ScoredExample]) -> tuple[TokenLoss, ...]:
         """Return the loss of each example, in the order given."""
         rows: list[Json] = [
@@ -80,7 +128,8 @@ class Answerer:
             }
             for example in examples
         ]
-        losses = self._ask({"do": "score", "model": model, "examples": rows})["losses"]
+        with self._turn:
+            losses = self._ask({"do": "score", "model": model, "examples": rows})["losses"]
         assert isinstance(losses, list)
         return tuple(TokenLoss(float(str(loss[0])), int(str(loss[1]))) for loss in losses if isinstance(loss, list))
 
@@ -101,20 +150,20 @@ class Answerer:
             self._said.close()
 
     def _ask(self, question: Mapping[str, Json]) -> dict[str, Json]:
-        with self._turn:
-            process = self._started()
-            assert process.stdin is not None and process.stdout is not None
-            try:
-                process.stdin.write(json.dumps(question) + "\n")
-                process.stdin.flush()
-                line = process.stdout.readline()
-            except (BrokenPipeError, OSError):
-                line = ""
-            if not line:
-                said = self._last_words()
-                self.close()
-                raise ProviderUnavailable(f"The answering process ended: {said} Ask again to start it anew.")
-            reply = json.loads(line)
+        """Send one line and read the one that answers it; whoever calls has the turn."""
+        process = self._started()
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            process.stdin.write(json.dumps(question) + "\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except (BrokenPipeError, OSError):
+            line = ""
+        if not line:
+            said = self._last_words()
+            self.close()
+            raise ProviderUnavailable(f"The answering process ended: {said} Ask again to start it anew.")
+        reply = json.loads(line)
         if not isinstance(reply, dict):
             raise ProviderUnavailable("The answering process sent something that is no reply; ask again.")
         if "error" in reply:

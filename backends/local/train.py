@@ -22,7 +22,7 @@ from backends.local import checkpoints, step
 from backends.local import model as models
 from backends.local.data import DataRefused
 from backends.local.folder import RunFolder, now, read_json, write_json
-from backends.local.generate import generate
+from backends.local.generate import generate_all
 from backends.local.optimizer import Masters, learning_rate_at
 from backends.local.options import read_options, spec_from_json
 from backends.local.record import Record
@@ -38,7 +38,7 @@ _SAMPLES = 3  # validation prompts answered at the end, for a person to read
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Train the run in the folder given, in this process or as one of torchrun's ranks; the code is that of ``live``."""
+    """Train the run in the folder given, alone or as one of torchrun's ranks; the exit code is that of ``live``."""
     folder = RunFolder(Path(arguments[0]).absolute())
     world = join()
     if world.size == 1:  # torchrun ends ranks by this signal when one was lost, which is no wish to stop
@@ -245,18 +245,18 @@ def _write_samples(run: Run) -> None:
         return
     model = models.causal(run.model).eval()
     model.set_attn_implementation(run.own_attention)  # packing is for training alone
-    lines = []
-    for item in run.valid[:_SAMPLES]:
-        ids, weights = item.sequences[0].ids, item.sequences[0].weights
-        start = next(place for place, weight in enumerate(weights) if weight > 0)
-        answer, _ = generate(model, run.tokenizer, ids[:start], max_tokens=128)
-        lines.append(
-            {
-                "prompt": run.tokenizer.decode(ids[:start]),
-                "expected": run.tokenizer.decode(ids[start:], skip_special_tokens=True).strip(),
-                "answer": run.tokenizer.decode(answer, skip_special_tokens=True).strip(),
-            }
-        )
+    shown = [item.sequences[0] for item in run.valid[:_SAMPLES]]
+    starts = [next(place for place, weight in enumerate(one.weights) if weight > 0) for one in shown]
+    prompts = [one.ids[:start] for one, start in zip(shown, starts, strict=True)]
+    answers = generate_all(model, run.tokenizer, prompts, max_tokens=128)
+    lines = [
+        {
+            "prompt": run.tokenizer.decode(prompt),
+            "expected": run.tokenizer.decode(one.ids[start:], skip_special_tokens=True).strip(),
+            "answer": run.tokenizer.decode(answer, skip_special_tokens=True).strip(),
+        }
+        for one, start, prompt, (answer, _) in zip(shown, starts, prompts, answers, strict=True)
+    ]
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     (run.folder.path / "samples.jsonl").write_text(text, encoding="utf-8")
 
