@@ -32,7 +32,11 @@ def command() -> None:
 @command.command("set")
 @click.argument("backend", callback=_known)
 def keep(backend: str) -> None:
-    """Ask for BACKEND's key without showing it (or read one line from stdin) and keep it."""
+    """Ask for BACKEND's key without showing it (or read one line from stdin) and keep it.
+
+    \b
+    tunewise keys set together
+    """
     keyring, failure = _keyring()
     key = click.prompt("Key", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
     if not key.strip():
@@ -47,7 +51,11 @@ def keep(backend: str) -> None:
 @command.command("remove")
 @click.argument("backend", callback=_known)
 def remove(backend: str) -> None:
-    """Forget BACKEND's key."""
+    """Forget BACKEND's key.
+
+    \b
+    tunewise keys remove together
+    """
     keyring, failure = _keyring()
     try:
         keyring.delete_password(KEYRING_NAME, backend)

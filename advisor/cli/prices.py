@@ -38,7 +38,11 @@ def command(ctx: click.Context) -> None:
 @options.today
 @options.as_json
 def listing(provider: str | None, stale: bool, today: date, as_json: bool) -> None:
-    """List every figure: value, unit, age, trust."""
+    """List every figure: value, unit, age, trust.
+
+    \b
+    tunewise prices list --provider together --stale
+    """
     from advisor.cli.render import prices as page
     from advisor.errors import PriceError
     from advisor.pricing import PriceBook
@@ -62,7 +66,11 @@ def listing(provider: str | None, stale: bool, today: date, as_json: bool) -> No
 @options.today
 @options.as_json
 def show(name: str, standing: Standing | None, today: date, as_json: bool) -> None:
-    """Show all that is known about a model, a provider or a GPU: prices, conflicts, until when it is sold."""
+    """Show all that is known about a model, a provider or a GPU: prices, conflicts, until when it is sold.
+
+    \b
+    tunewise prices show gpt-4.1-mini --standing active
+    """
     from advisor.cli.render import prices as page
     from advisor.errors import PriceError
     from advisor.pricing import PriceBook
@@ -83,7 +91,11 @@ def show(name: str, standing: Standing | None, today: date, as_json: bool) -> No
 @options.today
 @options.as_json
 def check(file: Path | None, max_age: int | None, today: date, as_json: bool) -> None:
-    """Validate a price file (default: the one in use) and say how old its figures are."""
+    """Validate a price file (default: the one in use) and say how old its figures are.
+
+    \b
+    tunewise prices check pricing.local.yaml
+    """
     from advisor.cli.render import prices as page
     from advisor.pricing import PriceBook
     from advisor.pricing.entries import entries
@@ -108,6 +120,10 @@ def diff(old: Path, new: Path | None, md: bool, as_json: bool) -> None:
     """Say what differs between two price files, or between the estimates of two plans.
 
     Without NEW a price file is compared with the one in use.
+
+    \b
+    tunewise prices diff old.yaml new.yaml --md
+    tunewise prices diff plan-may.yaml plan-june.yaml
     """
     from advisor.cli.render import price_changes as page
     from advisor.pricing import PriceBook
@@ -158,7 +174,11 @@ def _diff_plans(old: Path, new: Path, md: bool, as_json: bool) -> None:
 @click.option("--whole", is_flag=True, help="The whole price file instead of an empty overlay.")
 @click.option("--force", is_flag=True, help="Overwrite the file.")
 def copy(file: Path, whole: bool, force: bool) -> None:
-    """Write an overlay to put your own prices, discounts and tax in (default: pricing.local.yaml)."""
+    """Write an overlay to put your own prices, discounts and tax in (default: pricing.local.yaml).
+
+    \b
+    tunewise prices copy
+    """
     from advisor.errors import PriceError
     from advisor.pricing.book import OVERLAY_START, packaged
 
@@ -179,6 +199,9 @@ def refresh(feeds: tuple[str, ...], urls: tuple[str, ...], dry_run: bool, today:
     """Ask public price feeds (no key needed) and keep what they say over the packaged prices.
 
     Only figures the book already has are taken, and none that moved more than threefold.
+
+    \b
+    tunewise prices refresh --dry-run
     """
     from advisor.cli.render import price_changes as page
     from advisor.errors import PriceError
