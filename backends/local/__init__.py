@@ -71,6 +71,8 @@ class LocalBackend(Backend):
     def preflight(self, spec: JobSpec) -> tuple[str, ...]:
         """Check packages, files, options, model and disk; return warnings."""
         options = read_options(spec.options)
+        if importlib.util.find_spec("fcntl") is None:
+            raise BackendMissing("Local training needs Linux or macOS; on Windows, run tunewise within WSL.")
         for package in _PACKAGES:
             if importlib.util.find_spec(package) is None:
                 raise BackendMissing(f"Local training needs the package '{package}': pip install 'tunewise[local]'")
