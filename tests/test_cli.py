@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from advisor.cli import COMMANDS
@@ -50,6 +51,10 @@ def test_help_of_every_command_works_and_gives_an_example() -> None:
         result = CliRunner().invoke(group, [name, "--help"])
         assert result.exit_code == 0, (name, result.output)
         assert f"tunewise {name}" in result.output.split("Usage:", 1)[1].split("\n", 1)[1], f"{name} shows no example"
+        command = group.get_command(click.Context(group), name)
+        for part in command.commands if isinstance(command, click.Group) else ():
+            result = CliRunner().invoke(group, [name, part, "--help"])
+            assert f"tunewise {name} {part}" in result.output.split("\n", 1)[1], f"{name} {part} shows no example"
 
 
 def test_help_imports_neither_pydantic_nor_rich_nor_torch() -> None:
@@ -103,3 +108,81 @@ def test_a_home_that_cannot_be_made_is_said_in_one_line(command: str, tmp_path: 
     assert done.returncode == 1
     assert "set TUNEWISE_HOME" in done.stderr + " ".join(done.stdout.split())
     assert "Traceback" not in done.stderr
+
+
+def test_verbose_tells_files_times_and_the_end_on_stderr_alone(home: Path) -> None:
+    quiet = tunewise("check", "examples/intents_small.jsonl", "--json")
+    done = tunewise("check", "examples/intents_small.jsonl", "--json", "--verbose", OPENAI_API_KEY="planted-12345678")
+    assert json.loads(done.stdout) == json.loads(quiet.stdout)
+    lines = done.stderr.splitlines()
+    assert any(line.endswith("s  reads examples/intents_small.jsonl") for line in lines), done.stderr
+    assert "exit code 0 after" in lines[-1]
+    assert quiet.stderr == ""
+
+
+def test_what_verbose_tells_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    from advisor.cli.verbose import hidden
+
+    monkeypatch.setenv("TOGETHER_API_KEY", "planted-12345678")
+    told = hidden(
+        "PUT https://files.example.com/a/b?X-Signature=abc&v=1 Bearer abc.def planted-12345678 sk-proj-0123456789 end"
+    )
+    assert told == "PUT https://files.example.com/a/b?<hidden> <secret> <TOGETHER_API_KEY> <secret> end"
+
+
+def test_verbose_traces_an_error_and_keeps_its_exit_code() -> None:
+    done = tunewise("--verbose", "show", "tw-0000-00000000")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert done.stderr.count("\nerror: ") == 1
+
+
+def test_talk_and_colour_are_chosen_before_or_behind_the_command(tmp_path: Path) -> None:
+    plan = ("plan", "examples/intents_small.jsonl", "--out", str(tmp_path / "plan.yaml"), "--json")
+    assert "plan written" in tunewise(*plan).stderr
+    assert "plan written" not in tunewise(*plan, "--quiet").stderr
+    assert "plan written" not in tunewise("--quiet", *plan).stderr
+
+
+WITHOUT_POSIX = """
+import sys
+for name in ("fcntl", "resource", "termios", "tty", "pty", "pwd", "grp", "readline", "syslog"):
+    sys.modules[name] = None
+from advisor.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ("check examples/intents_small.jsonl --json", 0, ""),
+        ("jobs", 0, ""),
+        ("launch examples/intents_small.jsonl --backend together --model Qwen/Qwen3.5-9B --dry-run", 0, ""),
+        ("launch examples/intents_small.jsonl --backend local --model tiny --yes --max-cost 1", 1, "within WSL"),
+    ],
+)
+def test_a_system_without_posix_modules_does_all_but_train(arguments: str, code: int, words: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_POSIX, *arguments.split()],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TOGETHER_API_KEY": "none"},
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+
+
+def test_completion_offers_commands_and_flags() -> None:
+    def offered(words: str, number: int) -> list[str]:
+        asked = {"_TUNEWISE_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(number)}
+        code = "from advisor.cli import main; main()"
+        environment = {**os.environ, **asked}
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=ROOT)
+        return [line.split(",")[1] for line in done.stdout.splitlines()]
+
+    assert offered("tunewise p", 1) == ["plan", "pilot", "prices"]
+    assert offered("tunewise launch --dry", 2) == ["--dry-run"]
+    assert offered("tunewise launch x.jsonl --method ql", 4) == ["qlora"]

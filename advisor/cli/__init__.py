@@ -41,6 +41,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+EVERYWHERE = ("--quiet", "--verbose", "--no-color")
+
+
 class _Commands(click.Group):
     """Loads a command's module when it is called, and suggests the nearest name when there is none."""
 
@@ -52,6 +55,7 @@ class _Commands(click.Group):
             return None
         command = importlib.import_module(COMMANDS[cmd_name][0]).command
         assert isinstance(command, click.Command)
+        command.epilog = f"Also {', '.join(EVERYWHERE)}; 'tunewise --help' says what they do."
         return command
 
     def resolve_command(
@@ -62,6 +66,9 @@ class _Commands(click.Group):
             hint = f" Did you mean '{near[0]}'?" if near else " 'tunewise --help' lists them."
             ctx.fail(f"There is no command '{args[0]}'.{hint}")
         name, command, rest = super().resolve_command(ctx, args)
+        for flag in {*EVERYWHERE} & {*rest}:  # behind the command's name they mean the same
+            ctx.params[flag.removeprefix("--").replace("-", "_")] = True
+        rest = [word for word in rest if word not in EVERYWHERE]
         if command is not None:
             _apply_settings(ctx, command, rest)
         return name, command, rest
@@ -98,7 +105,7 @@ def _apply_settings(ctx: click.Context, command: click.Command, arguments: Seque
 
 @click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--quiet", is_flag=True, help="No talk on stderr; results and errors only.")
-@click.option("--verbose", is_flag=True, help="Show the traceback of an error.")
+@click.option("--verbose", is_flag=True, help="Say what is read, asked and started, with times; trace errors.")
 @click.option("--no-color", is_flag=True, help="Plain text; the variable NO_COLOR does the same.")
 @click.option("--pricing", metavar="FILE", help="Use this price file instead of the packaged one.")
 @click.version_option(package_name="tunewise", message="%(prog)s %(version)s")
@@ -127,22 +134,38 @@ def tunewise(ctx: click.Context, quiet: bool, verbose: bool, no_color: bool, pri
 
 def main() -> NoReturn:
     """Run the command line and exit with the contract's code."""
-    verbose = "--verbose" in sys.argv[1:]
+    if "--verbose" not in sys.argv[1:]:
+        sys.exit(_exit_code(verbose=False))
+    from advisor.cli.verbose import tell
+
+    ended = tell()
+    code = _exit_code(verbose=True)
+    ended(code)
+    sys.exit(code)
+
+
+def _exit_code(verbose: bool) -> int:
     try:
         code = tunewise.main(prog_name="tunewise", standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
+        return code if isinstance(code, int) else 0
     except click.exceptions.Abort:
         render.error("interrupted; what was done so far is saved.")
-        sys.exit(130)
+        return 130
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except (AdvisorError, BackendError) as error:
         if verbose:
-            raise
+            import traceback
+
+            from advisor.cli.verbose import hidden
+
+            render.note(hidden(traceback.format_exc()))
         render.error(str(error))
-        sys.exit(getattr(error, "exit_code", 1))
+        return getattr(error, "exit_code", 1)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except BrokenPipeError:
         # The reader (head, less) has left; point stdout at nothing so that the interpreter's own flush stays silent.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        return 1
