@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import resource
+import shlex
 import subprocess
 import sys
 from datetime import UTC, date, datetime
@@ -45,17 +48,70 @@ def write(path: Path, content: dict[str, object]) -> Path:
     return path
 
 
-def test_the_first_three_lines_are_the_answer_and_its_reason_and_nothing_is_wider_than_80() -> None:
+def test_the_first_three_lines_are_the_answer_and_its_reason_and_nothing_is_wider_than_80(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     result = run(TICKETS, "--measured", "prompt=0.71", "--requests-per-month", 50000)
     lines = result.stdout.splitlines()
     assert lines[0] == "Advice: fine-tune Qwen/Qwen3.5-9B at together with LoRA."
     assert lines[1].startswith("Why: Your best prompt scores 71%") and lines[3] == ""
-    assert max(len(line) for line in lines if not line.startswith(("  tunewise", "Every sum"))) <= 80
+    assert max(map(len, lines)) <= 80
     text = result.stdout
-    for title in ("Options that stand", "Ruled out:", "What would change this:", "What we do not know:", "Next:"):
-        assert title in text
+    wanted = (
+        "Cost:", "Options that stand", "Ruled out:", "What a month costs", "What would change this:",
+        "What we do not know:", "Next:",
+    )  # fmt: skip
+    places = [text.index(title) for title in wanted]
+    assert places == sorted(places)
     chosen = [line for line in lines if line.startswith("> ")]
-    assert len(chosen) == 1 and "together: Qwen3.5-9B" in chosen[0]
+    assert len(chosen) == 1 and "Tune Qwen3.5-9B at Together" in chosen[0]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("name", ["support_tickets", "house_style", "intents_small", "on_premises"])
+def test_every_screen_keeps_its_width(monkeypatch: pytest.MonkeyPatch, width: int, name: str) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.chdir(ROOT / "examples")
+    data = "support_tickets.jsonl" if name == "on_premises" else f"{name}.jsonl"
+    text = run(data, "--workload", f"{name}.yaml").stdout
+    assert [line for line in text.splitlines() if len(line) > width] == []
+    shell = text[text.rindex("Next:\n") + 6 : text.rindex("Every sum")].replace("\\\n", " ").replace("\n", " ")
+    found = document(data, "--workload", f"{name}.yaml")["next_step"]
+    assert shlex.split(shell)[:4] == shlex.split(str(found))[:4] and len(shlex.split(shell)) == len(
+        shlex.split(str(found))
+    )
+
+
+def test_the_drawing_marks_where_two_cost_the_same() -> None:
+    text = run(TICKETS, "--measured", "prompt=0.97", "--requests-per-month", 1_000_000).stdout
+    drawing = text[text.index("What a month costs") : text.index("What would change")]
+    rows = [line for line in drawing.splitlines() if "│" in line]
+    assert len(rows) == 13 and any("╳" in row for row in rows) and all("A" in "".join(rows) for _ in rows)
+    assert "↑ your volume" in drawing and "cheaper than A from about" in " ".join(drawing.split())
+    ticks = [float(row.split("│")[0].strip().strip("$").replace("k", "e3").replace("M", "e6") or "nan") for row in rows]
+    named = [tick for tick in ticks if tick == tick]
+    assert len(named) >= 2 and named == sorted(named, reverse=True)
+
+
+def test_a_terminal_without_unicode_gets_plain_characters() -> None:
+    command = [sys.executable, "-m", "advisor", "plan", str(TICKETS), "--measured", "prompt=0.9", *DAY]
+    plain = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run(command, capture_output=True, check=True, cwd=ROOT, env=plain)
+    assert b"^ read here" in done.stdout and done.stdout.isascii() and b"\x1b" not in done.stdout
+
+
+def test_what_is_shown_multiplies() -> None:
+    """The product on each line of --explain is that of the two factors on it, to the last digit shown."""
+    asked = (TICKETS, "--measured", "prompt=0.71", "--requests-per-month", 50000)
+    for option in ("hosted:together/Qwen/Qwen3.5-9B:self_hosted", "prompt:openai/gpt-6-luna",
+                   "local_lora:Qwen/Qwen3-8B@rtx-4090"):  # fmt: skip
+        text = " ".join(run(*asked, "--explain", option).stdout.split())
+        lines = re.findall(r"([\d.,]+) \w+ x \$([\d.,]+) = \$([\d.,]+)", text)
+        assert len(lines) >= 2
+        for quantity, each, product in (tuple(part.replace(",", "") for part in line) for line in lines):
+            digits = len(product.partition(".")[2])
+            assert round(Decimal(quantity) * Decimal(each), digits) == Decimal(product), (quantity, each, product)
 
 
 def test_the_document_has_the_contract_keys() -> None:
@@ -89,10 +145,11 @@ def test_the_document_has_the_contract_keys() -> None:
 
 def test_what_would_change_the_advice_is_said_in_words() -> None:
     text = " ".join(run(TICKETS, "--measured", "prompt=0.97", "--requests-per-month", 5_000_000).stdout.split())
-    assert "- Its prices times 1.679, on cost alone: hosted:together/" in text
-    assert "or more requests a month, on cost alone (now 5,000,000): hosted:together/" in text
-    assert "- A prompt score of below 0.95 (now 0.97): hosted:together/" in text
-    assert "- Knowledge that changes daily (now never): retrieval" in text
+    tuned = "Tune Qwen3.5-9B at Together, its adapter answers on a rented rtx-4090"
+    assert f"- Its prices times 1.679, on cost alone: {tuned}" in text
+    assert f"or more requests a month, on cost alone (now 5,000,000): {tuned}" in text
+    assert f"- A prompt score of below 0.95 (now 0.97): {tuned}" in text
+    assert "- Knowledge that changes daily (now never): Retrieval, facts looked up when asked" in text
 
 
 def test_openai_is_closed_unless_the_organisation_is_active() -> None:

@@ -69,6 +69,7 @@ def estimate(
         fixed_monthly_usd=sums.fixed,
         amortised_monthly_usd=sums.amortised,
         months=sums.months,
+        condition=sheet.condition,
         tax_usd=sums.total.times(own.tax_rate) if sums.total is not None and own.tax_rate else None,
     )
 

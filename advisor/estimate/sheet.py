@@ -25,6 +25,7 @@ class Sheet:
     assumptions: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
+    condition: str = ""
 
     def add(
         self,

@@ -150,7 +150,8 @@ class Estimate:
     ``marginal_usd`` is what one more request adds; ``fixed_monthly_usd`` what a month costs with no request at all;
     ``per_request_usd`` spreads the fixed part over the volume. ``total_usd`` covers ``months`` of the horizon: fewer
     when the base model retires inside it, which is what ``amortised_monthly_usd`` makes comparable.
-    ``tax_usd`` is on the total, never in it, and only where a tax rate is configured.
+    ``tax_usd`` is on the total, never in it, and only where a tax rate is configured. ``condition`` says what the
+    middle rests on where the upper end is another matter altogether: a model that reasons unless told not to.
     """
 
     one_off_usd: Range | None
@@ -169,3 +170,4 @@ class Estimate:
     amortised_monthly_usd: Range | None = None
     months: Decimal = Decimal(0)
     tax_usd: Range | None = None
+    condition: str = ""

@@ -64,6 +64,11 @@ class ClassCount:
     def p_finetune_wins(self) -> float:
         return (self.wins + 1) / (self.groups + 2)
 
+    @property
+    def halves(self) -> str:
+        """Explain a count that is no whole number, for the end of the sentence that prints it."""
+        return "" if self.wins == int(self.wins) else " (split groups count in part)"
+
 
 @dataclass(frozen=True, slots=True)
 class Band:

@@ -54,6 +54,7 @@ def evidence(
         found = choice.judgement
         counted = packaged().count(found.class_name)
         text = f"{counted.when}: fine-tuning was needed in {found.wins:g} of {found.groups} published task groups"
+        text += counted.halves
         refs.insert(0, EvidenceRef(text, packaged().source, found.groups))
         near = nearest(task, profile.examples, prompt_score(workload), labels)
         refs += [EvidenceRef(f"nearest: {case.sentence}", case.source, 1) for case in near]

@@ -206,11 +206,13 @@ def _money(standing: Sequence[Option], workload: Workload) -> tuple[Reason, ...]
         f"{100 * found.median_gain:g} points that pays where a wrong answer costs more than "
         f"{_dollars(found.error_cost_of_tie_usd)}"
     )
+    said = workload.error_cost_usd
+    text += f"; you say {_dollars(said)}" if said else ""
     return (Reason(text, "arithmetic"),)
 
 
 def _dollars(usd: Decimal) -> str:
-    return f"${usd:,.2f}" if usd >= 1 else f"${usd:.2g}"
+    return f"${usd:,.2f}" if usd >= 1 or usd == round(usd, 2) else f"${usd:.2g}"
 
 
 def _of_the_method(option: Option) -> tuple[Reason, ...]:

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from math import ceil
 
+from advisor.estimate import Flip as CostFlip
 from advisor.estimate import Strategy, break_even, estimate
 from advisor.estimate import flips as cost_flips
 from advisor.estimate.formulas import DAYS_PER_MONTH
@@ -45,10 +46,25 @@ def flips_of(
     if chosen is not None:
         found += _knowledge(chosen, choice, weighed, profile, workload)
     if chosen is not None and tuned and prompted:
-        named = {flip.variable for flip in found}
         money = _on_cost(chosen, (tuned, prompted), profile, workload, book, today)
-        found += [flip for flip in money if flip.variable not in named]
+        if money is not None:
+            found = [flip for flip in found if flip.variable != "requests_per_month" or _same_volume(flip, money)]
+        named = {flip.variable for flip in found}
+        found += [flip for flip in money or () if flip.variable not in named]
     return tuple(found)
+
+
+def _same_volume(flip: Flip, money: Sequence[Flip]) -> bool:
+    """Tell whether the break-even holds where it is priced anew: a machine by the hour may no longer be enough there.
+
+    The hunt for the volume is a little less exact than the break-even.
+    """
+    again = next((one for one in money if one.variable == flip.variable and one.to == flip.to), None)
+    return again is not None and abs(_volume_of(again) / _volume_of(flip) - 1) < 0.01
+
+
+def _volume_of(flip: Flip) -> int:
+    return int(flip.flips_at.split()[0].replace(",", ""))
 
 
 def _kind(option: Option) -> str:
@@ -186,15 +202,26 @@ def _on_cost(
     workload: Workload,
     book: PriceBook,
     today: date,
-) -> Iterator[Flip]:
-    """Turn one knob of the price at a time until the best option of the other kind gets cheaper."""
+) -> list[Flip] | None:
+    """Turn one knob of the price at a time until the best option of the other kind gets cheaper.
+
+    None where the chosen option is priced with a prompt of its own, which a change of one variable would lose.
+    """
     compared = {}
     for option in (chosen, *(rival for rival in rivals if rival.strategy.tunes is not chosen.strategy.tunes)):
         again = estimate(option.candidate, profile, workload, book, today=today)
-        # A recipe priced with a prompt of its own would lose it here, so it is left out.
         if option.estimate is not None and again.amortised_monthly_usd == option.estimate.amortised_monthly_usd:
             compared[option.id] = option.candidate
     if chosen.id not in compared:
-        return
-    for flip in cost_flips(compared, chosen.id, profile, workload, book, today=today):
-        yield Flip(flip.variable, flip.current or "not said", f"{flip.flips_at} (on cost alone)", flip.to)
+        return None
+    found = cost_flips(compared, chosen.id, profile, workload, book, today=today)
+    return [_worded(flip) for flip in found]
+
+
+def _worded(flip: CostFlip) -> Flip:
+    """Write a volume as people do, with the side on which the other option is cheaper."""
+    now, then = flip.current, flip.flips_at
+    if flip.variable == "requests_per_month":
+        more = now is None or int(then) > int(now)
+        now, then = now and f"{int(now):,}", f"{int(then):,} or {'more' if more else 'fewer'}"
+    return Flip(flip.variable, now or "not said", f"{then} (on cost alone)", flip.to)

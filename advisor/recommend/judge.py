@@ -114,7 +114,7 @@ def _reasons(facts: Facts, name: ClassName, classes: Classes) -> tuple[Reason, .
         return (Reason(text, "your-workload"), cited("frontier-reasoning"), *_of_the_task(facts.task))
     text = (
         f"your best prompt scores {score:.0%}; in {count.wins:g} of {count.groups} published task groups like this "
-        "a tuned model beat the best prompt"
+        f"a tuned model beat the best prompt{count.halves}"
     )
     support = "same-model" if name is ClassName.SAME_MODEL else classes.band(score).claim
     return (Reason(text, classes.source), cited(support), *_of_the_task(facts.task))
@@ -125,7 +125,7 @@ def _unmeasured(name: ClassName, classes: Classes) -> tuple[Reason, ...]:
     if name is ClassName.UNMEASURED_SAME_MODEL:
         text = (
             f"in {count.wins:g} of {count.groups} published task groups like this a tuned model beat the best prompt "
-            "of a model one can tune"
+            f"of a model one can tune{count.halves}"
         )
         return (Reason(text, classes.source), cited("measure-first"))
     text = "try a prompt first: how well one does on your task was never measured"

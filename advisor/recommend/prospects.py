@@ -186,11 +186,11 @@ def _local(
         why = known.get(model, "")
         for gpu in dict.fromkeys(workload.gpus):
             for strategy in _METHOD if not rank else (_roomiest(arch, gpu, profile),):
-                yield _on_gpu(model, arch, gpu, strategy, profile, why)
+                yield _on_gpu(model, arch, gpu, strategy, profile, why, whose="your")
         fitting = (name for name in catalogue().rented if _fits(arch, Method.LORA, name, profile)[0] == "yes")
         rented = next(fitting, None)
         if rented and rented not in workload.gpus and (rank < 2 or asked):
-            yield _on_gpu(model, arch, rented, Strategy.LOCAL_LORA, profile, why)
+            yield _on_gpu(model, arch, rented, Strategy.LOCAL_LORA, profile, why, whose="a rented")
         card = next(iter(workload.gpus), rented)
         if card and not prompted and _answers_on(arch, card):
             prompted = True
@@ -208,7 +208,9 @@ def _prompted_locally(
             yield Prospect(id, candidate, f"{recipe.text}, {where}", arch=arch)
 
 
-def _on_gpu(model: str, arch: Architecture, gpu: str, strategy: Strategy, profile: Profile, why: str) -> Prospect:
+def _on_gpu(
+    model: str, arch: Architecture, gpu: str, strategy: Strategy, profile: Profile, why: str, *, whose: str
+) -> Prospect:
     method = _METHOD[strategy]
     objective = Objective.DPO if profile.is_preference else Objective.SFT
     fits, advice = _fits(arch, method, gpu, profile)
@@ -216,7 +218,7 @@ def _on_gpu(model: str, arch: Architecture, gpu: str, strategy: Strategy, profil
     return Prospect(
         id=f"{strategy}:{model}@{gpu}",
         candidate=Candidate(strategy, "local", model, method, objective, chosen, serving="self_hosted", gpu=gpu),
-        variant=f"trained and answered on {gpu}",
+        variant=f"trained and answered on {whose} {gpu}",
         arch=arch,
         fits=fits,
         fit_advice=advice,

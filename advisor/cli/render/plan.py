@@ -1,26 +1,29 @@
-"""How ``plan`` looks: the page, and everything about one option; --json prints the recommendation as it is."""
+"""How ``plan`` looks: the answer and its reason, the options, the drawing, what would change it, what to run next."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
 
-from advisor.cli import render
+from advisor.cli.render import words
+from advisor.cli.render.chart import Chart
+from advisor.cli.render.costs import crossing_sentences, over_requests
+from advisor.cli.render.curves import Line, drawn, lines
 from advisor.cli.render.estimate import flip
-from advisor.errors import AdvisorError
-from advisor.estimate import Estimate, Range, Strategy
+from advisor.cli.render.explanation import explanation
+from advisor.cli.render.options_table import options_table, ruled_out
+from advisor.cli.render.plot import LETTERS, plot, style
+from advisor.cli.render.screen import Screen
+from advisor.estimate import Strategy
 from advisor.evidence import source
 from advisor.recommend import Option, Reason, Recommendation
 from advisor.tokens import Profile
 from advisor.workload import Workload
 from backends import Method
 
-_WIDTH = 80
-_NAME = 45
+__all__ = ["document", "explanation", "page"]
+
 _TUNED = {Method.LORA: "LoRA", Method.QLORA: "QLoRA", Method.FULL: "full fine-tuning"}
-_METHODS = {Strategy.LOCAL_LORA: "LoRA", Strategy.LOCAL_QLORA: "QLoRA", Strategy.LOCAL_FULL: "full fine-tuning"}
+_DRAWN = 4  # lines of the drawing that a reader of letters still tells apart
 
 
 @dataclass
@@ -32,7 +35,7 @@ class _Sources:
     def mark(self, reason: Reason) -> str:
         if reason.source not in self.ids:
             self.ids.append(reason.source)
-        return f"{_sentence(reason.text)} [{self.ids.index(reason.source) + 1}]"
+        return f"{words.sentence(reason.text)} [{self.ids.index(reason.source) + 1}]"
 
 
 def document(found: Recommendation, profile: Profile) -> dict[str, object]:
@@ -55,69 +58,53 @@ def document(found: Recommendation, profile: Profile) -> dict[str, object]:
 
 def page(found: Recommendation, workload: Workload) -> None:
     """Print the answer and its reason, the options, what would flip it, what is not known, what to run next."""
-    sources = _Sources()
-    render.out(textwrap.shorten(f"Advice: {_answer(found.recommendation)}", _WIDTH, placeholder=" ..."))
-    _paragraph(f"Why: {sources.mark(found.reasons[0])}")
-    render.out()
-    odds = ""
-    if found.p_finetune_wins is not None:
-        odds = f" Odds that tuning beats the best prompt, from published cases: {found.p_finetune_wins:.0%}."
-    _paragraph(f"Confidence: {found.confidence}.{odds}")
+    sources, screen = _Sources(), Screen()
+    screen.paragraph(f"Advice: {answer(found.recommendation)}", "bold")
+    screen.paragraph(f"Why: {sources.mark(found.reasons[0])}")
+    screen.line()
+    if found.recommendation is not None:
+        screen.paragraph(f"Cost: {words.cost(found.recommendation, workload)}")
+        odds = ""
+        if found.p_finetune_wins is not None:
+            odds = f" Odds that tuning beats the best prompt, from published cases: {found.p_finetune_wins:.0%}."
+        screen.paragraph(f"Confidence: {found.confidence}.{odds}")
     for reason in found.reasons[1:]:
-        _bullet(sources.mark(reason))
+        screen.bullet(sources.mark(reason))
     for warning in found.warnings:
-        _bullet(f"Mind: {sources.mark(warning)}")
-    for number, id in enumerate(sources.ids, 1):
-        render.out(textwrap.shorten(f"  [{number}] {source(id).citation}", _WIDTH, placeholder=" ..."))
-    near = [ref.claim for ref in found.evidence if ref.claim.startswith(("nearest", "They disagree"))]
-    _section("Nearest published cases, and where sources disagree", near)
-    _table(found, workload)
+        screen.bullet(f"Mind: {sources.mark(warning)}")
+    options_table(found, workload, screen)
     if found.recommendation and found.recommendation.estimate:
-        _section("About these prices", found.recommendation.estimate.warnings)
-    _fallen(found)
-    flips = [f"{_capital(flip(item.variable, item.current, item.flips_at))}: {item.to}" for item in found.flips]
-    _section("What would change this", flips)
-    _section("What we do not know", found.unknowns)
-    _section(
-        "Taken for granted", [text for text in found.assumptions if text.startswith(("You", "The task", "The data"))]
-    )
-    render.out()
-    render.out("Next:")
-    render.out(f"  {found.next_step}")
+        screen.section("About these prices", found.recommendation.estimate.warnings)
+    ruled_out(found.options, screen)
+    _drawing(found, workload, screen)
+    named = {option.id: words.full_name(option) for option in found.options}
+    flips = [
+        f"{words.capital(flip(item.variable, item.current, item.flips_at))}: {named.get(item.to, item.to)}"
+        for item in found.flips
+    ]
+    screen.section("What would change this", flips)
+    screen.section("What we do not know", found.unknowns)
+    taken = [text for text in found.assumptions if text.startswith(("You", "The task", "The data"))]
+    screen.section("Taken for granted", taken)
+    near = [
+        words.capital(ref.claim.removeprefix("nearest: "))
+        for ref in found.evidence
+        if ref.claim.startswith(("nearest", "They disagree"))
+    ]
+    screen.section("Nearest published cases, and where sources disagree", near)
+    screen.line()
+    for number, id in enumerate(sources.ids, 1):
+        screen.line(screen.cut(f"[{number}] {source(id).citation}", screen.width), "dim")
+    screen.line()
+    screen.line("Next:", "bold")
+    screen.command(found.next_step, "bold")
     if found.recommendation:
-        render.out(f"Every sum, setting and source: --explain {found.recommendation.id}")
+        screen.line("Every sum, setting and source of it:", "dim")
+        screen.command(f"--explain {found.recommendation.id}", "dim")
 
 
-def explanation(found: Recommendation, wanted: str) -> None:
-    """Print everything about one option. Raises AdvisorError when there is none of that name."""
-    option = _find(found.options, wanted)
-    render.out(option.id)
-    _paragraph(_sentence(_answer(option)))
-    if option.ruled_out_by:
-        _paragraph(f"Ruled out: {option.ruled_out_by}")
-    until = f" until {option.available_until}" if option.available_until else ""
-    render.out(f"Availability: {option.availability}{until}")
-    size = f"{option.params_b:g} billion parameters" if option.params_b else ""
-    context = f"{option.context:,} tokens of context" if option.context else ""
-    licence = f"licence {option.licence}" if option.licence else ""
-    dies = f"shut down on {option.retires}" if option.retires else ""
-    if about := ", ".join(part for part in (size, context, licence, dies) if part):
-        _paragraph(f"The base model: {about}.")
-    if option.quality:
-        q = option.quality
-        render.out(f"Quality: {q.mid:.0%} ({q.low:.0%} to {q.high:.0%}), {q.basis}")
-    elif option.p_finetune_wins is not None:
-        render.out(f"Quality: no score is claimed; odds of beating the best prompt: {option.p_finetune_wins:.0%}")
-    _section("Reasons", [_sourced(reason) for reason in option.reasons])
-    if found.recommendation and option.id == found.recommendation.id:
-        _section("The argument", [_sourced(reason) for reason in found.reasons])
-        _section("Evidence", [f"{ref.claim} [{source(ref.source).citation}]" for ref in found.evidence])
-    _settings(option)
-    if option.estimate:
-        _sums(option.estimate)
-
-
-def _answer(option: Option | None) -> str:
+def answer(option: Option | None) -> str:
+    """Say what to do in one line."""
     if option is None:
         return "nothing can be recommended."
     if option.strategy is Strategy.RETRIEVAL:
@@ -127,133 +114,28 @@ def _answer(option: Option | None) -> str:
     if option.strategy is Strategy.HOSTED:
         how = f" with {_TUNED[option.method]}" if option.method else ""
         return f"fine-tune {option.model} at {option.backend}{how}."
-    return f"fine-tune {option.model} with {_METHODS[option.strategy]} on {option.gpu}."
+    return f"fine-tune {option.model} with {words.METHODS[option.strategy]} {words.machine(option)}."
 
 
-def _table(found: Recommendation, workload: Workload) -> None:
-    standing = [option for option in found.options if option.ruled_out_by is None]
-    if not standing:
+def _drawing(found: Recommendation, workload: Workload, screen: Screen) -> None:
+    """Draw a month's cost over requests for the answer and its best rivals; nothing where no cost is known."""
+    told = lines(drawn(found)[0], workload)[:_DRAWN]
+    first = found.recommendation is not None and bool(told) and told[0].option.id == found.recommendation.id
+    than = "A" if first or not told else words.full_name(told[0].option)
+    chart = over_requests(told, workload, than)
+    if chart is None:
         return
-    shown = _representatives(standing)
-    render.out()
-    months = f"{workload.horizon_months} months"
-    render.out(f"  {'Options that stand':<{_NAME}}{'once':>10}{'a month':>10}{months:>12}")
-    for option in shown:
-        mark = ">" if found.recommendation and option.id == found.recommendation.id else " "
-        name = _shown(option)
-        name = name if len(name) < _NAME else f"{name[: _NAME - 3]}.."
-        estimate = option.estimate
-        once, monthly, total = (
-            _usd(getattr(estimate, part) if estimate else None) for part in ("one_off_usd", "monthly_usd", "total_usd")
-        )
-        render.out(f"{mark} {name:<{_NAME}}{once:>10}{monthly:>10}{total:>12}")
-    if len(standing) > len(shown):
-        render.out(f"  and {len(standing) - len(shown)} more of the same kinds; --json lists all.")
+    screen.line()
+    screen.paragraph(f"{chart.title} (x: two cost the same)" if chart.marks else chart.title, "bold")
+    plot(chart, screen)
+    _legend(chart, told, crossing_sentences(told, workload, than), screen)
+    if any(line.option.serving in ("dedicated", "self_hosted") for line in told):
+        screen.paragraph("Machines by the hour are as many as your volume needs; far more requests need more.", "dim")
 
 
-def _representatives(standing: Sequence[Option]) -> list[Option]:
-    """The first option of each kind: recipe and seller of a prompt; place, method and serving of a tuned model."""
-    kinds: dict[tuple[object, ...], Option] = {}
-    for option in standing:
-        recipe = option.variant if option.provider and not option.strategy.tunes else ""
-        where = option.gpu if option.strategy.local else option.serving
-        kind = (option.strategy, option.backend if option.strategy.tunes else bool(option.provider), recipe, where)
-        kinds.setdefault(kind, option)
-    return list(kinds.values())
-
-
-def _shown(option: Option) -> str:
-    """Name an option in a few words."""
-    if option.strategy is Strategy.RETRIEVAL:
-        return "retrieval"
-    if option.strategy.local:
-        return f"{_METHODS[option.strategy]} {option.model} on {option.gpu}"
-    if option.strategy is Strategy.HOSTED:
-        where = {"tokens": "", "dedicated": ", dedicated", "self_hosted": f", on {option.gpu}"}[option.serving]
-        return f"{option.backend}: {option.model.split('/')[-1]}{where}"
-    place = option.provider or "local"
-    recipe = option.id.rsplit(":", 1)[-1]
-    recipe = recipe if recipe in ("optimised", "retrieved", "many") else ""
-    kind = {"optimised": "prompt, optimised", "retrieved": "few-shot, retrieved", "many": "few-shot, many"}.get(recipe)
-    return f"{kind or str(option.strategy).replace('_', '-')}: {place} {option.model.split('/')[-1]}"
-
-
-def _usd(amount: Range | None) -> str:
-    return "unknown" if amount is None else render.usd(amount.mid)
-
-
-def _fallen(found: Recommendation) -> None:
-    groups: dict[str, list[str]] = {}
-    for option in found.options:
-        if option.ruled_out_by:
-            groups.setdefault(" ".join(option.ruled_out_by.split()[:4]), []).append(option.id)
-    if not groups:
-        return
-    by_id = {option.id: option for option in found.options}
-    render.out()
-    render.out(f"Ruled out: {sum(map(len, groups.values()))} options (--explain OPTION says more)")
-    for ids in groups.values():
-        first = by_id[ids[0]]
-        more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
-        _bullet(f"{_shown(first)}{more}: {first.ruled_out_by}")
-
-
-def _settings(option: Option) -> None:
-    shown = [(item.name, getattr(option.hyperparameters, item.name)) for item in fields(option.hyperparameters)]
-    if option.strategy.tunes:
-        _section("Settings", [f"{name}: {value}" for name, value in shown if value is not None])
-
-
-def _sums(estimate: Estimate) -> None:
-    lines = [
-        f"{line.name}: {render.decimal_text(line.quantity)} {line.unit} x {render.usd(line.unit_usd)} = "
-        f"{render.usd(line.usd)} ({line.period}; {line.source}{f', read {line.checked}' if line.checked else ''})"
-        for line in estimate.lines
-    ]
-    _section("Sums", lines)
-    for name in ("one_off_usd", "per_request_usd", "monthly_usd", "total_usd"):
-        amount: Range | None = getattr(estimate, name)
-        ends = () if amount is None else (amount.low, amount.mid, amount.high)
-        render.out(f"  {name} (low / mid / high): {' / '.join(map(render.usd, ends)) or 'unknown'}")
-    if estimate.break_even_requests is not None:
-        render.out(f"  costs less than prompting from {estimate.break_even_requests:,} requests on")
-    _section("Assumed", estimate.assumptions)
-    _section("Warnings", estimate.warnings)
-
-
-def _find(options: Sequence[Option], wanted: str) -> Option:
-    for option in options:
-        if wanted in (option.id, option.id.split(":", 1)[-1]):
-            return option
-    near = get_close_matches(wanted, [option.id for option in options], n=3, cutoff=0.3)
-    raise AdvisorError(f"There is no option '{wanted}'. Near it: {', '.join(near) or options[0].id}.")
-
-
-def _sourced(reason: Reason) -> str:
-    return f"{_sentence(reason.text)} [{source(reason.source).citation}]"
-
-
-def _sentence(text: str) -> str:
-    return _capital(text).rstrip(".") + "."
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _section(title: str, lines: Iterable[str]) -> None:
-    found = list(lines)
-    if not found:
-        return
-    render.out()
-    render.out(f"{title}:")
-    for line in found:
-        _bullet(line)
-
-
-def _bullet(text: str) -> None:
-    render.out(textwrap.fill(text, _WIDTH, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False))
-
-
-def _paragraph(text: str) -> None:
-    render.out(textwrap.fill(text, _WIDTH, break_on_hyphens=False))
+def _legend(chart: Chart, told: tuple[Line, ...], crossing: list[str], screen: Screen) -> None:
+    for place, one in enumerate(chart.series):
+        note = f" ({one.note})" if one.note else ""
+        met = crossing[place - 1].removeprefix(f"{words.full_name(told[place].option)}: ") if place else ""
+        said = f"{one.name}{note}: {one.shown}{f'; {met}' if met else '.'}"
+        screen.paragraph(said, style(place), first=f"  {LETTERS[place]}  ", rest="     ")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 
+from advisor.cli import render
 from advisor.estimate import Range, Strategy
 from advisor.evidence import is_source, source
 from advisor.recommend import Option
+from advisor.workload import Workload
 
-_METHODS = {Strategy.LOCAL_LORA: "LoRA", Strategy.LOCAL_QLORA: "QLoRA", Strategy.LOCAL_FULL: "full fine-tuning"}
+METHODS = {Strategy.LOCAL_LORA: "LoRA", Strategy.LOCAL_QLORA: "QLoRA", Strategy.LOCAL_FULL: "full fine-tuning"}
 _TITLES = {"openai": "OpenAI", "together": "Together", "replicate": "Replicate", "google": "Google"}
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November")
 
@@ -25,8 +27,12 @@ def headline(option: Option | None) -> str:
         return f"Prompt {option.model}{how}. Do not fine-tune."
     if option.strategy is Strategy.HOSTED:
         return f"Fine-tune {option.model} at {title(option.backend or option.provider or 'a provider')}."
-    where = f" on {option.gpu}" if option.gpu else ""
-    return f"Fine-tune {option.model} yourself with {_METHODS[option.strategy]}{where}."
+    return f"Fine-tune {option.model} yourself with {METHODS[option.strategy]} {machine(option)}."
+
+
+def machine(option: Option) -> str:
+    """Say on whose GPU an option is trained: on a rented rtx-4090."""
+    return option.variant.removeprefix("trained and answered ") or f"on {option.gpu}"
 
 
 def name(option: Option) -> str:
@@ -37,7 +43,7 @@ def name(option: Option) -> str:
     if option.strategy is Strategy.HOSTED:
         return f"Tune {short} at {title(option.backend or option.provider or 'a provider')}"
     if option.strategy.local:
-        method = _METHODS[option.strategy]
+        method = METHODS[option.strategy]
         return f"{method[:1].upper()}{method[1:]} of {short}"
     return f"Prompt {short}"
 
@@ -61,6 +67,19 @@ def full_name(option: Option) -> str:
 def title(provider: str) -> str:
     """Write a provider's name as it writes itself."""
     return _TITLES.get(provider, provider.replace("_", " ").title())
+
+
+def months(count: Decimal | int) -> str:
+    """Write a number of months: 1 month, 12 months, 5.74 months."""
+    return f"{Decimal(count):f} {'month' if count == 1 else 'months'}"
+
+
+def duration(minutes: float) -> str:
+    """Write a time to two digits: 40 s, 12 min, 3.4 h, 2.1 days."""
+    for size, unit in ((1440, "days"), (60, "h"), (1, "min")):
+        if minutes >= 2 * size or (unit == "min" and minutes >= 1):
+            return f"{float(f'{minutes / size:.2g}'):g} {unit}"
+    return f"{minutes * 60:.0f} s"
 
 
 def until(option: Option) -> str:
@@ -97,6 +116,40 @@ def month_after(start: date, months: int) -> date:
     return date(place // 12, place % 12 + 1, 1)
 
 
+def cost(option: Option, workload: Workload) -> str:
+    """Say what an option costs a month and over the horizon, what its ends are, and what its middle rests on."""
+    found = option.estimate
+    if found is None:
+        return "not known."
+    volume, horizon = workload.requests_per_month, months(workload.horizon_months)
+    rests = f" The middle is for {found.condition}." if found.condition else ""
+    if found.total_usd is None or found.monthly_usd is None:
+        each = found.marginal_usd
+        if found.one_off_usd is None or each is None:
+            return "not known: a price is missing."
+        once = f"{plain_range(found.one_off_usd)} once, then " if found.one_off_usd.high else ""
+        return f"{once}{plain_range(each)} a request; how many there are was not said.{rests}"
+    if found.total_usd.high == 0:
+        return f"no bill over {horizon}; power and wear of your own machine are not counted."
+    at = f" at {volume.mid:,} requests" if volume else ""
+    once = f"{render.usd(found.one_off_usd.mid)} once, " if option.strategy.tunes and found.one_off_usd else ""
+    short = shortened(option, workload.horizon_months)
+    over = short.removeprefix("for ") if short else horizon
+    month = render.usd(found.monthly_usd.mid)
+    return f"{once}{month} a month{at}, {plain_range(found.total_usd)} over {over}.{rests}"
+
+
+def capital(text: str) -> str:
+    """Begin with a capital, unless the first word is spelt with capitals or digits of its own."""
+    return sentence(text).removesuffix(".") if text else text
+
+
+def exact(value: Decimal) -> str:
+    """Write a factor of a sum in full, with separators."""
+    text = f"{value:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def sentence(said: str) -> str:
     """Write a clause as a sentence; a word that is spelt with capitals of its own keeps them."""
     first = said.split(" ", 1)[0]
@@ -127,15 +180,12 @@ def count(value: int | float | Decimal) -> str:
 
 def quantity(value: Decimal) -> str:
     """Write a factor of a sum: exact where it is short, else to six significant digits."""
-    exact = f"{value:,f}"
-    exact = exact.rstrip("0").rstrip(".") if "." in exact else exact
-    return exact if len(exact) <= 10 else f"{float(value):,.6g}"
+    full = exact(value)
+    return full if len(full) <= 12 else f"{float(value):,.6g}"
 
 
 def plain_range(amount: Range | None) -> str:
     """Write an amount with its ends for a text without markup."""
-    from advisor.cli import render
-
     if amount is None:
         return "unknown"
     if amount.low == amount.high:

@@ -1,0 +1,83 @@
+"""A screen of text: paragraphs, bullets and commands within the width of the terminal, in colour where there is any."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable
+
+from advisor.cli import render
+
+_NARROWEST, _WIDEST, _PROSE = 40, 120, 96  # columns
+_TO_ASCII = str.maketrans({"–": "-", "“": '"', "”": '"', "’": "'"})
+_KEPT = "\u00a0"  # a space at which no line is broken
+
+
+class Screen:
+    """Writes to stdout. ``width`` is that of the terminal, within reason; ``ascii``: nothing else can be shown."""
+
+    def __init__(self) -> None:
+        self.width = max(_NARROWEST, min(_WIDEST, shutil.get_terminal_size((80, 24)).columns))
+        self.ascii = not (sys.stdout.encoding or "ascii").lower().startswith("utf")
+        self._console = render.console() if sys.stdout.isatty() else None
+
+    def line(self, text: str = "", style: str = "") -> None:
+        """Write one line as it is; ``style`` is for a terminal alone."""
+        self.parts((text, style))
+
+    def parts(self, *parts: tuple[str, str]) -> None:
+        """Write one line made of (text, style) pairs."""
+        if self.ascii:
+            parts = tuple((text.translate(_TO_ASCII).encode("ascii", "replace").decode(), kind) for text, kind in parts)
+        if self._console is None:
+            render.out("".join(text for text, _ in parts).rstrip())
+            return
+        from rich.text import Text
+
+        styled = [(text, "" if self._console.no_color else style) for text, style in parts]
+        self._console.print(Text.assemble(*styled), soft_wrap=True)
+
+    def paragraph(self, text: str, style: str = "", *, first: str = "", rest: str = "") -> None:
+        """Write whole words within the width; ``first`` stands before the first line, ``rest`` before the others."""
+        for line in self.wrapped(text, first, rest):
+            self.line(line, style)
+
+    def wrapped(self, text: str, first: str = "", rest: str = "") -> list[str]:
+        """Return the lines of a paragraph; a reference such as [1] stays on the line of the word before it."""
+        kept = text.replace(" [", f"{_KEPT}[")
+        lines = textwrap.wrap(
+            kept, min(self.width, _PROSE), initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
+        )
+        return [line.replace(_KEPT, " ") for line in lines]
+
+    def bullet(self, text: str, style: str = "") -> None:
+        self.paragraph(text, style, first="- ", rest="  ")
+
+    def section(self, title: str, items: Iterable[str]) -> None:
+        """Write a title and what stands under it; nothing at all when that is nothing."""
+        found = list(items)
+        if not found:
+            return
+        self.line()
+        self.line(f"{title}:", "bold")
+        for item in found:
+            self.bullet(item)
+
+    def command(self, text: str, style: str = "") -> None:
+        """Write a command that a shell takes as it stands here, on as many lines as the width asks for."""
+        room = self.width - 6  # what it is set in by, and the stroke that ends a line
+        lines: list[str] = []
+        for part in text.replace(" && ", " &&\n").split("\n"):
+            for word in part.split(" "):
+                if lines and lines[-1] and len(lines[-1]) + 1 + len(word) <= room and not lines[-1].endswith("&&"):
+                    lines[-1] += f" {word}"
+                else:
+                    lines.append(word)
+        for place, line in enumerate(lines):
+            goes_on = place + 1 < len(lines) and not line.endswith("&&")
+            self.line(f"  {'' if place == 0 else '  '}{line}{' ' + chr(92) if goes_on else ''}", style)
+
+    def cut(self, text: str, room: int) -> str:
+        """Return the text within ``room`` columns, its end left out where it is longer."""
+        return text if len(text) <= room else f"{text[: room - 2]}.."
