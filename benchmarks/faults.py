@@ -4,8 +4,9 @@
 
 Each case launches one run against a provider's emulator, which runs as a process of its own. The launching process is
 killed with SIGKILL before and after every write to the ledger and in the middle of every request, or a request or its
-reply is spoiled once. Then the launch is resumed, as a person would. A case is survived when the emulator counts
-exactly one paid job and the ledger holds its id. Prints one JSON document.
+reply is spoiled once, or half of an upload gets lost on its way. Then the launch is resumed, as a person would. A case
+is survived when the emulator counts exactly one paid job, which trains on the whole file, and the ledger holds its id.
+Prints one JSON document.
 """
 
 from __future__ import annotations
@@ -111,13 +112,14 @@ class Tally:
     paid_jobs: int = 0
     lost: list[str] = field(default_factory=list)
 
-    def add(self, name: str, paid: int, agrees: bool) -> None:
+    def add(self, name: str, paid: int, agrees: bool, whole: bool) -> None:
         self.cases += 1
         self.paid_jobs += paid
-        if paid == 1 and agrees:
+        if paid == 1 and agrees and whole:
             self.survived += 1
         else:
-            self.lost.append(f"{name}: {paid} paid jobs, ledger {'agrees' if agrees else 'disagrees'}")
+            ledger, file = "agrees" if agrees else "disagrees", "whole" if whole else "cut"
+            self.lost.append(f"{name}: {paid} paid jobs, ledger {ledger}, file {file}")
 
 
 def matrix(emulated: Emulated, folder: Path, tally: Tally, *, quick: bool = False) -> None:
@@ -134,7 +136,7 @@ def matrix(emulated: Emulated, folder: Path, tally: Tally, *, quick: bool = Fals
     for place, request in enumerate(requests):
         if quick and not request.startswith("POST"):
             continue
-        for kind in SPOILED:
+        for kind in (*SPOILED, *(["cut"] if request == emulated.case.upload else [])):
             word, _, status = kind.partition(" ")
             fault = {
                 "where": "*",
@@ -185,7 +187,8 @@ def _case(
     state = emulated.tell("state")
     paid = [str(item) for item in state["paid"]]
     job = _job_id(run.id)
-    tally.add(name, len(paid), job is not None and any(job in item or item in job for item in paid))
+    agrees = job is not None and any(job in item or item in job for item in paid)
+    tally.add(name, len(paid), agrees, state["trained_bytes"] == [run.spec.train_file.stat().st_size])
 
 
 def _stage(case: Case, folder: Path) -> Any:

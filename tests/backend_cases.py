@@ -30,6 +30,7 @@ class Case:
     options: Mapping[str, Json] = field(default_factory=dict)
     # The route of the request that creates the job, as faults name it.
     create: str = ""
+    upload: str = "POST /files"  # the request that carries a file's content
     validates: bool = True  # takes a validation file
     shares_uploads: bool = True  # the same content is uploaded once for several runs
     # How the emulator is set before a test.
@@ -95,6 +96,7 @@ CASES = {
             TogetherEmulator,
             lambda emulator: {"TOGETHER_API_KEY": emulator.key, "TOGETHER_BASE_URL": emulator.base_url},
             create="POST /fine-tunes",
+            upload="PUT /storage/{file_id}",
             knobs={"deployed": True},
         ),
         Case(

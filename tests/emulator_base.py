@@ -13,6 +13,7 @@ Alone it is told the same over HTTP: GET /__emulator__/state, POST /__emulator__
 from __future__ import annotations
 
 import argparse
+import base64
 import contextlib
 import email.message
 import email.parser
@@ -23,9 +24,10 @@ import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -49,6 +51,7 @@ class Call:
     headers: dict[str, str]
     body: bytes
     params: dict[str, str] = field(default_factory=dict)
+    cut: bool = False  # only the first half of an uploaded file arrived
 
     @property
     def json(self) -> dict[str, Any]:
@@ -69,7 +72,7 @@ class Call:
             if part.get_filename() is None:
                 fields[name] = payload.decode()
             else:
-                files[name] = (str(part.get_filename()), payload)
+                files[name] = (str(part.get_filename()), _first_half(payload) if self.cut else payload)
         return fields, files
 
 
@@ -91,7 +94,8 @@ class Fault:
 
     ``kind``: "status" (answer ``status`` without doing anything), "close" (hang up without doing anything), "drop" (do
     it, then hang up without a reply), "lost" (do it, then answer ``status``), "truncate" (do it, send half of the
-    reply), "garble" (do it, reply with something that is not JSON), "stall" (do it, never reply).
+    reply), "garble" (do it, reply with something that is not JSON), "stall" (do it, never reply), "cut" (do it with the
+    first half of the uploaded file's lines, and answer as if all had arrived).
     """
 
     route: str  # "POST /fine_tuning/jobs", or "*"
@@ -130,6 +134,7 @@ class Emulator:
         self.advance_on_poll = True  # a job moves one stage whenever it is retrieved; else only on tick()
         self.violations: list[str] = []  # disagreements with the official description
         self.requests: list[str] = []  # "POST /files 200", in order
+        self.arrivals: list[float] = []  # when each of them came, by time.monotonic
         self.validated = 0  # requests and replies that were compared with the description
         self.state: dict[str, Any] = {"clock": START, "count": 0, "paid": [], "files": {}, "jobs": {}}
         self._state_file = state
@@ -228,6 +233,9 @@ class Emulator:
             inner = call.path.removeprefix(self.prefix) if call.path.startswith(self.prefix + "/") else call.path
             template, method = self._match(call, inner)
             fault = self._fault_at(f"{call.method} {template}") or self._weather(call)
+            if fault is not None and fault.kind == "cut":
+                form = call.headers.get("content-type", "").startswith("multipart/")
+                call = replace(call, cut=True, body=call.body if form else _first_half(call.body))
             if fault is not None and fault.kind in ("status", "close"):
                 reply = Reply(fault.status, fault.body or _PLAIN_ERROR, fault.headers)
             else:
@@ -241,6 +249,7 @@ class Emulator:
                     reply = Reply(200, b"<html>upstream", {"content-type": "application/json"})
             spoiled = f" {fault.kind}" if fault else ""
             self.requests.append(f"{call.method} {template} {reply.status}{spoiled}")
+            self.arrivals.append(time.monotonic())
             return reply, fault
 
     def _played(self, call: Call, method: Callable[[Call], Reply] | None) -> Reply:
@@ -275,6 +284,12 @@ class Emulator:
                 "paid": self.state["paid"],
                 "jobs": list(self.state["jobs"].values()),
                 "files": len(self.state["files"]),
+                "trained_bytes": [
+                    len(base64.b64decode(stored["content"]))
+                    for job in self.state["jobs"].values()
+                    for stored in self.state["files"].values()
+                    if stored["id"] in json.dumps(job)
+                ],
                 "requests": self.requests,
                 "violations": self.violations,
                 "validated": self.validated,
@@ -425,6 +440,11 @@ def _requests_of(emulator: Emulator) -> type[BaseHTTPRequestHandler]:
             """The test prints what matters."""
 
     return Connection
+
+
+def _first_half(content: bytes) -> bytes:
+    """Return the first half of the lines: what is left reads well, so that only its size gives it away."""
+    return content[: content.rfind(b"\n", 0, len(content) // 2 + 1) + 1]
 
 
 def _chunks(stream: Any) -> Iterator[bytes]:

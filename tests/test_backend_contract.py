@@ -257,6 +257,17 @@ def test_a_file_that_is_gone_is_uploaded_again(hosted: Stage) -> None:
     assert job.id and len(hosted.played.state["files"]) == 1
 
 
+def test_half_an_upload_is_noticed_before_anything_is_paid(hosted: Stage) -> None:
+    hosted.played.fault(hosted.case.upload, "cut")
+    spec = hosted.case.spec(hosted.folder)
+    with pytest.raises(BackendError):
+        hosted.submit(spec)
+    assert hosted.played.paid_jobs == 0
+    assert hosted.submit(spec, resume=hosted.saved[-1] if hosted.saved else None).id
+    (arrived,) = [stored for stored in hosted.played.state["files"].values() if stored["content"] is not None]
+    assert arrived.get("bytes", arrived.get("size")) == spec.train_file.stat().st_size
+
+
 def test_threads_share_one_client(hosted: Stage) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda _: hosted.backend.client(), range(32)))  # type: ignore[attr-defined]

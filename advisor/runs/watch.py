@@ -67,7 +67,7 @@ class Watch:
     backend_of: Callable[[str], Backend]
     shortest_s: float = 2.0
     per_second: float = 5.0
-    at_once: int = 8
+    at_once: int = 32  # looks on their way; one that hangs holds its place until the backend gives it up
     clock: Callable[[], float] = time.monotonic
     pause: Callable[[float], None] = time.sleep
     _paces: dict[str, _Pace] = field(default_factory=dict)
