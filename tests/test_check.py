@@ -199,7 +199,7 @@ TEXT = {"text": "A whole page of text about wells."}
         (PAIR, ("--for", "replicate"), "not_trained_there", "error", "replicate"),
         (PAIR, ("--for", "nebius"), "not_trained_there", "error", "nebius"),
         (PAIR, ("--for", "openai", "--model", "gpt-3.5-turbo-0125"), "not_trained_there", "error", "gpt-3.5"),
-        (TEXT, ("--for", "openai"), "text_as_answer", "info", "openai takes conversations"),
+        (TEXT, ("--for", "openai"), "text_as_answer", "warning", "openai takes conversations"),
         (None, ("--objective", "sft"), None, None, ""),
         (PAIR, ("--objective", "dpo"), None, None, ""),
         (PAIR, ("--for", "together"), None, None, ""),

@@ -207,6 +207,7 @@ WHOLE: list[tuple[str, list[dict[str, object]], str, int | None]] = [
     ("outlier", [*map(clean, range(60)), row(USER, say("assistant", " ".join(f"n{n}" for n in range(900)) + "."))],
      "long_outliers", None),
     ("languages", [german_or_english(n) for n in range(90)], "mixed_languages", None),
+    ("plain text", [{"text": f"Page {n} of a book about rivers and bridges."} for n in range(60)], "plain_text", None),
     ("odd field", [{**clean(n), "id": n} for n in range(60)], "unknown_field", None),
 ]  # fmt: skip
 
@@ -216,6 +217,51 @@ def test_what_only_the_whole_shows(tmp_path: Path, rows: list[dict[str, object]]
     found = codes(wide(tmp_path / "a.jsonl", rows))
     assert code in found
     assert found[code] == line
+
+
+def test_plain_text_has_no_prompts_to_repeat_and_no_answers_to_cut(tmp_path: Path) -> None:
+    pages = [{"text": f"Page {n}: " + " ".join(f"word{n * k}" for k in range(90))} for n in range(60)]
+    pages[7]["text"] = "I'm sorry, but I can't help with that, said the ferryman."
+    found = codes(wide(tmp_path / "a.jsonl", [*pages, pages[3]]))
+    assert found == {"plain_text": None, "exact_duplicate": 61}
+    valid = wide(tmp_path / "b.jsonl", [{"text": "Another page altogether."}, pages[5]])
+    leaked = profile(Dataset.open(tmp_path / "a.jsonl"), validation=Dataset.open(valid)).problems
+    assert [(problem.code, problem.line) for problem in leaked if "leak" in problem.code] == [("leak", 2)]
+
+
+@pytest.mark.parametrize(
+    ("backend", "code", "level"),
+    [
+        (None, "plain_text", "warning"), ("local", "plain_text", "info"), ("together", "plain_text", "info"),
+        ("replicate", "plain_text", "warning"), ("openai", "text_as_answer", "warning"),
+    ],
+)  # fmt: skip
+def test_a_page_of_prose_is_called_what_it_is(tmp_path: Path, backend: str | None, code: str, level: str) -> None:
+    path = tmp_path / "README.md"
+    path.write_text("# A title\n\n" + "\n\n".join(f"Paragraph {n} says this and that about it." for n in range(12)))
+    found = profile(Dataset.open(path), backend=backend)
+    assert [(one.code, one.level) for one in found.problems if one.level is not Level.INFO or one.code == code] == [
+        (code, Level(level))
+    ]
+    assert found.examples == 13
+    assert found.languages == {"en": 1.0}
+
+
+def test_short_english_is_no_other_language() -> None:
+    from advisor.dataset._answers import language
+
+    for text in (
+        "What do I do?",
+        "How do you do exchanges as soon as possible?",
+        "no key, no GPU, as said",
+        "No, do it",
+    ):
+        assert language(text) in ("en", ""), text
+    assert language("Was ist das für ein Haus?") == "de"
+    assert language("Où est le colis que j'attends pour ma mère ?") == "fr"
+    assert language("¿Dónde está el paquete que espero para mi madre?") == "es"
+    assert language("Onde está o pacote que não chegou para minha mãe?") == "pt"
+    assert language("60 packs of cards * 7 cards per pack, 42 per page") == ""
 
 
 PAIR = {"input": {"messages": [USER]}, "preferred_output": [ANSWER], "non_preferred_output": [say("assistant", "Bad.")]}

@@ -18,14 +18,15 @@ _SHORTEST_COPY = 30  # characters: shorter answers occur in prompts by chance, o
 _LONG = 400  # characters: an answer this long that stops inside a sentence was probably cut
 _ENDS = frozenset(".!?…:;)]}\"'»”’`*_~|>。！？」』）।")
 
+# Frequent words that an English text does not hold by chance: no "as", "do" or "no" for the Romance languages.
 _WORDS = {
-    "en": "the and of to is in that it you for with are this not have what",
-    "de": "der die das und ist nicht ich sie mit ein eine zu den von auf wie",
-    "fr": "le la les et est des une pas que vous dans pour je sur au avec",
-    "es": "el los las de que y es una por con para no en como se del",
-    "it": "il di che la per non una è con sono le del come della gli un",
-    "pt": "o os as que de não uma com para é em por do da como você",
-    "nl": "de het een en van is niet dat ik je op te voor met zijn hoe",
+    "en": "the and of to is in that it you for with are this not have what how do my can was by be as at from there",
+    "de": "der die das und ist nicht ich sie mit ein eine zu den von auf wie im dem bei mir auch sich wir es ihr",
+    "fr": "le la les et est des une pas que vous dans pour je sur au avec du ce qui ne mon ma votre il mais",
+    "es": "el los las de que y es una por con para en como se del mi lo su al pero más hola",
+    "it": "il di che la per non una è con sono le del come della gli un ho ma alla nel mio",
+    "pt": "o os que de não uma com para é em por da como você meu minha mas seu à",
+    "nl": "de het een en van niet dat ik je op te voor met zijn hoe mijn maar ook als",
 }
 _LANGUAGE_OF = {word: [name for name, words in _WORDS.items() if word in words.split()]
                 for words in _WORDS.values() for word in words.split()}  # fmt: skip
@@ -71,8 +72,8 @@ def language(text: str) -> str:
                 return "ja"
             return max(counts, key=lambda name: counts[name])
     votes: dict[str, int] = {}
-    for word in _LETTERS.findall(start.lower()):
+    for word in set(_LETTERS.findall(start.lower())):
         for name in _LANGUAGE_OF.get(word, ()):
             votes[name] = votes.get(name, 0) + 1
-    best = max(votes, key=lambda name: votes[name], default="")
-    return best if votes.get(best, 0) >= 2 else ""
+    first, second = (*sorted(votes.values(), reverse=True), 0, 0)[:2]
+    return max(votes, key=lambda name: votes[name]) if first >= 2 and first > second else ""

@@ -225,9 +225,15 @@ CATALOGUE: dict[str, Entry] = {
         "The job is refused after the upload."),
     "rejected_unused": Entry(_I, "The rejected answer is not used", "Train with --objective dpo to use it.",
         "Supervised training has no use for the answer people liked less; the pairs carry more than that."),
-    "text_as_answer": Entry(_I, "Plain text written as a chat answer",
-        "Train where plain text is taken (together, local), or write prompts and answers.",
-        "OpenAI trains on conversations only, so the text is learnt as an answer to nothing."),
+    "plain_text": Entry(_W, "Plain text, not examples of a task",
+        "To teach a task, write prompts and answers: JSON lines with messages, or CSV with prompt,completion.",
+        "Training on plain text is continued pretraining: every token is learnt and no prompt is answered. The model "
+        "takes on the words and the style, but learns no task, and recites facts unreliably: to answer questions "
+        "about a text, look it up when asked (retrieval). Together and the local trainer take plain text as it is.",
+        {"together": _I, "local": _I}),
+    "text_as_answer": Entry(_W, "Plain text written as a chat answer",
+        "Write prompts and answers, or train where plain text is taken (together, local).",
+        "Written for this backend, each text becomes an answer to nothing: the model learns to say it unasked."),
     "setting_dropped": Entry(_I, "A row setting the backend does not have", "Nothing to do if the default suits.",
         "The setting is left out of the written file."),
     "not_expressible": Entry(_W, "A row the backend's format cannot hold", "Choose another backend for these rows.",

@@ -149,7 +149,9 @@ class Counting:
         split = asked
         while not pair and split and messages[split]["role"] != "assistant":
             split -= 1
-        tally.marks.add(_identity(messages[:split], raw), _identity(messages[split:], raw[split:]), file, line)
+        answered = _identity(messages[split:], raw[split:])
+        # Where nothing comes before the answer, as in plain text, only equal answers have equal prompts.
+        tally.marks.add(_identity(messages[:split], raw) if split else answered, answered, file, line)
         joined = b"\n".join(self._searchable(messages, raw))
         self._texts.append(joined)
         self._places.append((file, line))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from advisor.dataset import Dataset, Format
+from advisor.dataset._rows import Container
 from advisor.tokens._tally import Finding, Tally
 from backends import Objective
 
@@ -39,14 +40,13 @@ ANYWHERE = Aim()
 def limit_findings(tally: Tally, dataset: Dataset, aim: Aim) -> Iterator[Finding]:
     """Yield what is beyond a limit, for the dataset as a whole."""
     backend, count = aim.backend, tally.examples
+    least = _LEAST.get(backend or "", 0)
     if count == 0:
         yield None, 0, "no_examples", ""
-    elif count < 10:
-        least = _LEAST.get(backend or "", 0)
-        needed = f", and {backend} takes no fewer than {least}" if count < least else ""
-        yield None, 0, "too_few_examples", f"{count}{needed}"
-    elif count < 50:
-        yield None, 0, "few_examples", f"{count}"
+    elif count < least:
+        yield None, 0, "too_few_examples", f"{count}, and {backend} takes no fewer than {least}"
+    elif count < 50 and dataset.format is not Format.TEXT:  # of which a long one may hold more than many
+        yield None, 0, "too_few_examples" if count < 10 else "few_examples", f"{count}"
     offers, most = _offers(aim)
     yield from _method_findings(tally, dataset, aim, offers)
     if most and dataset.bytes > most:
@@ -67,8 +67,12 @@ def _method_findings(tally: Tally, dataset: Dataset, aim: Aim, offers: tuple[Tra
         yield None, 0, "no_pair", "the rows hold one answer each"
     if objective is Objective.SFT and paired:
         yield None, 0, "rejected_unused", f"{tally.examples:,} {'pair' if tally.examples == 1 else 'pairs'}"
-    if dataset.format is Format.TEXT and aim.backend in _CHAT_ONLY:
-        yield None, 0, "text_as_answer", f"{aim.backend} takes conversations"
+    if dataset.format is Format.TEXT:
+        if aim.backend in _CHAT_ONLY:
+            yield None, 0, "text_as_answer", f"{aim.backend} takes conversations only"
+        else:
+            paragraphs = dataset.containers[0] is Container.TEXT
+            yield None, 0, "plain_text", f"each {'paragraph' if paragraphs else 'row'} is a text to learn"
     sold = {known for offer in offers for known in offer.objectives}
     if objective is Objective.DPO and (aim.backend in _SFT_ONLY or (sold and objective not in sold)):
         yield None, 0, "not_trained_there", f"{aim.model or aim.backend} learns from single answers, not from pairs"

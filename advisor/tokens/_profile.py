@@ -252,8 +252,10 @@ def _findings(
 def _problems(tally: Tally, dataset: Dataset, findings: list[Finding], backend: str | None) -> Iterator[Problem]:
     """Yield the problems: those of the whole first, then those of lines in their order."""
     names = [source.name for source in dataset.sources]
-    # Where every other answer ends without a full stop, that is a habit and no accident.
+    # Where every other answer ends without a full stop, that is a habit and no accident; plain text has no answers.
     habits = {"cut_answer"} if tally.fault_counts["cut_answer"] > 0.2 * tally.examples else set()
+    if dataset.format is Format.TEXT:
+        habits = {"cut_answer", "refusal"}
     lines = [fault for fault in tally.faults if fault[2] not in habits]
     lines += [(file, line, code, detail) for line, file, code, detail in findings if line is not None]
     kept = Counter(code for _, _, code, _ in tally.faults)

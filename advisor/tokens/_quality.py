@@ -219,7 +219,7 @@ def language_findings(languages: Counter[str]) -> list[Finding]:
     told = languages.total()
     if told < 20:
         return []
-    shares = [(name, count / told) for name, count in languages.most_common() if count / told >= 0.02]
+    shares = [(name, count / told) for name, count in languages.most_common() if count >= max(3, 0.02 * told)]
     if len(shares) < 2:
         return []
     return [(None, 0, "mixed_languages", ", ".join(f"{name} {share:.0%}" for name, share in shares[:5]))]
