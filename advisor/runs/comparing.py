@@ -86,9 +86,8 @@ def compare_on(
     judgement, doubts = None, list[str]()
     with Answers(samples) as kept:
         for one in contestants:
-            at_once = 1 if one.backend.name == "local" else options.at_once
             answers[one.name] = ask_all(
-                one, asked, kept, max_tokens=longest, at_once=at_once, spent=purse, progress=step
+                one, asked, kept, max_tokens=longest, at_once=options.at_once, spent=purse, progress=step
             )
         if options.judge is not None:
             judgement, doubts = judged(

@@ -78,7 +78,7 @@ def evaluate_run(
         count=options.probe,
         samples=samples,
         max_tokens=options.max_tokens or room([Answer.of(question.reference) for question in asked]),
-        at_once=1 if backend.name == "local" else options.at_once,
+        at_once=options.at_once,
         purse=purse,
         seed=options.seed,
         progress=progress,

@@ -54,7 +54,7 @@ def judged(
             posed,
             kept,
             max_tokens=judges.VERDICT_TOKENS,
-            at_once=1 if judge.backend.name == "local" else at_once,
+            at_once=at_once,
             spent=purse,
             progress=progress,
         )

@@ -40,9 +40,11 @@ def regressions(
 
         def answers(one: Contestant, some: Sequence[Item]) -> list[Answer]:
             asked = [Question(item.id, ({"role": "user", "content": item.ask},), _NOTHING) for item in some]
-            at_once = 1 if one.backend.name == "local" else options.at_once
             purse.expect((one,), asked, _TOKENS)
-            return [got.answer for got in ask_all(one, asked, kept, max_tokens=_TOKENS, at_once=at_once, spent=purse)]
+            return [
+                got.answer
+                for got in ask_all(one, asked, kept, max_tokens=_TOKENS, at_once=options.at_once, spent=purse)
+            ]
 
         if options.regression:
             items = suite()
