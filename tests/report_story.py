@@ -161,6 +161,8 @@ def a_run() -> Told:
         quote_usd=Decimal("4.50"),
         billed_usd=None,
         spent_usd=None,
+        usd_per_hour=None,
+        cap_usd=None,
         tuned_model="me/Qwen3-8B-tuned",
         error=None,
         created=at,
@@ -177,6 +179,8 @@ def a_run() -> Told:
         held_out=Path("/somewhere/private/held.jsonl"),
         metrics_path=Path("/somewhere/private/metrics.jsonl"),
         folder=Path("/somewhere/private"),
+        changed_by_provider=None,
+        uploads=(),
     )
     receipt = Receipt(
         run=view.run,

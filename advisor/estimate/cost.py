@@ -183,7 +183,7 @@ def _months_alive(case: Case, sheet: Sheet) -> Decimal:
     if alive >= horizon:
         return horizon
     instead = f" The named replacement is {found.replacement}." if found.replacement else ""
-    covers = f"the total covers {alive:f} of {horizon:f} months"
+    covers = f"the total covers {alive:f} of {horizon:f} month{'' if horizon == 1 else 's'}"
     sheet.warn(f"{found.model} is shut down on {found.retires.isoformat()}: {covers}.{instead}")
     if case.terms.migration_usd is None:
         sheet.warn("The total ends there: what moving off it costs is not known, and comes on top.")

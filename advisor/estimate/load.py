@@ -77,7 +77,9 @@ def _outputs(output: Decimal, prices: TokenPrices | None, terms: Terms, sheet: S
             f"{prices.model} reasons by default and bills it as output: none assumed, {_REASONING_HIGH} tokens a "
             "request at the upper end."
         )
-        sheet.condition = f"{prices.model} told not to reason; the upper end lets it, {_REASONING_HIGH} tokens a request"
+        sheet.condition = (
+            f"{prices.model} told not to reason; the upper end lets it, {_REASONING_HIGH} tokens a request"
+        )
         return output, output, output + _REASONING_HIGH
     return output, output, output
 

@@ -142,9 +142,10 @@ def _retires(prospect: Prospect, workload: Workload, today: date) -> str | None:
     end = today + timedelta(days=int(workload.horizon_months * DAYS_PER_MONTH))
     if retires >= end:
         return None
+    horizon = f"{workload.horizon_months} {'month' if workload.horizon_months == 1 else 'months'}"
     return (
         f"Its base model shuts down on {retires.isoformat()}, {(retires - today).days} days from now, and its "
-        f"fine-tunes with it; your horizon of {workload.horizon_months} months ends on {end.isoformat()}."
+        f"fine-tunes with it; your horizon of {horizon} ends on {end.isoformat()}."
     )
 
 

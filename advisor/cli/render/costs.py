@@ -120,7 +120,7 @@ def over_time(found: Sequence[Line], workload: Workload, start: date) -> Chart |
         positions=at,
         labels=[_label(start, month) for month in at],
         series=series,
-        reading=f"After {horizon} months, in {words.month_name(end)} {end.year}",
+        reading=f"After {words.months(horizon)}, in {words.month_name(end)} {end.year}",
         rows=[place for place, month in enumerate(at) if month == int(month) and int(month) % every == 0],
     )
 
@@ -132,7 +132,7 @@ def retirements(found: Sequence[Line], workload: Workload) -> list[str]:
         if line.months < workload.horizon_months:
             when = f" on {words.day(line.option.retires)}" if line.option.retires else ""
             name = words.full_name(line.option)
-            said.append(f"{name}: the base model retires{when}, after {words.count(line.months)} months.")
+            said.append(f"{name}: the base model retires{when}, after {words.months(line.months)}.")
     return said
 
 

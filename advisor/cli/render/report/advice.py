@@ -22,17 +22,22 @@ def lede(plan: Plan) -> Html:
     """Return what the answer costs and the reason that decides."""
     estimate = plan.option.estimate
     total = estimate.total_usd if estimate else None
-    months = plan.workload.horizon_months
+    months = words.months(plan.workload.horizon_months)
     volume = plan.workload.requests_per_month
     at = f" at {volume.mid:,} requests a month" if volume else ""
-    if total is None:
+    each = estimate.marginal_usd if estimate else None
+    if total is None and volume is None and each is not None and each.high:
+        cost = f"About {render.usd(each.mid)} a request; how many there are was not said."
+    elif total is None:
         cost = "Its cost is not known."
     elif total.high == 0:
-        cost = f"No bill over {months} months"
+        cost = f"No bill over {months}"
         cost += "; power and wear of your own machine are not counted." if _at_home(plan.option) else "."
     else:
-        cost = f"About {render.usd(total.mid)} over {months} months{at}."
-    return tag("p", tag("strong", cost), " ", plan.reason, class_="lede")
+        cost = f"About {render.usd(total.mid)} over {months}{at}."
+    rests = estimate.condition if estimate else ""
+    said = (tag("small", f"The likely sums are for {rests}.", class_="range"),) if rests else ()
+    return tag("p", tag("strong", cost), " ", plan.reason, *said, class_="lede")
 
 
 def tiles(plan: Plan) -> Html:
@@ -41,7 +46,7 @@ def tiles(plan: Plan) -> Html:
     found: list[tuple[str, Html]] = []
     if option.estimate:
         for name, part in (
-            (f"Over {plan.workload.horizon_months} months", "total_usd"),
+            (f"Over {words.months(plan.workload.horizon_months)}", "total_usd"),
             ("A month", "monthly_usd"),
             ("Once, to begin", "one_off_usd"),
             ("A request", "per_request_usd"),
@@ -66,7 +71,7 @@ def why(advice: Recommendation, title: str = "Why") -> Html:
     """Return the argument and what to mind, each with its source."""
     minded = [join((tag("strong", "Mind: "), words.sentence(one.text), " ", _source(one))) for one in advice.warnings]
     reasons = [join((words.sentence(one.text), " ", _source(one))) for one in advice.reasons]
-    return section("why", title, bullets(minded, "warnings"), bullets(reasons))
+    return section("why", title, bullets(reasons), bullets(minded, "warnings"))
 
 
 def options_section(plan: Plan) -> Html:
@@ -76,13 +81,22 @@ def options_section(plan: Plan) -> Html:
         return Html("")
     chosen = next((place for place, option in enumerate(standing) if option.id == plan.option.id), -1)
     months = plan.workload.horizon_months
-    head = ["Option", f"{months} months", "a month", "once", "a request", "pays off from", "right answers", "available"]
+    head = [
+        "Option",
+        words.months(months),
+        "a month",
+        "once",
+        "a request",
+        "pays off from",
+        "right answers",
+        "available",
+    ]
     rows = [_option_row(option, option.id == plan.option.id, months) for option in standing]
     numbers = (1, 2, 3, 4, 5, 6)
     first = table("Options that stand", head, rows[:_FIRST], numbers=numbers, marked=chosen)
     note = tag(
         "p", "Each sum is the likely one; low and high beneath. “Pays off from”: requests in all, from which it costs "
-        "less than the best prompt.", class_="note",
+        "less than the prompt it is set against.", class_="note",
     )  # fmt: skip
     if len(rows) <= _FIRST:
         return section("options", "The options", first, note)
@@ -256,7 +270,7 @@ def _sums(option: Option) -> Html:
         for name, amount in (
             ("Once", found.one_off_usd),
             ("A month", found.monthly_usd),
-            (f"Over {words.count(found.months)} months", found.total_usd),
+            (f"Over {words.months(found.months)}", found.total_usd),
         )
     ]
     minutes = found.train_minutes

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from advisor.cli import render
 from advisor.cli.render import words
+from advisor.cli.render.estimate import flip
 from advisor.cli.render.report.page import headline
 from advisor.cli.render.report.run import verdict
 from advisor.cli.render.report.story import Story, Told
@@ -35,18 +36,20 @@ def _plan(plan: Plan, *, beside: bool) -> list[str]:
     months = plan.workload.horizon_months
     total = estimate.total_usd if estimate else None
     parts = [f"The plan was: {_plain(words.headline(plan.option))}"] if beside else []
-    said = f"**{words.plain_range(total)} over {months} months.** " if total else "**The cost is not known.** "
+    said = f"**{words.plain_range(total)} over {words.months(months)}.** " if total else "**The cost is not known.** "
     confidence = f" Confidence: {advice.confidence}." if advice.confidence else ""
     parts.append(said + _plain(plan.reason) + confidence)
     standing = [option for option in advice.options if option.ruled_out_by is None]
-    head = ["", f"{months} months", "a month", "once", "available"]
+    head = ["", words.months(months), "a month", "once", "available"]
     rows = [_row(option, option.id == plan.option.id, months) for option in standing[:_MOST]]
     parts.append(_table(head, rows, figures=range(1, 4)))
     left = len(standing) - len(rows)
     ruled_out = len(advice.options) - len(standing)
     also = [f"{left} more stand" if left else "", f"{ruled_out} are ruled out" if ruled_out else ""]
     parts.append(f"{' and '.join(one for one in also if one)}." if any(also) else "")
-    flips = [f"{one.variable} {one.flips_at} (now {one.current}): {_name(plan, one.to)}" for one in advice.flips]
+    flips = [
+        f"{words.capital(flip(one.variable, one.current, one.flips_at))}: {_name(plan, one.to)}" for one in advice.flips
+    ]
     parts += _listed("What would change this", flips)
     minded = [one.text for one in advice.warnings] + list(estimate.warnings if estimate else ())
     parts += _listed("Mind", minded)
