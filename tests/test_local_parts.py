@@ -258,7 +258,9 @@ def test_answers_in_a_batch_are_those_given_alone(name: str, tokenizer: PreTrain
     model = build(GPT2Config(**more) if name == "gpt2" else CONFIGS[name])
     prompts = [list(part.ids) for part in sequences(9, seed=3)] + [[5]]
     free = [generate(model, tokenizer, prompt, max_tokens=24)[0] for prompt in prompts]
-    model.generation_config.eos_token_id = [one[len(one) // 2] for one in (free[0], free[3])]  # so that some answers end early
+    model.generation_config.eos_token_id = [
+        one[len(one) // 2] for one in (free[0], free[3])
+    ]  # so that some answers end early
     alone = [generate(model, tokenizer, prompt, max_tokens=24) for prompt in prompts]
     assert len({len(answer) for answer, _ in alone}) > 1 and any(ended for _, ended in alone)
     assert generate_all(model, tokenizer, prompts, max_tokens=24) == alone
@@ -551,6 +553,6 @@ def test_the_machine_says_what_memory_it_has() -> None:
 
 def test_the_rehearsal_takes_the_longest_examples_of_a_step() -> None:
     items = [Item((Encoded((1,) * length, (1.0,) * length, length, "marks"),)) for length in (5, 9, 30, 20, 8)]
-    assert [item.length for item in heaviest(items, batch=3, tokens=1000)] == [30, 20, 9]
-    assert [item.length for item in heaviest(items, batch=3, tokens=52)] == [30, 20]
-    assert [item.length for item in heaviest(items, batch=3, tokens=4)] == [30]
+    assert heaviest(items, batch=3, tokens=1000) == [2, 3, 1]
+    assert heaviest(items, batch=3, tokens=52) == [2, 3]
+    assert heaviest(items, batch=3, tokens=4) == [2]

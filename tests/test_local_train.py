@@ -108,10 +108,10 @@ def test_a_stopped_run_goes_on_to_the_same_bits(data: Path, tmp_path: Path, monk
     take = step.take
 
     def stop_after(last: int) -> None:
-        def taken(run, masters, progress, items, rate):  # type: ignore[no-untyped-def]
+        def taken(run, masters, progress, rate):  # type: ignore[no-untyped-def]
             if progress.step == last:
                 halted.stop.touch()
-            return take(run, masters, progress, items, rate)
+            return take(run, masters, progress, rate)
 
         monkeypatch.setattr(step, "take", taken)
 

@@ -36,10 +36,10 @@ def pack_batch(sequences: Sequence[Encoded], device: torch.device) -> Batch:
     lengths = torch.tensor([len(sequence.ids) for sequence in sequences], dtype=torch.int32)
     edges = F.pad(lengths.cumsum(0, dtype=torch.int32), (1, 0))
     inputs = {
-        "input_ids": torch.tensor([[token for sequence in sequences for token in sequence.ids]]).to(device),
-        "position_ids": torch.cat([torch.arange(int(length)) for length in lengths])[None].to(device),
-        "cu_seq_lens_q": edges.to(device),
-        "cu_seq_lens_k": edges.to(device),
+        "input_ids": to_device(torch.tensor([[token for sequence in sequences for token in sequence.ids]]), device),
+        "position_ids": to_device(torch.cat([torch.arange(int(length)) for length in lengths])[None], device),
+        "cu_seq_lens_q": to_device(edges, device),
+        "cu_seq_lens_k": to_device(edges, device),
         "max_length_q": int(lengths.max()),
         "max_length_k": int(lengths.max()),
     }
@@ -54,7 +54,7 @@ def pad_batch(sequences: Sequence[Encoded], pad: int, device: torch.device) -> B
     for row, sequence in enumerate(sequences):
         ids[row, : len(sequence.ids)] = torch.tensor(sequence.ids)
         mask[row, : len(sequence.ids)] = 1
-    inputs = {"input_ids": ids.to(device), "attention_mask": mask.to(device)}
+    inputs = {"input_ids": to_device(ids, device), "attention_mask": to_device(mask, device)}
     return _batch(sequences, [row * longest for row in range(len(sequences))], inputs, device)
 
 
@@ -68,13 +68,18 @@ def _batch(sequences: Sequence[Encoded], starts: Sequence[int], inputs: dict[str
     places, targets, weights, owners = zip(*found, strict=True) if found else ((), (), (), ())
     return Batch(
         inputs=inputs,
-        places=torch.tensor(places, dtype=torch.long).to(device),
-        targets=torch.tensor(targets, dtype=torch.long).to(device),
-        weights=torch.tensor(weights, dtype=torch.float32).to(device),
-        sequence=torch.tensor(owners, dtype=torch.long).to(device),
+        places=to_device(torch.tensor(places, dtype=torch.long), device),
+        targets=to_device(torch.tensor(targets, dtype=torch.long), device),
+        weights=to_device(torch.tensor(weights, dtype=torch.float32), device),
+        sequence=to_device(torch.tensor(owners, dtype=torch.long), device),
         sequences=len(sequences),
         tokens=sum(len(sequence.ids) for sequence in sequences),
     )
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy to the device; to a GPU from pinned memory, so that the host goes on at once."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def token_losses(model: PreTrainedModel, batch: Batch) -> Tensor:

@@ -10,6 +10,7 @@ import bisect
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,15 @@ class Plan:
     def batch(self, step: int) -> list[int]:
         """Return the examples of step ``step`` (from 0)."""
         epoch, place = divmod(step, self.steps_per_epoch)
-        order = list(range(self.examples))
-        random.Random(self.seed * 1_000_003 + epoch).shuffle(order)
+        order = _order(self.examples, self.seed * 1_000_003 + epoch)
         return order[place * self.batch_size : (place + 1) * self.batch_size]
+
+
+@lru_cache(maxsize=2)  # this epoch's and the next one's: a million examples take half a second to shuffle
+def _order(examples: int, seed: int) -> list[int]:
+    order = list(range(examples))
+    random.Random(seed).shuffle(order)
+    return order
 
 
 def pack(lengths: Sequence[int], capacity: int) -> list[list[int]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from backends.local import step
@@ -18,9 +20,10 @@ def rehearse(run: Run, masters: Masters, progress: Progress) -> None:
     """
     if run.device.type == "cpu":
         return
-    items = heaviest(run.train, run.plan.batch_size, progress.capacity * run.world.size)
+    places = heaviest(run.train, run.plan.batch_size, progress.capacity * run.world.size)
+    items = [run.train[place] for place in places]
     torch.manual_seed(run.settings.seed)
-    step.gradients_in_memory(run, masters, progress, items, sum(item.weight for item in items))
+    step.gradients_in_memory(run, masters, progress, places, sum(item.weight for item in items))
     masters.drop_gradients()
     tokens = min(progress.capacity, sum(item.length for item in items))
     said = f"Rehearsed a step of the {len(items)} longest examples, passes of up to {tokens} tokens"
@@ -33,11 +36,12 @@ def rehearse(run: Run, masters: Masters, progress: Progress) -> None:
     run.record.event(f"{said}.")
 
 
-def heaviest(items: list[Item], batch: int, tokens: int) -> list[Item]:
-    """Return the longest examples that a step could hold, as many as fill one pass of ``tokens``."""
-    chosen: list[Item] = []
-    for item in sorted(items, key=lambda item: -item.length)[:batch]:
-        if chosen and sum(one.length for one in chosen) + item.length > tokens:
+def heaviest(items: Sequence[Item], batch: int, tokens: int) -> list[int]:
+    """Return the places of the longest examples that a step could hold, as many as fill one pass of ``tokens``."""
+    chosen, filled = list[int](), 0
+    for place in sorted(range(len(items)), key=lambda place: -items[place].length)[:batch]:
+        if chosen and filled + items[place].length > tokens:
             break
-        chosen.append(item)
+        chosen.append(place)
+        filled += items[place].length
     return chosen

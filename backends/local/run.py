@@ -13,6 +13,7 @@ from backends.local.data import Item
 from backends.local.folder import RunFolder
 from backends.local.options import Options
 from backends.local.packing import Plan
+from backends.local.passes import Feed
 from backends.local.record import Record
 from backends.local.world import World
 
@@ -62,5 +63,6 @@ class Run:
     train: list[Item]
     valid: list[Item]
     plan: Plan
+    feed: Feed = field(default_factory=Feed)
     # DPO: id of an item -> log-probabilities of both answers under the model as it came
     reference: dict[int, tuple[float, float]] = field(default_factory=dict)

@@ -27,13 +27,13 @@ from backends.local.loss import pack_batch, pad_batch, sequence_logprobs, token_
 from backends.local.optimizer import Masters
 from backends.local.options import TINY, Options
 from backends.local.packing import Plan
+from backends.local.passes import batch_of
 from backends.local.places import base_of
 from backends.local.readme import write_readme
 from backends.local.record import Record
 from backends.local.run import Progress, Run
 from backends.local.settings import settle
 from backends.local.sharding import fold, shard
-from backends.local.step import batch_of
 from backends.local.world import World
 
 if TYPE_CHECKING:

@@ -11,10 +11,9 @@ import torch
 from backends import Objective
 from backends.local import model as models
 from backends.local.data import Item
-from backends.local.loss import Batch, dpo_loss, pack_batch, pad_batch, sft_loss
-from backends.local.masks import Encoded
+from backends.local.loss import dpo_loss, sft_loss
 from backends.local.optimizer import Masters
-from backends.local.packing import bucket, pack
+from backends.local.passes import Pass, pass_of
 from backends.local.run import NotFinite, Progress, Run
 from backends.local.sharding import is_split, scale_down, total_norm
 
@@ -24,19 +23,23 @@ if TYPE_CHECKING:
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 
 
-def take(run: Run, masters: Masters, progress: Progress, items: Sequence[Item], rate: float) -> dict[str, float]:
-    """Take one step over ``items`` and return what is worth noting.
+def take(run: Run, masters: Masters, progress: Progress, rate: float) -> dict[str, float]:
+    """Take the step that comes next and return what is worth noting.
 
     The loss is the sum over supervised tokens divided by the step's own count of them, whatever the forward passes
     and ranks it was computed in. Raises NotFinite before the weights are touched.
     """
     # Dropout draws from a seed of this very step and rank, so a resumed run needs no state of the generator.
     torch.manual_seed((run.settings.seed * 1_000_003 + progress.step) * run.world.size + run.world.rank)
+    places = run.plan.batch(progress.step)
+    items = [run.train[place] for place in places]
     total = sum(item.weight for item in items)
-    loss, margin = gradients_in_memory(run, masters, progress, items, total)
+    loss, margin = gradients_in_memory(run, masters, progress, places, total)
     gradients = masters.gather()
     run.world.sum([*(gradient for gradient in gradients if not is_split(gradient)), loss, margin])
     norm = total_norm(gradients)
+    if progress.step + 1 < run.plan.steps:
+        run.feed.prepare(run, run.plan.batch(progress.step + 1), progress.capacity)
     value, size, gained = torch.stack([loss / total, norm, margin / len(items)]).tolist()  # the step's one wait
     if not (math.isfinite(value) and math.isfinite(size)):
         raise NotFinite(_blame(run, progress, items, value, size))
@@ -46,45 +49,25 @@ def take(run: Run, masters: Masters, progress: Progress, items: Sequence[Item], 
     return values | ({"reward_margin": gained} if run.spec.objective is Objective.DPO else {})
 
 
-def loss_of(run: Run, items: Sequence[Item]) -> tuple[Tensor, Tensor]:
-    """Return the loss sum of one forward pass, and the sum of DPO's reward margins."""
+def loss_of(run: Run, one: Pass) -> tuple[Tensor, Tensor]:
+    """Return the loss sum of one forward pass, and the sum of DPO's reward margins; nothing where it does not count."""
     model = models.causal(run.model)
-    batch = batch_of(run, [sequence for item in items for sequence in item.sequences])
-    if run.spec.objective is not Objective.DPO:
-        return sft_loss(model, batch), torch.zeros((), device=run.device)
-    reference = torch.tensor([value for item in items for value in run.reference[id(item)]], device=run.device)
-    loss, margins = dpo_loss(model, batch, reference, run.settings.dpo_beta or 0.1)
-    return loss, margins.sum()
-
-
-def share_of(run: Run, items: Sequence[Item], capacity: int) -> list[list[int]]:
-    """Return this rank's forward passes: which items share one, of ``capacity`` tokens or a fair share of them.
-
-    With a split model every rank must take as many passes as the others; an empty one counts for nothing.
-    """
-    lengths = [item.length for item in items]
-    if run.world.size > 1:
-        capacity = min(capacity, max(max(lengths), -(-sum(lengths) // run.world.size)))
-    groups = pack(lengths, capacity) if run.packed else bucket(lengths, capacity)
-    if run.options.split:
-        groups += [[]] * (-len(groups) % run.world.size)
-    return groups[run.world.rank :: run.world.size]
-
-
-def batch_of(run: Run, sequences: Sequence[Encoded]) -> Batch:
-    """Lay sequences out for one forward pass, packed or padded."""
-    if run.packed:
-        return pack_batch(sequences, run.device)
-    return pad_batch(sequences, int(run.tokenizer.pad_token_id or 0), run.device)
+    margins = torch.zeros((), device=run.device)
+    if one.reference is None:
+        loss = sft_loss(model, one.batch)
+    else:
+        loss, each = dpo_loss(model, one.batch, one.reference, run.settings.dpo_beta or 0.1)
+        margins = each.sum()
+    return (loss, margins) if one.counts else (loss * 0, margins * 0)
 
 
 def gradients_in_memory(
-    run: Run, masters: Masters, progress: Progress, items: Sequence[Item], total: float
+    run: Run, masters: Masters, progress: Progress, places: Sequence[int], total: float
 ) -> tuple[Tensor, Tensor]:
     """Compute the gradients; on running out of memory, on any rank, make the passes smaller and compute them again."""
     while True:
         try:
-            sums = _gradients(run, items, progress.capacity, total)
+            sums = _gradients(run, run.feed.take(run, places, progress.capacity), total)
             full = False
         except RuntimeError as error:
             if not any(words in str(error).lower() for words in _OUT_OF_MEMORY):
@@ -94,16 +77,14 @@ def gradients_in_memory(
         if not run.world.any(full, run.device):
             return sums
         masters.drop_gradients()
-        _make_smaller(run, progress, max(item.length for item in items))
+        _make_smaller(run, progress, max(run.train[place].length for place in places))
 
 
-def _gradients(run: Run, items: Sequence[Item], capacity: int, total: float) -> tuple[Tensor, Tensor]:
+def _gradients(run: Run, passes: Sequence[Pass], total: float) -> tuple[Tensor, Tensor]:
     """Run this rank's share of the step forward and backward; return the loss sum and the sum of margins."""
     loss_sum, margin_sum = torch.zeros((), device=run.device), torch.zeros((), device=run.device)
-    for group in share_of(run, items, capacity):
-        loss, margin = loss_of(run, [items[place] for place in group or [0]])
-        if not group:
-            loss, margin = loss * 0, margin * 0
+    for one in passes:
+        loss, margin = loss_of(run, one)
         (loss / total).backward()
         loss_sum += loss.detach()
         margin_sum += margin
@@ -131,7 +112,7 @@ def _make_smaller(run: Run, progress: Progress, longest: int) -> None:
 def _blame(run: Run, progress: Progress, items: Sequence[Item], loss: float, norm: float) -> str:
     """Say which examples of the batch are not finite by themselves."""
     with torch.no_grad():
-        bad = [item.line for item in items if not math.isfinite(float(loss_of(run, [item])[0]))]
+        bad = [item.line for item in items if not math.isfinite(float(loss_of(run, pass_of(run, [item]))[0]))]
     lines = sorted({item.line for item in items})
     where = f"alone, lines {bad} give it already" if bad else "no line gives it alone"
     return (

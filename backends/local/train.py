@@ -25,6 +25,7 @@ from backends.local.folder import RunFolder, now, read_json, write_json
 from backends.local.generate import generate_all
 from backends.local.optimizer import Masters, learning_rate_at
 from backends.local.options import read_options, spec_from_json
+from backends.local.passes import lay_out
 from backends.local.record import Record
 from backends.local.rehearsal import rehearse
 from backends.local.run import NotFinite, Progress, Run, Stopped
@@ -110,7 +111,7 @@ def _loop(run: Run, masters: Masters, progress: Progress) -> None:
         began = time.monotonic()
         items = [run.train[index] for index in plan.batch(progress.step)]
         rate = learning_rate_at(progress.step, steps=plan.steps, warmup=warmup, peak=settings.learning_rate or 0.0)
-        values = step.take(run, masters, progress, items, rate)
+        values = step.take(run, masters, progress, rate)
         took = time.monotonic() - began
         progress.step += 1
         progress.tokens += sum(item.length for item in items)
@@ -143,9 +144,8 @@ def _evaluate(run: Run, progress: Progress) -> None:
     models.rest(run.model)
     summed = torch.zeros((), device=run.device)
     with torch.no_grad():
-        for group in step.share_of(run, run.valid, progress.capacity):
-            loss_sum, _ = step.loss_of(run, [run.valid[place] for place in group or [0]])
-            summed += loss_sum if group else 0
+        for one in lay_out(run, run.valid, progress.capacity):
+            summed += step.loss_of(run, one)[0]
     run.model.train()
     run.world.sum([summed])
     loss = summed.item() / sum(item.weight for item in run.valid)
