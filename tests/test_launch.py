@@ -101,6 +101,10 @@ def test_a_dry_run_shows_the_requests_and_sends_none(
     assert found["requests"][-1]["body"]["model"] == MODEL
     assert openai.requests == []
     assert openai.key not in json.dumps(found)
+    assert found["settings"]["epochs"] == 2 and any("Restricted" in note for note in found["notes"])
+    shown = tunewise("launch", data, "--backend", "openai", "--model", MODEL, "--epochs", "2", "--dry-run").stdout
+    for part in ("  settings  2 epochs", "  total     $", "  note      Restricted", "POST ", "(costs money)"):
+        assert part in shown
     assert not list((home / "runs").iterdir())
 
 
@@ -128,7 +132,7 @@ def test_from_launch_to_receipt(tunewise: Tunewise, openai: OpenAIEmulator, data
         for row in card["rows"]
     )
     asked = sum(line.startswith("POST /chat/completions") for line in openai.requests)
-    assert asked == 3 * card["examples"]
+    assert asked == 3 * card["examples"] + card["recited"]["of_trained"]
     tunewise.monkeypatch.setenv("COLUMNS", "80")
     shown = tunewise("evaluate", run, "--against", "base,few-shot:2").stdout
     assert "Worth their price, cheapest first" in shown and " words an answer" in shown and "…" not in shown
@@ -488,7 +492,10 @@ def test_a_local_run_goes_the_whole_way_and_its_watcher_may_be_killed(
     [
         (("show", "tw-none"), "knows no run 'tw-none'", 1),
         (("launch",), "Give a plan file, or DATA", 2),
-        (("launch", "none.jsonl", "--backend", "local", "--model", "tiny", "--yes"), "none.jsonl", 1),
+        (("launch", "none.jsonl", "--backend", "openai", "--model", MODEL), "none.jsonl: there is no such file", 1),
+        (("launch", "none.yaml"), "none.yaml: there is no such file", 1),
+        (("launch", "DATA", "--backend", "openai", "--model", "gpt-4.1-mimi"), "Did you mean 'gpt-4.1-mini", 2),
+        (("launch", "DATA", "--backend", "local", "--model", "Qwen/Qwen2.5-72B", "--yes"), "needs about", 1),
         (("launch", "DATA", "--backend", "nowhere", "--model", "x", "--yes"), "no backend called 'nowhere'", 1),
         (("launch", "DATA", "--backend", "local", "--model", "x", "--yes", "--max-cost", "lots"), "not an amount", 2),
         (("watch",), "Name a run", 2),
@@ -513,6 +520,14 @@ def test_a_plan_is_launched_by_naming_its_file(tunewise: Tunewise, data: Path, t
     data.write_text(data.read_text() + data.read_text().splitlines()[0] + "\n")
     changed = tunewise("launch", plan, "--backend", "local", "--model", "tiny", "--yes", expect=1)
     assert "the data has changed since this plan was made" in changed.stderr
+
+
+def test_a_plan_made_without_data_says_that_there_is_nothing_to_train_on(tunewise: Tunewise, tmp_path: Path) -> None:
+    described = "requests_per_month: 1000\ndata: {examples: 500, tokens_per_example: 300, output_tokens: 30}\n"
+    (tmp_path / "workload.yaml").write_text(described)
+    tunewise("plan", "--workload", tmp_path / "workload.yaml", "--out", tmp_path / "plan.yaml")
+    said = tunewise("launch", tmp_path / "plan.yaml", "--backend", "local", "--model", "tiny", expect=1).stderr
+    assert "this plan was made without data" in said and "tunewise launch DATA --backend" in said
 
 
 def test_a_pilot_trains_each_part_once_and_looks_ahead(

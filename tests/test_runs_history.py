@@ -1,28 +1,106 @@
-"""What past runs teach: every price that is known counts, also one that was quoted to the cent."""
+"""What past runs teach: from three on they correct a quote, which says so and never corrects a correction."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from advisor.runs import Ledger, Origin, Quote, Run
+import pytest
+
+from advisor.estimate import LineItem
+from advisor.runs import Ledger, Origin, Quote, Run, accuracy, receipt
 from advisor.runs.history import informed
+from advisor.runs.saved import from_saved, to_saved
 from backends import Job, JobSpec, JobStatus
 
 
 def test_exact_quotes_count_in_the_median_error(home: Path) -> None:
+    quote = after("10", "10", "15")
+    assert quote.usd == Decimal(10) and "price" not in quote.corrected
+    assert (
+        quote.assumptions[-1]
+        == "3 earlier runs of this model here cost +0.0 % on their quotes (median): that would make $10.00."
+    )
+
+
+def test_two_runs_are_told_of_and_three_correct(home: Path) -> None:
+    quote = after("12", "13")
+    assert (quote.usd, quote.corrected) == (Decimal(10), {})
+    assert quote.assumptions == (
+        "2 earlier runs of this model here cost +25.0 % on their quotes (median): that would make $12.50.",
+    )
+
+
+def test_the_fourth_quote_is_corrected_by_the_median_of_three_and_says_so(home: Path) -> None:
+    quote = after("12", "13", "20")
+    assert (quote.usd, quote.low_usd, quote.high_usd) == (Decimal(13), Decimal(9), Decimal("15.6"))
+    assert (quote.train_minutes, quote.gpu_gb) == (pytest.approx(60), None)
+    assert quote.corrected == {"training tokens": 1.1, "time": 2.0, "price": 1.3}
+    assert quote.assumptions == (
+        "Training tokens corrected by +10.0 %, the median error of 3 earlier runs of this model here.",
+        "Time corrected by +100.0 %, the median error of 3 earlier runs of this model here; it was 30.0 minutes.",
+        "Price corrected by +30.0 %, the median error of 3 earlier runs of this model here; the lines come to $10.00.",
+    )
+
+
+def test_a_cheaper_lesson_never_lowers_the_upper_end(home: Path) -> None:
+    quote = after("5", "5", "5")
+    assert (quote.usd, quote.low_usd, quote.high_usd) == (Decimal(5), Decimal("4.5"), Decimal(12))
+
+
+def test_what_a_corrected_quote_teaches_is_its_error_before_the_correction(home: Path) -> None:
     ledger = Ledger.open()
-    for number, billed in enumerate(("10", "10", "15")):
-        past = _run(f"tw-1122-0000000{number}", billed)
-        ledger.add(past)
-        ledger.save(past.job)
-    said = informed(ledger, _run("tw-1122-00000009", None)).assumptions
-    assert any("cost +0.0 % on their quotes: that would make $10.00" in text for text in said), said
+    for billed in ("13", "13", "13"):
+        end(ledger, priced(ledger), billed)
+    fourth = priced(ledger)
+    assert fourth.quote.usd == Decimal(13)
+    end(ledger, fourth, "13")
+    assert priced(ledger).quote.corrected["price"] == 1.3  # not 1.15, the median of 1.3 and of what 13 on 13 is
+    lines = {line.name: line for line in receipt(ledger, fourth.id).lines}
+    assert (lines["price"].error_pct, lines["price"].corrected) == (0.0, 1.3)
+    assert lines["training tokens"].quoted == Decimal(1_100_000)
+    overall = {one.quantity: one for one in accuracy(ledger)}
+    assert (overall["price"].runs, overall["price"].within_10_pct) == (4, 0.25)
 
 
-def _run(id: str, billed: str | None) -> Run:
+def test_other_models_methods_and_places_teach_nothing(home: Path) -> None:
+    ledger = Ledger.open()
+    for number, change in enumerate(({"backend": "openai"}, {"model": "other/model"}, {"method": "full"})):
+        for again in range(3):
+            run = a_run(f"tw-1122-000000{number}{again}")
+            end(ledger, replace(run, spec=replace(run.spec, **change)), "99")  # type: ignore[arg-type]
+    assert priced(ledger).quote == a_run("x").quote
+
+
+def test_the_correction_is_kept_in_the_ledger(home: Path) -> None:
+    quote = after("12", "13", "20")
+    assert from_saved(Quote, to_saved(quote)) == quote
+
+
+def after(*billed: str) -> Quote:
+    ledger = Ledger.open()
+    for one in billed:
+        end(ledger, a_run(f"tw-1122-0000000{len(ledger.runs())}"), one)
+    return priced(ledger).quote
+
+
+def priced(ledger: Ledger) -> Run:
+    run = a_run(f"tw-1122-0000000{len(ledger.runs())}")
+    return replace(run, quote=informed(ledger, run))
+
+
+def end(ledger: Ledger, run: Run, billed: str) -> None:
+    """Let a run end that was billed so much, took an hour, and trained on a tenth more tokens than its data has."""
+    ledger.add(run)
+    done = {"status": JobStatus.SUCCEEDED, "billed_usd": Decimal(billed), "train_seconds": 3600.0}
+    ledger.save(replace(run.job, id="ft-1", trained_tokens=1_100_000, **done))  # type: ignore[arg-type]
+
+
+def a_run(id: str) -> Run:
     spec = JobSpec(id, "together", "Qwen/Qwen3-8B", Path("train.jsonl"))
-    status = JobStatus.SUCCEEDED if billed else JobStatus.QUEUED
-    job = Job(id, "together", spec.model, id="ft-1", status=status, billed_usd=Decimal(billed) if billed else None)
-    return Run(id, datetime.now(UTC), spec, Quote(usd=Decimal(10)), Origin(), job)
+    ten = Decimal(10)
+    line = LineItem("training", Decimal(1), "million tokens", ten, ten, ten, ten, "a page", None)
+    quote = Quote(usd=ten, low_usd=Decimal(9), high_usd=Decimal(12), lines=(line,), train_minutes=30.0)
+    return Run(id, datetime.now(UTC), spec, quote, Origin(), Job(id, "together", spec.model))

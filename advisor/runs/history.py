@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from statistics import median
@@ -11,6 +11,11 @@ from statistics import median
 from advisor.runs.ledger import Ledger, Quote, Run
 from advisor.runs.receipt import ReceiptLine, quoted_tokens, receipt_lines
 from backends import JobSpec, JobStatus
+
+QUANTITIES = ("training tokens", "time", "memory at its peak", "price")
+_FEWEST = 3  # earlier runs from which on their median error corrects a quote
+_WORTH = 0.005  # of a quantity: an error below it is not worth a word
+_CENTICENT = Decimal("0.0001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +51,10 @@ def accuracy(ledger: Ledger) -> tuple[Accuracy, ...]:
 
 
 def informed(ledger: Ledger, run: Run) -> Quote:
-    """Return the run's quote with what past runs of the same model, method and place add to it.
+    """Return the run's quote with what ended runs of the same model, method and place teach, each said in a sentence.
 
-    An unknown time is filled from their speed; a known price stays as it is, with their median error beside it.
+    An unknown time is filled from their speed. From three runs on, each quantity is corrected by the median of actual
+    over quoted, where quoted is what was said before any correction; the range then holds the first price too.
     """
     alike = [past for past in ledger.runs() if past.job.status is JobStatus.SUCCEEDED and _alike(past.spec, run.spec)]
     quote, said = run.quote, list(run.quote.assumptions)
@@ -59,13 +65,64 @@ def informed(ledger: Ledger, run: Run) -> Quote:
         speed = median(speeds)
         quote = replace(quote, train_minutes=float(tokens) / speed / 60)
         said.append(f"{speed:,.0f} tokens a second, the median of {len(speeds)} earlier runs of this model here.")
-    prices = [line for past in alike for line in receipt_lines(past) if line.name == "price"]
-    off = [line.error_pct for line in prices if line.error_pct is not None]
-    if off and quote.usd:
-        share = Decimal(str(round(median(off), 1)))
-        likely = quote.usd * (1 + share / 100)
-        said.append(f"Earlier runs of this model here cost {share:+} % on their quotes: that would make ${likely:.2f}.")
-    return replace(quote, assumptions=tuple(said))
+        return _corrected(quote, alike, said, ("training tokens", "memory at its peak", "price"))
+    return _corrected(quote, alike, said, QUANTITIES)
+
+
+def _corrected(quote: Quote, alike: Sequence[Run], said: list[str], quantities: Sequence[str]) -> Quote:
+    """Apply what at least three earlier runs teach, and say so; of fewer, only tell how their price was off."""
+    ratios: dict[str, list[float]] = defaultdict(list)
+    for line in (line for past in alike for line in receipt_lines(past)):
+        if line.quoted and line.actual is not None:
+            ratios[line.name].append(float(line.actual / line.quoted) * line.corrected)
+    factors = {name: median(found) for name in quantities if len(found := ratios[name]) >= _FEWEST}
+    factors = {name: round(factor, 4) for name, factor in factors.items() if abs(factor - 1) >= _WORTH}
+    for name, factor in factors.items():
+        said.append(
+            f"{name.capitalize()} corrected by {100 * (factor - 1):+.1f} %, the median error of {len(ratios[name])} "
+            f"earlier runs of this model here{_first(quote, name)}."
+        )
+    prices = ratios["price"]
+    if "price" not in factors and prices and quote.usd:
+        off = median(prices) - 1
+        likely = quote.usd * Decimal(str(round(1 + off, 4)))
+        said.append(
+            f"{len(prices)} earlier runs of this model here cost {100 * off:+.1f} % on their quotes (median): that "
+            f"would make ${likely:.2f}."
+        )
+    return replace(_scaled(quote, factors), assumptions=tuple(said))
+
+
+def _first(quote: Quote, name: str) -> str:
+    """Say what a quantity was before it was corrected."""
+    if name == "price" and quote.usd is not None:
+        return f"; the lines come to ${quote.usd:.2f}"
+    if name == "time" and quote.train_minutes is not None:
+        return f"; it was {quote.train_minutes:,.1f} minutes"
+    if name == "memory at its peak" and quote.gpu_gb is not None:
+        return f"; it was {quote.gpu_gb:,.1f} GB"
+    return ""
+
+
+def _scaled(quote: Quote, factors: Mapping[str, float]) -> Quote:
+    price = Decimal(str(factors.get("price", 1.0)))
+    usd, low, high = (
+        None if amount is None else (amount * price).quantize(_CENTICENT)
+        for amount in (quote.usd, quote.low_usd, quote.high_usd)
+    )
+    if "price" not in factors:
+        usd, low, high = quote.usd, quote.low_usd, quote.high_usd
+    lowest = [amount for amount in (low, quote.low_usd) if amount is not None]
+    highest = [amount for amount in (high, quote.high_usd) if amount is not None]
+    return replace(
+        quote,
+        usd=usd,
+        low_usd=min(lowest, default=None),
+        high_usd=max(highest, default=None),
+        train_minutes=None if quote.train_minutes is None else quote.train_minutes * factors.get("time", 1.0),
+        gpu_gb=None if quote.gpu_gb is None else quote.gpu_gb * factors.get("memory at its peak", 1.0),
+        corrected=factors,
+    )
 
 
 def _alike(past: JobSpec, spec: JobSpec) -> bool:

@@ -8,7 +8,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -51,6 +51,7 @@ class Quote:
     prices_as_of: date | None = None
     usd_per_hour: Decimal | None = None  # of all workers together, where they are paid by the hour
     cap_usd: Decimal | None = None  # at which a run paid by the hour is stopped
+    corrected: Mapping[str, float] = field(default_factory=dict)  # quantity -> factor that earlier runs taught
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +181,11 @@ class Ledger:
                     )
                 if spent + usd > monthly_limit:
                     more = f" (without {', '.join(unknown)}, whose cost is unknown)" if unknown else ""
+                    left = max(monthly_limit - spent, Decimal(0))
                     raise OverLimit(
-                        f"This job is quoted at ${usd}, and ${spent} of this month's limit of ${monthly_limit} is "
-                        f"spent or reserved{more}; raise --monthly-limit or wait for next month."
+                        f"This job is quoted at {_usd(usd)}; {_usd(spent)} of this month's limit of "
+                        f"{_usd(monthly_limit)} is spent or reserved{more}, which leaves {_usd(left)}. Raise "
+                        "--monthly-limit (TUNEWISE_MONTHLY_LIMIT), wait for next month, or train on less."
                     )
             _append(connection, run, "reserved", {"usd": None if usd is None else str(usd)}, now)
         return unknown
@@ -273,6 +276,11 @@ def only_one(run: str) -> Iterator[None]:
                 f"Another process is starting {run} right now; 'tunewise watch {run}' follows it."
             ) from error
         yield
+
+
+def _usd(amount: Decimal) -> str:
+    """Write an amount in whole cents, or in full when cents would hide it."""
+    return f"${amount:.2f}" if amount == 0 or amount >= Decimal("0.01") else f"${amount:f}"
 
 
 def _append(connection: sqlite3.Connection, run: str, kind: str, body: Json, at: datetime) -> None:

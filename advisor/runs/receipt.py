@@ -22,6 +22,7 @@ class ReceiptLine:
     actual: Decimal | None
     error_pct: float | None
     basis: str  # who says so: the provider, the trainer, or our arithmetic
+    corrected: float = 1.0  # the factor in ``quoted`` that earlier runs taught; 1: none
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +66,10 @@ def receipt_lines(run: Run) -> tuple[ReceiptLine, ...]:
     """Return tokens, time, memory and price of a run, quoted beside actual."""
     billed, basis = bill(run)
     return (
-        _line("training tokens", "tokens", quoted_tokens(run), _decimal(run.job.trained_tokens), _who(run)),
-        _line("time", "minutes", _decimal(run.quote.train_minutes), _decimal(minutes_of(run.job)), _who(run)),
-        _line("memory at its peak", "GB", _decimal(run.quote.gpu_gb), _decimal(peak_gb(run.job)), _who(run)),
-        _line("price", "USD", run.quote.usd, billed, basis),
+        _line(run, "training tokens", "tokens", quoted_tokens(run), _decimal(run.job.trained_tokens), _who(run)),
+        _line(run, "time", "minutes", _decimal(run.quote.train_minutes), _decimal(minutes_of(run.job)), _who(run)),
+        _line(run, "memory at its peak", "GB", _decimal(run.quote.gpu_gb), _decimal(peak_gb(run.job)), _who(run)),
+        _line(run, "price", "USD", run.quote.usd, billed, basis),
     )
 
 
@@ -138,7 +139,8 @@ def quoted_tokens(run: Run) -> Decimal | None:
     """Return the training tokens the quote was made for, over all epochs; None when it names none."""
     found = [_in_tokens(line) for line in run.quote.lines]
     known = [tokens for tokens in found if tokens is not None]
-    return sum(known, Decimal(0)) if known else None
+    factor = Decimal(str(run.quote.corrected.get("training tokens", 1)))
+    return (sum(known, Decimal(0)) * factor).to_integral_value() if known else None
 
 
 def _actual(line: LineItem, run: Run) -> Decimal | None:
@@ -164,7 +166,8 @@ def _setup_hours(line: LineItem, run: Run) -> Decimal | None:
         return Decimal(0)
     if run.quote.train_minutes is None:
         return None
-    beyond = line.quantity - Decimal(str(run.quote.train_minutes)) / _MINUTES[line.unit]
+    minutes = run.quote.train_minutes / run.quote.corrected.get("time", 1.0)  # as the line was made
+    beyond = line.quantity - Decimal(str(minutes)) / _MINUTES[line.unit]
     return max(Decimal(0), round(beyond, 4))
 
 
@@ -190,6 +193,6 @@ def _decimal(value: float | int | None) -> Decimal | None:
     return None if value is None else Decimal(str(value))
 
 
-def _line(name: str, unit: str, quoted: Decimal | None, actual: Decimal | None, basis: str) -> ReceiptLine:
+def _line(run: Run, name: str, unit: str, quoted: Decimal | None, actual: Decimal | None, basis: str) -> ReceiptLine:
     error = float(actual / quoted - 1) * 100 if quoted and actual is not None else None
-    return ReceiptLine(name, unit, quoted, actual, error, basis)
+    return ReceiptLine(name, unit, quoted, actual, error, basis, run.quote.corrected.get(name, 1.0))

@@ -107,6 +107,9 @@ def receipt_table(found: Receipt) -> None:
     console = render.console()
     console.print(f"Receipt of {found.run}: {found.model} on {found.backend}, {found.status}")
     console.print(grid)
+    taught = [f"{line.name} {100 * (line.corrected - 1):+.1f} %" for line in found.lines if line.corrected != 1]
+    if taught:
+        console.print(f"The quote was corrected by the median error of earlier runs: {', '.join(taught)}.")
     if found.provider_quote_usd is not None:
         console.print(f"{found.backend} itself had quoted {render.usd(found.provider_quote_usd)}.")
     for item in found.quote_lines:
