@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -52,8 +53,9 @@ def tunewise(*arguments: str, text: str = "", environment: dict[str, str]) -> su
 
 
 def test_a_key_is_kept_used_and_never_printed(keys: dict[str, str]) -> None:
-    done = tunewise("keys", "set", "together", text=KEY + "\n", environment=keys)
+    done = tunewise("keys", "set", "together", "--json", text=KEY + "\n", environment=keys)
     assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"backend": "together", "kept": True}
     assert KEY not in done.stdout + done.stderr
     code = "import backends; print(backends.get('together').key())"
     read = subprocess.run(

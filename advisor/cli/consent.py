@@ -29,6 +29,7 @@ class Proposal:
     costs_money: bool
     notes: tuple[str, ...]
     resumed: bool = False  # it passed the preflight before; only its price is agreed to again
+    no_room: str | None = None  # why this machine surely has too little memory for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,9 @@ def consent(proposals: Sequence[Proposal], terms: Terms, as_json: bool) -> None:
     _within(proposals, terms)
     if terms.yes and not terms.stale_too:
         _fresh(proposals, terms.today)
+    for one in proposals:
+        if terms.yes and one.no_room is not None:
+            raise RunError(f"{one.no_room} If you know better, launch in a terminal and agree yourself.")
     noted = [
         replace(one, notes=(*one.notes, *(() if one.resumed else one.backend.preflight(one.run.spec))))
         for one in proposals
@@ -69,11 +73,12 @@ def propose(order: Order, gpu: str | None, today: date, seed: int, hire: Hire | 
     from advisor.pricing import PriceBook
     from advisor.runs import Ledger, informed, quote, stage
     from advisor.runs.hire import Hire, hired
+    from advisor.runs.room import too_large
     from advisor.runs.settings import with_settings
     from advisor.tokens import profile
 
     backend = backends.get(order.backend)
-    run = None
+    run, crowded = None, None
     try:
         run, lost = stage(order, now=datetime.now(UTC), seed=seed)
         notes = list(lost)
@@ -87,12 +92,14 @@ def propose(order: Order, gpu: str | None, today: date, seed: int, hire: Hire | 
             price = quote(run, described, PriceBook.load(), gpu=gpu, today=today, validation=checked)
             run = replace(run, quote=replace(price, assumptions=(*run.quote.assumptions, *price.assumptions)))
             run = replace(run, quote=informed(Ledger.open(), run))
+            crowded = too_large(run, described) if gpu is None else None
         except AdvisorError as error:
             notes.append(f"The price is unknown: {error}")
         if order.backend == "local":
             run = hired(run, hire or Hire(), timed=gpu is not None)
-        notes += run.quote.warnings
-        return Proposal(run, backend, _costs_money(run, backend), tuple(dict.fromkeys(notes)))
+        notes += [*run.quote.warnings, *([crowded.text] if crowded else [])]
+        no_room = crowded.text if crowded and crowded.sure else None
+        return Proposal(run, backend, _costs_money(run, backend), tuple(dict.fromkeys(notes)), no_room=no_room)
     except BaseException:
         backend.close()
         if run is not None:

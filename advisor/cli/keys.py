@@ -7,7 +7,7 @@ from types import ModuleType
 
 import click
 
-from advisor.cli import render
+from advisor.cli import options, render
 from advisor.errors import AdvisorError
 from backends import names
 from backends._hosted import KEYRING_NAME
@@ -31,7 +31,8 @@ def command() -> None:
 
 @command.command("set")
 @click.argument("backend", callback=_known)
-def keep(backend: str) -> None:
+@options.as_json
+def keep(backend: str, as_json: bool) -> None:
     """Ask for BACKEND's key without showing it (or read one line from stdin) and keep it.
 
     \b
@@ -46,11 +47,14 @@ def keep(backend: str) -> None:
     except failure as error:
         raise AdvisorError(f"The system keyring refused ({error}); use the environment variable instead.") from error
     render.note(f"Kept the key of {backend} in the system keyring.")
+    if as_json:
+        render.json_document({"backend": backend, "kept": True})
 
 
 @command.command("remove")
 @click.argument("backend", callback=_known)
-def remove(backend: str) -> None:
+@options.as_json
+def remove(backend: str, as_json: bool) -> None:
     """Forget BACKEND's key.
 
     \b
@@ -62,6 +66,8 @@ def remove(backend: str) -> None:
     except failure as error:
         raise AdvisorError(f"No key of {backend} is in the system keyring.") from error
     render.note(f"Removed the key of {backend}.")
+    if as_json:
+        render.json_document({"backend": backend, "kept": False})
 
 
 def _keyring() -> tuple[ModuleType, type[Exception]]:

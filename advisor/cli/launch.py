@@ -16,7 +16,7 @@ from advisor.cli.consent import Proposal, Terms, again, consent, discard, propos
 from advisor.cli.leftovers import offer_deletion
 from advisor.cli.machines import flags as machine_flags
 from advisor.cli.machines import machines
-from advisor.cli.orders import Usd, extras, orders, over
+from advisor.cli.orders import Usd, check_models, extras, orders, over
 from advisor.errors import AdvisorError
 
 if TYPE_CHECKING:
@@ -114,6 +114,7 @@ def command(
         )
         for order in asked.apply(orders(sources, backend_names or asked.backends, models))
     ]
+    check_models(wanted)
     if not dry_run:
         terms.check_somebody_is_here()
     proposals: list[Proposal] = []
@@ -138,16 +139,23 @@ def command(
 
 
 def _dry_run(proposals: Sequence[Proposal], as_json: bool) -> None:
-    from advisor.cli.render.launch import requests
+    from advisor.cli.render.launch import proposal, requests
 
     shown = [
-        {"backend": one.run.spec.backend, "requests": one.backend.requests(one.run.spec), "quote": one.run.quote}
+        {
+            "backend": one.run.spec.backend,
+            "settings": one.run.spec.hyperparameters,
+            "requests": one.backend.requests(one.run.spec),
+            "quote": one.run.quote,
+            "notes": one.notes,
+        }
         for one in proposals
     ]
     if as_json:
         render.json_document(shown[0] if len(shown) == 1 else {"runs": shown})
     else:
         for one in proposals:
+            proposal(one, talk=False)
             requests(one)
 
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import glob
+import re
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from advisor.cli.options import Usd as Usd
-from advisor.errors import RunError
+from advisor.errors import DataError, RunError
 
 if TYPE_CHECKING:
     from advisor.runs import Order
     from backends import Hyperparameters, Json
+
+
+_UNDATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
 def orders(sources: tuple[str, ...], names: tuple[str, ...], models: tuple[str, ...]) -> list[Order]:
@@ -23,6 +30,9 @@ def orders(sources: tuple[str, ...], names: tuple[str, ...], models: tuple[str, 
 
     if not sources:
         raise click.UsageError("Give a plan file, or DATA with --backend and --model.")
+    for source in sources:
+        if source != "-" and not glob.has_magic(source) and not Path(source).exists():
+            raise DataError(f"{source}: there is no such file.")
     if len(sources) == 1 and sources[0].endswith((".yaml", ".yml")):
         return _planned(sources[0], names, models)
     if not names or not models:
@@ -41,6 +51,12 @@ def _planned(source: str, names: tuple[str, ...], models: tuple[str, ...]) -> li
     from advisor.runs import Order
 
     plan = read_plan(Path(source))
+    if not plan.data:
+        raise RunError(
+            f"{source}: this plan was made without data, from a description of it, so there is nothing to train on. "
+            f"With the data: tunewise launch DATA --backend {plan.option.backend or 'BACKEND'} --model "
+            f"{plan.option.model}, or plan again: tunewise plan DATA --out {source}"
+        )
     tuned = [option for option in (plan.option, *plan.options) if option.backend is not None and option.strategy.tunes]
     if not names and plan.option not in tuned:
         other = next((option for option in tuned if option.ruled_out_by is None), None)
@@ -80,6 +96,26 @@ def _planned(source: str, names: tuple[str, ...], models: tuple[str, ...]) -> li
             )
         orders.append(order)
     return orders
+
+
+def check_models(wanted: Sequence[Order]) -> None:
+    """Refuse a model that its provider does not sell, when it reads like a slip of the pen for one that it does."""
+    from advisor.pricing import PriceBook
+
+    book = PriceBook.load()
+    for order in wanted:
+        if book.offer(order.backend, order.model) is not None:
+            continue
+        sold = [offer.model for offer in book.offers(order.backend)]
+        spelt = {
+            text.lower(): model for model in sold for text in (model, model.split("/")[-1], _UNDATED.sub("", model))
+        }
+        near = get_close_matches(order.model.lower(), spelt, n=1, cutoff=0.85)
+        if near:
+            raise click.UsageError(
+                f"{order.backend} sells no '{order.model}' that the price book knows. Did you mean '{spelt[near[0]]}'? "
+                "A model that is new there needs its price in pricing.local.yaml first: 'tunewise prices copy'."
+            )
 
 
 def _pairs(names: tuple[str, ...], models: tuple[str, ...]) -> list[tuple[str, str]]:

@@ -173,7 +173,8 @@ def _diff_plans(old: Path, new: Path, md: bool, as_json: bool) -> None:
 @click.argument("file", type=FILE, default=Path("pricing.local.yaml"))
 @click.option("--whole", is_flag=True, help="The whole price file instead of an empty overlay.")
 @click.option("--force", is_flag=True, help="Overwrite the file.")
-def copy(file: Path, whole: bool, force: bool) -> None:
+@options.as_json
+def copy(file: Path, whole: bool, force: bool, as_json: bool) -> None:
     """Write an overlay to put your own prices, discounts and tax in (default: pricing.local.yaml).
 
     \b
@@ -187,6 +188,8 @@ def copy(file: Path, whole: bool, force: bool) -> None:
     text = packaged().read_text(encoding="utf-8") if whole else OVERLAY_START
     file.write_text(text, encoding="utf-8")
     render.note(f"wrote {file}")
+    if as_json:
+        render.json_document({"file": file.absolute()})
 
 
 @command.command("refresh")
