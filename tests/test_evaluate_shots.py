@@ -12,6 +12,7 @@ from paper_backend import PaperBackend, write_sums
 from advisor.dataset import Dataset
 from advisor.errors import RunError
 from advisor.runs.asking import Question
+from advisor.runs.comparing import Options, judged_by
 from advisor.runs.contestants import contestant, prompted, questions
 from advisor.runs.shots import BUDGET_TOKENS, shots
 
@@ -115,3 +116,9 @@ def test_a_prompt_that_is_none_is_refused(tmp_path: Path, content: bytes) -> Non
 def test_without_examples_none_can_be_shown(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="only 0 examples"):
         contestant("few-shot", PaperBackend(tmp_path / "p"), "m", [], 0, None, DAY)
+
+
+def test_a_few_answers_of_many_labels_are_known_as_labels_by_the_training_answers() -> None:
+    shown = labelled(30, 6)
+    assert judged_by(shown[:8], (), None, Options())[1] == "rouge_l"
+    assert judged_by(shown[:8], shown, None, Options())[1] == "label"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
@@ -119,3 +120,22 @@ def test_a_fault_in_a_suite_is_told_before_anything_is_asked(tmp_path: Path) -> 
     with pytest.raises(DataError, match=r"bad\.jsonl:1"):
         regressions(base, tuned, options, tmp_path, Purse(None))
     assert backend.calls == []
+
+
+def test_general_text_is_left_out_for_a_base_that_knows_none_of_it(tmp_path: Path) -> None:
+    class Random(Clerk):
+        """Scores as a model whose weights were never trained: every token one of two thousand."""
+
+        def score(self, model: str, examples: list[object]) -> list[Loss]:
+            return [Loss(76.0 if model == "base" else 120.0, 10) for _ in examples]
+
+    backend = Random(tmp_path / "p")
+    base, tuned = Contestant("base", backend, "base"), Contestant("tuned", backend, "tuned")
+    found, notes = regressions(base, tuned, Options(regression=True), tmp_path, Purse(None))
+    assert found == () and "(7.6 nats a token)" in notes[0]
+
+
+@dataclass
+class Loss:
+    nll_sum: float
+    tokens: int

@@ -57,7 +57,7 @@ def harness(
 def read_samples(folder: Path) -> Mapping[str, Mapping[str, float]]:
     """Return task -> item -> score from the samples a run of lm-eval logged; where less is better, the sign is turned.
 
-    The first metric of a task counts whose values are single numbers.
+    Of a task counts the first metric whose values are single numbers, under the first filter.
     """
     results: dict[str, Json] = {}
     for path in folder.rglob("results_*.json"):
@@ -67,9 +67,9 @@ def read_samples(folder: Path) -> Mapping[str, Mapping[str, float]]:
     for path in sorted(folder.rglob("samples_*.jsonl")):
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
         task = path.stem.removeprefix("samples_").rsplit("_", 1)[0]
-        names = (
-            [name for name in rows[0].get("metrics", ()) if isinstance(rows[0].get(name), int | float)] if rows else []
-        )
+        first = rows[0] if rows else {}
+        rows = [row for row in rows if row.get("filter") == first.get("filter")]
+        names = [name for name in first.get("metrics", ()) if isinstance(first.get(name), int | float)]
         if names:
             rules = better.get(task) if isinstance(better, dict) else None
             sign = -1.0 if isinstance(rules, dict) and rules.get(names[0]) is False else 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from math import isfinite
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -172,8 +173,11 @@ def _judgement(found: Judgement) -> list[str]:
 
 
 def _regression(one: Regression) -> str:
+    from rich.markup import escape
+
     colour = {"fine": "green", "warn": "yellow", "block": "red"}[one.verdict]
+    sure = f"{one.low:+.3f} to {one.high:+.3f}" if isfinite(one.low) else "one item: no interval"
     return (
-        f"{one.suite}: base {one.base:.3f}, tuned {one.tuned:.3f}, change {one.change:+.3f} "
-        f"({one.low:+.3f} to {one.high:+.3f}): [{colour}]{one.verdict}[/]"
+        f"{escape(one.suite)}: base {one.base:.3f}, tuned {one.tuned:.3f}, change {one.change:+.3f} ({sure}): "
+        f"[{colour}]{one.verdict}[/]"
     )
