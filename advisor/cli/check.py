@@ -74,7 +74,15 @@ def command(
     with reading(dataset.bytes, "identifying") as progress:
         dataset.identify(progress)
     with reading(dataset.bytes) as progress:
-        found = profile(dataset, backend=backend, model=model, objective=aim, validation=other, progress=progress)
+        found = profile(
+            dataset,
+            backend=backend,
+            model=model,
+            objective=aim,
+            validation=other,
+            progress=progress,
+            old_models=as_json,
+        )
     fixed = None
     if out is not None:
         share = int(held_out) if held_out is not None and held_out >= 1 else held_out

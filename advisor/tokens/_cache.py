@@ -19,6 +19,7 @@ from advisor.tokens._quality import duplicates
 from advisor.tokens._tally import MARKS_KEPT, Tally
 
 _MARKS_KEPT = 200_000  # examples (20 MB) whose marks are kept too
+OLD = "cl100k_base"  # the encoding of gpt-3.5 and gpt-4, which published bills confirm our counts by
 _KEPT = 50  # entries; the oldest go first
 
 
@@ -27,7 +28,8 @@ def remembered(
 ) -> Tally:
     """Return the tally of the dataset from the cache, or make and keep it; with its ``marks`` where they are needed."""
     path = _path(dataset, encodings)
-    tally = _load(path)
+    richer = _path(dataset, (*encodings, OLD)) if OLD not in encodings else path  # which 'check' has left
+    tally = _load(path) or _load(richer)
     if tally is None or (marks and len(tally.marks) < min(tally.examples, MARKS_KEPT)):
         tally = examine(dataset, encodings=encodings, progress=progress)
         tally.repeats = duplicates(tally.marks, [source.name for source in dataset.sources])
@@ -38,7 +40,7 @@ def remembered(
 
 def is_remembered(dataset: Dataset) -> bool:
     """Tell whether the dataset was counted before, as it is now."""
-    return _path(dataset, ()).is_file()
+    return any(_path(dataset, encodings).is_file() for encodings in ((), (OLD,)))
 
 
 def _path(dataset: Dataset, encodings: tuple[str, ...]) -> Path:

@@ -13,7 +13,8 @@ from advisor.dataset._dataset import Dataset
 from advisor.dataset._rows import Container
 from advisor.dataset._source import Progress
 from advisor.task import TaskType
-from advisor.tokens._cache import remembered
+from advisor.tokens._blocks import SMALL_BYTES
+from advisor.tokens._cache import OLD, remembered
 from advisor.tokens._limits import ANYWHERE, Aim, limit_findings
 from advisor.tokens._open_models import is_open, model_tokens
 from advisor.tokens._quality import cost_findings, duplicates, label_findings, language_findings, leaks
@@ -108,15 +109,19 @@ def profile(
     objective: Objective | None = None,
     validation: Dataset | None = None,
     progress: Progress | None = None,
+    old_models: bool = False,
 ) -> Profile:
     """Read the dataset once and return what it is; a second call finds the counts in the cache.
 
     ``backend``, ``model`` and ``objective`` (None: what the data is made for) add what they do not take to the
-    problems, ``validation`` the examples it shares with the data.
+    problems, ``validation`` the examples it shares with the data, ``old_models`` the tokens of models that count in
+    cl100k_base, where the data is small.
     """
     aim = Aim(backend, model, objective)
     opened = model is not None and is_open(model)
     model_encoding = (encoding_for(model),) if model and not opened and encoding_for(model) != "o200k_base" else ()
+    if old_models and dataset.bytes <= SMALL_BYTES:
+        model_encoding = (OLD,)
     examined = remembered(dataset, model_encoding, progress, marks=validation is not None)
     leaked: tuple[Problem, ...] = ()
     if validation is not None:

@@ -136,7 +136,7 @@ def _tokens(words: Vocabulary) -> list[bytes]:
             return tokens
     except (OSError, ValueError, EOFError, TypeError):
         pass
-    tokens = [a2b_base64(line.split(b" ", 1)[0]) for line in _packaged(words).splitlines()]
+    tokens = list(map(a2b_base64, _packaged(words).split()[::2]))  # a line is the token in base64 and its rank
     _keep(path, marshal.dumps(tokens))
     return tokens
 
