@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from backends import Json
@@ -55,9 +56,24 @@ def submission(folder: RunFolder, options: Options) -> dict[str, Json]:
     }
 
 
+def settings() -> dict[str, str]:
+    """Return the variables under which Ray's driver starts: it reads them while it is imported."""
+    found = {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_COLOR_PREFIX": "0",
+        "RAY_TRAIN_METRICS_ENABLED": "0",  # needs Ray's dashboard
+    }
+    # Ray shows its token by itself where it starts a cluster, and not where it joins one.
+    token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    if "RAY_AUTH_TOKEN" in os.environ or token.is_file():
+        found["RAY_AUTH_MODE"] = os.environ.get("RAY_AUTH_MODE", "token")
+    return found
+
+
 def rank(config: dict[str, str]) -> None:
     """Train as one of Ray Train's workers; raise when another one was lost, so that Ray starts all of them again."""
     from ray import train as ray_train
+    from ray.util import get_node_ip_address
 
     from backends.local.record import Record
     from backends.local.train import LOST, live
@@ -66,7 +82,7 @@ def rank(config: dict[str, str]) -> None:
     folder = RunFolder(Path(config["folder"]))
     context = ray_train.get_context()
     world = World(context.get_world_rank(), context.get_world_size(), context.get_local_rank())
-    hosts = world.hosts()
+    hosts = world.gather(get_node_ip_address())
     if not folder.config.is_file():
         raise NotShared(
             f"{folder.path} is not there on {hosts[world.rank]}: keep TUNEWISE_HOME on storage that all nodes share."

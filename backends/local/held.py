@@ -18,6 +18,7 @@ class Held:
     folder: RunFolder
     limit: float | None
     seconds: float = 0.0
+    holding: bool = False
     looked: float | None = None
     noted: float = 0.0
 
@@ -26,14 +27,14 @@ class Held:
         at = time.monotonic()
         if holding and self.looked is not None:
             self.seconds += at - self.looked
-        self.looked = at
+        self.looked, self.holding = at, holding
         if at - self.noted > _NOTE_S:
             self.note()
         return self.limit is not None and self.seconds >= self.limit
 
     def note(self) -> None:
         """Write the clock down, so that a later life goes on from here."""
-        write_json(self.folder.held, {"seconds": round(self.seconds, 1), "at": now()})
+        write_json(self.folder.held, {"seconds": round(self.seconds, 1), "holding": self.holding, "at": now()})
         self.noted = time.monotonic()
 
 
@@ -48,4 +49,4 @@ def held_seconds(folder: RunFolder, finished: datetime | None) -> float | None:
     seconds, at = noted.get("seconds"), as_time(noted.get("at"))
     if not isinstance(seconds, int | float) or at is None:
         return None
-    return seconds + (max(0.0, (finished - at).total_seconds()) if finished else 0.0)
+    return seconds + (max(0.0, (finished - at).total_seconds()) if finished and noted.get("holding") else 0.0)

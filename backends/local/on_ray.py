@@ -9,14 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-os.environ |= {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_COLOR_PREFIX": "0",
-    "RAY_TRAIN_METRICS_ENABLED": "0",  # needs Ray's dashboard
-    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "300",  # torch is slow to import on a busy node
-}
-
 import ray
+from ray.exceptions import RayError
 from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError, WorkerGroupError
 from ray.train.torch import TorchConfig, TorchTrainer
 
@@ -35,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     record = Record(folder)
     try:
         _connect(asked)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (ConnectionError, RayError, RuntimeError, ValueError) as error:
         record.status(JobStatus.FAILED, "failed", error=_unreachable(asked, error), finished=now())
         return 1
     scaling = dict(asked["scaling_config"])

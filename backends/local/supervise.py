@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backends import JobStatus
+from backends.local.cluster import settings
 from backends.local.folder import RunFolder, now, read_json
 from backends.local.held import Held, take_up
 from backends.local.options import Options, read_options, spec_from_json
@@ -67,8 +68,12 @@ def _attempt(folder: RunFolder, options: Options, held: Held) -> int:
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(options.workers),
         "--max-restarts", "0", "-m", "backends.local.train", str(folder.path),
     ]  # fmt: skip
-    run = command("on_ray", str(folder.path)) if options.engine == "ray" else torchrun
-    child = subprocess.Popen(run, start_new_session=True)
+    ray = options.engine == "ray"
+    child = subprocess.Popen(
+        command("on_ray", str(folder.path)) if ray else torchrun,
+        start_new_session=True,
+        env=os.environ | (settings() if ray else {}),
+    )
     heard = time.time()
     while (code := child.poll()) is None:
         stopping = folder.stop.exists()

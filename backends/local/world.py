@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -52,12 +51,12 @@ class World:
         if self.size > 1:
             dist.barrier()
 
-    def hosts(self) -> list[str]:
-        """Return the machine of each rank, by the name it gives itself; all ranks must ask."""
-        names: list[str] = [platform.node()] * self.size
+    def gather(self, text: str) -> list[str]:
+        """Return what each rank says, in the order of ranks."""
+        said = [text] * self.size
         if self.size > 1:
-            dist.all_gather_object(names, platform.node())
-        return names
+            dist.all_gather_object(said, text)
+        return said
 
     def leave(self) -> None:
         """Take leave of the other ranks."""
