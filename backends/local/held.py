@@ -27,8 +27,9 @@ class Held:
         at = time.monotonic()
         if holding and self.looked is not None:
             self.seconds += at - self.looked
+        changed = holding is not self.holding
         self.looked, self.holding = at, holding
-        if at - self.noted > _NOTE_S:
+        if changed or at - self.noted > _NOTE_S:
             self.note()
         return self.limit is not None and self.seconds >= self.limit
 
