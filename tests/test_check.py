@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from advisor.cli import tunewise
-from advisor.cli.render.check import histogram
+from advisor.cli.render.bars import histogram
 
 ROOT = Path(__file__).parent.parent
 
@@ -67,6 +68,107 @@ def test_the_page_fits_80_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert len(lines) > 15
         paths = [line for line in lines if str(path) in line]  # a long path is not broken
         assert max(len(line) for line in lines if line not in paths) <= 80
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_no_line_is_wider_than_the_screen_but_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.chdir(tmp_path)
+    lay(tmp_path / "a.jsonl", "{oops", row(3), {"messages": [], "note": 1}, count=600)
+    page = run("a.jsonl", "--for", "openai").stdout
+    assert max(len(line) for line in page.splitlines() if not line.startswith("  tunewise")) <= min(columns, 100)
+    listed = run("--explain", "list").stdout
+    assert max(map(len, listed.splitlines())) <= min(columns, 100)
+    assert "\x1b" not in page  # no terminal, no colours
+
+
+def test_one_is_no_plural(tmp_path: Path) -> None:
+    page = run(lay(tmp_path / "a.jsonl", count=1)).stdout
+    assert "1 example, chat" in page
+    assert "1 warning:" in page
+    assert "Very few examples: 1 [too_few_examples]" in page
+    page = run(lay(tmp_path / "b.jsonl", "", "{oops", count=60), "--for", "openai").stdout
+    assert "1 error, 1 note for openai:" in page
+    assert "A line that is not JSON: line 62, expecting" in page
+    assert "Blank lines: 1 line [blank_lines]" in page
+    page = run(lay(tmp_path / "c.jsonl", *["{oops"] * 101)).stdout
+    assert "lines 61, 62, 63, 64, 65, 66 and 95 more; the first:" in page
+    few = run(lay(tmp_path / "d.jsonl", count=9), "--for", "openai").stdout
+    assert "Very few examples: 9, and openai takes no fewer than 10" in few
+
+
+def test_labels_are_shown_with_their_baseline_and_the_rarest(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    names = [f"kind {n}" for n in range(12) for _ in range(10 + n)]
+    texts = [json.dumps({"prompt": f"Case {n * 37} of {n}", "completion": name}) for n, name in enumerate(names)]
+    path.write_text("\n".join(texts))
+    page = run(path).stdout
+    assert "12, with 10 to 21 examples each; always 'kind 11' would be right in 11%" in " ".join(page.split())
+    shown = [line.split()[1] for line in page.splitlines() if line.lstrip().startswith("kind ")]
+    assert shown == ["11", "10", "9", "8", "7", "2", "1", "0"]
+    assert "... 4 more ..." in page
+
+
+def next_of(page: str) -> list[str]:
+    return [line.strip() for line in page.split("Next:")[1].splitlines() if line.startswith("  tunewise")]
+
+
+def test_the_next_steps_can_be_run_as_they_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    lay(tmp_path / "my data.jsonl")
+    assert next_of(run("my data.jsonl").stdout) == ["tunewise plan 'my data.jsonl'"]
+    lay(tmp_path / "bad.jsonl", "{oops", {"messages": row(77)["messages"][:1]})
+    mend = ["tunewise check bad.jsonl --fix clean.jsonl", "tunewise plan clean.jsonl"]
+    assert next_of(run("bad.jsonl").stdout) == mend
+    lay(tmp_path / "few.jsonl", "{oops", count=5)
+    found = next_of(run("few.jsonl", "--for", "openai").stdout)
+    assert found == ["tunewise check --explain too_few_examples", mend[0].replace("bad", "few")]
+    (tmp_path / "c.jsonl").write_text("".join(json.dumps({"q": f"Q{n}?", "a": f"A{n}"}) + "\n" for n in range(60)))
+    found = next_of(run("c.jsonl", "--columns", "prompt=q,completion=a").stdout)
+    assert found == ["tunewise check c.jsonl --columns prompt=q,completion=a --fix clean.jsonl", mend[1]]
+    lay(tmp_path / "valid.jsonl", count=2)
+    found = next_of(run("my data.jsonl", "--validation", "valid.jsonl").stdout)
+    both = "tunewise check 'my data.jsonl' valid.jsonl --fix clean.jsonl --held-out 0.1"
+    assert found == ["tunewise check --explain leak", both]
+    assert CliRunner().invoke(tunewise, shlex.split(both)[1:]).exit_code == 0
+    assert (tmp_path / "clean.held_out.jsonl").exists()
+    key = {"messages": [{"role": "user", "content": "key sk-a1b2c3d4e5f6g7h8i9j0k1"}, row(1)["messages"][1]]}
+    lay(tmp_path / "key.jsonl", key)
+    assert next_of(run("key.jsonl").stdout)[0] == "tunewise check key.jsonl --fix clean.jsonl --redact"
+
+
+def test_much_data_is_not_asked_or_trained_on_without_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    lay(tmp_path / "a.jsonl", count=600)
+    plan, ask, tune = next_of(run("a.jsonl", "--for", "together", "--model", "Qwen/Qwen3-8B").stdout)
+    assert plan == "tunewise plan a.jsonl"
+    assert ask == "tunewise evaluate a.jsonl --backend together --model Qwen/Qwen3-8B --limit 200 --max-cost 1"
+    assert tune == "tunewise pilot a.jsonl --backend together --model Qwen/Qwen3-8B --limit 200 --max-cost 1"
+    long = {"messages": [{"role": "user", "content": "w " * 30_000}, {"role": "assistant", "content": "Yes."}]}
+    (tmp_path / "long.jsonl").write_text((json.dumps(long) + "\n") * 600)
+    ask = next_of(run("long.jsonl").stdout)[2]
+    assert "--limit 200 --max-cost 100" in ask  # 200 x 30,000 tokens at 10 dollars a million are 60
+    _, ask, _ = next_of(run("a.jsonl", "--fix", "clean.jsonl", "--held-out", "100").stdout)
+    assert "evaluate clean.held_out.jsonl --backend BACKEND --model MODEL --limit 100 --max-cost" in ask
+
+
+def test_levels_have_colours_in_a_terminal_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pexpect
+
+    path = lay(tmp_path / "a.jsonl", "{oops")
+
+    def screen(**more: str) -> str:
+        plain = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+        environment = {**plain, "TERM": "xterm-256color", **more}
+        found, _ = pexpect.run(
+            f"{sys.executable} -m advisor check {path}", withexitstatus=True, env=environment, cwd=str(ROOT)
+        )
+        return found.decode()
+
+    assert "\x1b[31m  error    \x1b[0m A line" in screen() or "\x1b[31m  error    \x1b[0mA line" in screen()
+    assert "\x1b[3" not in screen(NO_COLOR="1")
 
 
 def test_the_bar_shows_bytes_rate_and_time_left_and_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,9 +251,9 @@ def test_fix_writes_a_clean_file_and_says_what_changed(tmp_path: Path) -> None:
     before, out = path.read_bytes(), tmp_path / "clean.jsonl"
     result = run(path, "--fix", out)
     assert result.exit_code == 1  # the data as given has an error
-    assert "- 1 dropped: a line that is not JSON (lines 61)" in result.stdout
-    assert "- 1 dropped: exact duplicates (lines 63)" in result.stdout
-    assert "~ 1 mended: control characters in the text (lines 64)" in result.stdout
+    assert "- 1 dropped: a line that is not JSON (line 61)" in result.stdout
+    assert "- 1 dropped: exact duplicates (line 63)" in result.stdout
+    assert "~ 1 mended: control characters in the text (line 64)" in result.stdout
     assert "+ 61 of 63 rows written" in result.stdout
     assert path.read_bytes() == before
     again = run(out)

@@ -50,6 +50,7 @@ def command(
     tunewise check pairs.csv --columns prompt=question,completion=reply
     """
     from advisor.cli.render import check as show
+    from advisor.cli.render.next_steps import Asked
     from advisor.cli.render.reading import reading
 
     if explain:
@@ -91,7 +92,7 @@ def command(
     if as_json:
         render.json_document(show.document(found, fixed))
     else:
-        show.page(found, dataset, backend, fixed)
+        show.page(found, dataset, Asked(data, backend, model, columns, validation), fixed)
     if any(problem.level is Level.ERROR for problem in found.problems):
         ctx.exit(1)
 

@@ -47,7 +47,8 @@ class Fixed:
     out: Path
     held_out: Path | None
     rows_read: int
-    rows_written: int
+    rows_written: int  # with those held out
+    rows_held_out: int
     dropped: Mapping[str, Change]
     mended: Mapping[str, Change]
 
@@ -103,8 +104,8 @@ def fix(
             written += 1
         if not written:
             raise DataError(f"{dataset.sources[0].name}: not one row is left after the repair; see 'tunewise check'.")
-    held = None if held_out is None else _divide(out, held_out, seed)
-    return Fixed(out, held, read, written, dropped, mended)
+    held, apart = (None, 0) if held_out is None else _divide(out, held_out, seed)
+    return Fixed(out, held, read, written, apart, dropped, mended)
 
 
 def _judged_again(talk: Conversation, format: Format) -> list[tuple[str, str]]:
@@ -113,14 +114,16 @@ def _judged_again(talk: Conversation, format: Format) -> list[tuple[str, str]]:
     return faults(talk)
 
 
-def _divide(out: Path, held_out: float | int, seed: int) -> Path:
-    """Divide ``out`` in two: it keeps the training side."""
+def _divide(out: Path, held_out: float | int, seed: int) -> tuple[Path, int]:
+    """Divide ``out`` in two: it keeps the training side. Return the other file and its rows."""
     held = out.with_name(f"{out.stem}.held_out{out.suffix or '.jsonl'}")
     with tempfile.TemporaryDirectory(prefix=".tunewise-", dir=out.parent) as folder:
         train_part, held_part = split(Dataset.open(out), Path(folder), held_out=held_out, seed=seed)
+        with held_part.open("rb") as stream:
+            apart = sum(1 for _ in stream)
         held_part.replace(held)
         train_part.replace(out)
-    return held
+    return held, apart
 
 
 def mend(talk: Conversation, redacted: bool) -> list[str]:

@@ -26,6 +26,10 @@ from backends import Json, Objective
 if TYPE_CHECKING:
     from advisor.workload import DataBlock
 
+_CONTAINERS = {
+    Container.JSON: "a JSON array or objects over several lines", Container.CSV: "CSV", Container.TSV: "TSV",
+    Container.PARQUET: "Parquet",
+}  # fmt: skip
 # What OpenAI still tunes, and the one dead model whose published jobs the billing rule was checked on.
 OPENAI_MODELS = (
     "gpt-4.1-2025-04-14",
@@ -248,8 +252,9 @@ def _findings(
     if dataset.unread:
         names = ", ".join(f"'{name}'" for name in dataset.unread[:6])
         findings.append((None, 0, "unknown_field", names))
-    if any(container is not Container.JSONL for container in dataset.containers):
-        findings.append((None, 0, "not_jsonl", f"this is {dataset.containers[0].value}"))
+    other = next((name for container in dataset.containers if (name := _CONTAINERS.get(container))), "")
+    if other:
+        findings.append((None, 0, "not_jsonl", f"this is {other}"))
     quality["counts"] = dict(tally.fault_counts)
     return findings, quality
 
@@ -269,8 +274,8 @@ def _problems(tally: Tally, dataset: Dataset, findings: list[Finding], backend: 
             yield problem(code, None, names[file], detail, backend=backend)
     for code, count in tally.fault_counts.items():
         if count > kept[code] and code not in habits:
-            more = "more " if kept[code] else ""
-            yield problem(code, None, names[0], f"{count - kept[code]:,} {more}lines", backend=backend)
+            more, beyond = "more " if kept[code] else "", count - kept[code]
+            yield problem(code, None, names[0], f"{beyond:,} {more}line{'s' * (beyond > 1)}", backend=backend)
     for file, line, code, detail in sorted(lines):
         yield problem(code, line, names[file], detail, backend=backend)
 

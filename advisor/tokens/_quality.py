@@ -25,8 +25,8 @@ def duplicates(marks: Marks, names: Sequence[str]) -> tuple[list[Finding], dict[
     near = [(at, other) for at, other in _near(marks) if at not in blamed]
     found = [
         *_named("exact_duplicate", "the same as {}", equal, marks, names),
-        *_named("conflicting_answers", "the prompt of {}", differ, marks, names),
-        *_named("near_duplicate", "nearly {}", near, marks, names),
+        *_named("conflicting_answers", "the same prompt as {}", differ, marks, names),
+        *_named("near_duplicate", "almost the same as {}", near, marks, names),
     ]
     return found, {
         "compared": len(marks),
@@ -109,7 +109,7 @@ def _named(code: str, form: str, pairs: list[tuple[int, int]], marks: Marks, nam
     for at, other in pairs[:_KEPT]:
         yield marks.lines[at], marks.files[at], code, form.format(where(other, at))
     if len(pairs) > _KEPT:
-        yield None, 0, code, f"{len(pairs) - _KEPT:,} more lines"
+        yield None, 0, code, f"{len(pairs) - _KEPT:,} more line{'s' * (len(pairs) > _KEPT + 1)}"
 
 
 def _near(marks: Marks) -> Pairs:

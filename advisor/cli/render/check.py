@@ -1,19 +1,31 @@
-"""How ``check`` looks: the JSON document, and the page: what you have, what is wrong, what to do first."""
+"""How ``check`` looks: the JSON document, and the page: what you have, what is wrong, what to do next."""
 
 from __future__ import annotations
 
 import shutil
+import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
 
 from advisor.cli import render
-from advisor.dataset import CATALOGUE, Dataset, Fixed, Level, Problem
+from advisor.cli.render.bars import histogram, labels
+from advisor.cli.render.next_steps import Asked, next_steps
+from advisor.dataset import CATALOGUE, Dataset, Fixed, Format, Level, Problem
 from advisor.tokens import Profile
 
-_BARS = " ▏▎▍▌▋▊▉█"
 _LINES = 6  # line numbers named per problem
 _WORDS = {Level.ERROR: "error", Level.WARNING: "warning", Level.INFO: "note"}
+_COLOURS = {Level.ERROR: "31", Level.WARNING: "33", Level.INFO: "36"}  # ANSI: red, yellow, cyan
+_FORMATS = {
+    Format.OPENAI_CHAT: "chat", Format.PREFERENCE: "preference pairs", Format.INSTRUCTION: "instruction",
+    Format.PROMPT_COMPLETION: "prompt and completion", Format.SHAREGPT: "ShareGPT",
+}  # fmt: skip
+_LANGUAGES = {
+    "en": "English", "de": "German", "fr": "French", "es": "Spanish", "it": "Italian", "pt": "Portuguese",
+    "nl": "Dutch", "el": "Greek", "he": "Hebrew", "ar": "Arabic", "hi": "Hindi", "th": "Thai", "ja": "Japanese",
+    "zh": "Chinese", "ko": "Korean", "cyrillic": "Cyrillic script",
+}  # fmt: skip
+_OPENAI = (None, "openai", "azure")
 
 
 def document(profile: Profile, fixed: Fixed | None = None) -> dict[str, object]:
@@ -42,141 +54,135 @@ def document(profile: Profile, fixed: Fixed | None = None) -> dict[str, object]:
     return made
 
 
-def page(profile: Profile, dataset: Dataset, backend: str | None, fixed: Fixed | None = None) -> None:
+def page(profile: Profile, dataset: Dataset, asked: Asked, fixed: Fixed | None = None) -> None:
     """Print the page."""
-    width = max(60, min(100, shutil.get_terminal_size((80, 24)).columns))
+    width = _width()
     names = ", ".join(source.name for source in dataset.sources)
-    render.out(names if len(names) < width else f"{len(dataset.sources)} files")
-    for label, text in _facts(profile, dataset):
+    several = len(dataset.sources) > 1
+    render.out(f"{len(dataset.sources)} files" if several and len(names) >= width else names)
+    for label, text in _facts(profile, dataset, asked):
         _wrapped(f"  {label:<10} ", text, width)
     if len(profile.lengths) > 1:
         render.out("\n  Tokens per example")
         for line in histogram(profile.lengths, width - 2):
             render.out(f"  {line}")
     if profile.labels:
-        render.out(f"\n  {len(profile.labels)} labels")
-        for line in _bars([(label, count) for label, count in list(profile.labels.items())[:8]], width - 2):
+        render.out("\n  Examples per label")
+        for line in labels(profile.labels, width - 2):
             render.out(f"  {line}")
-        if len(profile.labels) > 8:
-            render.out(f"  and {len(profile.labels) - 8} more")
     render.out()
-    _problems(profile.problems, width, several=len(dataset.sources) > 1)
+    _problems(profile, width, asked.backend, "" if several else names)
     if fixed is not None:
         _fixed(fixed, width)
-    _wrapped("First: ", _first(profile, dataset, backend, fixed), width)
+    render.out("Next:")
+    for command, purpose in next_steps(profile, asked, fixed):
+        render.out(f"  {command}")
+        _wrapped("      ", purpose, width)
 
 
-def _facts(profile: Profile, dataset: Dataset) -> Iterator[tuple[str, str]]:
+def _facts(profile: Profile, dataset: Dataset, asked: Asked) -> Iterator[tuple[str, str]]:
     size = dataset.bytes
     amount = f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"
-    yield "data", f"{profile.examples:,} examples, {profile.format.value}, {amount}"
-    yield "task", f"{profile.task_type.value}: {profile.task_reason}"
+    plain = profile.format is Format.TEXT
+    what = _many(profile.examples, "plain text" if plain else "example")
+    yield "data", f"{what}, {amount}" if plain else f"{what}, {_FORMATS[profile.format]}, {amount}"
+    yield "task", f"{profile.task_type.value.replace('_', ' ')}: {profile.task_reason}"
     total = profile.tokens.get("o200k_base", 0)
     learnt = profile.trained_tokens.get("o200k_base", 0)
-    share = f" ({learnt / total:.0%})" if total else ""
-    sure = "" if profile.exact else "; not all counts are exact"
-    yield "tokens", f"{total:,}, of which the answers to learn are {learnt:,}{share}{sure}"
+    if learnt == total:
+        yield "tokens", f"{total:,}, all to be learnt"
+    else:
+        sides = " in both answers of each pair" if profile.is_preference else ""
+        share = f" ({learnt / total:.0%})" if total else ""
+        yield "tokens", f"{total:,}{sides}; {learnt:,}{share} of them are answers to learn"
     named = profile.quality.get("model_tokens")
     if isinstance(named, dict):
         span = "" if named["exact"] else f" (between {named['low']:,} and {named['high']:,})"
         yield "model", f"{named['model']}: {named['tokens']:,} tokens{span}; {named['basis']}"
-    billed: dict[int, list[str]] = {}
-    for model, tokens in profile.billed_tokens_per_epoch.items():
-        billed.setdefault(tokens, []).append("-".join(model.split("-")[:2]))
-    models = "; ".join(f"{tokens:,} ({', '.join(dict.fromkeys(names))})" for tokens, names in billed.items())
-    yield "billed", f"by OpenAI per epoch: {models}"
+    if asked.backend in _OPENAI and not plain:
+        yield "billed", _billed(profile, asked.model)
     each = profile.per_example
-    means = (
-        f"system {profile.system_tokens:,.0f}, prompt {profile.user_tokens:,.0f}, answer {profile.output_tokens:,.0f}"
-    )
-    spread = f"median {each.p50:,} tokens, 95 % under {each.p95:,}, longest {each.max:,}"
-    yield "example", f"{spread}; on average {means}"
+    if profile.examples > 1:
+        spread = f"median {each.p50:,} tokens, 95% up to {each.p95:,}, longest {each.max:,}"
+        yield "example", spread
+    means = {
+        "system and tools" if profile.has_tools else "system": profile.system_tokens,
+        "prompt": profile.user_tokens,
+        "answer": profile.output_tokens,
+    }
+    told = [f"{name} {mean:,.0f}" for name, mean in means.items() if mean >= 0.5]
+    if len(told) > 1:
+        turns = f"; {profile.turns:.1f} answers each" if profile.turns >= 1.05 and not profile.is_preference else ""
+        yield "average", f"{', '.join(told)}{turns}"
     if profile.languages:
-        told = [f"{name} {share:.0%}" for name, share in list(profile.languages.items())[:4] if share >= 0.005]
-        yield "language", ", ".join(told)
+        known = [(name, share) for name, share in profile.languages.items() if share >= 0.005]
+        yield "language", ", ".join(f"{_LANGUAGES.get(name, name)} {share:.0%}" for name, share in known[:4])
+    if profile.labels:
+        least, most = min(profile.labels.values()), max(profile.labels.values())
+        spread = _many(most, "example") if least == most else f"{least:,} to {most:,} examples"
+        always = profile.quality.get("majority_baseline")
+        guess = f"; always '{next(iter(profile.labels))}' would be right in {always:.0%}" if always else ""
+        yield "labels", f"{len(profile.labels):,}, with {spread} each{guess}"
 
 
-def histogram(lengths: Mapping[int, int], width: int) -> list[str]:
-    """Draw how many examples have how many tokens: up to ten classes, their bounds doubling over a wide range."""
-    low, high = min(lengths), max(lengths)
-    if high > 20 * max(1, low):
-        bounds = [low]
-        while bounds[-1] < high:
-            bounds.append(bounds[-1] * 2 if bounds[-1] else 1)
-        bounds = bounds if len(bounds) <= 11 else [low, *bounds[-10:]]
-    else:
-        step = max(1, -(-(high - low + 1) // 10))
-        bounds = list(range(low, high + step + 1, step))
-    classes: list[tuple[str, int]] = []
-    for start, end in pairwise(bounds):
-        last = end == bounds[-1]
-        count = sum(n for tokens, n in lengths.items() if start <= tokens < end or (last and tokens == end))
-        classes.append((f"{start:,} - {end if last else end - 1:,}", count))
-    while len(classes) > 1 and not classes[-1][1]:
-        classes.pop()
-    return _bars(classes, width)
+def _billed(profile: Profile, model: str | None) -> str:
+    """Say what OpenAI bills for one epoch, by encoding; the dead gpt-3.5 only when it is asked for."""
+    billed: dict[int, list[str]] = {}
+    for name, tokens in profile.billed_tokens_per_epoch.items():
+        family = "-".join(name.split("-")[:2])
+        if not family.startswith("gpt-3") or (model or "").startswith("gpt-3"):
+            billed.setdefault(tokens, []).append(family)
+    sums = "; ".join(f"{tokens:,} ({', '.join(dict.fromkeys(names))})" for tokens, names in billed.items())
+    parts = "roles and tools included" if profile.has_tools else "roles included"
+    doubt = "images" if profile.has_images else "pairs" if profile.is_preference else ""
+    sure = "" if profile.exact else f"; an estimate, since no bill with {doubt or 'such data'} is published"
+    return f"by OpenAI per epoch: {sums}, {parts}{sure}"
 
 
-def _bars(rows: Sequence[tuple[str, int]], width: int) -> list[str]:
-    longest = min(32, max(len(name) for name, _ in rows))
-    digits = max(len(f"{count:,}") for _, count in rows)
-    room = max(10, min(50, width - longest - digits - 2))
-    most = max(1, *(count for _, count in rows))
-    return [
-        f"{name[:longest].rjust(longest)} {_bar(count / most * room).ljust(room)} {count:>{digits},}".rstrip()
-        for name, count in rows
-    ]
-
-
-def _bar(length: float) -> str:
-    whole, eighths = divmod(round(length * 8), 8)
-    if not whole and not eighths and length > 0:
-        eighths = 1
-    return "█" * whole + (_BARS[eighths] if eighths else "")
-
-
-def _problems(problems: Sequence[Problem], width: int, several: bool) -> None:
+def _problems(profile: Profile, width: int, backend: str | None, main: str) -> None:
+    """Print each kind of problem once, errors first; lines of the one file ``main`` go without its name."""
+    problems = profile.problems
+    where = f" for {backend}" if backend else ""
     if not problems:
-        render.out("No problems found.\n")
+        render.out(f"No problems found{where}.\n")
         return
-    kinds = {level: len({problem.code for problem in problems if problem.level is level}) for level in Level}
-    render.out(", ".join(f"{n} kind{'s' * (n > 1)} of {_WORDS[level]}" for level, n in kinds.items() if n))
+    codes = {level: len({problem.code for problem in problems if problem.level is level}) for level in Level}
+    counts = [_many(number, _WORDS[level]) for level, number in codes.items() if number]
+    render.out(f"{', '.join(counts)}{where}:")
     groups: dict[str, list[Problem]] = {}
     for problem in sorted(problems, key=lambda one: list(Level).index(one.level)):
         groups.setdefault(problem.code, []).append(problem)
     for code, group in groups.items():
-        title = CATALOGUE[code].title
-        lines = [f"{p.file}:{p.line}" if several else f"{p.line}" for p in group if p.line is not None]
-        whole = [p.message.removeprefix(title).lstrip(": ") for p in group if p.line is None]
-        text = title
-        if whole and not lines:
-            text = f"{title}: {'; '.join(whole)}" if any(whole) else f"{title}."
-        elif lines:
-            more = len(lines) - _LINES
-            rest = f" and {more} more" if more > 0 else ""
-            beyond = f" ({whole[0].rstrip('.')})" if whole else ""
-            where = ", ".join(lines[:_LINES])
-            first = next(p for p in group if p.line is not None).message.removeprefix(title).lstrip(": ")
-            text = f"{title}, line{'s' if len(lines) > 1 else ''} {where}{rest}{beyond}." + (
-                f" {first}" if first.strip(".") else ""
-            )
-        _wrapped(f"  {_WORDS[group[0].level]:<8} ", f"{text} {group[0].fix} [{code}]", width)
+        level = group[0].level
+        found = _finding(group, main, _found(profile, code))
+        _wrapped(f"  {_WORDS[level]:<8} ", f"{found} [{code}]", width, _COLOURS[level])
+        _wrapped(" " * 11, group[0].fix, width)
     render.out()
 
 
-def _first(profile: Profile, dataset: Dataset, backend: str | None, fixed: Fixed | None) -> str:
-    """Return the one thing to do next."""
-    name = dataset.sources[0].name
-    errors = [problem for problem in profile.problems if problem.level is Level.ERROR]
-    if fixed is not None:
-        return f"tunewise check {fixed.out}, then tunewise plan {fixed.out}"
-    if errors:
-        where = f" (line {errors[0].line})" if errors[0].line else ""
-        return f"mend {errors[0].code}{where}: tunewise check --explain {errors[0].code}; or drop such rows: --fix OUT"
-    mendable = {"exact_duplicate", "byte_order_mark", "control_characters", "unknown_message_key", "developer_role"}
-    if any(problem.code in mendable for problem in profile.problems):
-        return f"tunewise check {name} --fix clean.jsonl, then tunewise plan clean.jsonl"
-    return f"tunewise plan {name}"
+def _found(profile: Profile, code: str) -> int:
+    """Return how often a problem was found; lines are named of the first hundred alone."""
+    counts = profile.quality.get("counts")
+    told = counts.get(code) if isinstance(counts, dict) else None
+    told = told or profile.quality.get(f"{code}s") or profile.quality.get(code)
+    return told if isinstance(told, int) else 0
+
+
+def _finding(group: Sequence[Problem], main: str, total: int) -> str:
+    """Say what was found and where: the title, the lines (of files other than ``main`` with their name), an example."""
+    title = CATALOGUE[group[0].code].title
+    lines = [f"{p.line}" if p.file == main else f"{p.file}:{p.line}" for p in group if p.line is not None]
+    details = [(p.line, p.message.removeprefix(title).strip(": ").rstrip(".")) for p in group]
+    if not lines:
+        whole = [detail for _, detail in details if detail]
+        return f"{title}: {'; '.join(whole)}" if whole else title
+    more = max(total, len(lines)) - _LINES
+    rest = f" and {more:,} more" if more > 0 else ""
+    named = all(":" not in line for line in lines)
+    word = ("line " if len(lines) == 1 else "lines ") if named else ""
+    first = next(detail for line, detail in details if line is not None)
+    example = f", {first}" if len(lines) == 1 else f"; the first: {first}"
+    return f"{title}: {word}{', '.join(lines[:_LINES])}{rest}{example if first else ''}"
 
 
 def _fixed(fixed: Fixed, width: int) -> None:
@@ -185,11 +191,13 @@ def _fixed(fixed: Fixed, width: int) -> None:
         for code, change in changes.items():
             lines = ", ".join(str(line) for line in change.lines)
             rest = f" and {change.rows - len(change.lines):,} more" if change.rows > len(change.lines) else ""
+            where = f"{'line' if change.rows == 1 else 'lines'} {lines}{rest}"
             title = CATALOGUE[code].title
-            _wrapped(f"{sign} ", f"{change.rows:,} {verb}: {title[0].lower()}{title[1:]} (lines {lines}{rest})", width)
-    render.out(f"+ {fixed.rows_written:,} of {fixed.rows_read:,} rows written to {fixed.out}")
+            _wrapped(f"{sign} ", f"{change.rows:,} {verb}: {title[0].lower()}{title[1:]} ({where})", width)
+    kept = fixed.rows_written - fixed.rows_held_out
+    render.out(f"+ {kept:,} of {_many(fixed.rows_read, 'row')} written to {fixed.out}")
     if fixed.held_out is not None:
-        render.out(f"+ a part of them held out in {fixed.held_out}")
+        render.out(f"+ {fixed.rows_held_out:,} held out in {fixed.held_out}")
     render.out()
 
 
@@ -199,9 +207,10 @@ def explanation(code: str, as_json: bool) -> None:
 
     from advisor.errors import DataError
 
+    width = _width()
     if code == "list" and not as_json:
         for name, entry in CATALOGUE.items():
-            render.out(f"{name:<24} {_WORDS[entry.level]:<8} {entry.title}")
+            _wrapped(f"{name:<23} {_WORDS[entry.level]:<8} ", entry.title, width)
         return
     if code not in CATALOGUE:
         near = get_close_matches(code, CATALOGUE, n=1)
@@ -211,15 +220,32 @@ def explanation(code: str, as_json: bool) -> None:
     if as_json:
         render.json_document({"code": code, **{k: getattr(entry, k) for k in ("level", "title", "why", "fix", "at")}})
         return
-    width = max(60, min(100, shutil.get_terminal_size((80, 24)).columns))
     levels = [f"{_WORDS[level]} for {name}" for name, level in entry.at.items()]
-    render.out(f"{code}: {entry.title} ({', '.join((_WORDS[entry.level], *levels))})\n")
+    _wrapped("", f"{code}: {entry.title} ({', '.join((_WORDS[entry.level], *levels))})", width)
+    render.out()
     _wrapped("", entry.why, width)
     render.out()
     _wrapped("What to do: ", entry.fix, width)
 
 
-def _wrapped(start: str, text: str, width: int) -> None:
+def _many(count: int, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def _width() -> int:
+    return max(60, min(100, shutil.get_terminal_size((80, 24)).columns))
+
+
+def _wrapped(start: str, text: str, width: int, colour: str = "") -> None:
+    """Print a paragraph that hangs beside its ``start``, which takes the colour where there are colours."""
     lines = textwrap.wrap(text, width - len(start), break_long_words=False, break_on_hyphens=False) or [""]
+    shown = f"\x1b[{colour}m{start}\x1b[0m" if colour and _has_colours() else start
     for number, line in enumerate(lines):
-        render.out((start if number == 0 else " " * len(start)) + line)
+        render.out((shown if number == 0 else " " * len(start)) + line)
+
+
+def _has_colours() -> bool:
+    if not sys.stdout.isatty():
+        return False
+    console = render.console()
+    return not console.no_color and console.color_system is not None
