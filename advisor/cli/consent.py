@@ -107,6 +107,36 @@ def propose(order: Order, gpu: str | None, today: date, seed: int, hire: Hire | 
         raise
 
 
+def to_rehearse(one: Proposal) -> Proposal:
+    """Return a proposal that is agreed to without its price: nothing of it will be sent or paid."""
+    if one.run.spec.backend == "local":
+        raise RunError("Training here costs nothing and needs no key; --model tiny walks the whole way in seconds.")
+    said = (
+        f"REHEARSAL: nothing is sent to {one.run.spec.backend}, trained or paid. The price above is what the launch "
+        "itself would be quoted at."
+    )
+    return replace(one, costs_money=False, resumed=True, notes=(said, *one.notes))
+
+
+def rehearsed(one: Proposal) -> Proposal:
+    """Return the proposal with the rehearsal in the place of its backend, free of charge."""
+    import backends
+    from advisor.runs import Quote
+
+    spec, real = one.run.spec, one.run.quote
+    one.backend.close()
+    backend = backends.get(backends.REHEARSAL)
+    free = Quote(
+        usd=Decimal(0),
+        low_usd=Decimal(0),
+        high_usd=Decimal(0),
+        assumptions=(f"A rehearsal; {spec.backend} itself was quoted at {render.usd(real.usd)}.",),
+    )
+    spec = replace(spec, backend=backends.REHEARSAL, options={"stands_for": spec.backend})
+    job = replace(one.run.job, backend=backends.REHEARSAL)
+    return replace(one, run=replace(one.run, spec=spec, job=job, quote=free), backend=backend)
+
+
 def again(run: Run, backend: Backend) -> Proposal:
     """Return a run of the ledger that has no job yet as a proposal, at the price it was quoted."""
     return Proposal(run, backend, _costs_money(run, backend), run.quote.warnings, resumed=True)

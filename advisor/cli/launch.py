@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli import options, render
-from advisor.cli.consent import Proposal, Terms, again, consent, discard, propose
+from advisor.cli.consent import Proposal, Terms, again, consent, discard, propose, rehearsed, to_rehearse
 from advisor.cli.leftovers import offer_deletion
 from advisor.cli.machines import flags as machine_flags
 from advisor.cli.machines import machines
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     "--accept-stale-prices", "stale_too", is_flag=True, help="With --yes: launch on prices over 120 days old."
 )
 @click.option("--dry-run", is_flag=True, help="Show the exact requests, secrets hidden, and send nothing.")
+@click.option("--rehearse", is_flag=True, help="Walk the way of a hosted launch: no key, nothing sent, nothing paid.")
 @click.option("--watch", "follow_it", is_flag=True, help="Follow the run until it ends.")
 @click.option("--resume", metavar="RUN", help="Go on with a launch that was interrupted.")
 @click.option(
@@ -76,6 +77,7 @@ def command(
     yes: bool,
     stale_too: bool,
     dry_run: bool,
+    rehearse: bool,
     follow_it: bool,
     resume: str | None,
     settle: float | None,
@@ -94,6 +96,8 @@ def command(
     from backends import Hyperparameters, Method, Objective
 
     terms = Terms(max_cost, yes, stale_too, today)
+    if rehearse and (resume or dry_run):
+        raise click.UsageError("--rehearse goes with neither --resume nor --dry-run.")
     if resume:
         if sources or backend_names or models:
             raise click.UsageError("--resume RUN goes on with that run as it is; leave the data and settings out.")
@@ -123,7 +127,9 @@ def command(
         if dry_run:
             _dry_run(proposals, as_json)
             return
+        proposals = [to_rehearse(one) for one in proposals] if rehearse else proposals
         consent(proposals, terms, as_json)
+        proposals = [rehearsed(one) for one in proposals] if rehearse else proposals
     except BaseException:
         discard(proposals)
         raise
@@ -251,7 +257,8 @@ def _tell(ledger: Ledger, runs: Sequence[str], follow_it: bool, as_json: bool) -
         render.json_document(views[0] if len(views) == 1 else {"runs": views})
     else:
         for one in views:
-            render.out(f"{one.run} is {one.status} on {one.backend}. Follow it: tunewise watch {one.run}")
+            where = f"a REHEARSAL of {one.rehearses}" if one.rehearses else one.backend
+            render.out(f"{one.run} is {one.status} on {where}. Follow it: tunewise watch {one.run}")
     for one in views:
         if one.changed_by_provider:
             render.note(f"warning: {changed_text(one)}")

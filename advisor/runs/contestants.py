@@ -68,7 +68,8 @@ def prompted(path: Path, backend: Backend, base: str, book: PriceBook | None, to
 def tuned(run: Run, backend: Backend, book: PriceBook | None, today: date, name: str = "tuned") -> Contestant:
     """Return a run's tuned model as a contestant. Raises RunError when it has none."""
     if run.job.tuned_model is None:
-        raise RunError(f"{run.id} has no tuned model (it is {run.job.status}); evaluate a run that has succeeded.")
+        state = "a rehearsal" if run.rehearses else run.job.status
+        raise RunError(f"{run.id} has no tuned model (it is {state}); evaluate a run that has succeeded.")
     return _priced(name, backend, run.job.tuned_model, book, today, tuned=True, listed=run.spec.model)
 
 

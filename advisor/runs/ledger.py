@@ -18,7 +18,7 @@ from advisor.errors import OverLimit, RunError
 from advisor.estimate import LineItem
 from advisor.home import home
 from advisor.runs.saved import from_saved, to_saved
-from backends import Job, JobSpec, Json
+from backends import REHEARSAL, Job, JobSpec, Json
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -96,6 +96,11 @@ class Run:
     def folder(self) -> Path:
         """Where this run keeps its files."""
         return folder_of(self.id)
+
+    @property
+    def rehearses(self) -> str | None:
+        """The backend a rehearsal stands for; None when the run is a real one."""
+        return str(self.spec.options.get("stands_for")) if self.spec.backend == REHEARSAL else None
 
 
 def folder_of(run: str) -> Path:

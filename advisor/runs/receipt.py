@@ -86,7 +86,7 @@ def bill(run: Run) -> tuple[Decimal | None, str]:
     if not job.status.finished:
         return None, "not finished"
     if run.quote.usd == 0:
-        return Decimal(0), "your own machine"
+        return Decimal(0), "a rehearsal: nothing was sent" if run.rehearses else "your own machine"
     if run.quote.usd_per_hour is not None:
         return held_usd(run), "computed from the time the workers were held, at your price by the hour"
     actual = [_actual(line, run) for line in run.quote.lines if line.usd]

@@ -45,6 +45,7 @@ class View:
     folder: Path
     changed_by_provider: str | None  # settings it trains with, though others were asked for
     uploads: tuple[str, ...]  # ids of the files that lie at the provider
+    rehearses: str | None  # the backend that a rehearsal stands for; None: a real run
 
 
 def view(run: Run) -> View:
@@ -80,6 +81,7 @@ def view(run: Run) -> View:
         folder=run.folder,
         changed_by_provider=job.extra.get("changed_by_provider"),
         uploads=uploads_of(job),
+        rehearses=run.rehearses,
     )
 
 

@@ -32,7 +32,7 @@ def table(views: Sequence[View]) -> None:
     for one in views:
         grid.add_row(
             one.run,
-            one.backend,
+            _place(one),
             escape(short(one.model)),
             f"[{COLOURS[one.status]}]{one.status}[/]",
             steps(one.steps_done, one.steps_total),
@@ -49,7 +49,7 @@ def table(views: Sequence[View]) -> None:
         how_far = steps(one.steps_done, one.steps_total)
         parts = [f"{how_far} steps"] if how_far else []
         parts += [f"quoted {render.usd(one.quote_usd)}", f"billed {render.usd(one.billed_usd)}"]
-        console.print(Padding(f"{escape(short(one.model))} on {one.backend}", (0, 0, 0, 2)))
+        console.print(Padding(f"{escape(short(one.model))} on {_place(one)}", (0, 0, 0, 2)))
         console.print(Padding(", ".join(parts), (0, 0, 0, 2)))
 
 
@@ -63,7 +63,7 @@ def card(one: View) -> None:
         ("status", f"[{COLOURS[one.status]}]{one.status}[/] {escape(one.detail)}".strip()),
         ("error", escape(one.error) if one.error else None),
         ("changed", f"[yellow]{escape(changed_text(one))}[/]" if one.changed_by_provider else None),
-        ("model", f"{one.model} on {one.backend} ({one.method}, {one.objective})"),
+        ("model", f"{one.model} on {_place(one)} ({one.method}, {one.objective})"),
         ("job", one.job_id),
         ("steps", steps(one.steps_done, one.steps_total) or None),
         ("finishes about", clock(one.estimated_finish) if not one.status.finished else None),
@@ -153,6 +153,10 @@ def fits(console: Console, grid: Table) -> bool:
     """Tell whether every cell has room without being broken."""
     unbounded = console.options.update(width=10_000)
     return console.measure(grid, options=unbounded).maximum <= console.width
+
+
+def _place(one: View) -> str:
+    return f"REHEARSAL of {one.rehearses}" if one.rehearses else one.backend
 
 
 def short(model: str) -> str:
