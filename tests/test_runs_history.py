@@ -74,6 +74,19 @@ def test_other_models_methods_and_places_teach_nothing(home: Path) -> None:
     assert priced(ledger).quote == a_run("x").quote
 
 
+def test_an_unknown_memory_is_what_earlier_runs_held(home: Path, tmp_path: Path) -> None:
+    ledger = Ledger.open()
+    for number, peak in enumerate((0.5, 0.7)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "summary.json").write_text(f'{{"peak_resident_gb": {peak}}}')
+        run = a_run(f"tw-1122-0000000{number}")
+        end(ledger, replace(run, job=replace(run.job, metrics_path=folder / "metrics.jsonl")), "10")
+    quote = priced(ledger).quote
+    assert quote.gpu_gb == pytest.approx(0.6) and quote.corrected == {}
+    assert "0.60 GB at its peak, the median of 2 earlier runs of this model here." in quote.assumptions
+
+
 def test_the_correction_is_kept_in_the_ledger(home: Path) -> None:
     quote = after("12", "13", "20")
     assert from_saved(Quote, to_saved(quote)) == quote

@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("advisor.cli.evaluate", "Base, few-shot and tuned on the same held-out examples."),
     "pilot": ("advisor.cli.pilot", "Small measured runs, and what more data would buy."),
     "receipt": ("advisor.cli.receipt", "Quoted beside billed."),
+    "receipts": ("advisor.cli.receipts", "How well all runs were quoted."),
     "chat": ("advisor.cli.chat", "Try a model."),
     "export": ("advisor.cli.export", "Take a tuned model out: adapter, merged, card, Ollama."),
     "serve": ("advisor.cli.serve", "Serve a tuned model, or check a server against the trainer."),

@@ -13,23 +13,19 @@ from advisor.cli import options, render
 def command(run: str | None, as_json: bool) -> None:
     """Show what a run was quoted at beside what it took: tokens, minutes, dollars, memory.
 
-    Without RUN: how well all runs were quoted.
+    Without RUN: how well all runs were quoted, as 'tunewise receipts' shows.
 
     \b
     tunewise receipt tw-1122-7f3a9c01
-    tunewise receipt
     """
-    from advisor.cli.render.runs import accuracy_table, receipt_table
-    from advisor.runs import Ledger, accuracy, receipt
+    from advisor.cli.receipts import overall
+    from advisor.cli.render.runs import receipt_table
+    from advisor.runs import Ledger, receipt
 
-    ledger = Ledger.open()
     if run is None:
-        overall = accuracy(ledger)
-        if as_json:
-            render.json_document(overall)
-        else:
-            accuracy_table(overall)
+        overall(as_json)
         return
+    ledger = Ledger.open()
     found = receipt(ledger, ledger.get(run).id)
     if as_json:
         render.json_document(found)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from statistics import median
 
 from advisor.runs.ledger import Ledger, Quote, Run
-from advisor.runs.receipt import ReceiptLine, quoted_tokens, receipt_lines
+from advisor.runs.receipt import ReceiptLine, peak_gb, quoted_tokens, receipt_lines
 from backends import JobSpec, JobStatus
 
 QUANTITIES = ("training tokens", "time", "memory at its peak", "price")
@@ -53,11 +53,13 @@ def accuracy(ledger: Ledger) -> tuple[Accuracy, ...]:
 def informed(ledger: Ledger, run: Run) -> Quote:
     """Return the run's quote with what ended runs of the same model, method and place teach, each said in a sentence.
 
-    An unknown time is filled from their speed. From three runs on, each quantity is corrected by the median of actual
-    over quoted, where quoted is what was said before any correction; the range then holds the first price too.
+    An unknown time is filled from their speed, an unknown memory from their peaks. From three runs on, each quantity is
+    corrected by the median of actual over quoted, where quoted is what was said before any correction; the range then
+    holds the first price too.
     """
     alike = [past for past in ledger.runs() if past.job.status is JobStatus.SUCCEEDED and _alike(past.spec, run.spec)]
     quote, said = run.quote, list(run.quote.assumptions)
+    filled: list[str] = []
     tokens = quoted_tokens(run)
     speeds = [past.job.trained_tokens / past.job.train_seconds for past in alike
               if past.job.trained_tokens and past.job.train_seconds]  # fmt: skip
@@ -65,8 +67,13 @@ def informed(ledger: Ledger, run: Run) -> Quote:
         speed = median(speeds)
         quote = replace(quote, train_minutes=float(tokens) / speed / 60)
         said.append(f"{speed:,.0f} tokens a second, the median of {len(speeds)} earlier runs of this model here.")
-        return _corrected(quote, alike, said, ("training tokens", "memory at its peak", "price"))
-    return _corrected(quote, alike, said, QUANTITIES)
+        filled.append("time")
+    peaks = [peak for past in alike if (peak := peak_gb(past.job)) is not None]
+    if quote.gpu_gb is None and peaks:
+        quote = replace(quote, gpu_gb=median(peaks))
+        said.append(f"{quote.gpu_gb:,.2f} GB at its peak, the median of {len(peaks)} earlier runs of this model here.")
+        filled.append("memory at its peak")
+    return _corrected(quote, alike, said, [name for name in QUANTITIES if name not in filled])
 
 
 def _corrected(quote: Quote, alike: Sequence[Run], said: list[str], quantities: Sequence[str]) -> Quote:
