@@ -12,6 +12,7 @@ from random import Random
 
 import pytest
 from paper_backend import PaperBackend, write_sums
+from prose_model import train_prose
 from test_evaluate_asking import tuned_run
 
 import backends
@@ -167,10 +168,10 @@ def write_codes(path: Path, count: int) -> Path:
     return path
 
 
-def really_trained(data: Path, local: backends.Backend, **settings: int) -> Run:
+def really_trained(data: Path, local: backends.Backend, model: str = "tiny", **settings: int) -> Run:
     """Train a small model on ``data`` until it ends."""
     chosen = Hyperparameters(batch_size=8, early_stopping_patience=100, **settings)
-    order = Order((str(data),), "local", "tiny", hyperparameters=chosen, options={"threads": 1}, held_out=0.2)
+    order = Order((str(data),), "local", model, hyperparameters=chosen, options={"threads": 1}, held_out=0.2)
     run = stage(order, now=datetime.now(UTC))[0]
     ledger = Ledger.open()
     record(ledger, run, monthly_limit=None, now=datetime.now(UTC))
@@ -183,11 +184,22 @@ def really_trained(data: Path, local: backends.Backend, **settings: int) -> Run:
 
 
 @pytest.mark.slow
-def test_a_real_run_that_overfits_is_caught_in_its_curves(tmp_path: Path) -> None:
+def test_a_real_run_that_overfits_and_forgets_is_caught_in_its_curves_and_on_general_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The base has learnt the general text; a run on random codes drives it out again."""
+    monkeypatch.setattr("advisor.runs.regressions._TOKENS", 4)  # this base answers no question, however long it talks
+    base = train_prose(tmp_path / "tiny-llama-1", general_text())
     with closing(backends.get("local")) as local:
-        done = really_trained(write_codes(tmp_path / "codes.jsonl", 80), local, epochs=24, evaluations=8)
-        card = evaluate_run(done, local, None, Options(limit=2, max_tokens=4), today=DAY)
+        codes = write_codes(tmp_path / "codes.jsonl", 80)
+        done = really_trained(codes, local, str(base), epochs=24, evaluations=8)
+        card = evaluate_run(done, local, None, Options(limit=2, max_tokens=4, regression=True, probe=0), today=DAY)
     assert any("Overfitting: the validation loss" in said or "gap" in said for said in card.warnings)
+    assert card.regression is not None
+    assert (card.regression.suite, card.regression.verdict) == ("general text (loss, nats a token)", "block")
+    assert card.regression.base < 5.5 and card.regression.low > 0.3
+    assert any("Forgetting (block): general text" in said for said in card.warnings)
+    assert any("The built-in suite was left out" in note for note in card.notes)
 
 
 @pytest.mark.slow
