@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -151,37 +151,35 @@ def a_profile() -> Profile:
 
 def a_run() -> Told:
     at = datetime(2026, 11, 22, 12, tzinfo=UTC)
-    view = View(
-        run="tw-1122-00000001",
-        backend="together",
-        model="Qwen/Qwen3-8B",
-        status=JobStatus.SUCCEEDED,
-        detail="",
-        job_id="ft-1",
-        quote_usd=Decimal("4.50"),
-        billed_usd=None,
-        spent_usd=None,
-        usd_per_hour=None,
-        cap_usd=None,
-        tuned_model="me/Qwen3-8B-tuned",
-        error=None,
-        created=at,
-        started=at,
-        finished=at,
-        estimated_finish=None,
-        steps_done=30,
-        steps_total=30,
-        trained_tokens=None,
-        method="lora",
-        objective="sft",
-        data=("/somewhere/private/data.jsonl",),
-        fingerprint="ab" * 32,
-        held_out=Path("/somewhere/private/held.jsonl"),
-        metrics_path=Path("/somewhere/private/metrics.jsonl"),
-        folder=Path("/somewhere/private"),
-        changed_by_provider=None,
-        uploads=(),
-    )
+    said = {
+        "run": "tw-1122-00000001",
+        "backend": "together",
+        "model": "Qwen/Qwen3-8B",
+        "status": JobStatus.SUCCEEDED,
+        "detail": "",
+        "job_id": "ft-1",
+        "quote_usd": Decimal("4.50"),
+        "billed_usd": None,
+        "spent_usd": None,
+        "tuned_model": "me/Qwen3-8B-tuned",
+        "error": None,
+        "created": at,
+        "started": at,
+        "finished": at,
+        "estimated_finish": None,
+        "steps_done": 30,
+        "steps_total": 30,
+        "trained_tokens": None,
+        "method": "lora",
+        "objective": "sft",
+        "data": ("/somewhere/private/data.jsonl",),
+        "fingerprint": "ab" * 32,
+        "held_out": Path("/somewhere/private/held.jsonl"),
+        "metrics_path": Path("/somewhere/private/metrics.jsonl"),
+        "folder": Path("/somewhere/private"),
+    }
+    # What a report does not show may be added to a view without a word here.
+    view = View(**{**dict.fromkeys((one.name for one in fields(View)), None), **said})
     receipt = Receipt(
         run=view.run,
         backend="together",

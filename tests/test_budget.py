@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -61,7 +62,7 @@ def test_evaluation_goes_first_then_epochs_then_examples() -> None:
     assert full(D("0.9055")).cuts == ()
     assert full(D("0.80")).cuts == ("trains 5 epochs instead of 6",)
     small = full(D("0.10"))
-    assert small.cuts == ("trains 1 epochs instead of 6", "trains on 250 of 500 examples")
+    assert small.cuts == ("trains 1 epoch instead of 6", "trains on 250 of 500 examples")
     assert small.one_off_usd.mid <= D("0.10") and small.epochs == 1 and small.examples == 250
 
 
@@ -128,12 +129,14 @@ def test_the_command_plans_without_data(workload_file: str) -> None:
 
 def test_the_page_shows_months_and_what_else(workload_file: str) -> None:
     code, text = run("budget", "--limit", "500", "--workload", workload_file, "--today", "2026-11-22")
-    assert code == 0 and "so far" in text and "left over" in text and "would also buy" in text
+    assert code == 0 and "so far" in text and "Left over" in text and "would also buy" in text
+    assert text.split()[0] in ("Yes:", "Likely:") and "does the sum carry it?" in text
+    assert "few_shot:" not in text and "prompt:openai" not in text and "1 epochs" not in text
 
 
 def test_a_sum_that_buys_nothing_exits_with_4(workload_file: str) -> None:
     code, text = run("budget", "--limit", "0", "--workload", workload_file, "--today", "2026-11-22")
-    assert code == 4 and "buys none of the options" in text
+    assert code == 4 and text.startswith("No: $0 buys not one month of any option; the cheapest takes $")
 
 
 @pytest.mark.parametrize("limit", ["much", "-5", "inf", "nan"])
@@ -170,3 +173,74 @@ def test_when_the_advice_is_out_of_reach_the_prompt_that_lasts_longest_is_bought
     assert isinstance(
         CliRunner().invoke(tunewise, ["budget", "--workload", str(file), "--limit", "5"]).exception, OverLimit
     )
+
+
+SMALL = """\
+data: {examples: 2000, tokens_per_example: 480, output_tokens: 40}
+task: extraction
+prompt_tokens: {system: 100, user: 300, output: 40}
+measured: {prompt: 0.97}
+"""
+
+
+def asked(folder: Path, *words: str) -> dict[str, Any]:
+    file = folder / "small.yaml"
+    file.write_text(SMALL, encoding="utf-8")
+    _, text = run("budget", "--workload", str(file), "--today", "2026-11-22", "--json", *words)
+    found = json.loads(text[: text.rindex("}") + 1])
+    assert isinstance(found, dict)
+    return found
+
+
+def test_the_verdict_is_yes_likely_partly_or_no(tmp_path: Path) -> None:
+    """400 x 0.10 + 40 x 0.50 a million are 0.00006 a request: 100,000 a month are 6 dollars, 72 in a year."""
+    year = ("--requests-per-month", "100000")
+    for limit, fits in (("5", "no"), ("60", "partly"), ("80", "likely"), ("5000", "yes")):
+        found = asked(tmp_path, "--limit", limit, *year)
+        assert found["fits"] == fits and found["verdict"].lower().startswith(fits), found["verdict"]
+    assert "at the dear end it takes $" in asked(tmp_path, "--limit", "80", *year)["verdict"]
+    assert "Partly: $60.00 carries prompting gpt-6-luna" in asked(tmp_path, "--limit", "60", *year)["verdict"]
+
+
+def test_without_a_volume_no_month_is_claimed(tmp_path: Path) -> None:
+    found = asked(tmp_path, "--limit", "60")
+    assert found["fits"] == "open" and "no volume of requests was given" in found["verdict"]
+    assert found["plan"]["buys"]["spend"] == [] and found["scenarios"] == []
+    answered = found["plan"]["buys"]["requests_left"]
+    assert f"{answered:,} requests" in found["verdict"] and f"{answered // 12:,} a month" in found["verdict"]
+
+
+def test_the_scenarios_are_the_volumes_and_their_own_costs(tmp_path: Path) -> None:
+    found = asked(tmp_path, "--limit", "100", "--requests-per-month", "50000:100000:200000")
+    assert [(one["name"], one["requests"]) for one in found["scenarios"]] == [
+        ("low", 50_000), ("mid", 100_000), ("high", 200_000)
+    ]  # fmt: skip
+    assert [D(one["monthly_usd"]["mid"]) for one in found["scenarios"]] == [3, 6, 12]
+    assert [one["fit"] for one in found["scenarios"]] == ["likely", "likely", "partly"]
+    one = asked(tmp_path, "--limit", "100", "--requests-per-month", "100000")
+    assert [(one["name"], one["requests"]) for one in one["scenarios"]] == [
+        ("half of it", 50_000), ("as you say", 100_000), ("double", 200_000)
+    ]  # fmt: skip
+
+
+def test_what_more_money_buys_is_bought_by_it(tmp_path: Path) -> None:
+    """Every step's sum, given as the limit, has the verdict it promises; a dollar more is its requests."""
+    year = ("--requests-per-month", "100000")
+    found = asked(tmp_path, "--limit", "60", *year)
+    assert found["one_dollar_more_buys"] == "16,666 more requests"  # 1 / 0.00006
+    assert [D(step["usd"]) - 60 for step in found["more"]] == [D(step["extra_usd"]) for step in found["more"]]
+    for step, fits in zip(found["more"], ("likely", "yes"), strict=True):
+        assert asked(tmp_path, "--limit", step["usd"], *year)["fits"] == fits, step
+
+
+def test_the_page_holds_the_figures_of_the_document(tmp_path: Path) -> None:
+    html = tmp_path / "budget.html"
+    found = asked(tmp_path, "--limit", "80", "--requests-per-month", "100000", "--html", str(html))
+    text = html.read_text(encoding="utf-8")
+    inside = json.loads(text.split('id="figures">')[1].split("</script>")[0])
+    assert inside["budget"] == found
+    spent = inside["charts"]["spending"]["series"]
+    assert [one["values"][-1] for one in spent] == [
+        pytest.approx(float(one["total_usd"]["mid"])) for one in (found["scenarios"][place] for place in (1, 0, 2))
+    ] + [80]
+    assert found["verdict"].split(";")[0] in text and " src=" not in text and "https://" not in text

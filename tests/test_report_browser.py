@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from report_browser import CHROMIUM, Browser, axe, browser
 from report_story import WHOLE, a_plan, a_profile, a_run, a_story
 
+from advisor.cli import tunewise
 from advisor.cli.render.report import page
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no chromium on the PATH: apt-get install chromium")
@@ -105,3 +107,34 @@ def test_print_is_black_on_white_and_opens_what_is_folded(tab: Browser, file: Pa
     tab.run("dispatchEvent(new Event('afterprint')); 0")
     assert tab.run("document.querySelectorAll('details[open]').length") == 0
     tab.call("Emulation.setEmulatedMedia", media="", features=[])
+
+
+@pytest.fixture(scope="module")
+def budget(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a budget, as the command writes it."""
+    folder = tmp_path_factory.mktemp("budget")
+    work, path = folder / "work.yaml", folder / "budget.html"
+    work.write_text(
+        "data: {examples: 2000, tokens_per_example: 480}\nrequests_per_month: {low: 50000, mid: 90000, high: 200000}\n"
+    )
+    words = ["budget", "--workload", str(work), "--limit", "120", "--html", str(path), "--today", "2026-11-22"]
+    assert CliRunner().invoke(tunewise, words).exit_code == 0
+    return path
+
+
+@pytest.mark.parametrize(("width", "dark"), [(390, True), (1280, False)])
+def test_a_budget_is_quiet_fits_and_has_no_violation(tab: Browser, budget: Path, width: int, dark: bool) -> None:
+    tab.open(budget, width=width, dark=dark)
+    assert tab.requests == [budget.as_uri()] and tab.complaints == []
+    wide = tab.run("document.documentElement.scrollWidth")
+    assert isinstance(wide, int) and wide <= width
+    tab.run("document.querySelector('[data-chart=spending]').focus()")
+    tab.key("Home")
+    assert "At the start" in str(tab.run("document.querySelector('#chart-spending .legend').innerText"))
+    found = axe()
+    if found is None:
+        pytest.skip(NO_AXE)
+    tab.run("document.querySelectorAll('details').forEach((one) => (one.open = true)); 0")
+    tab.run(found.read_text(encoding="utf-8") + "; 0")
+    asked = "axe.run().then((found) => JSON.stringify(found.violations.map((one) => [one.id, one.impact])))"
+    assert json.loads(str(tab.run(asked))) == []

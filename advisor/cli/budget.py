@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -11,63 +10,78 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli import options, render
+from advisor.cli.workload_flags import workload_flags
 from advisor.errors import OverLimit
 
 if TYPE_CHECKING:
-    from advisor.estimate import Affordable, Flip
+    from advisor.cli.render.spending import Choice, Spending
+    from advisor.estimate import Flip, Scenario, Step
     from advisor.pricing import PriceBook
-    from advisor.recommend import Option
+    from advisor.recommend import Option, Recommendation
     from advisor.tokens import Profile
     from advisor.workload import Workload
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """An option and what the sum buys of it: None, with the sentence why."""
-
-    option: Option
-    buys: Affordable | None
-    reason: str
 
 
 @click.command("budget")
 @click.argument("data", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--limit", "usd", required=True, type=options.Usd(), help="The sum, in US dollars, for everything.")
-@click.option("--workload", "file", type=click.Path(path_type=Path), help="A YAML file (docs/workload.md).")
+@workload_flags
 @click.option("--backend", "backends", multiple=True, help="Tune only there; again for each one.")
 @click.option("--model", "models", multiple=True, help="Weigh only this model; again for each one.")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to share here.")
 @options.exact
 @options.today
 @options.as_json
 def command(
     data: tuple[Path, ...],
     usd: Decimal,
-    file: Path | None,
+    workload: Workload,
     backends: tuple[str, ...],
     models: tuple[str, ...],
+    html: Path | None,
     exact: bool,
     today: date,
     as_json: bool,
 ) -> None:
-    """The best use of a given sum: which option, how many epochs and examples, for how long, month by month.
+    """Does the sum do? Which option, how many epochs and examples, for how long, and what more money would buy.
 
     Exits with 4 when the sum buys nothing.
 
     \b
-    tunewise budget train.jsonl --limit 200 --workload work.yaml
+    tunewise budget train.jsonl --limit 200 --requests-per-month 20000:50000:90000
+    tunewise budget train.jsonl --limit 200 --workload work.yaml --html budget.html
     tunewise budget --workload work.yaml --limit 1000        no data yet
     """
-    from advisor.cli.render import budget as page
-    from advisor.estimate import afford
+    from advisor.cli.render import budget as screen
+    from advisor.cli.render import spending
     from advisor.pricing import PriceBook
     from advisor.recommend import recommend
-    from advisor.workload import load_workload, parse_workload
 
-    workload = load_workload(file) if file else parse_workload({}, where="the flags")
     workload = workload.model_copy(update={"budget_usd": None})
     profile = options.profile_of(data, workload, exact=exact)
     book = PriceBook.load()
     advice = recommend(profile, workload, book, today=today, backends=backends, models=models)
+    found = _spent(usd, advice, profile, workload, book, today)
+    if html is not None:
+        from advisor.cli.render.report.budget import page
+        from advisor.whole import write_whole
+
+        write_whole(html, page(found).encode())
+        render.note(f"written: {html}")
+    if as_json:
+        render.json_document(spending.document(found))
+    else:
+        screen.page(found)
+    if found.best is None:
+        raise OverLimit(f"${usd:,.2f} buys not one month of any option; the cheapest takes {_text(found.needed_usd)}.")
+
+
+def _spent(
+    usd: Decimal, advice: Recommendation, profile: Profile, workload: Workload, book: PriceBook, today: date
+) -> Spending:
+    from advisor.cli.render.spending import Choice, Spending
+    from advisor.estimate import afford, per_dollar
+
     choices = []
     for option in advice.options:
         if option.ruled_out_by is not None:
@@ -78,23 +92,50 @@ def command(
             buys = afford(usd, option.candidate, profile, workload, book, option.estimate, today=today)
             choices.append(Choice(option, buys, "" if buys else _why_not(option)))
     best = _best(choices, advice.recommendation, workload)
-    found = page.Findings(
+    priced = best.option.estimate if best else None
+    return Spending(
+        limit_usd=usd,
+        best=best,
+        choices=choices,
+        advice=advice,
+        workload=workload,
+        today=today,
+        needed_usd=_cheapest(choices),
+        scenarios=_scenarios(usd, best, profile, workload, book, today),
+        steps=_steps(usd, best, advice.recommendation),
+        per_dollar=per_dollar(priced) if priced else None,
         shares=_shares(choices, workload),
         mistakes=_mistakes(choices, workload),
         flips=_changes(choices, best, profile, workload, book, today),
     )
-    if as_json:
-        render.json_document(page.document(usd, best, choices, advice, found))
-    else:
-        page.page(usd, best, choices, advice, found)
-    if best is None:
-        raise OverLimit(
-            f"${usd:,.2f} buys not one month of any option: the cheapest takes {_cheapest(choices)} for its first."
-        )
+
+
+def _scenarios(
+    usd: Decimal, best: Choice | None, profile: Profile, workload: Workload, book: PriceBook, today: date
+) -> tuple[Scenario, ...]:
+    from advisor.estimate import scenarios
+
+    if best is None or best.option.estimate is None:
+        return ()
+    return scenarios(usd, best.option.candidate, best.option.estimate, profile, workload, book, today=today)
+
+
+def _steps(usd: Decimal, best: Choice | None, advised: Option | None) -> list[Step]:
+    from advisor.cli.render import words
+    from advisor.estimate import steps
+
+    if best is None or best.buys is None:
+        return []
+    better = advised if advised is not None and advised.id != best.option.id else None
+    name = words.phrase(better) if better else ""
+    return steps(usd, best.buys, words.phrase(best.option), better.estimate if better else None, name)
 
 
 def _best(choices: list[Choice], recommended: Option | None, workload: Workload) -> Choice | None:
-    """Return the recommended option where the sum carries it whole, else the prompt in use, else what lasts longest."""
+    """Return the recommended option where the sum carries it whole, else the prompt in use, else what lasts longest.
+
+    Of what the sum carries for a part of the time only, a prompt that was measured goes before one that was not.
+    """
     from advisor.recommend.pick import used_prompt
 
     carried = {choice.option.id: choice for choice in choices if choice.buys is not None and choice.buys.whole}
@@ -103,6 +144,10 @@ def _best(choices: list[Choice], recommended: Option | None, workload: Workload)
     prompted = used_prompt([choice.option for choice in carried.values()], workload)
     if prompted is not None:
         return carried[prompted.id]
+    partly = {choice.option.id: choice for choice in choices if choice.buys is not None}
+    measured = used_prompt([choice.option for choice in partly.values()], workload)
+    if measured is not None and measured.quality is not None:
+        return partly[measured.id]
     bought = [(choice.buys.months, -choice.buys.total_usd, choice) for choice in choices if choice.buys is not None]
     return max(bought, key=lambda item: item[:2], default=(None, None, None))[2]
 
@@ -144,7 +189,7 @@ def _changes(
     compared = {}
     for choice in choices:
         candidate = choice.option.candidate
-        if choice.buys is None or choice.option.estimate is None:
+        if choice.buys is None or choice.option.estimate is None or _other_recipe(choice.option, best.option):
             continue
         again = estimate(candidate, profile, workload, book, today=today)
         # Some recipes are priced with a prompt of their own, which a change of one variable would lose.
@@ -152,7 +197,13 @@ def _changes(
             compared[choice.option.id] = candidate
     if best.option.id not in compared:
         return ()
-    return flips(compared, best.option.id, profile, workload, book, today=today, quality=_scores(choices))
+    found = flips(compared, best.option.id, profile, workload, book, today=today, quality=_scores(choices))
+    return tuple(one for one in found if one.flips_at != "0")
+
+
+def _other_recipe(one: Option, best: Option) -> bool:
+    """Tell whether an option is the same model prompted otherwise: a shorter prompt is cheaper at any price."""
+    return one.id != best.id and one.model == best.model and not (one.strategy.tunes or best.strategy.tunes)
 
 
 def _why_not(option: Option) -> str:
@@ -164,11 +215,16 @@ def _why_not(option: Option) -> str:
     return f"It takes {render.usd(once.mid)} once{first}, over the sum."
 
 
-def _cheapest(choices: list[Choice]) -> str:
+def _text(usd: Decimal | None) -> str:
+    return "an unknown sum" if usd is None else f"{render.usd(usd)} for its first"
+
+
+def _cheapest(choices: list[Choice]) -> Decimal | None:
+    """Return what the cheapest option takes for its first month."""
     starts = [
         choice.option.estimate.one_off_usd.mid
         + (choice.option.estimate.monthly_usd.mid if choice.option.estimate.monthly_usd else 0)
         for choice in choices
         if choice.option.ruled_out_by is None and choice.option.estimate and choice.option.estimate.one_off_usd
     ]
-    return render.usd(min(starts, default=None))
+    return min(starts, default=None)

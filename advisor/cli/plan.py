@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli import options, render
+from advisor.cli.workload_flags import workload_flags
 from advisor.errors import OverLimit
 
 if TYPE_CHECKING:
@@ -21,43 +22,9 @@ if TYPE_CHECKING:
     from advisor.workload import Workload
 
 
-class _Pair(click.ParamType[tuple[str, str]]):
-    """KEY=VALUE."""
-
-    name = "KEY=VALUE"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        if isinstance(value, tuple):
-            return value
-        key, found, text = str(value).partition("=")
-        if not (found and key and text):
-            self.fail(f"'{value}' is not of the form KEY=VALUE, such as prompt=0.71.", param, ctx)
-        return key.strip(), text.strip()
-
-
 @click.command("plan")
 @click.argument("data", nargs=-1, type=click.Path(path_type=Path))
-@click.option(
-    "--workload", "file", type=click.Path(path_type=Path), help="A YAML file with what follows (docs/workload.md)."
-)
-@click.option("--task", metavar="TASK", help="classification, extraction ... (docs/workload.md); default: inferred.")
-@click.option("--requests-per-month", type=click.IntRange(0))
-@click.option("--prompt-tokens", type=_Pair(), multiple=True, help="Of one request: system=300, user=200, output=100.")
-@click.option(
-    "--cache-hit", type=click.FloatRange(0, 1), help="Share of requests whose fixed part is found in the cache."
-)
-@click.option("--horizon-months", type=click.IntRange(1, 120), help="Default: 12.")
-@click.option("--budget-usd", "--budget", type=options.Usd(), help="For training and the first month.")
-@click.option("--privacy", metavar="WHAT", help="any, no_training_use, region:NAME or on_premises.")
-@click.option("--latency-p95-ms", type=click.IntRange(1))
-@click.option("--gpu", "gpus", multiple=True, help="A GPU you own; again for each one.")
-@click.option("--may-rent-gpus/--no-rented-gpus", default=None, help="Default: may rent.")
-@click.option("--standing", type=_Pair(), multiple=True, help="openai=never_fine_tuned, active or inactive.")
-@click.option("--measured", type=_Pair(), multiple=True, help="A score you have, 0 to 1: prompt=0.71, few_shot=0.78.")
-@click.option("--measured-with", metavar="MODEL", help="The model whose prompt was measured; default: the one advised.")
-@click.option("--quality-target", type=click.FloatRange(0, 1))
-@click.option("--error-cost-usd", type=options.Usd(), help="What one wrong answer costs.")
-@click.option("--knowledge-changes", type=click.Choice(["never", "monthly", "daily"]))
+@workload_flags
 @click.option("--backend", "backends", multiple=True, help="Tune only there; again for each one.")
 @click.option("--model", "models", multiple=True, help="Weigh only this model; again for each one.")
 @click.option("--out", type=click.Path(path_type=Path), help="Keep the advice in a file for 'tunewise launch'.")
@@ -70,23 +37,7 @@ class _Pair(click.ParamType[tuple[str, str]]):
 @options.as_json
 def command(
     data: tuple[Path, ...],
-    file: Path | None,
-    task: str | None,
-    requests_per_month: int | None,
-    prompt_tokens: tuple[tuple[str, str], ...],
-    cache_hit: float | None,
-    horizon_months: int | None,
-    budget_usd: Decimal | None,
-    privacy: str | None,
-    latency_p95_ms: int | None,
-    gpus: tuple[str, ...],
-    may_rent_gpus: bool | None,
-    standing: tuple[tuple[str, str], ...],
-    measured: tuple[tuple[str, str], ...],
-    measured_with: str | None,
-    quality_target: float | None,
-    error_cost_usd: Decimal | None,
-    knowledge_changes: str | None,
+    workload: Workload,
     backends: tuple[str, ...],
     models: tuple[str, ...],
     out: Path | None,
@@ -110,26 +61,7 @@ def command(
     from advisor.pricing import PriceBook
     from advisor.recommend import recommend, write_plan
 
-    said: dict[str, object] = {
-        "task": task,
-        "requests_per_month": requests_per_month,
-        "prompt_tokens": dict(prompt_tokens),
-        "cache_hit": cache_hit,
-        "horizon_months": horizon_months,
-        "budget_usd": budget_usd,
-        "privacy": privacy,
-        "latency_p95_ms": latency_p95_ms,
-        "gpus": gpus,
-        "may_rent_gpus": may_rent_gpus,
-        "standing": dict(standing),
-        "measured": dict(measured),
-        "measured_with": measured_with,
-        "quality_target": quality_target,
-        "error_cost_usd": error_cost_usd,
-        "knowledge_changes": knowledge_changes,
-    }
     limits = {"--max-cost": max_cost, "--max-monthly": max_monthly}
-    workload = _workload(file, said)
     profile = options.profile_of(data, workload, exact=exact)
     own, notes = of_ledger(profile.fingerprint, on_premises=workload.on_premises)
     if pilot:
@@ -173,19 +105,6 @@ def _again(data: tuple[Path, ...]) -> str:
     names = {str(path) for path in data}
     given = sys.argv[sys.argv.index("plan") + 1 :] if "plan" in sys.argv else []
     return "".join(f" {shlex.quote(word)}" for word in given if word not in names and word != "--json")
-
-
-def _workload(file: Path | None, said: Mapping[str, object]) -> Workload:
-    """Lay the flags over the workload file; mappings are merged key by key."""
-    from advisor.workload import load_workload, parse_workload
-
-    content: dict[str, object] = load_workload(file).model_dump(exclude_unset=True) if file else {}
-    for key, value in said.items():
-        if value is None or value in ((), {}):
-            continue
-        before = content.get(key)
-        content[key] = {**before, **value} if isinstance(before, dict) and isinstance(value, dict) else value
-    return parse_workload(content, where="the flags" if file is None else f"the flags and {file}")
 
 
 def _hold(found: Recommendation, limits: Mapping[str, Decimal | None]) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from advisor.estimate import formulas
 from advisor.estimate.age import too_old
-from advisor.estimate.budget import Affordable, Month, afford, monthly_spend
+from advisor.estimate.budget import Affordable, Fit, Month, afford, monthly_spend
 from advisor.estimate.chance import chance_cheapest
 from advisor.estimate.compare import Difference, compare
 from advisor.estimate.cost import break_even, estimate
 from advisor.estimate.flips import Flip, flips
+from advisor.estimate.scenarios import Scenario, Step, per_dollar, scenarios, steps
 from advisor.estimate.values import Candidate, Estimate, LineItem, Range, Spread, Strategy, Terms
 from advisor.estimate.worth import Worth, worth
 
@@ -17,11 +18,14 @@ __all__ = [
     "Candidate",
     "Difference",
     "Estimate",
+    "Fit",
     "Flip",
     "LineItem",
     "Month",
     "Range",
+    "Scenario",
     "Spread",
+    "Step",
     "Strategy",
     "Terms",
     "Worth",
@@ -33,6 +37,9 @@ __all__ = [
     "flips",
     "formulas",
     "monthly_spend",
+    "per_dollar",
+    "scenarios",
+    "steps",
     "too_old",
     "worth",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import ROUND_DOWN, Decimal
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from advisor.estimate.case import terms_of
@@ -26,6 +27,16 @@ _FEWEST_EXAMPLES = 50
 _CENT_OF_A_MONTH = Decimal("0.01")
 
 
+class Fit(StrEnum):
+    """Whether a sum is enough: surely, at the likely figures, for a part of the time, not at all, or no volume said."""
+
+    YES = "yes"
+    LIKELY = "likely"
+    PARTLY = "partly"
+    NO = "no"
+    OPEN = "open"
+
+
 @dataclass(frozen=True, slots=True)
 class Month:
     """The spending of one month from ``starts`` on, and of all months up to its end, in US dollars."""
@@ -40,14 +51,16 @@ class Month:
 class Affordable:
     """What a sum buys. ``epochs`` is None where nothing is trained; ``months`` of the ``of_months`` wanted.
 
-    ``total_usd`` is the middle case, ``dear_usd`` the upper end. ``requests_left`` is what the rest of the sum
-    answers when no volume was given.
+    ``full_one_off_usd`` is what is paid once with nothing cut. ``total_usd`` is the middle case, ``dear_usd`` the
+    upper end. ``requests_left`` is what the rest of the sum answers when no volume was given, and then ``spend`` is
+    empty: no month is known.
     """
 
     epochs: int | None
     examples: int
     evaluation_rows: int
     one_off_usd: Range
+    full_one_off_usd: Range
     monthly_usd: Range | None
     months: Decimal
     of_months: Decimal
@@ -62,6 +75,14 @@ class Affordable:
     def whole(self) -> bool:
         """Tell whether the sum carries the whole time."""
         return self.months >= self.of_months
+
+    def fit(self, limit_usd: Decimal) -> Fit:
+        """Tell whether ``limit_usd``, the sum it was bought with, is enough."""
+        if self.monthly_usd is None:
+            return Fit.OPEN
+        if not self.whole:
+            return Fit.PARTLY
+        return Fit.YES if self.dear_usd <= limit_usd else Fit.LIKELY
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +207,9 @@ def _bought(
     examples = int(profile.examples * setting.share)
     cuts = []
     if setting.rows < fullest.rows:
-        cuts.append(f"evaluates on {setting.rows} examples instead of {fullest.rows}")
+        cuts.append(f"evaluates on {_count(setting.rows, 'example')} instead of {fullest.rows}")
     if setting.epochs is not None and fullest.epochs is not None and setting.epochs < fullest.epochs:
-        cuts.append(f"trains {setting.epochs} epochs instead of {fullest.epochs}")
+        cuts.append(f"trains {_count(setting.epochs, 'epoch')} instead of {fullest.epochs}")
     if setting.share < 1:
         cuts.append(f"trains on {examples:,} of {profile.examples:,} examples")
     if months < full.months:
@@ -198,6 +219,7 @@ def _bought(
         examples=examples,
         evaluation_rows=setting.rows,
         one_off_usd=once,
+        full_one_off_usd=full.one_off_usd or once,
         monthly_usd=monthly,
         months=months,
         of_months=full.months,
@@ -206,5 +228,9 @@ def _bought(
         left_usd=left,
         requests_left=int(left / each.mid) if monthly is None and each is not None and each.mid else None,
         cuts=tuple(cuts),
-        spend=monthly_spend(once.mid, running, months, today),
+        spend=monthly_spend(once.mid, running, months, today) if monthly is not None else (),
     )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -1,110 +1,118 @@
-"""How a budget looks: what the sum buys, what was cut for it, and the spending month by month."""
+"""How a budget looks in a terminal: yes or no, the months, less and more traffic, what more money would buy."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import TYPE_CHECKING
-
 from advisor.cli import render
+from advisor.cli.render import words
 from advisor.cli.render.estimate import flip
+from advisor.cli.render.screen import Screen
+from advisor.cli.render.spending import Spending
+from advisor.estimate import Fit
 
-if TYPE_CHECKING:
-    from advisor.cli.budget import Choice
-    from advisor.estimate import Flip
-    from advisor.recommend import Recommendation
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What is said of the options beside their price, by id: how often the cheapest, a request with its mistakes.
-
-    ``flips`` is what would make another option cheaper than the plan.
-    """
-
-    shares: Mapping[str, float | None]
-    mistakes: Mapping[str, Decimal | None]
-    flips: Sequence[Flip]
+_BAR = 24  # columns of a month's bar
+_OTHERS = 6
+FITS = {
+    Fit.YES: "yes",
+    Fit.LIKELY: "likely, not at the dear end",
+    Fit.PARTLY: "for a part",
+    Fit.NO: "no",
+    Fit.OPEN: "not known",
+}
 
 
-def document(
-    limit_usd: Decimal, best: Choice | None, choices: Sequence[Choice], advice: Recommendation, found: Findings
-) -> dict[str, object]:
-    """Return the JSON document."""
-    return {
-        "limit_usd": limit_usd,
-        "plan": None if best is None else _row(best, found),
-        "options": [_row(choice, found) for choice in choices],
-        "flips": found.flips,
-        "recommended": advice.recommendation.id if advice.recommendation else None,
-        "reason": advice.reason,
-        "assumptions": advice.assumptions,
-        "prices_as_of": advice.prices_as_of,
-    }
-
-
-def page(
-    limit_usd: Decimal, best: Choice | None, choices: Sequence[Choice], advice: Recommendation, found: Findings
-) -> None:
-    """Print the plan, its months and what else the sum would buy."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    console = render.console()
-    if best is None or best.buys is None:
-        console.print(f"{render.usd(limit_usd)} buys none of the options.")
+def page(found: Spending) -> None:
+    """Print the verdict, the plan, its months, the scenarios and what else the sum would buy."""
+    screen = Screen()
+    screen.paragraph(found.verdict, "bold")
+    if found.best is None or found.buys is None:
         return
-    buys = best.buys
-    console.print(f"[bold]{render.usd(limit_usd)}: {escape(best.option.id)}[/]")
-    if best.option.variant:
-        console.print(f"  {escape(best.option.variant)}")
-    if advice.recommendation and advice.recommendation.id != best.option.id:
-        console.print(f"  without a limit the advice would be {escape(advice.recommendation.id)}")
-    if buys.epochs is not None:
-        console.print(f"  train {buys.epochs} epochs on {buys.examples:,} examples")
-    console.print(f"  evaluate on {buys.evaluation_rows} held-out examples; once {render.usd(buys.one_off_usd.mid)}")
-    if buys.requests_left is not None:
-        console.print(f"  no volume was given: the rest answers {buys.requests_left:,} requests")
+    buys = found.buys
+    for said in (found.condition, found.beside, f"Why this one: {found.advice.reason}" if not found.beside else None):
+        if said:
+            screen.paragraph(said)
+    screen.line()
+    for item in plan_lines(found):
+        screen.bullet(item)
     for cut in buys.cuts:
-        console.print(f"  [yellow]to stay within the sum it {escape(cut)}[/]")
-    if buys.dear_usd > limit_usd:
-        console.print(f"  [yellow]at the dear end of every range it takes {render.usd(buys.dear_usd)}[/]")
-    table = Table(box=None, pad_edge=False)
-    for heading in ("month", "from", "spends", "so far"):
-        table.add_column(heading, justify="right")
-    for month in buys.spend:
-        table.add_row(str(month.number), month.starts.isoformat(), render.usd(month.usd), render.usd(month.so_far_usd))
-    console.print(table)
-    console.print(f"left over: {render.usd(buys.left_usd)}")
-    mistakes = found.mistakes.get(best.option.id)
+        screen.bullet(f"To stay within the sum it {cut}.", "magenta")
+    _months(found, screen)
+    _scenarios(found, screen)
+    _more(found, screen)
+    flips = [
+        f"{words.capital(flip(one.variable, one.current, one.flips_at))}: {found.named(one.to)}" for one in found.flips
+    ]
+    screen.section("Another option becomes cheaper at", flips)
+    others = [choice for choice in found.choices if choice.buys and choice is not found.best]
+    screen.section(
+        "The same sum would also buy",
+        [
+            f"{words.full_name(choice.option)}: {render.usd(choice.buys.total_usd)}"
+            + (f" ({'; '.join(choice.buys.cuts)})" if choice.buys.cuts else "")
+            for choice in others[:_OTHERS]
+            if choice.buys
+        ],
+    )
+    if len(others) > _OTHERS:
+        screen.line(f"  and {len(others) - _OTHERS} more; --json lists all, --html FILE draws it.", "dim")
+
+
+def plan_lines(found: Spending) -> list[str]:
+    """Return what the plan is made of: training, evaluation, what a mistake adds, what is left."""
+    buys = found.buys
+    assert buys is not None and found.best is not None
+    said = []
+    if buys.epochs is not None:
+        epochs = "1 epoch" if buys.epochs == 1 else f"{buys.epochs} epochs"
+        said.append(f"Trained for {epochs} on {buys.examples:,} examples.")
+    rows = f"evaluation on {buys.evaluation_rows} held-out examples" if buys.evaluation_rows else "no evaluation"
+    said.append(f"Once: {render.usd(buys.one_off_usd.mid)}, with {rows}.")
+    if buys.monthly_usd is not None:
+        said.append(f"A month: {words.plain_range(buys.monthly_usd)}. Left over: {render.usd(buys.left_usd)}.")
+    mistakes = found.mistakes.get(found.best.option.id)
     if mistakes is not None:
-        console.print(f"a request costs {render.usd(mistakes)} with its mistakes paid for")
-    share = found.shares.get(best.option.id)
-    if share is not None:
-        console.print(f"it is the cheapest of the open options in {share:.0%} of draws from the ranges")
-    for item in found.flips:
-        at = flip(item.variable, item.current, item.flips_at)
-        console.print(f"{escape(item.to)} becomes cheaper at {escape(at)}")
-    others = [choice for choice in choices if choice.buys and choice is not best]
-    if others:
-        console.print("\nThe same sum would also buy:")
-    for choice in others[:8]:
-        assert choice.buys is not None
-        cuts = f" ({'; '.join(choice.buys.cuts)})" if choice.buys.cuts else ""
-        console.print(f"  {escape(choice.option.id)}: {render.usd(choice.buys.total_usd)}{escape(cuts)}")
+        said.append(f"A request costs {render.usd(mistakes)} with its mistakes paid for.")
+    if found.cheapest:
+        said.append(found.cheapest)
+    return said
 
 
-def _row(choice: Choice, found: Findings) -> dict[str, object]:
-    option, buys = choice.option, choice.buys
-    return {
-        "id": option.id,
-        "strategy": option.strategy,
-        "backend": option.backend,
-        "model": option.model,
-        "quality": option.quality,
-        "p_cheapest": found.shares.get(option.id),
-        "with_mistakes_usd": found.mistakes.get(option.id),
-        "buys": buys,
-        "reason": choice.reason or None,
-    }
+def _months(found: Spending, screen: Screen) -> None:
+    buys, places = found.buys, found.shown_months()
+    if buys is None or not places:
+        return
+    full = "#" if screen.ascii else "█"
+    wide = min(_BAR, screen.width - 46)
+    screen.line()
+    screen.line(
+        f"  {'month':>5}  {'from':<10}  {'spends':>10}  {'so far':>10}  of {render.usd(found.limit_usd)}", "bold"
+    )
+    for place in places:
+        month = buys.spend[place]
+        share = min(1, float(month.so_far_usd / found.limit_usd)) if found.limit_usd else 1
+        row = f"  {month.number:>5}  {month.starts.isoformat()}  {render.usd(month.usd):>10}  "
+        row += f"{render.usd(month.so_far_usd):>10}  "
+        screen.parts((row, ""), (full * round(share * wide), "green"))
+
+
+def _scenarios(found: Spending, screen: Screen) -> None:
+    if not found.scenarios:
+        return
+    screen.line()
+    covers = words.months(found.buys.of_months if found.buys else 0)
+    screen.line(f"  {'traffic':<11} {'requests':>11}  {'a month':>9}  {covers:>10}  does the sum carry it?", "bold")
+    for one in found.scenarios:
+        carried = FITS[one.fit]
+        if one.fit is Fit.PARTLY and one.buys:
+            carried = f"for {words.months(one.buys.months)}"
+        requests = f"{one.requests:,}"
+        screen.line(
+            f"  {one.name:<11} {requests:>11}  {render.usd(one.monthly_usd.mid):>9}  "
+            f"{render.usd(one.total_usd.mid):>10}  {carried}"
+        )
+
+
+def _more(found: Spending, screen: Screen) -> None:
+    items = [f"{render.usd(one.usd)}, {render.usd(one.extra_usd)} more: {one.buys}" for one in found.steps]
+    if found.dollar:
+        items.insert(0, found.dollar)
+    screen.section("What more money buys", items)

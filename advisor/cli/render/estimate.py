@@ -29,6 +29,9 @@ _ON_COST_ALONE = " (on cost alone)"
 def flip(variable: str, current: str | None, flips_at: str) -> str:
     """Say at which value of a variable the advice changes, and what the value is now."""
     value, alone, _ = flips_at.partition(_ON_COST_ALONE)
+    if variable.endswith("_usd"):
+        value = f"${value}" if value[:1].isdigit() else value
+        current = f"${current}" if current and current[:1].isdigit() else current
     said = (_FACTORS.get(variable) or _SAID.get(variable, variable + " {}")).format(value)
     said += ", on cost alone" if alone else ""
     return said if variable in _FACTORS else f"{said} (now {(current or 'not said').replace('_', ' ')})"

@@ -64,6 +64,15 @@ def full_name(option: Option) -> str:
     return f"{name(option)}, {more}" if more else name(option)
 
 
+def phrase(option: Option) -> str:
+    """Name an option within a sentence: prompting gpt-6-luna (the same 5 examples, OpenAI)."""
+    said = name(option)
+    for start, doing in (("Prompt ", "prompting "), ("Tune ", "tuning "), ("Retrieval", "retrieval")):
+        said = said.replace(start, doing, 1) if said.startswith(start) else said
+    more = detail(option)
+    return f"{said} ({more})" if more else said
+
+
 def title(provider: str) -> str:
     """Write a provider's name as it writes itself."""
     return _TITLES.get(provider, provider.replace("_", " ").title())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from advisor.cli import render
 from advisor.cli.render.report import charts
 from advisor.cli.render.report.advice import cost_charts
@@ -36,12 +34,6 @@ def figures(story: Story) -> dict[str, Json]:
     found = render.to_json({"made": story.made, "plan": plan, "run": run, "charts": drawn})
     assert isinstance(found, dict)
     return found
-
-
-def embedded(story: Story) -> str:
-    """Return the document for a script element of the page: no text in it can end that element."""
-    text = json.dumps(figures(story), ensure_ascii=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def _fields(view: View) -> dict[str, Json]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from functools import cache
-from importlib.resources import files
-
 from advisor.cli.render import words
 from advisor.cli.render.report import advice
 from advisor.cli.render.report.data import data_section
-from advisor.cli.render.report.figures import embedded
-from advisor.cli.render.report.markup import Html, join, tag
+from advisor.cli.render.report.figures import figures
+from advisor.cli.render.report.markup import Html, tag
+from advisor.cli.render.report.outer import contents, document, embedded
 from advisor.cli.render.report.run import (
     loss_section,
     receipt_section,
@@ -27,26 +23,8 @@ def page(story: Story) -> str:
     """Return the whole page. The same story gives the same page, to the byte."""
     title = headline(story)
     parts = _sections(story)
-    body = join(
-        (
-            tag("a", "Skip to the answer", href="#answer", class_="skip"),
-            tag("main", _answer(story), _contents(parts), *(part for _, _, part in parts)),
-            tag("footer", *(tag("p", line) for line in _footer(story))),
-        )
-    )
-    # The policy names the hashes of our own style and script: the browser itself refuses everything else.
-    policy = (
-        f"default-src 'none'; style-src '{_hash('report.css')}'; script-src '{_hash('report.js')}'; base-uri 'none'"
-    )
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n<meta name="referrer" content="no-referrer">\n'
-        f"{tag('title', title)}\n<style>{_asset('report.css')}</style>\n</head>\n<body>\n{body}\n"
-        f'<script type="application/json" id="figures">{embedded(story)}</script>\n'
-        f"<script>{_asset('report.js')}</script>\n</body>\n</html>\n"
-    )
+    content = (_answer(story), contents(parts), *(part for _, _, part in parts))
+    return document(title, content, _footer(story), embedded(figures(story)))
 
 
 def headline(story: Story) -> str:
@@ -98,11 +76,6 @@ def _sections(story: Story) -> list[tuple[str, str, Html]]:
     return [one for one in found if one[2]]
 
 
-def _contents(parts: list[tuple[str, str, Html]]) -> Html:
-    links = [tag("li", tag("a", name, href=f"#{id}")) for id, name, _ in parts]
-    return tag("nav", tag("ul", *links), aria_label="Contents")
-
-
 def _footer(story: Story) -> list[str]:
     lines = [f"Made by tunewise {story.version} on {words.day(story.made)}. Nothing on this page came from a network."]
     if story.plan is not None:
@@ -114,12 +87,3 @@ def _footer(story: Story) -> list[str]:
     if story.profile is not None:
         lines += story.notes
     return lines
-
-
-@cache
-def _asset(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
-def _hash(name: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(_asset(name).encode()).digest()).decode()}"

@@ -1,0 +1,58 @@
+"""What every page has around its content: style, script, the policy that asks no network, contents, footer, figures."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+
+from advisor.cli.render.report.markup import Html, join, tag
+from backends import Json
+
+
+def document(title: str, content: Sequence[str], footer: Sequence[str], figures: str) -> str:
+    """Return the whole page. ``figures`` is the text of ``embedded``: what the script reads values from."""
+    body = join(
+        (
+            tag("a", "Skip to the answer", href="#answer", class_="skip"),
+            tag("main", *content),
+            tag("footer", *(tag("p", line) for line in footer)),
+        )
+    )
+    # The policy names the hashes of our own style and script: the browser itself refuses everything else.
+    policy = (
+        f"default-src 'none'; style-src '{_hash('report.css')}'; script-src '{_hash('report.js')}'; base-uri 'none'"
+    )
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n<meta name="referrer" content="no-referrer">\n'
+        f"{tag('title', title)}\n<style>{_asset('report.css')}</style>\n</head>\n<body>\n{body}\n"
+        f'<script type="application/json" id="figures">{figures}</script>\n'
+        f"<script>{_asset('report.js')}</script>\n</body>\n</html>\n"
+    )
+
+
+def contents(parts: Sequence[tuple[str, str, Html]]) -> Html:
+    """Return the table of contents of (id, name, content)."""
+    links = [tag("li", tag("a", name, href=f"#{id}")) for id, name, _ in parts]
+    return tag("nav", tag("ul", *links), aria_label="Contents")
+
+
+def embedded(figures: dict[str, Json]) -> str:
+    """Return figures for a script element of the page: no text in them can end that element."""
+    text = json.dumps(figures, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+@cache
+def _asset(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _hash(name: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(_asset(name).encode()).digest()).decode()}"
