@@ -17,6 +17,7 @@ from advisor.cli.leftovers import offer_deletion
 from advisor.cli.machines import flags as machine_flags
 from advisor.cli.machines import machines
 from advisor.cli.orders import Usd, check_models, extras, orders, over
+from advisor.cli.rent import rent
 from advisor.errors import AdvisorError
 
 if TYPE_CHECKING:
@@ -119,6 +120,11 @@ def command(
         for order in asked.apply(orders(sources, backend_names or asked.backends, models))
     ]
     check_models(wanted)
+    if asked.rents:
+        if len(wanted) != 1:
+            raise click.UsageError("--engine skypilot writes the task of one run; name one model.")
+        rent(wanted[0], gpu=gpu, max_cost=max_cost, seed=seed, dry_run=dry_run, as_json=as_json)
+        return
     if not dry_run:
         terms.check_somebody_is_here()
     proposals: list[Proposal] = []

@@ -1,0 +1,96 @@
+"""``tunewise launch --engine skypilot``: writes the task of a rented machine, and leaves renting it to a person."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from advisor.cli import render
+from advisor.errors import RunError
+
+if TYPE_CHECKING:
+    from advisor.runs import Order
+    from advisor.runs.rented import Choice
+
+
+def rent(order: Order, *, gpu: str | None, max_cost: Decimal | None, seed: int, dry_run: bool, as_json: bool) -> None:
+    """Write the task file beside the user, let SkyPilot's loader read it, and show it. Nothing is rented.
+
+    Raises RunError when nothing rented fits, and without ``dry_run``, since nothing was started.
+    """
+    from advisor.runs import skypilot
+    from advisor.runs.ledger import new_id
+
+    found = _choices(order, gpu)
+    hours = float(max_cost / max(choice.high_usd for choice in found)) if max_cost else None
+    name = new_id(datetime.now(UTC))
+    content = skypilot.task(name, order, found, hours, seed)
+    path = Path(f"{name}.sky.yaml")
+    skypilot.write(path, content, found)
+    version = skypilot.checked(path)
+    command = skypilot.start_command(path, content)
+    if as_json:
+        render.json_document(
+            {"file": path, "command": command, "task": content, "choices": found, "checked_by_skypilot": version}
+        )
+    else:
+        for choice in found:
+            render.out(skypilot.described(choice))
+        render.out(f"The task is in {path}. Start it: {command}")
+        render.note(
+            f"SkyPilot {version} reads it without complaint."
+            if version
+            else "SkyPilot is not installed here, so its loader has not read the file."
+        )
+        if hours is not None:
+            render.note(f"It stops with a checkpoint after {hours:,.1f} hours, what {render.usd(max_cost)} pay for.")
+    if not dry_run:
+        raise RunError(f"Nothing was started: tunewise rents no machines itself. To rent one and train: {command}")
+
+
+def _choices(order: Order, gpu: str | None) -> tuple[Choice, ...]:
+    """Return what could be rented for an order. Raises RunError when nothing fits or the model is not known."""
+    import backends
+    from advisor.dataset import Dataset
+    from advisor.hardware import architecture
+    from advisor.hardware import gpu as card
+    from advisor.pricing import PriceBook
+    from advisor.runs.rented import NAMES, choices
+    from advisor.tokens import profile
+
+    shape = architecture(order.model)
+    if shape is None:
+        raise RunError(f"'{order.model}' is not in the catalogue, so what it fits on is not known; give its folder.")
+    named = card(gpu) if gpu else None
+    if gpu and (named is None or named.name not in NAMES):
+        raise click.UsageError(f"--gpu {gpu}: of the GPUs that are rented out, these are known: {', '.join(NAMES)}.")
+    data = profile(Dataset.open(*order.data), backend="local", model=order.model)
+    examples = max(1, round(data.examples * (1 - (order.held_out if order.validation is None else 0))))
+    tokens = round(data.per_example.mean * examples)
+    objective = order.objective or (backends.Objective.DPO if data.is_preference else backends.Objective.SFT)
+    spec = backends.JobSpec("rented", "local", order.model, Path(order.data[0]), None, objective, order.method)
+    spec = replace(spec, hyperparameters=order.hyperparameters)
+    epochs = backends.get("local").choose(spec, examples, tokens).epochs or 1
+    asked = order.options.get("workers")
+    longest = order.hyperparameters.max_seq_length or max(1, data.per_example.max)
+    found = choices(
+        shape,
+        order.method,
+        PriceBook.load(),
+        rank=order.hyperparameters.lora_rank or 16,
+        seq=min(longest, shape.context or longest),
+        tokens=tokens * epochs,
+        workers=asked if isinstance(asked, int) else None,
+        only=named.name if named else None,
+    )
+    if not found:
+        raise RunError(
+            f"{order.model} with {order.method} fits on nothing rented that has a price here; try --method qlora, a "
+            "smaller model, or more --workers."
+        )
+    return found

@@ -1,0 +1,134 @@
+"""A launch on rented machines: the GPU by memory and price, a task SkyPilot reads, and nothing pretended."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from paper_backend import write_sums
+
+from advisor.cli import main
+from advisor.cli.launch import command
+from advisor.errors import RunError
+from advisor.hardware import architecture
+from advisor.pricing import PriceBook
+from advisor.runs.rented import choices
+from advisor.runs.skypilot import checked
+from backends import Method
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return write_sums(tmp_path / "all sums.jsonl", 60)
+
+
+def launch(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], *words: str | Path, code: int) -> str:
+    monkeypatch.setattr(sys, "argv", ["tunewise", "launch", "--engine", "skypilot", *map(str, words)])
+    with pytest.raises(SystemExit) as left:
+        main()
+    out, err = capfd.readouterr()
+    assert left.value.code == code, out + err
+    return out if code == 0 else out + err
+
+
+@pytest.mark.parametrize(
+    ("model", "method", "counts", "shard"),
+    [
+        ("Qwen/Qwen3-0.6B", Method.LORA, {1}, "ddp"),
+        ("Qwen/Qwen3-14B", Method.QLORA, {1}, "ddp"),
+        ("Qwen/Qwen3-14B", Method.FULL, {2, 4, 8}, "fsdp"),
+    ],
+)
+def test_the_cheapest_that_fits_comes_first(model: str, method: Method, counts: set[int], shard: str) -> None:
+    shape = architecture(model)
+    assert shape is not None
+    found = choices(shape, method, PriceBook.load(), rank=16, seq=1024, tokens=3_000_000)
+    assert found and {choice.count for choice in found} <= counts and {choice.shard for choice in found} == {shard}
+    assert all(choice.peak_gb < choice.memory_gb for choice in found)
+    costs = [choice.usd for choice in found if choice.usd is not None]
+    assert costs == sorted(costs)
+    for choice in found:
+        assert choice.low_usd <= choice.typical_usd <= choice.high_usd
+        assert choice.minutes is not None and choice.usd is not None
+        assert abs(choice.usd - choice.typical_usd * Decimal(str(choice.minutes)) / 60) <= Decimal("0.005")
+
+
+def test_what_was_asked_for_is_rented() -> None:
+    shape = architecture("Qwen/Qwen3-0.6B")
+    assert shape is not None
+    [one] = choices(shape, Method.LORA, PriceBook.load(), rank=16, seq=512, tokens=1000, workers=2, only="h200")
+    assert (one.accelerator, one.count, one.shard) == ("H200", 2, "ddp")
+    huge = architecture("meta-llama/Llama-3.1-70B-Instruct")
+    assert huge is not None
+    assert not choices(huge, Method.FULL, PriceBook.load(), rank=16, seq=512, tokens=1000, only="t4")
+
+
+def test_a_dry_run_writes_a_task_that_goes_on_after_a_lost_machine(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--model", "Qwen/Qwen3-8B", "--epochs", "2", "--loss-on", "last", "--max-cost", "5", "--dry-run", "--json")
+    found: Any = json.loads(launch(monkeypatch, capfd, data, *flags, code=0))
+    written = tmp_path / found["file"]
+    task = yaml.safe_load(written.read_text())
+    assert task == found["task"]
+    assert task["resources"]["use_spot"] and task["resources"]["autostop"]["down"]
+    assert "max_restarts_on_errors" in task["resources"]["job_recovery"]
+    assert found["command"] == f"sky jobs launch -n {task['name']} {found['file']}"
+    # the run's folder lies in the bucket, so the same command goes on there on the next machine
+    assert task["file_mounts"]["/tunewise-runs"] == {"name": f"tunewise-{task['name']}", "mode": "MOUNT_CACHED"}
+    [remote] = [place for place, source in task["file_mounts"].items() if source == str(data)]
+    words = shlex.split(task["run"])
+    assert words[:3] == ["~/tunewise-env/bin/tunewise", "launch", remote]
+    said = command.make_context("launch", words[2:]).params  # our own flags, all of them known
+    assert (said["models"], said["backend_names"], said["epochs"]) == (("Qwen/Qwen3-8B",), ("local",), 2)
+    assert said["yes"] and said["follow_it"]
+    highest = max(Decimal(choice["high_usd"]) for choice in found["choices"])
+    hours = round(float(5 / highest), 4)
+    assert set(said["extra"]) == {"folder=/tunewise-runs/run", "loss_on=last", f"max_hours={hours}"}
+
+
+def test_nothing_is_pretended(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    said = launch(monkeypatch, capfd, data, "--model", "Qwen/Qwen3-8B", code=1)
+    assert "Nothing was started" in said and "sky jobs launch" in said
+    assert len(list(tmp_path.glob("*.sky.yaml"))) == 1
+    assert "not in the catalogue" in launch(monkeypatch, capfd, data, "--model", "nobody/unknown", code=1)
+    assert "these are known" in launch(monkeypatch, capfd, data, "--model", "Qwen/Qwen3-8B", "--gpu", "mi300x", code=2)
+    two = ("--model", "Qwen/Qwen3-8B", "--model", "Qwen/Qwen3-14B")
+    assert "one run" in launch(monkeypatch, capfd, data, *two, code=2)
+
+
+@pytest.mark.skipif(shutil.which("sky") is None, reason="SkyPilot is not installed")
+def test_skypilot_reads_the_task(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--model", "Qwen/Qwen3-8B", "--dry-run", "--json")
+    found: Any = json.loads(launch(monkeypatch, capfd, data, *flags, code=0))
+    assert found["checked_by_skypilot"]
+    broken = Path(found["file"])
+    broken.write_text(broken.read_text().replace("any_of", "any_off"))
+    with pytest.raises(RunError, match="SkyPilot refuses"):
+        checked(broken)
+
+
+def test_a_refusal_of_the_loader_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SkyPilot is asked through the interpreter of its own command, here one that always refuses."""
+    python = tmp_path / "python3"
+    python.write_text("#!/bin/sh\necho 'ValueError: no such field' >&2\nexit 1\n")
+    (tmp_path / "sky").write_text(f"#!{python}\n")
+    for made in (python, tmp_path / "sky"):
+        made.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(RunError, match="no such field"):
+        checked(tmp_path / "any.yaml")
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert checked(tmp_path / "any.yaml") is None
