@@ -73,11 +73,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield work
 
 
-def test_good_data_ends_in_a_saved_plan(folder: Path) -> None:
+def test_good_data_ends_in_a_rehearsal_and_a_saved_plan(folder: Path) -> None:
     terminal = Terminal(folder)
-    terminal.answer(TICKETS, "", "200000", "any", "none", "never_fine_tuned", "0.71", "none")
+    terminal.answer(TICKETS, "", "20000", "any", "none", "never_fine_tuned", "0.71", "none", "rehearse")
+    terminal.agree("y")
     terminal.answer("save", "stop")
     assert terminal.finish() == 0
+    assert "REHEARSAL of together: nothing is trained or paid" in terminal.seen
+    (run,) = Ledger.open().runs()
+    assert run.rehearses == "together"
     assert "400 examples" in terminal.seen
     assert "$ tunewise plan" in terminal.seen
     assert read_plan(folder / "plan.yaml").workload.measured == {"prompt": 0.71}

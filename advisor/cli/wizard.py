@@ -120,7 +120,7 @@ def _offer_next_step(file: Path, answers: Answers) -> None:
             say(f"Saved {SAVED.resolve()}; later: tunewise launch {SAVED}")
             continue
         arguments = next(arguments for name, _, arguments in steps if name == step)
-        if _command(*arguments) == 0 and arguments[0] == "launch" and "--watch" in arguments:
+        if _command(*arguments) == 0 and step in ("launch", "try"):
             found = [name for name, _, _ in steps]
             if "compare" not in found:
                 steps.insert(-1, ("compare", "the tuned model, its base and three examples, held out", COMPARE))
@@ -145,7 +145,11 @@ def _commands(file: Path, plan: Plan, data: tuple[str, ...]) -> Iterator[tuple[s
         place = ("--backend", str(option.backend), "--model", option.model)
         yield "pilot", "train on parts of the data first: what would more buy?", ("pilot", *data, *place)
     if trains:
-        yield "rehearse", "show the exact requests of the launch, send nothing", ("launch", str(file), "--dry-run")
+        if option.backend == "local":
+            yield "rehearse", "show exactly what the launch would start", ("launch", str(file), "--dry-run")
+        else:
+            walked = ("launch", str(file), "--rehearse", "--watch")
+            yield "rehearse", "walk the launch to its end: no key, nothing sent", walked
         yield "launch", "start the job, once you have seen its price", ("launch", str(file), "--watch")
     if data:
         tiny = ("--backend", "local", "--model", "tiny", "--epochs", "1", "--watch")
