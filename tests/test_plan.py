@@ -293,6 +293,14 @@ def test_a_pilot_outranks_the_literature(tmp_path: Path) -> None:
     assert found["confidence"] == "high" and "tuning (pilot) gave 90%" in str(found["reason"])
     found = document(TICKETS, "--measured", "prompt=0.8", "--pilot", pilot)
     assert "you measured it: tuned (pilot) 90%" in str(found["reason"]).lower()
+    told = {"id": "pilot-1a2b3c4d", "metric": "label", "predictions": ahead}
+    for model in ("Qwen/Qwen3-8B", "somebody/elses-7b"):
+        pilot.write_text(json.dumps({**told, "model": model}))
+        options = document(TICKETS, "--measured", "prompt=0.95", "--pilot", pilot)["options"]
+        scored = {one["model"] for one in options if one["strategy"].startswith(("local", "hosted")) and one["quality"]}  # type: ignore[attr-defined]
+        assert scored == {model} - {"somebody/elses-7b"}  # what was measured on one model says nothing of another
+    pilot.write_text(json.dumps({**told, "model": "tiny"}))
+    assert "made on the spot" in str(run(TICKETS, "--pilot", pilot).exception)
     pilot.write_text("{}")
     assert "pilot --json" in str(run(TICKETS, "--pilot", pilot).exception)
 

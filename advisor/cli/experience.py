@@ -32,6 +32,7 @@ class _Prediction(BaseModel):
 class _Pilot(BaseModel):
     id: str
     metric: str
+    model: str | None = None
     predictions: tuple[_Prediction, ...] = Field(min_length=1)
 
 
@@ -45,14 +46,13 @@ def of_ledger(fingerprint: str, *, on_premises: bool) -> tuple[tuple[Measurement
     if not path.is_file():
         return (), ()
     from advisor.runs import Ledger
-    from backends.local.options import TINY as MADE_ON_THE_SPOT
 
     ledger = Ledger.open(path)
     runs = ledger.runs()
     mine = [
         run
         for run in runs
-        if fingerprint and run.origin.fingerprint == fingerprint and run.spec.model not in MADE_ON_THE_SPOT
+        if fingerprint and run.origin.fingerprint == fingerprint and run.spec.model not in made_on_the_spot()
     ]
     by_id = {run.id: run for run in runs}
     return tuple(item for run in mine for item in _scores(run, by_id, on_premises)), tuple(_held(ledger, runs))
@@ -71,9 +71,21 @@ def of_pilot(path: Path, examples: int) -> Measurement:
             f"{path}: this pilot measured {found.metric}, which is no share of right answers, so a prompt's score "
             f"cannot be set against it; measure one of {', '.join(_SHARES)} (tunewise pilot --metric)."
         )
+    if found.model in made_on_the_spot():
+        raise DataError(
+            f"{path}: this pilot trained a model made on the spot, which shows the way and not what a real one would "
+            "score; run it with the model you mean."
+        )
     near = min(found.predictions, key=lambda item: abs(item.examples - examples))
     basis = f"pilot {found.id}, its curve read at {near.examples:,} examples"
-    return Measurement("pilot", near.score, near.low, near.high, basis)
+    return Measurement("pilot", near.score, near.low, near.high, basis, found.model)
+
+
+def made_on_the_spot() -> tuple[str, ...]:
+    """Return the names of the models that the local trainer makes of random weights."""
+    from backends.local.options import TINY
+
+    return TINY
 
 
 def _scores(run: Run, by_id: Mapping[str, Run], on_premises: bool) -> Iterator[Measurement]:

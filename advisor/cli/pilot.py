@@ -87,6 +87,8 @@ def command(
     tunewise pilot train.jsonl --model Qwen/Qwen3-0.6B
     tunewise pilot train.jsonl --backend together --model Qwen/Qwen3.5-9B --sizes 100,200,400 --max-cost 20 --yes
     """
+    from dataclasses import replace
+
     import backends
     from advisor.cli.render.evaluate import Counter
     from advisor.cli.render.evaluate import pilot as show
@@ -108,6 +110,7 @@ def command(
     with Counter() as progress:
         measured, asked, points = _measure(ledger, plan, chosen, progress)
     found = conclude(plan, measured, asked, points, times=times, target=target)
+    found = replace(found, backend=backend, model=model, method=method)
     if as_json:
         render.json_document(found)
     else:
@@ -184,7 +187,7 @@ def _measure(ledger: Ledger, plan: Design, chosen: Options, progress: Counter) -
     import backends
     from advisor.runs.evaluation import tuned_score
     from advisor.runs.pilot import Paid
-    from advisor.runs.receipt import bill
+    from advisor.runs.receipt import bill, minutes_of
 
     points: list[Paid] = []
     metric, asked = "", 0
@@ -194,7 +197,8 @@ def _measure(ledger: Ledger, plan: Design, chosen: Options, progress: Counter) -
         for size, _ in plan.parts:
             run = known[size]
             metric, asked, score = tuned_score(run, place, chosen, plan.test, progress)
-            points.append(Paid(size, score.value, score.low, score.high, bill(run)[0], run.id))
+            cost, minutes = bill(run)[0], minutes_of(run.job)
+            points.append(Paid(size, score.value, score.low, score.high, cost, run.id, minutes))
     finally:
         place.close()
     return metric, asked, points

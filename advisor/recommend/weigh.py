@@ -51,7 +51,8 @@ def with_scores(weighed: tuple[Option, ...], workload: Workload, own: Sequence[M
         else:
             tuned = [option for option in standing if option.strategy.tunes]
             at = [option for option in tuned if option.strategy == name] or tuned
-            best = best_tuned([option for option in at if option.model == model] or at, workload.gpus)
+            of_it = [option for option in at if model is None or named(option.model, (model,))]
+            best = best_tuned(of_it, workload.gpus)
             taken = [best] if best else []
         found |= {option.id: quality for option in taken}
     return tuple(replace(option, quality=found.get(option.id)) for option in weighed)
@@ -116,7 +117,11 @@ def _estimate(item: Prospect, profile: Profile, workload: Workload, book: PriceB
         asked = PromptTokens(system=system, user=user + shown, output=output)
         workload = workload.model_copy(update={"prompt_tokens": asked})
         candidate = replace(candidate, strategy=Strategy.PROMPT, shots=0)
-    return estimate(candidate, profile, workload, book, today=today)
+    priced = estimate(candidate, profile, workload, book, today=today)
+    if item.id.endswith(":optimised"):
+        text = "An optimised prompt is longer than the plain one; by how much is not known, so it is priced like it."
+        priced = replace(priced, assumptions=(*priced.assumptions, text))
+    return priced
 
 
 def _prompted_as_trained(profile: Profile, workload: Workload) -> Workload:

@@ -34,7 +34,7 @@ class Design:
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """A measured point with what it cost, in US dollars."""
+    """A measured point with what it cost, in US dollars, and how long it trained, in minutes."""
 
     examples: int
     score: float
@@ -42,11 +42,12 @@ class Paid:
     high: float
     usd: Decimal | None
     run: str
+    minutes: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Pilot:
-    """What a pilot found."""
+    """What a pilot found: it holds for ``model`` on ``backend``, trained by ``method``, and for no other."""
 
     id: str
     metric: str
@@ -57,6 +58,9 @@ class Pilot:
     predictions: tuple[Prediction, ...]
     advice: str
     warnings: tuple[str, ...]
+    backend: str = ""
+    model: str = ""
+    method: str = ""
 
 
 def design(data: Sequence[str], sizes: Sequence[int], *, key: str, seed: int = 0) -> Design:
@@ -138,10 +142,9 @@ def _sizes(available: int) -> list[int]:
 
 def _advice(last: Paid, curve: Curve, ahead: Prediction, times: int, target: float | None) -> str:
     gain = ahead.score - last.score
-    cost = "" if not last.usd else f" Training on them costs about ${last.usd * times:.2f}."
     said = (
         f"With {times}x the data ({ahead.examples:,} examples) expect {ahead.score:.3f} "
-        f"({ahead.low:.3f} to {ahead.high:.3f}), {gain:+.3f} on the {last.score:.3f} measured.{cost}"
+        f"({ahead.low:.3f} to {ahead.high:.3f}), {gain:+.3f} on the {last.score:.3f} measured.{_cost(last, times)}"
     )
     if target is not None:
         if last.low >= target:
@@ -158,6 +161,14 @@ def _advice(last: Paid, curve: Curve, ahead: Prediction, times: int, target: flo
     if ahead.low <= last.score:
         return f"{said} The band includes no gain at all: add a larger part to the pilot before collecting."
     return f"{said} More data helps."
+
+
+def _cost(last: Paid, times: int) -> str:
+    """Say what training on so many times the data takes: in proportion to the largest part."""
+    takes = "" if last.minutes is None else f" takes about {last.minutes * times:,.1f} minutes and"
+    if last.usd is None:
+        return f" Training on them{takes} costs an unknown sum."
+    return f" Training on them{takes} costs {'nothing' if last.usd == 0 else f'about ${last.usd * times:.2f}'}."
 
 
 def _needed(curve: Curve, target: float) -> int | None:

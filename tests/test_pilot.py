@@ -1,0 +1,56 @@
+"""What a pilot concludes: what more data would bring, what it would cost, and the decision that supports."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from advisor.runs.pilot import Design, Paid, Pilot, conclude
+
+PLAN = Design("pilot-1", Path("test.jsonl"), ((100, Path("a")), (200, Path("b")), (400, Path("c"))), 400)
+
+
+def concluded(scores: tuple[float, ...], *, usd: Decimal | None = Decimal(2), target: float | None = None) -> Pilot:
+    points = [
+        Paid(100 * 2**place, score, score - 0.02, score + 0.02, usd, f"tw-{place}", minutes=3.0)
+        for place, score in enumerate(scores)
+    ]
+    return conclude(PLAN, "label", 400, points, target=target)
+
+
+def test_a_rising_curve_says_what_four_times_the_data_brings_and_costs() -> None:
+    found = concluded((0.6, 0.7, 0.775))
+    assert found.prediction is not None and found.prediction.examples == 1600
+    # The error falls by a quarter a doubling: 0.4, 0.3, 0.225, so 0.127 two doublings on.
+    assert found.prediction.score == pytest.approx(1 - 0.225 * 0.75**2)
+    assert found.prediction.low < found.prediction.score < found.prediction.high
+    assert found.advice.startswith("With 4x the data (1,600 examples) expect 0.873 (")
+    assert "Training on them takes about 12.0 minutes and costs about $8.00. More data helps." in found.advice
+
+
+@pytest.mark.parametrize(
+    ("usd", "said"), [(Decimal(0), "minutes and costs nothing."), (None, "minutes and costs an unknown sum.")]
+)
+def test_what_is_free_and_what_is_unknown_are_told_apart(usd: Decimal | None, said: str) -> None:
+    assert said in concluded((0.6, 0.7, 0.775), usd=usd).advice
+
+
+@pytest.mark.parametrize(
+    ("scores", "target", "said"),
+    [
+        ((0.6, 0.61, 0.61), None, "More data of this kind buys little"),
+        ((0.6, 0.7, 0.775), 0.74, "The target of 0.74 is reached already."),
+        ((0.6, 0.7, 0.775), 0.78, "That reaches the target of 0.78: collect more."),
+        ((0.6, 0.7, 0.775), 0.99, "out of reach that way"),
+        ((0.6, 0.7, 0.775), 0.87, "is open. The curve reaches it at about 1,5"),
+    ],
+)
+def test_the_decision_follows_the_band(scores: tuple[float, ...], target: float | None, said: str) -> None:
+    assert said in concluded(scores, target=target).advice
+
+
+def test_one_size_makes_no_curve() -> None:
+    found = concluded((0.6,))
+    assert (found.curve, found.prediction, found.advice) == (None, None, "Take at least two sizes.")
