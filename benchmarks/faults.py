@@ -6,7 +6,8 @@ Each case launches one run against a provider's emulator, which runs as a proces
 killed with SIGKILL before and after every write to the ledger and in the middle of every request, or a request or its
 reply is spoiled once, or half of an upload gets lost on its way. Then the launch is resumed, as a person would. A case
 is survived when the emulator counts exactly one paid job, which trains on the whole file, and the ledger holds its id.
-Prints one JSON document.
+A local run has no provider: there the launch is killed around every write, and exactly one trainer must take every step
+once. Prints one JSON document.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from typing import Any, ClassVar
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from backend_cases import HOSTED, Case, write_rows  # noqa: E402
+from backend_cases import CASES, HOSTED, Case, write_rows  # noqa: E402
 from emulator_base import KEY  # noqa: E402
 
 import backends  # noqa: E402
@@ -251,6 +252,29 @@ def _kill_when(child: int, condition: Callable[[], bool]) -> None:
     os.waitpid(child, 0)
 
 
+def local_matrix(folder: Path, tally: Tally) -> None:
+    """Kill the launch of a local run around every write; survived is one trainer that took every step once."""
+    case, at, killed = CASES["local"], 1, True
+    while killed:
+        for after in (False, True):
+            shutil.rmtree(_HOME, ignore_errors=True)
+            os.environ["TUNEWISE_HOME"] = str(_HOME)
+            run, deadly = _stage(case, folder), Deadly(at, after)
+            _, status = os.waitpid(_fork(lambda run=run, deadly=deadly: _launch(case, run, deadly)), 0)
+            killed = os.WIFSIGNALED(status)
+            if killed:
+                os.waitpid(_fork(lambda run=run: _launch(case, run, None)), 0)
+            ledger, backend = Ledger.open(), backends.get("local")
+            job, end = ledger.get(run.id).job, time.monotonic() + PATIENCE_S
+            while job.id is not None and not job.status.finished and time.monotonic() < end:
+                time.sleep(0.2)
+                job = backend.refresh(job)
+            steps = [event.step for event in backend.events(job) if "train_loss" in event.metrics] if job.id else []
+            once = steps == sorted(set(steps)) and job.status is backends.JobStatus.SUCCEEDED
+            tally.add(f"local: killed {'after' if after else 'before'} write {at}", int(once), job.id is not None, True)
+        at += 1
+
+
 def measure(names: tuple[str, ...] = (), *, quick: bool = False) -> dict[str, Any]:
     """Run the matrix and return the benchmark's document."""
     tally = Tally()
@@ -267,6 +291,10 @@ def measure(names: tuple[str, ...] = (), *, quick: bool = False) -> dict[str, An
                 matrix(emulated, Path(folder), tally, quick=quick)
             print(f"{case.name}: {tally.survived} of {tally.cases} survived so far", file=sys.stderr)
             each[case.name] = {"cases": tally.cases - before[0], "survived": tally.survived - before[1]}
+        if not names or "local" in names:
+            before = (tally.cases, tally.survived)
+            local_matrix(Path(folder), tally)
+            each["local"] = {"cases": tally.cases - before[0], "survived": tally.survived - before[1]}
     shutil.rmtree(_HOME, ignore_errors=True)
     return {
         "cases": tally.cases,

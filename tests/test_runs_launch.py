@@ -26,6 +26,7 @@ from backends import (
     OutcomeUnknown,
     ProviderUnavailable,
     RateLimited,
+    Request,
     Save,
 )
 
@@ -239,3 +240,20 @@ def test_a_provider_whose_own_price_is_far_from_the_quote_is_not_paid(
             start(recorded, backend)
         assert recorded.get("last").job.status is JobStatus.FAILED
     assert len(backend.paid) == paid
+
+
+def test_what_costs_nothing_and_broke_off_before_it_was_kept_goes_on_at_once(recorded: Ledger, tmp_path: Path) -> None:
+    """The launch died between the job's folder and its process: a look-up finds a job that will never run."""
+
+    class Free(PaperBackend):
+        def requests(self, spec: JobSpec) -> tuple[Request, ...]:
+            return ()
+
+        def find(self, spec: JobSpec) -> Job | None:
+            found = super().find(spec)
+            return found and replace(found, status=JobStatus.FAILED, error="its process is gone")
+
+    backend = Free(tmp_path / "paper", troubles={"after_create": [OutcomeUnknown("killed")]})
+    start(recorded, backend)
+    job = recorded.get("tw-1122-cafe0001").job
+    assert job.id == "job-2" and job.status is JobStatus.QUEUED

@@ -247,6 +247,8 @@ def _look_up(
     while True:
         try:
             job = backend.find(run.spec)
+            if job is not None and not paid and job.status in (JobStatus.FAILED, JobStatus.CANCELLED):
+                return None  # what broke off and costs nothing goes on by being submitted again
         except BackendError as error:
             _tell(ledger, run, f"in doubt: {error}")
             raise RunError(
