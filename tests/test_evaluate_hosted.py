@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 from backend_cases import HOSTED, Case, write_rows
+from emulator_base import Emulator
 
 import backends
 from advisor.pricing import PriceBook
@@ -15,9 +20,29 @@ from advisor.runs import Ledger, Order, Watch, record, send, stage
 from advisor.runs.evaluation import Options, evaluate_run
 from backends import JobStatus
 
+AT_ONCE = 2
+
+
+def asked(emulator: Emulator) -> int:
+    return sum(line.startswith(("POST /chat/completions", "POST /predictions")) for line in emulator.requests)
+
+
+def kill_while_it_asks(run: str, against: str, emulator: Emulator, folder: Path) -> int:
+    """Start the evaluation in a process of its own, kill it with some questions asked; return the answers it kept."""
+    line = [sys.executable, "-m", "advisor", "evaluate", run, "--against", against, "--metric", "exact"]
+    process = subprocess.Popen(
+        [*line, "--at-once", str(AT_ONCE)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=dict(os.environ)
+    )
+    while asked(emulator) < 5:
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.002)
+    process.kill()
+    process.communicate()
+    return len((folder / "evaluation" / "samples.jsonl").read_text().splitlines())
+
 
 @pytest.mark.parametrize("case", HOSTED, ids=lambda case: case.name)
-def test_base_and_tuned_are_compared_at_every_provider(
+def test_base_and_tuned_are_compared_at_every_provider_whatever_kills_the_evaluation(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert case.emulator is not None
@@ -45,11 +70,16 @@ def test_base_and_tuned_are_compared_at_every_provider(
             done = ledger.get(run.id)
             assert done.job.status is JobStatus.SUCCEEDED, done.job
             against = () if case.name == "replicate" else ("base",)  # its bases are not asked where they are trained
+            kept = kill_while_it_asks(run.id, ",".join(against), emulator, done.folder)
             card = evaluate_run(
                 done, backend, PriceBook.load(), Options(against=against, metric="exact"), today=date(2026, 11, 22)
             )
         assert card.examples == 10
         assert [row.name for row in card.rows] == [*against, "tuned"]
         assert all(row.answers == 10 for row in card.rows)
+        assert card.recited is not None and card.recited.of_trained == 10
+        needed = 10 * len(card.rows) + 10  # and the training questions
+        assert kept > 0
+        assert needed <= asked(emulator) <= needed + AT_ONCE  # what was on its way when the process died is lost
         assert emulator.paid_jobs == 1
         assert emulator.violations == []
