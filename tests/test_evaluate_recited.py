@@ -135,3 +135,11 @@ def test_leaked_questions_do_not_count_as_never_seen(tmp_path: Path) -> None:
         replace(run, origin=replace(run.origin, train=leaky)), PaperBackend(tmp_path / "p"), None, Options(), today=DAY
     )
     assert card.recited is not None and card.recited.of_held_out == 10
+
+
+def test_the_scorecard_says_what_a_tuned_model_was_made_from(tmp_path: Path) -> None:
+    run = tuned_run(tmp_path)
+    card = evaluate_run(run, PaperBackend(tmp_path / "p"), None, Options(against=("base", "few-shot:2")), today=DAY)
+    assert [(row.name, row.tuned_from) for row in card.rows] == [
+        ("base", None), ("few-shot:2", None), ("tuned", run.spec.model),
+    ]  # fmt: skip

@@ -104,7 +104,9 @@ def _scores(run: Run, by_id: Mapping[str, Run], on_premises: bool) -> Iterator[M
         name = _tuned_name(row, run, by_id) or ("few_shot" if shots else "prompt")
         if (on_premises or not of_base) and 0 <= row.low <= row.score <= row.high <= 1:
             basis = f"run {run.id}: {row.name} with {row.model}, {card.metric} on {card.examples} held-out examples"
-            model = row.model if of_base or name == "prompt" else run.spec.model if row.name == "tuned" else None
+            model = row.tuned_from or (run.spec.model if row.name == "tuned" else None)
+            if of_base or name == "prompt":
+                model = row.model
             yield Measurement(name, row.score, row.low, row.high, basis, model)
 
 

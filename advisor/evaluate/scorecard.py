@@ -69,6 +69,7 @@ class Row:
     answers: int
     cut_off: int  # answers that ended at the token limit
     more: Mapping[str, float] = field(default_factory=dict)
+    tuned_from: str | None = None  # the base of a tuned model, as plans name it; None: the model is asked as it is
 
 
 @dataclass(frozen=True, slots=True)

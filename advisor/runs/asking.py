@@ -50,7 +50,8 @@ class Conversation:
 class Contestant:
     """One way to answer: a model of a backend, with what is put before each question.
 
-    ``system`` takes the place of the question's own system prompt; ``note`` says why it is asked in this way.
+    ``system`` takes the place of the question's own system prompt; ``note`` says why it is asked in this way;
+    ``tuned_from`` is the base of a tuned model, as plans and prices name it, and None for a model asked as it is.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Contestant:
     price: Callable[[Completion], Decimal | None] = lambda completion: None
     system: str | None = None
     note: str = ""
+    tuned_from: str | None = None
 
     def messages(self, question: Question) -> tuple[Message, ...]:
         """Return what is sent: the system prompt, the examples shown, then the question."""

@@ -103,10 +103,11 @@ def compare_on(
                 progress=step,
             )
             doubts += _partial(options.judge, contestants)
-    rows = tuple(
+    scored = [
         cards.row(one.name, one.backend.name, one.model, metric, answers[one.name], references, seed=options.seed)
         for one in contestants
-    )
+    ]
+    rows = tuple(replace(row, tuned_from=one.tuned_from) for row, one in zip(scored, contestants, strict=True))
     comparisons = cards.compare(metric, answers, references, seed=options.seed)
     best = cards.winner(comparisons)
     return cards.Scorecard(

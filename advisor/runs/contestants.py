@@ -70,7 +70,8 @@ def tuned(run: Run, backend: Backend, book: PriceBook | None, today: date, name:
     if run.job.tuned_model is None:
         state = "a rehearsal" if run.rehearses else run.job.status
         raise RunError(f"{run.id} has no tuned model (it is {state}); evaluate a run that has succeeded.")
-    return _priced(name, backend, run.job.tuned_model, book, today, tuned=True, listed=run.spec.model)
+    one = _priced(name, backend, run.job.tuned_model, book, today, tuned=True, listed=run.spec.model)
+    return replace(one, tuned_from=run.spec.model)
 
 
 def _priced(
