@@ -206,6 +206,8 @@ WHOLE: list[tuple[str, list[dict[str, object]], str, int | None]] = [
      "system_prompt_cost", None),
     ("outlier", [*map(clean, range(60)), row(USER, say("assistant", " ".join(f"n{n}" for n in range(900)) + "."))],
      "long_outliers", None),
+    ("short answer", [*(row(say("user", f"{n}?"), say("assistant", " ".join(f"w{n * k}" for k in range(60)) + "."))
+                        for n in range(60)), row(USER, say("assistant", "TODO."))], "short_outliers", None),
     ("languages", [german_or_english(n) for n in range(90)], "mixed_languages", None),
     ("plain text", [{"text": f"Page {n} of a book about rivers and bridges."} for n in range(60)], "plain_text", None),
     ("odd field", [{**clean(n), "id": n} for n in range(60)], "unknown_field", None),
@@ -221,7 +223,7 @@ def test_what_only_the_whole_shows(tmp_path: Path, rows: list[dict[str, object]]
 
 def test_plain_text_has_no_prompts_to_repeat_and_no_answers_to_cut(tmp_path: Path) -> None:
     pages = [{"text": f"Page {n}: " + " ".join(f"word{n * k}" for k in range(90))} for n in range(60)]
-    pages[7]["text"] = "I'm sorry, but I can't help with that, said the ferryman."
+    pages[7]["text"] = "I'm sorry, but I can't help with that, said the ferryman. " + pages[9]["text"][60:]
     found = codes(wide(tmp_path / "a.jsonl", [*pages, pages[3]]))
     assert found == {"plain_text": None, "exact_duplicate": 61}
     valid = wide(tmp_path / "b.jsonl", [{"text": "Another page altogether."}, pages[5]])
@@ -307,6 +309,31 @@ def test_examples_over_the_models_limit_are_counted(tmp_path: Path) -> None:
     assert "1 over 16,385" in over.message
     assert "61" in over.message
     assert "over_token_limit" not in codes(path, backend="openai", model="gpt-4o-2024-08-06")
+
+
+def test_the_limit_of_an_open_model_at_its_backend_is_held_by_estimate(tmp_path: Path) -> None:
+    model = "Qwen/Qwen3.5-27B"  # at Together 32,768 tokens of an example for SFT, 16,384 for DPO
+    long = say("assistant", "word " * 31_000)  # o200k_base: 31,000, times 1.1
+    path = wide(tmp_path / "a.jsonl", [*map(clean, range(60)), row(USER, long)])
+    pairs = wide(tmp_path / "b.jsonl", [PAIR] * 60 + [{**PAIR, "preferred_output": [long]}])
+    for data, limit in ((path, "32,768"), (pairs, "16,384")):
+        found = profile(Dataset.open(data), backend="together", model=model).problems
+        over = [problem for problem in found if problem.code == "over_token_limit"]
+        assert [problem.level for problem in over] == [Level.WARNING]
+        assert f"about 1 over the {limit} tokens of {model}, about " in over[0].message
+    assert "over_token_limit" not in codes(path, model=model)  # nobody said where
+    assert "over_token_limit" not in codes(path, backend="together")
+
+
+def test_replicate_is_told_what_prompts_and_completions_cannot_hold(tmp_path: Path) -> None:
+    with_tool = row(USER, call(), say("tool", tool_call_id="c1"), ANSWER, tools=[WEATHER])
+    path = wide(tmp_path / "a.jsonl", [*map(clean, range(60)), with_tool])
+    found = {problem.code: problem for problem in profile(Dataset.open(path), backend="replicate").problems}
+    assert found["not_expressible"].level is Level.WARNING
+    assert "1 with tools" in found["not_expressible"].message
+    assert found["flattened"].line is None
+    plain = wide(tmp_path / "b.jsonl", [row(*clean(n)["messages"][1:]) for n in range(60)])  # type: ignore[index]
+    assert codes(plain, backend="replicate") == {}
 
 
 def test_leaks_are_named_with_both_lines(tmp_path: Path) -> None:

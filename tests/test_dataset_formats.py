@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,137 @@ def test_every_format_in_every_container(tmp_path: Path, shape: Format, containe
     data = Dataset.open(path)
     assert data.format is shape
     assert [example.messages for example in data.examples()] == WANTED
+
+
+WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {
+    "type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}}  # fmt: skip
+
+
+def called(number: int) -> dict[str, object]:
+    call = {"id": "c", "type": "function", "function": {"name": "weather", "arguments": f'{{"city": "R{number}"}}'}}
+    return {"role": "assistant", "tool_calls": [call]}
+
+
+GOOD, BAD = {"role": "assistant", "content": "Good."}, {"role": "assistant", "content": "Bad."}
+RICH: dict[str, list[dict[str, object]]] = {
+    "tools": [
+        {"messages": [{"role": "user", "content": q}, called(n), {"role": "tool", "tool_call_id": "c", "content": a},
+                      {"role": "assistant", "content": a}], "tools": [WEATHER], "parallel_tool_calls": False}
+        for n, (q, a) in enumerate(PAIRS)
+    ],
+    "weights": [
+        {"messages": [*WANTED[n], {"role": "user", "content": q}, {"role": "assistant", "content": a, "weight": 0}]}
+        for n, (q, a) in enumerate(PAIRS)
+    ],
+    "OpenAI's pairs": [
+        {"input": {"messages": [{"role": "user", "content": q}], "tools": [WEATHER], "parallel_tool_calls": True},
+         "preferred_output": [GOOD], "non_preferred_output": [BAD]} for q, _ in PAIRS
+    ],
+    "Together's pairs": [
+        {"input": {"messages": [{"role": "user", "content": q}]}, "preferred_output": [GOOD],
+         "non_preferred_output": [BAD], "weight": 1.5} for q, _ in PAIRS
+    ],
+    "chosen and rejected": [{"prompt": q, "chosen": a, "rejected": "No.", "weight": 2.0} for q, a in PAIRS],
+    "instruction": [{"instruction": q, "output": a, "weight": 0.5, "tools": [WEATHER]} for q, a in PAIRS],
+    "sharegpt": [
+        {"conversations": [{"from": "human", "value": q}, {"from": "gpt", "value": a}], "tools": [WEATHER]}
+        for q, a in PAIRS
+    ],
+    "text": [{"text": a, "weight": 0.5} for _, a in PAIRS],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("container", ["pretty array", "csv", "tsv", "parquet", "zst", "csv.gz"])
+@pytest.mark.parametrize("kind", RICH)
+def test_a_table_holds_what_json_lines_hold(tmp_path: Path, kind: str, container: str) -> None:
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.write_bytes(jsonl(RICH[kind]))
+    second.write_bytes(CONTAINERS[container](RICH[kind]))
+    wanted, found = Dataset.open(first), Dataset.open(second)
+    assert len(list(wanted.examples())) == len(PAIRS)
+    assert [replace(e, line=0, file="") for e in found.examples()] == [
+        replace(e, line=0, file="") for e in wanted.examples()
+    ]
+    assert {p.code for p in found.problems()} == {p.code for p in wanted.problems()}
+
+
+def test_the_text_pandas_makes_of_lists_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    rows = [{"messages": repr(talk), "tools": "", "weight": ""} for talk in WANTED]
+    path.write_bytes(table(rows, ","))
+    data = Dataset.open(path)
+    assert [example.messages for example in data.examples()] == WANTED
+    assert data.problems() == ()
+    path.write_bytes(table([*rows, {"messages": "[{'role': __import__('os')}]", "tools": "", "weight": ""}], ","))
+    assert [problem.code for problem in Dataset.open(path).problems()] == ["messages_not_list"]
+
+
+def test_a_field_that_nothing_reads_is_said_wherever_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    rows = [{"prompt": f"{q} {n}", "completion": a, "id": n} for n in range(4) for q, a in PAIRS]
+    rows[90]["note"] = "late"
+    path.write_bytes(jsonl(rows))
+    data = Dataset.open(path)
+    assert data.unread == ("id",)
+    assert [(p.line, p.code, "'note'" in p.message) for p in data.problems()] == [(91, "unknown_field", True)]
+    turns = [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a", "score": 3}]
+    path.write_bytes(jsonl([{"conversations": turns}] * 2))
+    assert [(p.line, p.code) for p in Dataset.open(path).problems()] == [
+        (1, "unknown_message_key"), (2, "unknown_message_key")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("backend", ["openai", "azure", "together", "local", "replicate"])
+@pytest.mark.parametrize("kind", ["tools", "chosen and rejected", "instruction", "text"])
+def test_the_repair_writes_the_backends_own_form(tmp_path: Path, kind: str, backend: str) -> None:
+    from advisor.dataset import fix
+
+    path, launched, out, twice = (tmp_path / name for name in ("a", "launched.jsonl", "out.jsonl", "twice.jsonl"))
+    path.write_bytes(jsonl(RICH[kind]))
+    data = Dataset.open(path)
+    objective = Objective.DPO if kind == "chosen and rejected" and backend != "replicate" else Objective.SFT
+    if backend == "replicate" and kind in ("tools", "instruction"):  # whose rows describe a tool
+        with pytest.raises(DataError, match="not one row"):
+            fix(data, out, backend=backend)
+        assert not out.exists()
+        return
+    said = write_for(data, backend, objective, launched)
+    done = fix(data, out, backend=backend, objective=objective)
+    assert out.read_bytes() == launched.read_bytes()
+    assert done.lost == said
+    again = fix(Dataset.open(out), twice, backend=backend, objective=objective)
+    assert twice.read_bytes() == out.read_bytes()
+    assert again.lost == () or backend in ("openai", "azure", "replicate")
+
+
+def test_rows_a_backend_cannot_hold_are_dropped_by_name_and_the_rest_is_divided(tmp_path: Path) -> None:
+    from advisor.dataset import fix
+
+    path, out = tmp_path / "a.jsonl", tmp_path / "out.jsonl"
+    path.write_bytes(jsonl([*RICH["tools"][:2], *({"messages": talk} for talk in WANTED)]))
+    done = fix(Dataset.open(path), out, backend="replicate", held_out=6, seed=1)
+    assert done.dropped["not_expressible"].lines == [1, 2]
+    assert [(p.line, p.code) for p in done.lost] == [(1, "not_expressible"), (2, "not_expressible")]
+    assert done.held_out is not None
+    sides = [[json.loads(line) for line in side.read_text().splitlines()] for side in (out, done.held_out)]
+    assert [len(side) for side in sides] == [24, 6] == [done.rows_written - done.rows_held_out, done.rows_held_out]
+    rows = [(row["prompt"], row["completion"]) for side in sides for row in side]
+    assert sorted(rows) == sorted(PAIRS)
+
+
+def test_together_takes_a_conversation_all_in_parts_or_all_in_text(tmp_path: Path) -> None:
+    path, out = tmp_path / "a.jsonl", tmp_path / "out.jsonl"
+    seen = [
+        {"type": "text", "text": "Look."},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBO"}},
+    ]
+    row = {"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": seen}, GOOD]}
+    path.write_bytes(jsonl([row]))
+    assert write_for(Dataset.open(path), "together", Objective.SFT, out) == ()
+    contents = [message["content"] for message in json.loads(out.read_text())["messages"]]
+    assert contents == [[{"type": "text", "text": "s"}], seen, [{"type": "text", "text": "Good."}]]
+    write_for(Dataset.open(path), "openai", Objective.SFT, out)
+    assert json.loads(out.read_text()) == row
 
 
 @pytest.mark.parametrize("container", ["jsonl", "bom", "windows", "no end", "gz", "csv", "pretty array"])

@@ -16,7 +16,13 @@ from advisor.cli import render
 @click.option("--objective", type=click.Choice(["sft", "dpo"]), help="Check for this way of training.")
 @click.option("--columns", metavar="FIELD=NAME,...", help="Which column is which: prompt=question,completion=answer.")
 @click.option("--validation", metavar="FILE", help="Look for its examples in DATA (leaks).")
-@click.option("--fix", "out", metavar="OUT", type=click.Path(path_type=Path), help="Write the repaired rows to OUT.")
+@click.option(
+    "--fix",
+    "out",
+    metavar="OUT",
+    type=click.Path(path_type=Path),
+    help="Write the repaired rows to OUT, in the form --for takes.",
+)
 @click.option("--held-out", type=float, metavar="N", help="With --fix: divide off this share (0.1) or number (50).")
 @click.option("--redact", is_flag=True, help="With --fix: replace keys and personal data.")
 @click.option("--seed", type=int, default=0, show_default=True, help="With --held-out: which examples are drawn.")
@@ -88,7 +94,16 @@ def command(
     if out is not None:
         share = int(held_out) if held_out is not None and held_out >= 1 else held_out
         with reading(dataset.bytes, "mending") as progress:
-            fixed = fix(dataset, out, redacted=redact, held_out=share, seed=seed, progress=progress)
+            fixed = fix(
+                dataset,
+                out,
+                backend=backend,
+                objective=aim,
+                redacted=redact,
+                held_out=share,
+                seed=seed,
+                progress=progress,
+            )
     if as_json:
         render.json_document(show.document(found, fixed))
     else:

@@ -177,6 +177,10 @@ CATALOGUE: dict[str, Entry] = {
     "long_outliers": Entry(_I, "A few examples are far longer than the rest",
         "Look at the lines named; shorten or remove them.",
         "Outliers set memory and cost, and are often pasted documents or broken rows."),
+    "short_outliers": Entry(_I, "A few answers are far shorter than the rest",
+        "Look at the lines named; complete or remove them.",
+        "A word among paragraphs is often a placeholder, an error message or a row that was cut; the model learns to "
+        "give such answers too."),
     # Quality.
     "exact_duplicate": Entry(_W, "Exact duplicates", "Run with --fix OUT to keep the first of each.",
         "Duplicates are paid for each time, push the model to recite, and leak from training into validation."),

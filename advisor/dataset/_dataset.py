@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import cast
 
 from advisor.dataset._catalogue import level_of, problem
+from advisor.dataset._cells import Malformed, Row
 from advisor.dataset._rows import Container, Fault, rows
-from advisor.dataset._shape import Conversation, Malformed, Row, Shape, converse, shape_of
+from advisor.dataset._shape import Conversation, Shape, converse, shape_of
 from advisor.dataset._sniff import sniff
 from advisor.dataset._source import Progress, Source, find, fingerprint
 from advisor.dataset._structure import faults, usual
@@ -113,6 +114,8 @@ def judge(row: Row | Fault, shape: Shape, columns: Mapping[str, str]) -> tuple[C
             return None, [("mixed_formats", f"this row is {own.format}, the file is {shape.format}")]
         return None, [(fault.code, fault.detail)]
     found = list(talk.notes)
+    if shape.known and not row.keys() <= shape.known:
+        found.append(("unknown_field", ", ".join(repr(key) for key in sorted(row.keys() - shape.known))[:80]))
     if shape.format is not Format.TEXT:
         found.extend(faults(talk))
     elif not talk.messages[0]["content"]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -16,12 +15,12 @@ from advisor.dataset._dataset import Dataset, usable
 from advisor.dataset._scan import redact
 from advisor.dataset._shape import Conversation
 from advisor.dataset._source import Progress
-from advisor.dataset._split import split
+from advisor.dataset._split import Sides
 from advisor.dataset._structure import MESSAGE_KEYS, faults
-from advisor.dataset._types import Example, Format
-from advisor.dataset._write import atomic, canonical
+from advisor.dataset._types import Example, Format, Problem
+from advisor.dataset._write import Losses, atomic, canonical, line_for
 from advisor.errors import DataError
-from backends import Json
+from backends import Json, Objective
 
 _LINES_NAMED = 5
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -42,7 +41,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """What was done. ``dropped`` and ``mended`` are by problem code."""
+    """What was done. ``dropped`` and ``mended`` are by problem code; ``lost`` is what a backend's form cannot hold."""
 
     out: Path
     held_out: Path | None
@@ -51,12 +50,15 @@ class Fixed:
     rows_held_out: int
     dropped: Mapping[str, Change]
     mended: Mapping[str, Change]
+    lost: tuple[Problem, ...] = ()
 
 
 def fix(
     dataset: Dataset,
     out: Path,
     *,
+    backend: str | None = None,
+    objective: Objective | None = None,
     redacted: bool = False,
     held_out: float | int | None = None,
     seed: int = 0,
@@ -64,14 +66,17 @@ def fix(
 ) -> Fixed:
     """Write the repaired rows to ``out`` as JSON lines; with ``held_out``, divide them into two files.
 
+    The rows are in OpenAI's format, which holds everything a row can, or in that of ``backend`` for ``objective``.
     The data itself is never touched; the new files appear whole or not at all. Raises DataError when ``out`` is one of
-    the data files, or nothing is left.
+    the data files, nothing is left, or it cannot be divided.
     """
     if any(out.exists() and out.samefile(path) for path in dataset.paths):
         raise DataError(f"{out}: this is the data itself, which is never overwritten; name another file.")
     dropped: dict[str, Change] = {}
     mended: dict[str, Change] = {}
     seen: set[bytes] = set()
+    losses, sides = Losses(), Sides()
+    trained = objective or (Objective.DPO if dataset.format is Format.PREFERENCE else Objective.SFT)
     read = written = 0
     with atomic(out) as stream:
         for source, line, talk, found in dataset.conversations(progress):
@@ -92,7 +97,14 @@ def fix(
             example = Example(
                 line, source.name, talk.messages, talk.tools, talk.preferred, talk.non_preferred, talk.extra or {}
             )
-            row = orjson.dumps(canonical(example, dataset.format))
+            if backend is None:
+                made: dict[str, Json] | None = canonical(example, dataset.format)
+            else:
+                made = line_for(example, dataset.format, backend, trained, losses)
+            if made is None:
+                dropped.setdefault(losses.last, Change()).add(line)
+                continue
+            row = orjson.dumps(made)
             key = blake2b(row, digest_size=16).digest()
             if key in seen:
                 dropped.setdefault("exact_duplicate", Change()).add(line)
@@ -100,12 +112,15 @@ def fix(
             seen.add(key)
             for code in changes:
                 mended.setdefault(code, Change()).add(line)
+            if held_out is not None:
+                sides.add(example, dataset.format)
             stream.write(row + b"\n")
             written += 1
         if not written:
             raise DataError(f"{dataset.sources[0].name}: not one row is left after the repair; see 'tunewise check'.")
-    held, apart = (None, 0) if held_out is None else _divide(out, held_out, seed)
-    return Fixed(out, held, read, written, apart, dropped, mended)
+        chosen = None if held_out is None else sides.held_out(dataset.sources[0].name, held_out, seed)
+    held, apart = (None, 0) if chosen is None else _divide(out, chosen)
+    return Fixed(out, held, read, written, apart, dropped, mended, losses.problems())
 
 
 def _judged_again(talk: Conversation, format: Format) -> list[tuple[str, str]]:
@@ -114,16 +129,13 @@ def _judged_again(talk: Conversation, format: Format) -> list[tuple[str, str]]:
     return faults(talk)
 
 
-def _divide(out: Path, held_out: float | int, seed: int) -> tuple[Path, int]:
-    """Divide ``out`` in two: it keeps the training side. Return the other file and its rows."""
+def _divide(out: Path, chosen: set[int]) -> tuple[Path, int]:
+    """Divide the lines of ``out`` in two: it keeps the training side. Return the other file and its rows."""
     held = out.with_name(f"{out.stem}.held_out{out.suffix or '.jsonl'}")
-    with tempfile.TemporaryDirectory(prefix=".tunewise-", dir=out.parent) as folder:
-        train_part, held_part = split(Dataset.open(out), Path(folder), held_out=held_out, seed=seed)
-        with held_part.open("rb") as stream:
-            apart = sum(1 for _ in stream)
-        held_part.replace(held)
-        train_part.replace(out)
-    return held, apart
+    with atomic(out) as left, atomic(held) as right, out.open("rb") as lines:
+        for index, line in enumerate(lines):
+            (right if index in chosen else left).write(line)
+    return held, len(chosen)
 
 
 def mend(talk: Conversation, redacted: bool) -> list[str]:

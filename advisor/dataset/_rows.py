@@ -11,7 +11,7 @@ from typing import TypeAlias, cast
 
 import orjson
 
-from advisor.dataset._shape import Row
+from advisor.dataset._cells import Row
 from advisor.dataset._source import BLOCK_BYTES, Progress, Source, blocks, open_stream, read
 from advisor.errors import DataError
 from backends import Json
@@ -188,13 +188,22 @@ def _parquet_rows(source: Source, progress: Progress | None) -> Iterator[tuple[i
             for batch in file.iter_batches(batch_size=512):
                 for row in batch.to_pylist():
                     number += 1
-                    yield number, row
+                    yield number, {key: _without_nulls(value) for key, value in row.items()}
                 if progress:  # its columns lie apart: the bytes done are told from the rows done
                     done = source.bytes * number // total
                     progress(done - told)
                     told = done
     except (arrow.ArrowException, OSError) as error:
         raise DataError(f"{source.name}: this Parquet file is damaged ({str(error)[:120]}); write it again.") from None
+
+
+def _without_nulls(value: Json) -> Json:
+    """Leave out what a column's other rows have and this one does not: a Parquet struct gives it as null."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [_without_nulls(inner) for inner in value]
+    return value
 
 
 def _text_rows(source: Source, progress: Progress | None) -> Iterator[tuple[int, Row | Fault]]:

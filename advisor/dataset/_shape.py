@@ -6,12 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
-import orjson
-
+from advisor.dataset._cells import Malformed, Row, decoded, kind, setting, text_in
 from advisor.dataset._types import Format
 from backends import Json, Message
-
-Row = dict[str, Json]
 
 # Column names people use, in order of preference. A column is taken at most once.
 PROMPTS = (
@@ -39,6 +36,7 @@ _SHAREGPT_ROLES = {
     "bing": "assistant", "bard": "assistant", "model": "assistant", "system": "system",
     "tool": "tool", "function_response": "tool", "observation": "tool",
 }  # fmt: skip
+_SHAREGPT_KEYS = frozenset(("from", "value", "role", "content", "weight"))
 _EXTRA = ("parallel_tool_calls", "weight", "functions")
 
 
@@ -49,6 +47,7 @@ class Shape:
     format: Format
     columns: Mapping[str, str]
     unread: tuple[str, ...] = ()  # fields of the first rows that nothing reads
+    known: frozenset[str] = frozenset()  # fields that are read or unread; a row may hold others
 
     def column(self, field: str) -> str:
         return self.columns.get(field, field)
@@ -69,14 +68,6 @@ class Conversation:
     non_preferred: Message | None = None
     extra: Mapping[str, Json] | None = None
     notes: tuple[tuple[str, str], ...] = ()
-
-
-class Malformed(Exception):
-    """A row that cannot be turned into messages; carries the problem's code and detail."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code, self.detail = code, detail
 
 
 def shape_of(keys: Iterable[str], columns: Mapping[str, str]) -> Shape | None:
@@ -133,64 +124,66 @@ def _chat(row: Row, shape: Shape) -> Conversation:
 def _messages(row: Row, key: str) -> list[Message]:
     if key not in row:
         raise Malformed("missing_field", f"there is no '{key}'")
-    value = _decoded(row[key])
+    value = decoded(row[key])
     if not isinstance(value, list):
-        raise Malformed("messages_not_list", f"'{key}' is {_kind(value)}, not a list")
+        raise Malformed("messages_not_list", f"'{key}' is {kind(value)}, not a list")
     if not value:
         raise Malformed("messages_empty", f"'{key}' is an empty list")
     for number, message in enumerate(value):
         if not isinstance(message, dict):
-            raise Malformed("message_not_object", f"{key}[{number}] is {_kind(message)}, not an object")
+            raise Malformed("message_not_object", f"{key}[{number}] is {kind(message)}, not an object")
     return cast(list[Message], value)
 
 
 def _tools(row: Row, key: str = "tools") -> list[dict[str, Json]]:
-    value = _decoded(row.get(key))
-    if value is None:
+    value = decoded(row.get(key))
+    if value is None or value == "":
         return []
     if not isinstance(value, list) or not all(isinstance(tool, dict) for tool in value):
         raise Malformed("bad_tool_schema", f"'{key}' is not a list of objects")
     return cast(list[dict[str, Json]], value)
 
 
-def _extra(row: Row) -> Mapping[str, Json] | None:
-    found = {key: row[key] for key in _EXTRA if key in row}
-    return found or None
+def _extra(row: Row, *more: Row) -> Mapping[str, Json] | None:
+    """Return the row-level settings a provider knows; what a table leaves empty is not set."""
+    found = {key: setting(one[key]) for one in (*more, row) for key in _EXTRA if key in one}
+    return {key: value for key, value in found.items() if value is not None} or None
 
 
 def _preference(row: Row, shape: Shape) -> Conversation:
     if "chosen" in shape.columns:
         return _chosen_rejected(row, shape)
-    given = row.get("input")
+    given = decoded(row.get("input"))
     if not isinstance(given, dict):
-        raise Malformed("missing_field", f"'input' is {_kind(given)}; it must hold the messages of the prompt")
+        raise Malformed("missing_field", f"'input' is {kind(given)}; it must hold the messages of the prompt")
     answers: list[Message] = []
     for key in ("preferred_output", "non_preferred_output"):
-        value = row.get(key)
+        value = decoded(row.get(key))
         if not isinstance(value, list) or len(value) != 1 or not isinstance(value[0], dict):
             raise Malformed("preference_output", f"'{key}' must be a list of exactly one assistant message")
         answers.append(cast(Message, value[0]))
-    extra = _extra(given) or _extra(row)
-    return Conversation(_messages(given, "messages"), _tools(given), answers[0], answers[1], extra)
+    tools = _tools(given) or _tools(row)
+    return Conversation(_messages(given, "messages"), tools, answers[0], answers[1], _extra(given, row))
 
 
 def _chosen_rejected(row: Row, shape: Shape) -> Conversation:
     """Read {"prompt", "chosen", "rejected"}: texts, or whole conversations that share everything but the last turn."""
-    chosen, rejected = _decoded(row.get(shape.column("chosen"))), _decoded(row.get(shape.column("rejected")))
+    chosen, rejected = decoded(row.get(shape.column("chosen"))), decoded(row.get(shape.column("rejected")))
     if isinstance(chosen, list) and isinstance(rejected, list):
         good, bad = _messages(row, shape.column("chosen")), _messages(row, shape.column("rejected"))
         if "prompt" in shape.columns and len(good) == 1 and len(bad) == 1:
-            prompt = _decoded(row.get(shape.column("prompt")))
+            prompt = decoded(row.get(shape.column("prompt")))
             start = _messages(row, shape.column("prompt")) if isinstance(prompt, list) else _opening(row, shape)
-            return Conversation(start, [], good[0], bad[0])
+            return Conversation(start, _tools(row), good[0], bad[0], _extra(row))
         if good[:-1] != bad[:-1] or len(good) < 2:
             raise Malformed("preference_output", "'chosen' and 'rejected' differ before their last message")
-        return Conversation(good[:-1], [], good[-1], bad[-1])
+        return Conversation(good[:-1], _tools(row), good[-1], bad[-1], _extra(row))
     return Conversation(
         _opening(row, shape),
-        [],
-        {"role": "assistant", "content": _text(row, shape.column("chosen"))},
-        {"role": "assistant", "content": _text(row, shape.column("rejected"))},
+        _tools(row),
+        {"role": "assistant", "content": text_in(row, shape.column("chosen"))},
+        {"role": "assistant", "content": text_in(row, shape.column("rejected"))},
+        _extra(row),
     )
 
 
@@ -200,12 +193,12 @@ def _opening(row: Row, shape: Shape, prompt: str | None = None) -> list[Message]
     system = row.get(shape.columns["system"]) if "system" in shape.columns else None
     if isinstance(system, str) and system.strip():
         messages.append({"role": "system", "content": system})
-    messages.append({"role": "user", "content": _text(row, shape.column("prompt")) if prompt is None else prompt})
+    messages.append({"role": "user", "content": text_in(row, shape.column("prompt")) if prompt is None else prompt})
     return messages
 
 
 def _prompt_completion(row: Row, shape: Shape) -> Conversation:
-    prompt, answer = _decoded(row.get(shape.column("prompt"))), row.get(shape.column("completion"))
+    prompt, answer = decoded(row.get(shape.column("prompt"))), row.get(shape.column("completion"))
     start = (
         _messages(row, shape.column("prompt"))
         if isinstance(prompt, list) and prompt and isinstance(prompt[0], dict)
@@ -218,17 +211,17 @@ def _prompt_completion(row: Row, shape: Shape) -> Conversation:
         notes = (("extra_answers", f"{len(answer)} answers in '{shape.column('completion')}'; the first is used"),)
         text = cast(str, answer[0])
     else:
-        text = _text(row, shape.column("completion"))
+        text = text_in(row, shape.column("completion"))
     return Conversation([*start, {"role": "assistant", "content": text}], _tools(row), extra=_extra(row), notes=notes)
 
 
 def _instruction(row: Row, shape: Shape) -> Conversation:
-    prompt = _text(row, shape.column("instruction"))
+    prompt = text_in(row, shape.column("instruction"))
     context = row.get(shape.columns["input"]) if "input" in shape.columns else None
     if isinstance(context, str) and context.strip():
         prompt = f"{prompt}\n\n{context}"
-    answer: Message = {"role": "assistant", "content": _text(row, shape.column("completion"))}
-    return Conversation([*_opening(row, shape, prompt), answer], [])
+    answer: Message = {"role": "assistant", "content": text_in(row, shape.column("completion"))}
+    return Conversation([*_opening(row, shape, prompt), answer], _tools(row), extra=_extra(row))
 
 
 def _sharegpt(row: Row, shape: Shape) -> Conversation:
@@ -238,22 +231,26 @@ def _sharegpt(row: Row, shape: Shape) -> Conversation:
     system = row.get(shape.columns["system"]) if "system" in shape.columns else None
     if isinstance(system, str) and system.strip():
         messages.append({"role": "system", "content": system})
+    notes: list[tuple[str, str]] = []
     for number, turn in enumerate(cast(list[Row], turns)):
+        if not turn.keys() <= _SHAREGPT_KEYS:
+            unread = ", ".join(sorted(turn.keys() - _SHAREGPT_KEYS))[:80]
+            notes.append(("unknown_message_key", f"{key}[{number}] has {unread}"))
         said, text = turn.get("from", turn.get("role")), turn.get("value", turn.get("content"))
         if not isinstance(said, str):
             raise Malformed("missing_role", f"{key}[{number}] has no 'from'")
         if said not in _SHAREGPT_ROLES:
             raise Malformed("unknown_role", f"{key}[{number}] is from '{said}'")
         if not isinstance(text, str):
-            raise Malformed("bad_content", f"{key}[{number}] has {_kind(text)} as its 'value'")
+            raise Malformed("bad_content", f"{key}[{number}] has {kind(text)} as its 'value'")
         messages.append({"role": _SHAREGPT_ROLES[said], "content": text})
         if isinstance(turn.get("weight"), int):
             messages[-1]["weight"] = cast(int, turn["weight"])
-    return Conversation(messages, _tools(row), extra=_extra(row))
+    return Conversation(messages, _tools(row), extra=_extra(row), notes=tuple(notes))
 
 
 def _plain(row: Row, shape: Shape) -> Conversation:
-    return Conversation([{"role": "assistant", "content": _text(row, shape.column("text"))}], [], extra=_extra(row))
+    return Conversation([{"role": "assistant", "content": text_in(row, shape.column("text"))}], [], extra=_extra(row))
 
 
 _READERS = {
@@ -264,41 +261,3 @@ _READERS = {
     Format.SHAREGPT: _sharegpt,
     Format.TEXT: _plain,
 }
-
-
-def _text(row: Row, key: str) -> str:
-    """Read a text column: numbers and booleans as written, a list of sentences joined, an object as JSON."""
-    if key not in row:
-        raise Malformed("missing_field", f"there is no '{key}'")
-    value = row[key]
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return ""
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return " ".join(cast(list[str], value))
-    return orjson.dumps(value).decode()
-
-
-def _decoded(value: Json) -> Json:
-    """Undo the JSON text that CSV and some Parquet files keep in a cell."""
-    if isinstance(value, str) and value[:1] in "[{":
-        try:
-            return cast(Json, orjson.loads(value))
-        except orjson.JSONDecodeError:
-            return value
-    return value
-
-
-def _kind(value: object) -> str:
-    if value is None:
-        return "null"
-    names = {
-        str: "a text",
-        bool: "true or false",
-        int: "a number",
-        float: "a number",
-        list: "a list",
-        dict: "an object",
-    }
-    return names.get(type(value), type(value).__name__)

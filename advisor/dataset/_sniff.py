@@ -111,7 +111,8 @@ def _shape(source: Source, container: Container, columns: Mapping[str, str]) -> 
             votes[key] = (votes.get(key, (0, shape))[0] + 1, shape)
     if votes:
         shape = max(votes.values(), key=lambda vote: vote[0])[1]
-        return replace(shape, unread=tuple(key for key in keys if key not in shape.reads()))
+        reads = shape.reads()
+        return replace(shape, unread=tuple(key for key in keys if key not in reads), known=frozenset({*keys, *reads}))
     if seen:
         raise _no_shape(source, seen[1], columns, seen[0])
     if fault:

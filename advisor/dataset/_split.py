@@ -21,13 +21,10 @@ def split(dataset: Dataset, out_dir: Path, *, held_out: float | int, seed: int =
     ``held_out`` is a share (below 1) or a number of examples. Examples with the same prompt stay together. Where the
     answers are labels, each label keeps its share on both sides. Raises DataError when there is too little to divide.
     """
-    keys, labels = _keys(dataset)
-    chosen = choose(keys, labels, held_out=held_out, seed=seed)
-    if not 0 < len(chosen) < len(keys):
-        raise DataError(
-            f"{dataset.sources[0].name}: {len(keys)} examples with {len(set(keys))} different prompts"
-            " cannot be divided; add examples, or give a separate validation file."
-        )
+    sides = Sides()
+    for example in dataset.examples():
+        sides.add(example, dataset.format)
+    chosen = sides.held_out(dataset.sources[0].name, held_out, seed)
     train, held = out_dir / "train.jsonl", out_dir / "held_out.jsonl"
     with atomic(train) as left, atomic(held) as right:
         for index, example in enumerate(dataset.examples()):
@@ -87,13 +84,27 @@ def _quotas(counts: Counter[str], share: float) -> dict[str, int]:
     return quota
 
 
-def _keys(dataset: Dataset) -> tuple[list[bytes], list[str] | None]:
-    keys: list[bytes] = []
-    answers: list[str] = []
-    count = LabelCount()
-    for example in dataset.examples():
-        keys.append(prompt_key(example, dataset.format))
+class Sides:
+    """Collects of each example what decides on which side it goes."""
+
+    def __init__(self) -> None:
+        self._keys: list[bytes] = []
+        self._answers: list[str] = []
+        self._count = LabelCount()
+
+    def add(self, example: Example, format: Format) -> None:
         answer = answer_of(example).strip()
-        answers.append(answer if len(answer) <= LabelCount.LONGEST else "")
-        count.add(answer)
-    return keys, answers if count.labels() else None
+        self._keys.append(prompt_key(example, format))
+        self._answers.append(answer if len(answer) <= LabelCount.LONGEST else "")
+        self._count.add(answer)
+
+    def held_out(self, name: str, held_out: float | int, seed: int) -> set[int]:
+        """Return the indices to hold out. Raises DataError when there is too little to divide."""
+        labels = self._answers if self._count.labels() else None
+        chosen = choose(self._keys, labels, held_out=held_out, seed=seed)
+        if not 0 < len(chosen) < len(self._keys):
+            raise DataError(
+                f"{name}: {len(self._keys)} examples with {len(set(self._keys))} different prompts"
+                " cannot be divided; add examples, or give a separate validation file."
+            )
+        return chosen

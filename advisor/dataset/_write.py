@@ -19,6 +19,10 @@ from advisor.dataset._types import Example, Format, Problem
 from advisor.errors import DataError
 from backends import Json, Message, Objective
 
+_SETTINGS = {
+    "openai": ("parallel_tool_calls", "functions"), "azure": ("parallel_tool_calls", "functions"),
+    "together": ("weight",),
+}  # fmt: skip
 _SAID = 20  # rows named per kind of loss; the rest is counted
 
 
@@ -27,7 +31,7 @@ def write_for(dataset: Dataset, backend: str, objective: Objective, out: Path) -
 
     The file appears whole or not at all. Raises DataError when not one example can be written.
     """
-    losses = _Losses()
+    losses = Losses()
     written = 0
     with atomic(out) as stream:
         for example in dataset.examples():
@@ -70,15 +74,16 @@ def atomic(out: Path) -> Iterator[BinaryIO]:
 
 
 @dataclass(slots=True)
-class _Losses:
+class Losses:
     """Collects what could not be carried over: the first rows by line, the rest as a count."""
 
     said: list[Problem] = field(default_factory=list)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     file: str = ""
+    last: str = ""  # the code added last
 
     def add(self, example: Example, code: str, detail: str) -> None:
-        self.file = example.file
+        self.file, self.last = example.file, code
         self.counts[code, detail] += 1
         if self.counts[code, detail] <= _SAID:
             self.said.append(problem(code, example.line, example.file, detail))
@@ -93,7 +98,7 @@ class _Losses:
 
 
 def line_for(
-    example: Example, format: Format, backend: str, objective: Objective, losses: _Losses
+    example: Example, format: Format, backend: str, objective: Objective, losses: Losses
 ) -> dict[str, Json] | None:
     """Return the row for this backend; None when it cannot be expressed there."""
     if objective is Objective.DPO and example.preferred is None:
@@ -108,9 +113,9 @@ def line_for(
         if backend in ("together", "local"):
             return {"text": cast(str, example.messages[0]["content"])}
         losses.add(example, "text_as_answer", "plain text becomes one assistant message")
-    accepted = {"openai": ("parallel_tool_calls", "functions"), "together": ("weight",)}.get(
-        backend, tuple(example.extra)
-    )
+    if backend == "together":
+        _as_parts(cast(dict[str, list[Message]], row["input"] if objective is Objective.DPO else row))
+    accepted = _SETTINGS.get(backend, tuple(example.extra))
     for key, value in example.extra.items():
         if key in accepted:
             target = cast(dict[str, Json], row["input"]) if objective is Objective.DPO and key != "weight" else row
@@ -118,6 +123,17 @@ def line_for(
         else:
             losses.add(example, "setting_dropped", f"{backend} has no row setting '{key}'")
     return row
+
+
+def _as_parts(row: dict[str, list[Message]]) -> None:
+    """Write every content as parts where one is: Together takes a conversation in one of the two forms."""
+    if any(isinstance(message.get("content"), list) for message in row["messages"]):
+        row["messages"] = [
+            {**message, "content": [{"type": "text", "text": content}]}
+            if isinstance(content := message.get("content"), str)
+            else message
+            for message in row["messages"]
+        ]
 
 
 def _openai(example: Example, objective: Objective) -> dict[str, Json]:
@@ -136,7 +152,7 @@ def _openai(example: Example, objective: Objective) -> dict[str, Json]:
     }
 
 
-def _replicate(example: Example, format: Format, losses: _Losses) -> dict[str, Json] | None:
+def _replicate(example: Example, format: Format, losses: Losses) -> dict[str, Json] | None:
     """Prompt and completion as text: the only form Replicate's language-model trainers ever took."""
     if format is Format.TEXT:
         return {"text": cast(str, example.messages[0]["content"])}

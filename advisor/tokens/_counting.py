@@ -91,6 +91,7 @@ class Counting:
         tally.lengths[billed] += 1
         tally.outputs[output] += 1
         tally.long(billed, file, line)
+        tally.short(output, file, line)
         for name, other in self._others:
             self._add_other(name, other, messages, talk, rejected)
         self._describe(talk)

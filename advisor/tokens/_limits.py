@@ -73,11 +73,30 @@ def _method_findings(tally: Tally, dataset: Dataset, aim: Aim, offers: tuple[Tra
         else:
             paragraphs = dataset.containers[0] is Container.TEXT
             yield None, 0, "plain_text", f"each {'paragraph' if paragraphs else 'row'} is a text to learn"
+    if aim.backend == "replicate":
+        yield from _as_prompts(tally)
     sold = {known for offer in offers for known in offer.objectives}
     if objective is Objective.DPO and (aim.backend in _SFT_ONLY or (sold and objective not in sold)):
         yield None, 0, "not_trained_there", f"{aim.model or aim.backend} learns from single answers, not from pairs"
     if objective is Objective.DPO and tally.with_images and aim.backend in _DPO_TEXT_ONLY:
         yield None, 0, "images_not_taken", f"{tally.with_images:,}; pairs are text only at {aim.backend}"
+
+
+def _as_prompts(tally: Tally) -> Iterator[Finding]:
+    """Yield what a file of prompts and completions cannot hold, or not as it is."""
+    held = max(tally.with_tools, tally.with_calls, tally.with_images)
+    if held:
+        yield None, 0, "not_expressible", f"{held:,} with tools or images, in a prompt and completion"
+    if tally.systems or tally.turns > tally.examples:
+        yield None, 0, "flattened", "roles and turns become text in the prompt"
+
+
+def offered_context(aim: Aim, dataset: Dataset) -> int | None:
+    """Return the most tokens of an example where the backend trains an open model, None where no figure is known."""
+    if aim.backend is None or aim.model is None:
+        return None
+    offers, _ = _offers(aim)
+    return offers[0].max_context.get(aim.trained(dataset)) if offers and offers[0].open_weights else None
 
 
 def _offers(aim: Aim) -> tuple[tuple[TrainingOffer, ...], int | None]:

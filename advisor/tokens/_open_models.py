@@ -43,13 +43,17 @@ class ModelTokens:
     exact: bool
     basis: str
     context: int | None = None  # tokens the model takes, where its files say so
-    over_context: int = 0  # examples longer than that
     lengths: Counter[int] = field(default_factory=Counter)
 
 
 def is_open(model: str) -> bool:
     """Tell an open model (ORG/NAME or a folder) from a provider's own."""
     return "/" in model or Path(model).is_dir()
+
+
+def estimated(o200k: int) -> int:
+    """Return about how many tokens of an open model so many of o200k_base are."""
+    return round(o200k * _MID)
 
 
 def model_folder(model: str) -> Path | None:
@@ -76,7 +80,7 @@ def model_tokens(dataset: Dataset, model: str, o200k: int) -> ModelTokens:
             else f"{' and '.join(missing)} is not installed (pip install 'tunewise[local]')"
         )
         basis = f"estimated from o200k_base, since {reason}"
-        return ModelTokens(model, round(o200k * _MID), round(o200k * _LOW), round(o200k * _HIGH), False, basis)
+        return ModelTokens(model, estimated(o200k), round(o200k * _LOW), round(o200k * _HIGH), False, basis)
     return _counted(dataset, model, folder)
 
 
@@ -101,10 +105,9 @@ def _counted(dataset: Dataset, model: str, folder: Path) -> ModelTokens:
     count()
     total = sum(length * number for length, number in lengths.items())
     context = _context(folder, config)
-    over = sum(number for length, number in lengths.items() if context and length > context)
     exact = template is not None or dataset.format is Format.TEXT
     basis = "its own tokenizer and chat template" if exact else "its own tokenizer; it has no chat template"
-    return ModelTokens(model, total, total, total, exact, basis, context, over, lengths)
+    return ModelTokens(model, total, total, total, exact, basis, context, lengths)
 
 
 def _texts(example: Example, format: Format, template: Template | None, marks: dict[str, str]) -> Iterator[str]:

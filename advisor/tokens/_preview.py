@@ -92,5 +92,5 @@ def _scale(tally: Tally, factor: float) -> None:
     tally.labels.answers = round(tally.labels.answers * factor)
     tally.labels.others = round(tally.labels.others * factor)
     tally.labels.counts = Counter({label: round(n * factor) for label, n in tally.labels.counts.items()})
-    tally.marks, tally.faults, tally.longest = Marks(), [], []
+    tally.marks, tally.faults, tally.longest, tally.shortest = Marks(), [], [], []
     tally.fault_counts.clear()

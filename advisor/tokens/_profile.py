@@ -15,8 +15,8 @@ from advisor.dataset._source import Progress
 from advisor.task import TaskType
 from advisor.tokens._blocks import SMALL_BYTES
 from advisor.tokens._cache import OLD, remembered
-from advisor.tokens._limits import ANYWHERE, Aim, limit_findings
-from advisor.tokens._open_models import is_open, model_tokens
+from advisor.tokens._limits import ANYWHERE, Aim, limit_findings, offered_context
+from advisor.tokens._open_models import estimated, is_open, model_tokens
 from advisor.tokens._quality import cost_findings, duplicates, label_findings, language_findings, leaks
 from advisor.tokens._tally import Finding, Tally
 from advisor.tokens._task import infer
@@ -136,16 +136,22 @@ def profile(
             for line, file, code, detail in leaks(examined.marks, other.marks, dataset.sources[0].name)
         )
     made = assemble(examined, dataset, dataset.fingerprint, aim, leaked)
-    return _for_open_model(made, dataset, model) if model is not None and opened else made
+    return _for_open_model(made, dataset, model, aim) if model is not None and opened else made
 
 
-def _for_open_model(made: Profile, dataset: Dataset, model: str) -> Profile:
-    """Add the tokens of an open model."""
+def _for_open_model(made: Profile, dataset: Dataset, model: str, aim: Aim) -> Profile:
+    """Add the tokens of an open model, and what is longer than it or the backend takes."""
     found = model_tokens(dataset, model, made.billed_tokens_per_epoch[OPENAI_MODELS[0]])
     problems = made.problems
-    if found.over_context:
-        detail = f"{found.over_context:,} over the {found.context:,} tokens of {model}"
-        problems = (problem("over_token_limit", None, dataset.sources[0].name, detail), *problems)
+    limit = min((known for known in (found.context, offered_context(aim, dataset)) if known), default=None)
+    if limit:
+        lengths = found.lengths or {estimated(tokens): count for tokens, count in made.lengths.items()}
+        over = sum(count for tokens, count in lengths.items() if tokens > limit)
+        lost = sum((tokens - limit) * count for tokens, count in lengths.items() if tokens > limit)
+        about = "" if found.lengths else "about "
+        if over:
+            detail = f"{about}{over:,} over the {limit:,} tokens of {model}, {about}{lost:,} tokens cut off"
+            problems = (problem("over_token_limit", None, dataset.sources[0].name, detail), *problems)
     facts: dict[str, Json] = {
         "model": model, "tokens": found.tokens, "low": found.low, "high": found.high, "exact": found.exact,
         "basis": found.basis, "context": found.context,

@@ -16,6 +16,9 @@ _SIMILAR = 29  # equal bins of 32, about 0.9 of the trigrams in common
 _LARGE = 50_000  # examples: from here on numpy compares, when it is there
 _RARE = 10  # examples a label should have; OpenAI refuses whole files below 10
 _DOMINANT = 0.6
+_COMPARED = 20  # examples from which a median means something
+_LONG_ANSWER = 30  # tokens: of shorter answers a tenth is nothing odd
+_FEW = 0.05  # of the examples: more of a kind are no outliers
 
 
 def duplicates(marks: Marks, names: Sequence[str]) -> tuple[list[Finding], dict[str, Json]]:
@@ -197,21 +200,33 @@ def cost_findings(tally: Tally) -> tuple[list[Finding], dict[str, Json]]:
                 f"{share:.0%} of all billed tokens, {spent // max(1, sum(tally.systems.values())):,} in each example"
             )
             found.append((None, 0, "system_prompt_cost", detail))
-    ordered = sorted(tally.lengths.items())
-    if tally.examples >= 20:
-        passed, typical = 0, 0
-        for length, count in ordered:
-            passed += count
-            typical = length
-            if passed * 2 >= tally.examples:
-                break
-        far = [(tokens, file, line) for tokens, file, line in tally.longest_first() if tokens > max(10 * typical, 500)]
-        if far:
-            lines = ", ".join(str(line) for _, _, line in far[:5])
-            found.append(
-                (None, far[0][1], "long_outliers", f"{len(far)} over ten times the median ({typical:,}): {lines}")
-            )
+    if tally.examples >= _COMPARED:
+        found.extend(_outliers(tally))
     return found, facts
+
+
+def _outliers(tally: Tally) -> Iterator[Finding]:
+    """Find the few examples that are far longer, and the few answers that are far shorter, than the median."""
+    typical = _median(tally.lengths)
+    far = [(file, line) for tokens, file, line in tally.longest_first() if tokens > max(10 * typical, 500)]
+    if far:
+        lines = ", ".join(str(line) for _, line in far[:5])
+        yield None, far[0][0], "long_outliers", f"{len(far)} over ten times the median ({typical:,}): {lines}"
+    answer = _median(tally.outputs)
+    count = sum(number for tokens, number in tally.outputs.items() if tokens * 10 < answer)
+    if answer >= _LONG_ANSWER and 0 < count <= _FEW * tally.examples:
+        short = [(file, line) for tokens, file, line in tally.shortest_first() if tokens * 10 < answer]
+        lines = ", ".join(str(line) for _, line in short[:5])
+        yield None, short[0][0], "short_outliers", f"{count} under a tenth of the median ({answer:,} tokens): {lines}"
+
+
+def _median(counts: Mapping[int, int]) -> int:
+    half, passed = sum(counts.values()) / 2, 0
+    for value, count in sorted(counts.items()):
+        passed += count
+        if passed >= half:
+            return value
+    return 0
 
 
 def language_findings(languages: Counter[str]) -> list[Finding]:

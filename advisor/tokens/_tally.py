@@ -14,6 +14,7 @@ from backends import Json
 
 FAULTS_KEPT = 100  # lines named per code; the rest is counted
 LONGEST_KEPT = 100
+SHORTEST_KEPT = 20
 MARKS_KEPT = 3_000_000  # examples, 100 bytes each: what bounds the memory on files of any size
 SYSTEMS_KEPT = 64  # distinct system prompts kept per block, and as many again in all
 
@@ -41,6 +42,7 @@ class Tally:
     lengths: Counter[int] = field(default_factory=Counter)  # billed tokens of an example -> examples
     outputs: Counter[int] = field(default_factory=Counter)  # tokens of an example's answers -> examples
     longest: list[tuple[int, int, int]] = field(default_factory=list)  # a heap of (tokens, -file, -line)
+    shortest: list[tuple[int, int, int]] = field(default_factory=list)  # a heap of (-tokens of answers, -file, -line)
     with_tools: int = 0
     with_calls: int = 0
     images: int = 0
@@ -77,6 +79,18 @@ class Tally:
         elif tokens > longest[0][0]:
             heapreplace(longest, (tokens, -file, -line))
 
+    def short(self, tokens: int, file: int, line: int) -> None:
+        """Keep the example if its answers are among the shortest."""
+        shortest = self.shortest
+        if len(shortest) < SHORTEST_KEPT:
+            heappush(shortest, (-tokens, -file, -line))
+        elif tokens < -shortest[0][0]:
+            heapreplace(shortest, (-tokens, -file, -line))
+
+    def shortest_first(self) -> list[tuple[int, int, int]]:
+        """Return (tokens of answers, file, line) of the examples with the shortest answers, the shortest first."""
+        return sorted((-tokens, -file, -line) for tokens, file, line in self.shortest)
+
     def longest_first(self) -> list[tuple[int, int, int]]:
         """Return (tokens, file, line) of the longest examples, the longest first."""
         return [(tokens, -file, -line) for tokens, file, line in sorted(self.longest, reverse=True)]
@@ -93,6 +107,8 @@ class Tally:
         self.labels.merge(other.labels)
         for tokens, file, line in other.longest:
             self.long(tokens, -file, line_offset - line)
+        for tokens, file, line in other.shortest:
+            self.short(-tokens, -file, line_offset - line)
         room = {code: FAULTS_KEPT - count for code, count in self.fault_counts.items()}
         for file, line, code, detail in other.faults:
             if room.setdefault(code, FAULTS_KEPT) > 0:

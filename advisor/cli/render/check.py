@@ -194,6 +194,8 @@ def _fixed(fixed: Fixed, width: int) -> None:
             where = f"{'line' if change.rows == 1 else 'lines'} {lines}{rest}"
             title = CATALOGUE[code].title
             _wrapped(f"{sign} ", f"{change.rows:,} {verb}: {title[0].lower()}{title[1:]} ({where})", width)
+    for problem in fixed.lost:
+        _wrapped("! ", problem.message if problem.line is None else f"line {problem.line}: {problem.message}", width)
     kept = fixed.rows_written - fixed.rows_held_out
     render.out(f"+ {kept:,} of {_many(fixed.rows_read, 'row')} written to {fixed.out}")
     if fixed.held_out is not None:
