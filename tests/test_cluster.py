@@ -15,7 +15,7 @@ from test_local import spec, wait
 
 from backends import Hyperparameters, Job, JobStatus, Json, SpecRefused
 from backends.local import LocalBackend
-from backends.local.cluster import submission
+from backends.local.cluster import scarce, submission
 from backends.local.folder import RunFolder, read_json
 from backends.local.held import held_seconds, take_up
 from backends.local.options import read_options
@@ -71,6 +71,22 @@ def test_a_cluster_is_asked_for_workers_in_its_own_words(
     assert scaling["resources_per_worker"] == {"CPU": 2}
     assert asked["address"] == options.get("address", "local")
     assert asked["train_loop_config"] == {"folder": str(tmp_path)}
+
+
+@pytest.mark.parametrize(
+    ("workers", "gpu", "there", "said"),
+    [
+        (2, False, {"CPU": 4.0}, None),
+        (2, True, {"CPU": 16.0, "GPU": 1.0}, "Waiting for the cluster to have 2 GPU (it has 1)."),
+        ((1, 8), True, {"CPU": 2.0, "GPU": 1.0}, None),  # the fewest are enough to begin
+        (3, True, {"CPU": 4.0}, "Waiting for the cluster to have 6 CPU (it has 4) and 3 GPU (it has 0)."),
+    ],
+)
+def test_waiting_for_a_cluster_is_said(
+    workers: int | tuple[int, int], gpu: bool, there: dict[str, float], said: str | None
+) -> None:
+    asked = {"num_workers": workers, "resources_per_worker": {"CPU": 2}, "use_gpu": gpu}
+    assert scarce(asked, there) == said
 
 
 def test_no_secret_is_sent_to_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from backends import Json
 from backends.local.folder import RunFolder, home
@@ -54,6 +56,19 @@ def submission(folder: RunFolder, options: Options) -> dict[str, Json]:
         "run_config": {"name": "ray", "storage_path": str(folder.path.absolute()), "max_failures": _LOSSES},
         "env_vars": {"TUNEWISE_HOME": str(home()), **{name: ours[name] for name in _PASSED_ON if name in ours}},
     }
+
+
+def scarce(scaling: Mapping[str, Any], there: Mapping[str, float]) -> str | None:
+    """Say what the cluster has too little of for the fewest workers asked for; None when there is enough."""
+    workers = scaling["num_workers"]
+    fewest = workers[0] if isinstance(workers, tuple) else workers
+    each = dict(scaling["resources_per_worker"]) | ({"GPU": 1} if scaling["use_gpu"] else {})
+    short = [
+        f"{fewest * count:g} {name} (it has {there.get(name, 0):g})"
+        for name, count in each.items()
+        if there.get(name, 0) < fewest * count
+    ]
+    return f"Waiting for the cluster to have {' and '.join(short)}." if short else None
 
 
 def settings() -> dict[str, str]:

@@ -15,7 +15,7 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedErr
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from backends import JobStatus
-from backends.local.cluster import OWN, NotShared, rank, submission
+from backends.local.cluster import OWN, NotShared, rank, scarce, submission
 from backends.local.folder import RunFolder, now, read_json
 from backends.local.options import read_options, spec_from_json
 from backends.local.record import Record
@@ -37,9 +37,9 @@ def main(arguments: Sequence[str]) -> int:
         scaling["num_workers"] = tuple(scaling["num_workers"])
     if scaling["use_gpu"] is None:
         scaling["use_gpu"] = ray.cluster_resources().get("GPU", 0) > 0
-    scarce = _scarce(scaling, ray.cluster_resources())
-    if scarce:
-        record.event(scarce, level="warning")
+    short = scarce(scaling, ray.cluster_resources())
+    if short:
+        record.event(short, level="warning")
     run = dict(asked["run_config"])
     trainer = TorchTrainer(
         rank,
@@ -74,19 +74,6 @@ def _connect(asked: Mapping[str, Any]) -> None:
         runtime_env={"env_vars": asked["env_vars"]},
         log_to_driver=True,
     )
-
-
-def _scarce(scaling: Mapping[str, Any], there: Mapping[str, float]) -> str | None:
-    """Say what the cluster has too little of to start the fewest workers asked for; None when there is enough."""
-    workers = scaling["num_workers"]
-    fewest = workers[0] if isinstance(workers, tuple) else workers
-    each = dict(scaling["resources_per_worker"]) | ({"GPU": 1} if scaling["use_gpu"] else {})
-    short = [
-        f"{fewest * count:g} {name} (it has {there.get(name, 0):g})"
-        for name, count in each.items()
-        if there.get(name, 0) < fewest * count
-    ]
-    return f"Waiting for the cluster to grow: {fewest} workers take {' and '.join(short)}." if short else None
 
 
 def _unreachable(asked: Mapping[str, Any], error: Exception) -> str:
