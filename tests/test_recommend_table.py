@@ -129,7 +129,10 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         Asked({"measured": {"prompt": 0.7, "few_shot": 0.86}, "quality_target": 0.85}), "few_shot:",
         "keep it and do nothing", "high"),
     "a target of 0.95 against a prompt at 0.8": (
-        Asked(prompt(0.8, quality_target=0.95)), "hosted:together/", "scores 80%", "high"),
+        Asked(prompt(0.8, quality_target=0.95)), "hosted:together/", "scores 80%", "medium"),
+    "a target of 0.95 against a prompt at 0.75 and few-shot at 0.8": (
+        Asked({"measured": {"prompt": 0.75, "few_shot": 0.8}, "quality_target": 0.95}), "hosted:together/",
+        "scores 80%", "high"),
     "a target of 0.97 against a prompt at 0.9: optimise, then pilot": (
         Asked(prompt(0.9, quality_target=0.97), "classification", 5000, 2), "prompt:", "already scores 90%", "medium"),
     # knowledge
@@ -159,7 +162,7 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
     "data stays in the EU": (
         Asked(prompt(0.62, privacy="region:eu")), "local_lora:Qwen/Qwen3-8B@rtx-4090", "scores 62%", "medium"),
     "an own RTX 4090, providers allowed": (
-        Asked(prompt(0.62, gpus=["rtx-4090"])), "local_lora:Qwen/Qwen3-8B@rtx-4090", "scores 62%", "high"),
+        Asked(prompt(0.62, gpus=["rtx-4090"])), "local_lora:Qwen/Qwen3-8B@rtx-4090", "scores 62%", "medium"),
     "no GPU may be rented": (
         Asked(prompt(0.62, may_rent_gpus=False)), "hosted:together/Qwen/Qwen3.5-9B:dedicated", "scores 62%", "medium"),
     "images": (
@@ -186,7 +189,7 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         Asked(prompt(0.75, error_cost_usd="0.001"), volume=10_000), "prompt:", "only if a wrong answer costs",
         "medium"),
     "wrong answers that cost two dollars": (
-        Asked(prompt(0.75, error_cost_usd=2), volume=10_000), "hosted:together/", "scores 75%", "high"),
+        Asked(prompt(0.75, error_cost_usd=2), volume=10_000), "hosted:together/", "scores 75%", "medium"),
     "volume not known": (
         Asked(prompt(0.62), volume=None), "hosted:together/", "scores 62%", "medium"),
     "only the local backend": (
@@ -372,3 +375,36 @@ def test_knowledge_that_changes_is_asked_again_and_not_assumed() -> None:
         assert (flip.flips_at, flip.to) == (at, "retrieval")
         again = Asked(prompt(0.6), task).answer(knowledge_changes=at).recommendation
         assert again and again.id == "retrieval"
+
+
+def test_the_volume_that_changes_the_advice_does_change_it() -> None:
+    asked = Asked(prompt(0.62, error_cost_usd="0.1"))
+    flip = next(flip for flip in asked.answer().flips if flip.variable == "requests_per_month")
+    assert not flip.on_cost_alone and flip.flips_at.endswith("or fewer")
+    edge = int(flip.flips_at.split()[0].replace(",", ""))
+    for volume, tunes in ((round(edge * 1.02), True), (edge, False)):
+        again = replace(asked, volume=volume).answer().recommendation
+        assert again and again.strategy.tunes is tunes, volume
+    few = Asked(prompt(0.5), "style", 25).answer()  # too few examples: no volume makes tuning the advice
+    assert all(flip.on_cost_alone for flip in few.flips if flip.variable == "requests_per_month")
+
+
+def test_without_a_gpu_on_the_premises_one_would_change_the_answer() -> None:
+    asked = Asked(prompt(0.62, privacy="on_premises"))
+    flip = next(flip for flip in asked.answer().flips if flip.variable == "gpus")
+    then = asked.answer(gpus=[flip.flips_at]).recommendation
+    assert flip.current == "none" and then and then.id == flip.to
+
+
+def test_what_is_measured_already_is_not_the_next_step() -> None:
+    both = Asked({"measured": {"prompt": 0.62, "few_shot": 0.7}}, "code").answer()
+    assert "--against base,few-shot:20:near" in both.next_step
+    assert "--against base,few-shot:5" in Asked(prompt(0.62), "code").answer().next_step
+
+
+def test_a_budget_that_rules_tuning_out_says_what_would_do() -> None:
+    asked = Asked(prompt(0.62, budget_usd=10), volume=10_000)
+    flip = next(flip for flip in asked.answer().flips if flip.variable == "budget_usd")
+    enough = flip.flips_at.removesuffix(" or more").removeprefix("$").replace(",", "")
+    then = asked.answer(budget_usd=enough).recommendation
+    assert flip.current == "$10.00" and then and then.id == flip.to

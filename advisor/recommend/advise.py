@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 
 import backends as places
 from advisor import hardware
 from advisor.errors import WorkloadError
+from advisor.evidence import catalogue
 from advisor.pricing import PriceBook
 from advisor.recommend import argument
 from advisor.recommend.choose import choose
@@ -17,7 +18,7 @@ from advisor.recommend.measured import Measurement, sharpened
 from advisor.recommend.next_step import next_step
 from advisor.recommend.pick import prompt_to_beat
 from advisor.recommend.prospects import Prospect, named, prospects
-from advisor.recommend.values import Option, Recommendation
+from advisor.recommend.values import Flip, Option, Recommendation
 from advisor.recommend.weigh import options, with_break_even, with_scores
 from advisor.tokens import Profile
 from advisor.workload import Workload
@@ -66,7 +67,10 @@ def recommend(
             *notes,
             *argument.assumptions(profile, workload, chosen, weighed),
         ),
-        flips=flips_of(choice, weighed, profile, workload, book, today),
+        flips=(
+            *_with_a_gpu(choice.option, profile, workload, book, today, tuple(backends), tuple(models)),
+            *flips_of(choice, weighed, profile, workload, book, today),
+        ),
         evidence=argument.evidence(choice, weighed, profile, workload, step),
         confidence=choice.confidence,
         next_step=step,
@@ -88,6 +92,26 @@ def _own_gpus(workload: Workload) -> Workload:
             raise WorkloadError(f"There is no GPU '{said}' in our list: {', '.join(near or known)}.")
         names += near
     return workload.model_copy(update={"gpus": tuple(names)})
+
+
+def _with_a_gpu(
+    chosen: Option | None,
+    profile: Profile,
+    workload: Workload,
+    book: PriceBook,
+    today: date,
+    backends: tuple[str, ...],
+    models: tuple[str, ...],
+) -> Iterator[Flip]:
+    """Where nothing may leave the premises and no GPU stands there: what the smallest one worth having would do."""
+    if chosen is not None or not workload.on_premises or workload.gpus:
+        return
+    owned = workload.model_copy(update={"gpus": catalogue().rented[:1]})
+    weighed = with_scores(
+        options(prospects(profile, owned, book, backends, models), profile, owned, book, today), owned
+    )
+    if then := choose(weighed, profile, owned).option:
+        yield Flip("gpus", "none", owned.gpus[0], then.id)
 
 
 def _all_known(found: Sequence[Prospect], book: PriceBook, backends: Sequence[str], models: Sequence[str]) -> None:

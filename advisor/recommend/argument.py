@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from advisor.dataset import Level
 from advisor.estimate import Strategy
-from advisor.evidence import claims, nearest, packaged
+from advisor.evidence import RETRIEVED_SHOTS, claims, nearest, packaged
 from advisor.recommend.choose import Choice
-from advisor.recommend.measured import prompt_score, tuned_score
+from advisor.recommend.measured import prompt_score, tuned_score, untried_recipes
 from advisor.recommend.pick import total
 from advisor.recommend.values import EvidenceRef, Option, Reason, cited, reference
 from advisor.recommend.weigh import task_of
@@ -31,7 +31,9 @@ def assumptions(
         found.append("You are taken never to have fine-tuned at OpenAI; say --standing openai=active if you have.")
     if prompt_score(workload) is not None:
         scored = [option for option in weighed if option.quality is not None and not option.strategy.tunes]
-        of = f", and of {scored[0].model}" if scored else ""
+        of = (
+            f", and of {' and '.join(dict.fromkeys(f'{one.model}, {one.variant}' for one in scored))}" if scored else ""
+        )
         said = "" if workload.measured_with else " Say --measured-with MODEL if it was of another."
         found.append(
             f"Your measured score is taken to be of the best prompt you would use, on held-out examples{of}.{said}"
@@ -85,7 +87,7 @@ def unknowns(choice: Choice, chosen: Option | None, profile: Profile, workload: 
         yield "How many requests a month: without it no month and no total can be summed."
     elif workload.requests_per_month and chosen and chosen.strategy.tunes and chosen.serving != "tokens":
         many = f"{workload.requests_per_month.mid:,} requests a month"
-        yield f"Whether one replica carries {many}: its speed was not measured."
+        yield f"Whether the machines counted carry {many}: their speed was not measured."
     if workload.latency_p95_ms is not None:
         yield "Latency: no measured figures are on record, so the limit was not applied."
     if workload.privacy == "no_training_use":
@@ -108,9 +110,10 @@ def unknowns(choice: Choice, chosen: Option | None, profile: Profile, workload: 
 def warnings(chosen: Option | None, profile: Profile, workload: Workload) -> Iterator[Reason]:
     if chosen is None or not chosen.strategy.tunes:
         return
-    untried = set(workload.measured).isdisjoint(("few_shot", "optimised", "retrieved", "many"))
-    if untried and tuned_score(workload) is None and not workload.on_premises:
+    if untried_recipes(workload):
         yield cited("untried-recipes")
+    if len(profile.labels or ()) > RETRIEVED_SHOTS and "retrieved" not in workload.measured:
+        yield cited("many-labels")
     if chosen.retires is not None and chosen.serving != "self_hosted":
         text = f"{chosen.model} shuts down on {chosen.retires.isoformat()}, and what you tune on it dies with it"
         yield Reason(text, "price-book")

@@ -9,7 +9,7 @@ from decimal import Decimal
 from advisor.estimate import Strategy
 from advisor.evidence import HARD_TASKS, RETRIEVED_SHOTS, ClassName, packaged
 from advisor.recommend.judge import Facts, Judgement, Verdict, Way, judge
-from advisor.recommend.measured import LEAD, measured_recipes, prompt_score, tuned_score
+from advisor.recommend.measured import LEAD, measured_recipes, prompt_score, tuned_score, untried_recipes
 from advisor.recommend.pick import best_prompt, best_tuned, price_of_tuning, total, used_prompt, way_of
 from advisor.recommend.values import Option, Reason, cited
 from advisor.recommend.weigh import for_retrieval, task_of
@@ -178,6 +178,8 @@ def _by_quality(
         if judge(replace(facts, offered=frozenset(Way))).way is not Way.PROMPT:
             text = "every way of fine-tuning is ruled out, though published results would favour it"
             extra = (Reason(text, "your-workload"),)
+        elif judgement.class_name is ClassName.HIGH and workload.quality_target is not None:
+            extra = (_short_of(workload.quality_target, facts),)
         return Choice(option, *_headed((*extra, *judgement.reasons)), judgement, confidence)
     tuned = best_tuned(standing, workload.gpus)
     assert tuned is not None
@@ -186,7 +188,20 @@ def _by_quality(
     unpriced = workload.error_cost_usd is None and workload.quality_target is None
     if confidence == "high" and unpriced and (found is None or found.error_cost_of_tie_usd is not None):
         confidence = "medium"  # quality is likely; whether it is worth the money only the user can say
+    if confidence == "high" and untried_recipes(workload):
+        confidence = "medium"  # a better prompt than the plain one may be all that it takes
     return Choice(tuned, *_headed((*judgement.reasons, *money, *_of_the_method(tuned))), judgement, confidence)
+
+
+def _short_of(target: float, facts: Facts) -> Reason:
+    """Say why a good prompt stays though it misses the target: what is left to win is little."""
+    score = facts.prompt_score or 0.0
+    gain = 100 * packaged().band(score).median_gain
+    text = (
+        f"your best prompt already scores {score:.0%}; your target of {target:.0%} is not met, but up there tuning won "
+        f"only {gain:g} points (median)"
+    )
+    return Reason(text, packaged().source)
 
 
 def _headed(reasons: tuple[Reason, ...]) -> tuple[Reason, tuple[Reason, ...]]:

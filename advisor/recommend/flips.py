@@ -14,11 +14,12 @@ from advisor.estimate import flips as cost_flips
 from advisor.estimate.formulas import DAYS_PER_MONTH
 from advisor.evidence import packaged
 from advisor.pricing import PriceBook
+from advisor.recommend.at_volume import volume_flip
 from advisor.recommend.choose import Choice, choose, facts_of
 from advisor.recommend.gates import first_month_usd, is_over_budget, nothing_to_look_up, standing
 from advisor.recommend.measured import PROMPTED, prompt_score
 from advisor.recommend.pick import best_tuned, price_of_tuning, prompt_to_beat
-from advisor.recommend.values import Flip, Option
+from advisor.recommend.values import ON_COST_ALONE, Flip, Option
 from advisor.tokens import Profile
 from advisor.workload import Changes, Workload
 
@@ -41,6 +42,8 @@ def flips_of(
         found += _examples(chosen, weighed, profile, workload)
         found += _volume(chosen, workload, tuned, prompted)
         found += _error_cost(chosen, weighed, profile, workload)
+        if flip := volume_flip(chosen, (tuned, prompted), profile, workload, book, today, _kind):
+            found.append(flip)
     found += _budget(chosen, weighed, profile, workload)
     found += _standing(weighed, workload, book, today)
     if chosen is not None:
@@ -48,8 +51,8 @@ def flips_of(
     if chosen is not None and tuned and prompted:
         money = _on_cost(chosen, (tuned, prompted), profile, workload, book, today)
         if money is not None:
-            found = [flip for flip in found if flip.variable != "requests_per_month" or _same_volume(flip, money)]
-        named = {flip.variable for flip in found}
+            found = [flip for flip in found if not flip.on_cost_alone or _same_volume(flip, money)]
+        named = {flip.variable for flip in found if flip.on_cost_alone or flip.variable == "requests_per_month"}
         found += [flip for flip in money or () if flip.variable not in named]
     return tuple(found)
 
@@ -129,7 +132,7 @@ def _volume(chosen: Option, workload: Workload, tuned: Option, prompted: Option)
     volume = workload.requests_per_month
     if volume is None or volume.mid < monthly:
         current = f"{volume.mid:,}" if volume else "not said"
-        yield Flip("requests_per_month", current, f"{monthly:,} or more (on cost alone)", tuned.id)
+        yield Flip("requests_per_month", current, f"{monthly:,} or more{ON_COST_ALONE}", tuned.id)
 
 
 def _error_cost(chosen: Option, weighed: Sequence[Option], profile: Profile, workload: Workload) -> Iterator[Flip]:
@@ -143,7 +146,7 @@ def _error_cost(chosen: Option, weighed: Sequence[Option], profile: Profile, wor
         return
     value = tie * _JUST_BELOW if below else tie
     if then := _other(chosen, choose(weighed, profile, workload.model_copy(update={"error_cost_usd": value})).option):
-        current = "not said" if now is None else f"${now}"
+        current = "not said" if now is None else f"${now:,.2f}" if now == round(now, 2) else f"${now:f}"
         yield Flip("error_cost_usd", current, f"below ${tie:.2g}" if below else f"${tie:.2g} or more", then.id)
 
 
@@ -224,4 +227,4 @@ def _worded(flip: CostFlip) -> Flip:
     if flip.variable == "requests_per_month":
         more = now is None or int(then) > int(now)
         now, then = now and f"{int(now):,}", f"{int(then):,} or {'more' if more else 'fewer'}"
-    return Flip(flip.variable, now or "not said", f"{then} (on cost alone)", flip.to)
+    return Flip(flip.variable, now or "not said", f"{then}{ON_COST_ALONE}", flip.to)

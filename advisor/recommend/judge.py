@@ -140,7 +140,8 @@ def _too_thin(facts: Facts, classes: Classes) -> tuple[Reason, ...]:
         )
         return (Reason(text, "your-data"), cited("thin-labels"), cited("retrieved-shots"))
     needed = classes.thresholds.examples_needed(facts.task)
-    text = f"{facts.examples:,} examples are few for fine-tuning, which is advised from about {needed:,} on"
+    have = f"{facts.examples:,} examples are few" if facts.examples else "there are no examples yet"
+    text = f"{have} for fine-tuning, which is advised from about {needed:,} on"
     support = {TaskType.CLASSIFICATION: "classification-rows", TaskType.TOOL_USE: "tool-traces"}
     return (Reason(text, "your-data"), cited(support.get(facts.task, "small-data")), cited("small-data-support"))
 

@@ -32,6 +32,12 @@ def measured_recipes(workload: Workload) -> list[str]:
     return [name for name in scores if scores[name] >= best - LEAD]
 
 
+def untried_recipes(workload: Workload) -> bool:
+    """Tell that no better prompt than the plain one was measured, where a large model may be prompted."""
+    tried = set(workload.measured) & {"few_shot", "optimised", "retrieved", "many"}
+    return not tried and tuned_score(workload) is None and not workload.on_premises
+
+
 @dataclass(frozen=True, slots=True)
 class Measurement:
     """A score from the user's own runs: ``name`` as in the workload's ``measured``, 0 to 1 with its interval.

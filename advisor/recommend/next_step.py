@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import ROUND_CEILING, Decimal
 
 from advisor.estimate import Strategy
-from advisor.evidence import catalogue, retrieved_shots
+from advisor.evidence import catalogue
 from advisor.recommend.choose import Choice
 from advisor.recommend.measured import prompt_score
 from advisor.recommend.pick import best_prompt, best_tuned, recipe_of
@@ -45,7 +45,7 @@ def next_step(
     asked = chosen if chosen.backend and chosen in askable else best_prompt(askable)
     if asked is None:
         return _pilot(chosen, profile, data)
-    return _evaluate(asked, weighed, profile, data, near=chosen.strategy is Strategy.RETRIEVAL)
+    return _evaluate(asked, weighed, profile, workload, data, near=chosen.strategy is Strategy.RETRIEVAL)
 
 
 def _pilot(option: Option, profile: Profile, data: str) -> str:
@@ -53,17 +53,17 @@ def _pilot(option: Option, profile: Profile, data: str) -> str:
     return f"tunewise pilot {data} --backend {option.backend} --model {option.model}{limit}"
 
 
-def _evaluate(asked: Option, weighed: Sequence[Option], profile: Profile, data: str, *, near: bool) -> str:
-    """Ask the plain prompt and the one with examples; of much data only as much as settles it, and with a limit."""
-    plain = next((one for one in weighed if one.model == asked.model and recipe_of(one) == "prompt"), asked)
-    shown = asked if recipe_of(asked) in ("few_shot", "retrieved") else None
-    if shown is None:
-        shown = next((one for one in weighed if one.model == asked.model and recipe_of(one) == "few_shot"), None)
+def _evaluate(
+    asked: Option, weighed: Sequence[Option], profile: Profile, workload: Workload, data: str, *, near: bool
+) -> str:
+    """Ask the plain prompt beside one not measured yet; of much data only as much as settles it, and with a limit."""
+    of_it = {recipe_of(one): one for one in weighed if one.model == asked.model and not one.strategy.tunes}
+    plain, recipe = of_it.get("prompt", asked), recipe_of(asked)
+    fixed_known = "few_shot" in workload.measured and "retrieved" not in workload.measured
+    shown = of_it.get("retrieved" if near or recipe == "retrieved" or fixed_known else "few_shot")
     against = "base"
-    if near or (shown and recipe_of(shown) == "retrieved"):
-        against += f",few-shot:{retrieved_shots(profile.examples)}:near"
-    elif shown:
-        against += f",few-shot:{shown.shots}"
+    if shown is not None:
+        against += f",few-shot:{shown.shots}" + (":near" if recipe_of(shown) == "retrieved" else "")
     step = f"tunewise evaluate {data} --backend {asked.backend} --model {asked.model} --against {against}"
     held_out = profile.examples // 2
     if held_out > _ENOUGH:

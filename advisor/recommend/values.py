@@ -9,6 +9,8 @@ from advisor.estimate.values import Candidate, Estimate, Strategy
 from advisor.evidence import claim
 from backends import Hyperparameters, Method, Objective
 
+ON_COST_ALONE = " (on cost alone)"
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -26,6 +28,11 @@ class Flip:
     current: str
     flips_at: str
     to: str
+
+    @property
+    def on_cost_alone(self) -> bool:
+        """Tell that only the order of the costs changes there; the advice weighs quality as well."""
+        return self.flips_at.endswith(ON_COST_ALONE)
 
 
 @dataclass(frozen=True, slots=True)

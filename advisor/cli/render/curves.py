@@ -55,7 +55,8 @@ def drawn(advice: Recommendation) -> tuple[tuple[Option, ...], tuple[Option, ...
     priced = [option for option in standing if _known(option)]
     found = [advice.recommendation] if advice.recommendation and _known(advice.recommendation) else []
     kinds = {_kind(option) for option in found}
-    for option in sorted(priced, key=lambda option: not option.strategy.tunes):
+    # Beside an answer without a price, such as looking facts up, the prompt that goes with it comes first.
+    for option in sorted(priced, key=lambda option: option.strategy.tunes != bool(found)):
         if _kind(option) not in kinds:
             kinds.add(_kind(option))
             found.append(option)

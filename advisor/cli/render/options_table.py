@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from math import ceil
 
 from advisor.cli import render
@@ -106,10 +107,15 @@ def _about(option: Option, horizon: int) -> list[str]:
 
 
 def _mid(amount: Range | None) -> str:
-    return "unknown" if amount is None else render.usd(amount.mid)
+    return "unknown" if amount is None else _short(amount.mid)
+
+
+def _short(usd: Decimal) -> str:
+    """Write an amount in at most seven columns."""
+    return render.usd(usd) if usd < 100_000 else short(float(f"{usd:.3g}"), "$")
 
 
 def _ends(amount: Range | None) -> str:
     if amount is None or amount.low == amount.high:
         return ""
-    return f"{render.usd(amount.low)}-{render.usd(amount.high)}"
+    return f"{_short(amount.low)}-{_short(amount.high)}"

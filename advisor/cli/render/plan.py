@@ -61,8 +61,8 @@ def page(found: Recommendation, workload: Workload) -> None:
     sources, screen = _Sources(), Screen()
     screen.paragraph(f"Advice: {answer(found.recommendation)}", "bold")
     screen.paragraph(f"Why: {sources.mark(found.reasons[0])}")
-    screen.line()
     if found.recommendation is not None:
+        screen.line()
         screen.paragraph(f"Cost: {words.cost(found.recommendation, workload)}")
         odds = ""
         if found.p_finetune_wins is not None:
@@ -77,12 +77,7 @@ def page(found: Recommendation, workload: Workload) -> None:
         screen.section("About these prices", found.recommendation.estimate.warnings)
     ruled_out(found.options, screen)
     _drawing(found, workload, screen)
-    named = {option.id: words.full_name(option) for option in found.options}
-    flips = [
-        f"{words.capital(flip(item.variable, item.current, item.flips_at))}: {named.get(item.to, item.to)}"
-        for item in found.flips
-    ]
-    screen.section("What would change this", flips)
+    _flips(found, screen)
     screen.section("What we do not know", found.unknowns)
     taken = [text for text in found.assumptions if text.startswith(("You", "The task", "The data"))]
     screen.section("Taken for granted", taken)
@@ -98,9 +93,25 @@ def page(found: Recommendation, workload: Workload) -> None:
     screen.line()
     screen.line("Next:", "bold")
     screen.command(found.next_step, "bold")
+    if " DATA" in found.next_step:
+        screen.line("DATA stands for the file of examples you will have.", "dim")
     if found.recommendation:
         screen.line("Every sum, setting and source of it:", "dim")
         screen.command(f"--explain {found.recommendation.id}", "dim")
+
+
+def _flips(found: Recommendation, screen: Screen) -> None:
+    """Write what would change the advice, apart from what would only change which option costs least."""
+    by_id = {option.id: option for option in found.options}
+    said: dict[bool, list[str]] = {False: [], True: []}
+    for item in found.flips:
+        to = by_id.get(item.to)
+        # The option is priced with a rented GPU here; with one of one's own it is the same otherwise.
+        name = item.to if to is None else words.name(to) if item.variable == "gpus" else words.full_name(to)
+        at = flip(item.variable, item.current, item.flips_at).replace(", on cost alone", "", 1)
+        said[item.on_cost_alone].append(f"{words.capital(at)}: {name}")
+    screen.section("What would change this", said[False])
+    screen.section("What would change the cheapest, but not the advice", said[True])
 
 
 def answer(option: Option | None) -> str:
@@ -119,6 +130,8 @@ def answer(option: Option | None) -> str:
 
 def _drawing(found: Recommendation, workload: Workload, screen: Screen) -> None:
     """Draw a month's cost over requests for the answer and its best rivals; nothing where no cost is known."""
+    if found.recommendation is None:
+        return
     told = lines(drawn(found)[0], workload)[:_DRAWN]
     first = found.recommendation is not None and bool(told) and told[0].option.id == found.recommendation.id
     than = "A" if first or not told else words.full_name(told[0].option)

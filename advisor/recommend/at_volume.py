@@ -1,0 +1,76 @@
+"""At which volume of requests the advice itself, not only the order of the costs, becomes another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date
+
+from advisor.estimate import estimate
+from advisor.pricing import PriceBook
+from advisor.recommend.choose import choose
+from advisor.recommend.values import Flip, Option
+from advisor.tokens import Profile
+from advisor.workload import Volume, Workload
+
+_FARTHEST = 4**9  # times the volume now, either way
+_FIRST = 1000  # requests a month, where nobody said how many
+_CLOSE = 1.002
+
+
+def volume_flip(
+    chosen: Option,
+    rivals: Sequence[Option],
+    profile: Profile,
+    workload: Workload,
+    book: PriceBook,
+    today: date,
+    kind: Callable[[Option], str],
+) -> Flip | None:
+    """Return the nearest volume at which another kind of option than ``chosen`` is advised; None where there is none.
+
+    Only ``chosen`` and its ``rivals`` are priced anew: what was not advised changes nothing by being left out. None
+    too where one of them has a prompt of its own, which pricing it anew would lose.
+    """
+    compared = (chosen, *(one for one in rivals if one.id != chosen.id))
+    for one in compared:
+        again = estimate(one.candidate, profile, workload, book, today=today)
+        if one.estimate is None or again.marginal_usd != one.estimate.marginal_usd:
+            return None
+
+    def advised(requests: int) -> Option | None:
+        asked = workload.model_copy(update={"requests_per_month": Volume(low=requests, mid=requests, high=requests)})
+        priced = [replace(one, estimate=estimate(one.candidate, profile, asked, book, today=today)) for one in compared]
+        return choose(priced, profile, asked).option
+
+    volume = workload.requests_per_month
+    now = volume.mid if volume and volume.mid else _FIRST
+    there = advised(now)
+    if there is None or kind(there) != kind(chosen):
+        return None
+    for factor, side in ((4.0, "more"), (0.25, "fewer")):
+        found = _nearest(now, factor, lambda requests: _other(advised(requests), chosen, kind))
+        if found is not None:
+            edge, then = found
+            return Flip("requests_per_month", f"{now:,}" if volume else "not said", f"{edge:,} or {side}", then.id)
+    return None
+
+
+def _other(then: Option | None, chosen: Option, kind: Callable[[Option], str]) -> Option | None:
+    return then if then is not None and kind(then) != kind(chosen) else None
+
+
+def _nearest(now: int, factor: float, other: Callable[[int], Option | None]) -> tuple[int, Option] | None:
+    """Walk from ``now`` in steps of ``factor`` until the advice is another, then close in; three digits are enough."""
+    last, value = float(now), now * factor
+    while value >= 1 and 1 / _FARTHEST <= value / now <= _FARTHEST:
+        then = other(int(value))
+        if then is None:
+            last, value = value, value * factor
+            continue
+        while max(last, value) / min(last, value) > _CLOSE:
+            middle = (last * value) ** 0.5
+            closer = other(int(middle))
+            last, value, then = (last, middle, closer) if closer is not None else (middle, value, then)
+        return int(value), then
+    return None
