@@ -89,8 +89,10 @@ def read_options(options: Mapping[str, Json]) -> Options:
         raise SpecRefused("Options workers and keep must be at least 1.")
     if chosen.split and chosen.workers == 1:
         raise SpecRefused("Option shard=fsdp splits the model over several workers; give workers as well.")
-    if chosen.engine != "ray" and (chosen.address or chosen.min_workers):
-        raise SpecRefused("Options address and min_workers are of a Ray cluster; give engine=ray as well.")
+    if chosen.engine != "ray" and chosen.address:
+        raise SpecRefused("Option address is that of a Ray cluster; give engine=ray as well.")
+    if chosen.address is None and chosen.min_workers is not None:
+        raise SpecRefused("Option min_workers is for a Ray cluster that may shrink; give its address as well.")
     if chosen.min_workers is not None and not 1 <= chosen.min_workers <= chosen.workers:
         raise SpecRefused("Option min_workers must be at least 1 and at most workers.")
     if chosen.max_hours is not None and chosen.max_hours <= 0:
