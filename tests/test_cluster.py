@@ -28,7 +28,8 @@ needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="
     [
         ({"engine": "slurm"}, "one of torchrun, ray"),
         ({"address": "head:6379"}, "give engine=ray"),
-        ({"engine": "ray", "workers": 2, "min_workers": 3}, "at most workers"),
+        ({"engine": "ray", "workers": 2, "min_workers": 1}, "give its address"),
+        ({"engine": "ray", "address": "auto", "workers": 2, "min_workers": 3}, "at most workers"),
         ({"workers": 2, "shard": "tensor"}, "one of ddp, fsdp"),
         ({"shard": "fsdp"}, "give workers as well"),
         ({"max_hours": 0.0}, "above 0"),
