@@ -53,6 +53,8 @@ def _what(run: Run) -> Iterator[str]:
     yield "| | |"
     yield "|---|---|"
     yield f"| base | {_name(run.spec.model)} |"
+    if run.spec.options.get("revision"):
+        yield f"| revision of the base | {run.spec.options['revision']} |"
     yield f"| licence of the base | {base_licence(run.spec.model)} |"
     yield f"| data | {', '.join(Path(one).name for one in run.origin.data) or 'unknown'} |"
     yield f"| data, sha256 | {run.origin.fingerprint or 'unknown'} |"

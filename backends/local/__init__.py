@@ -37,7 +37,7 @@ from backends.local.cluster import submission
 from backends.local.folder import RunFolder, as_time, home, now, read_json, read_lines, write_json
 from backends.local.held import held_seconds
 from backends.local.options import TINY, hyperparameters_from_json, read_options, spec_to_json
-from backends.local.places import base_of, newest_tiny
+from backends.local.places import at_revision, base_of, newest_tiny
 from backends.local.settings import settle
 
 __all__ = ["BACKEND", "LocalBackend", "ScoredExample", "TokenLoss"]
@@ -235,7 +235,7 @@ class LocalBackend(Backend):
 
 
 def _job(spec: JobSpec, folder: RunFolder) -> Job:
-    base = base_of(spec.model, spec.train_file, spec.hyperparameters.seed)
+    base = at_revision(base_of(spec.model, spec.train_file, spec.hyperparameters.seed), spec.options.get("revision"))
     return Job(
         run=spec.run,
         backend=spec.backend,

@@ -9,6 +9,7 @@ import re
 import sys
 import time
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,8 @@ from backends.local import model as models
 from backends.local.generate import generate, generate_all
 from backends.local.loss import pad_batch, token_losses
 from backends.local.masks import MaskRefused, as_turn, encode, render
-from backends.local.options import Options
 from backends.local.packing import bucket
+from backends.local.places import to_load
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -33,28 +34,30 @@ class Asked:
     """The models that were asked so far: one base in memory, its adapters switched by question."""
 
     def __init__(self) -> None:
-        self._base = ""
+        self._base: tuple[str, str | None] = ("", None)  # with its revision
         self._model: PreTrainedModel | PeftModel | None = None
         self._adapters: dict[str, str] = {}  # folder -> name inside the model
         self._tokenizers: dict[str, PreTrainedTokenizerBase] = {}
 
     def use(self, name: str) -> tuple[PreTrainedModel | PeftModel, PreTrainedTokenizerBase, bool]:
         """Return model and tokenizer for ``name``, and whether its adapter is to be on."""
-        adapter = _adapter_base(name)
-        base = adapter or name
-        if self._model is None or self._base != base:
+        base, options = to_load(name)
+        adapter = (Path(name) / "adapter_config.json").is_file()
+        if self._model is None or self._base != (base, options.revision):
             self._model = None  # free the old one before the new one comes
             device = models.pick_device(None)
-            self._model = models.load_base(base, models.pick_dtype(None, device), device, Options())
-            self._base, self._adapters = base, {}
+            self._model = models.load_base(base, models.pick_dtype(None, device), device, options)
+            self._base, self._adapters = (base, options.revision), {}
             if models.is_tiny(self._model):
                 torch.set_num_threads(1)  # more would wait for each other longer than they work
-        if adapter is not None:
+        if adapter:
             self._switch(name)
         if name not in self._tokenizers:
-            self._tokenizers[name] = models.load_tokenizer(name, Options())
+            # A tuned folder holds the tokenizer it was trained with; a revision is of its base alone.
+            local = replace(options, revision=None)
+            self._tokenizers[name] = models.load_tokenizer(*((name, local) if adapter else (base, options)))
         self._model.eval()
-        return self._model, self._tokenizers[name], adapter is not None
+        return self._model, self._tokenizers[name], adapter
 
     def _switch(self, folder: str) -> None:
         from peft import PeftModel
@@ -69,15 +72,6 @@ class Asked:
                     self._model = PeftModel.from_pretrained(self._model, folder, adapter_name=label)
             self._adapters[folder] = label
         self._model.set_adapter(self._adapters[folder])
-
-
-def _adapter_base(name: str) -> str | None:
-    """Return the base of an adapter folder; None when ``name`` is a whole model."""
-    try:
-        config = json.loads((Path(name) / "adapter_config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return str(config["base_model_name_or_path"])
 
 
 def reply(asked: Asked, question: dict[str, Any]) -> dict[str, Any]:
@@ -95,7 +89,8 @@ def _adapter(model: Any, on: bool) -> Any:
 
 def _complete(model: Any, tokenizer: PreTrainedTokenizerBase, question: dict[str, Any]) -> list[dict[str, Any]]:
     """Answer each question; one that the chat template does not take gets an error of its own."""
-    asked, replies = question["asked"], [{} for _ in question["asked"]]
+    asked: list[dict[str, Any]] = question["asked"]
+    replies: list[dict[str, Any]] = [{} for _ in asked]
     prompts: dict[int, list[int]] = {}
     for place, one in enumerate(asked):
         try:

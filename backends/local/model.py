@@ -120,6 +120,7 @@ def prepare(
     with peft_asks_by_an_old_name():
         tuned = get_peft_model(model, config, autocast_adapter_dtype=False)
     tuned.peft_config["default"].base_model_name_or_path = base
+    tuned.peft_config["default"].revision = options.revision
     return tuned
 
 

@@ -15,6 +15,7 @@ from advisor.errors import RunError
 from advisor.runs.ledger import Run
 from advisor.runs.serving.export import base_of, merged_folder, trainer_folder, tuned_folder
 from advisor.runs.serving.gguf import converter
+from backends.local.places import split_revision
 from backends.local.served import is_adapter
 
 ENGINES = ("vllm", "llamacpp", "transformers")
@@ -110,7 +111,11 @@ def _several(program: str, runs: Sequence[Run], tuned: Sequence[Path], tail: Seq
         raise RunError(f"Rank {rank} is above what vLLM serves ({_VLLM_RANKS[-1]}); serve the merged model.")
     modules = [f"{run.id}={folder}" for run, folder in zip(runs, tuned, strict=True)]
     several = ["--max-loras", str(len(runs))] if len(runs) > 1 else []
-    start = [program, "serve", bases.pop(), "--enable-lora", "--max-lora-rank", str(fitting), *several]
+    base, revision = split_revision(bases.pop())
+    at = ["--revision", revision, "--tokenizer-revision", revision] if revision is not None else []
+    if any(run.spec.options.get("trust_remote_code") for run in runs):
+        at.append("--trust-remote-code")
+    start = [program, "serve", base, *at, "--enable-lora", "--max-lora-rank", str(fitting), *several]
     return [*start, "--lora-modules", *modules, *tail]
 
 
