@@ -399,3 +399,15 @@ def _cpu_of(command: list[str]) -> float:
     subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def test_a_key_in_the_data_is_named_and_taken_out_first(tmp_path: Path) -> None:
+    data = tmp_path / "key.jsonl"
+    key = "sk-" + "proj-A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8S9t0"
+    rows = TICKETS.read_text().splitlines()
+    data.write_text(
+        "\n".join([rows[0].replace("The", f"My key {key}. The", 1).replace("You", f"{key} You", 1), *rows[1:]])
+    )
+    found = document(data, "--measured", "prompt=0.71")
+    assert any("looks like a key or password" in str(one["text"]) for one in found["warnings"])  # type: ignore[attr-defined]
+    assert found["next_step"] == f"tunewise check {data} --fix clean.jsonl --redact"

@@ -114,7 +114,7 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
     "reasoning, no score measured": (
         Asked({}, "reasoning", 8000), "prompt:", "never measured", "low"),
     "preference pairs, a prompt at 0.6": (
-        Asked(prompt(0.6), "style", 3000, profile={"is_preference": True}), "hosted:together/", "scores 60%", "medium"),
+        Asked(prompt(0.6), "style", 3000, profile={"is_preference": True}), "hosted:together/", "scores 60%", "low"),
     # what the user measured himself
     "a tuned model measured, better": (
         Asked({"measured": {"prompt": 0.8, "hosted": 0.9}}), "hosted:", "you measured it: tuned", "high"),

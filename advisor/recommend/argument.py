@@ -107,7 +107,17 @@ def unknowns(choice: Choice, chosen: Option | None, profile: Profile, workload: 
         yield "How preference tuning compares: the published cases are of supervised tuning."
 
 
+def holds_secrets(profile: Profile) -> bool:
+    """Tell whether something in the data looks like a key or password."""
+    return any(problem.code == "secret" for problem in profile.problems)
+
+
 def warnings(chosen: Option | None, profile: Profile, workload: Workload) -> Iterator[Reason]:
+    if holds_secrets(profile):
+        text = "your data holds what looks like a key or password: take it out before it is sent or trained on"
+        yield Reason(text, "your-data")
+    if any(problem.code == "personal_data" for problem in profile.problems):
+        yield Reason("your data holds what looks like personal data: a tuned model can repeat it", "your-data")
     if chosen is None or not chosen.strategy.tunes:
         return
     if untried_recipes(workload):

@@ -172,6 +172,8 @@ def _by_quality(
     standing: Sequence[Option], profile: Profile, workload: Workload, facts: Facts, judgement: Judgement
 ) -> Choice:
     confidence = _confidence(facts, judgement)
+    if profile.is_preference and judgement.way is not Way.PROMPT:
+        confidence = "low"  # the published cases are of supervised tuning
     if judgement.way is Way.PROMPT:
         option = best_prompt(standing, _recipes(profile, workload, facts, judgement))
         extra: tuple[Reason, ...] = ()

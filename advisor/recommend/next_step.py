@@ -7,6 +7,7 @@ from decimal import ROUND_CEILING, Decimal
 
 from advisor.estimate import Strategy
 from advisor.evidence import catalogue
+from advisor.recommend.argument import holds_secrets
 from advisor.recommend.choose import Choice
 from advisor.recommend.measured import prompt_score
 from advisor.recommend.pick import best_prompt, best_tuned, recipe_of
@@ -28,12 +29,14 @@ def next_step(
     flags: str,
 ) -> str:
     """Return the command. ``data`` names the data in it, ``flags`` say the workload again."""
+    if holds_secrets(profile):
+        return f"tunewise check {data} --fix clean.jsonl --redact"
     if chosen is None:
         if workload.on_premises:
             return f"tunewise fit --model {catalogue().local[0].model} --method qlora"
         return f"tunewise plan {data}{flags} --json"
     if chosen.strategy.tunes and prompt_score(workload) is not None:
-        if choice.confidence == "low":
+        if choice.confidence == "low" and not profile.is_preference:  # a pilot trains on answers, not on preferences
             return _pilot(chosen, profile, data)
         return f"tunewise plan {data}{flags} --out plan.yaml && tunewise launch plan.yaml"
     standing = [item for item in weighed if item.ruled_out_by is None]
