@@ -15,8 +15,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from peft import PeftModel
 from transformers import (
     Gemma2Config,
+    Gemma3Config,
     Gemma3TextConfig,
     GPT2Config,
     LlamaConfig,
@@ -467,7 +469,7 @@ def test_a_pickle_is_never_loaded(made: Path, tmp_path: Path) -> None:
 
 def test_qlora_without_its_package_is_one_sentence(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(models.ModelRefused, match="pip install bitsandbytes"):
+    with pytest.raises(models.ModelRefused, match=r"pip install 'tunewise\[qlora\]'"):
         models.load_base(str(made), torch.float32, CPU, Options(), quantize=True)
 
 
@@ -480,6 +482,25 @@ def test_lora_trains_all_linear_layers_in_the_base_precision() -> None:
     assert {parameter.dtype for parameter in names.values()} == {torch.bfloat16}
     # rank x (in + out) of every linear layer, three layers: q, o 32+32; k, v 32+16; gate, up, down 32+48
     assert sum(parameter.numel() for parameter in names.values()) == 3 * 4 * (2 * 64 + 2 * 48 + 3 * 80)
+
+
+def test_of_a_model_that_also_sees_only_the_text_part_is_trained(tmp_path: Path) -> None:
+    sight = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 4}
+    config = Gemma3Config(text_config=SMALL, vision_config={**sight, "image_size": 28, "patch_size": 14})
+    model = build(config)
+    settings = replace(Hyperparameters(), lora_rank=4, lora_alpha=8)
+    tuned = models.prepare(model, Method.LORA, settings, Options(), "owner/name")
+    names = models.trained(tuned)
+    assert all(".language_model." in name for name in names)
+    assert sum(parameter.numel() for parameter in names.values()) == 3 * 4 * (2 * 64 + 2 * 48 + 3 * 80)
+    inner, parts = models.causal(tuned).train(), sequences()
+    alone = torch.cat([token_losses(inner, pad_batch([part], 0, CPU)) for part in parts])
+    inner.set_attn_implementation(attention.NAME)
+    torch.testing.assert_close(token_losses(inner, pack_batch(parts, CPU)), alone, atol=2e-4, rtol=1e-4)
+    tuned.save_pretrained(tmp_path, save_embedding_layers=False)
+    with models.peft_asks_by_an_old_name():
+        again = PeftModel.from_pretrained(build(config), str(tmp_path))
+    assert len([name for name in again.state_dict() if "lora_" in name]) == len(names)
 
 
 EIGHT_B = {

@@ -140,6 +140,21 @@ def test_packed_and_padded_runs_learn_the_same(data: Path, tmp_path: Path) -> No
         assert losses(other, "valid_loss") == pytest.approx(losses(packed, "valid_loss"), rel=2e-3)
 
 
+@pytest.mark.filterwarnings("ignore")  # what the compiler itself warns of
+@pytest.mark.parametrize("backend", ["no such compiler", pytest.param("inductor", marks=pytest.mark.slow)])
+def test_compiled_layers_learn_the_same(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
+    settings = replace(spec(data).hyperparameters, lora_dropout=0.0, evaluations=0)
+    plain = run(tmp_path / "plain", spec(data, hyperparameters=settings, options={"max_steps": 4}))
+    monkeypatch.setattr("backends.local.compiled._BACKEND", backend)
+    fast = run(tmp_path / "fast", spec(data, hyperparameters=settings, options={"max_steps": 4, "compile": True}))
+    because, said = read_json(fast.chosen)["because"], "Decoder layers are compiled"
+    said = said if backend == "inductor" else "Not compiled: "
+    assert any(str(one).startswith(said) for one in because), because  # type: ignore[union-attr]
+    assert losses(fast) == pytest.approx(losses(plain), rel=1e-3 if backend == "inductor" else 0)
+
+
 def test_a_nan_stops_the_run_names_the_lines_and_saves_no_adapter(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

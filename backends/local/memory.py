@@ -89,7 +89,7 @@ def needs_of(model: PreTrainedModel, method: Method, trained: int, targets: str 
     width = float(model.dtype.itemsize)
     states, gradients, update = state_bytes(trained, width)
     if shards > 1:  # the layer that computes is whole on each device, and so is the next one
-        one = sum(parameter.numel() for parameter in model.base_model.layers[0].parameters())
+        one = sum(parameter.numel() for parameter in model.get_decoder().layers[0].parameters())
         states += 2 * width * one * shards
     return Needs(
         config=model.config.get_text_config().to_dict(),

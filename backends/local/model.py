@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,10 @@ class ModelRefused(Exception):
     """The model cannot be loaded or trained this way; the message names the remedy."""
 
 
+class TooLarge(ModelRefused):
+    """The weights alone are more than the device holds."""
+
+
 def pick_device(asked: str | None) -> torch.device:
     """Return the device to train on: the asked one, else CUDA, else Apple silicon, else the CPU."""
     if asked == "cuda" and not torch.cuda.is_available():
@@ -40,7 +45,9 @@ def pick_device(asked: str | None) -> torch.device:
 def pick_dtype(asked: str | None, device: torch.device) -> torch.dtype:
     """Return the precision of the weights: bf16 where the device computes in it, fp32 elsewhere."""
     if asked is None:
-        asked = "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+        # Older cards pretend to know bf16, at a fraction of the speed.
+        known = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        asked = "bf16" if known else "fp32"
     return torch.bfloat16 if asked == "bf16" else torch.float32
 
 
@@ -77,18 +84,24 @@ def load_base(
             revision=options.revision,
             **more,
         )
-    except (OSError, ValueError, KeyError) as error:
+        model = model if quantize else model.to(device)
+    except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelRefused(
             f"The model '{base}' cannot be loaded: {first_line(error)} Check the id, the network or the folder."
         ) from error
+    except torch.OutOfMemoryError as error:
+        raise TooLarge(
+            f"The weights of '{base}' do not fit on the device. Use method qlora, a smaller model, or several GPUs "
+            "(workers, shard=fsdp); 'tunewise fit' tells what each needs."
+        ) from error
     model.config.use_cache = False
-    return model if quantize else model.to(device)
+    return model
 
 
 def four_bit(dtype: torch.dtype) -> object:
     """Return the NF4 setting of QLoRA: 4-bit weights, double quantisation, computing in ``dtype``."""
     if importlib.util.find_spec("bitsandbytes") is None:
-        raise ModelRefused("QLoRA needs the package 'bitsandbytes': pip install bitsandbytes, or use method lora.")
+        raise ModelRefused("QLoRA needs the package 'bitsandbytes': pip install 'tunewise[qlora]', or use method lora.")
     from transformers import BitsAndBytesConfig
 
     return BitsAndBytesConfig(
@@ -107,7 +120,7 @@ def prepare(
         return model.requires_grad_(True)
     from peft import LoraConfig, get_peft_model
 
-    names = options.target_modules.split(",") if options.target_modules else "all-linear"
+    names = options.target_modules.split(",") if options.target_modules else _all_linear(model)
     config = LoraConfig(
         r=settings.lora_rank,
         lora_alpha=settings.lora_alpha,
@@ -121,7 +134,19 @@ def prepare(
         tuned = get_peft_model(model, config, autocast_adapter_dtype=False)
     tuned.peft_config["default"].base_model_name_or_path = base
     tuned.peft_config["default"].revision = options.revision
+    for parameter in trained(tuned).values():  # over a 4-bit base peft leaves them in fp32
+        parameter.data = parameter.data.to(model.dtype)
     return tuned
+
+
+def _all_linear(model: PreTrainedModel) -> str:
+    """Name every linear layer but the output head; of a model that also sees, only those that read text."""
+    decoder = decoder_of(model)
+    if decoder is model.base_model:
+        return "all-linear"
+    path = next(name for name, module in model.named_modules() if module is decoder)
+    kinds = {name.rpartition(".")[2] for name, part in decoder.named_modules() if isinstance(part, torch.nn.Linear)}
+    return rf"{re.escape(path)}\..*\b({'|'.join(sorted(map(re.escape, kinds)))})"
 
 
 @contextmanager
@@ -142,6 +167,11 @@ def causal(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
     return model.get_base_model() if hasattr(model, "peft_config") else model
 
 
+def decoder_of(model: PreTrainedModel) -> PreTrainedModel:
+    """Return the part of a causal model that reads text: the stack of decoder layers between embedding and head."""
+    return model.get_decoder()
+
+
 def trained(model: PreTrainedModel | PeftModel) -> dict[str, Tensor]:
     """Return the parameters that are trained, by name."""
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
@@ -156,7 +186,10 @@ def save(
     """Write adapter (or model) and tokenizer into ``folder``, all at once; ``state`` stands in for split weights."""
     aside = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(aside, ignore_errors=True)
-    model.save_pretrained(aside, **({"state_dict": dict(state)} if state else {}))
+    more: dict[str, Any] = {"state_dict": dict(state)} if state else {}
+    if hasattr(model, "peft_config"):
+        more["save_embedding_layers"] = False  # we never resize them, and finding that out asks the hub
+    model.save_pretrained(aside, **more)
     tokenizer.save_pretrained(aside)
     (aside / "README.md").unlink(missing_ok=True)  # peft's empty form; an export writes the real card
     shutil.rmtree(folder, ignore_errors=True)

@@ -31,6 +31,7 @@ class Options:
     threads: int | None = None  # CPU threads of the trainer
     micro_batch_tokens: int | None = None
     gradient_checkpointing: bool | None = None
+    compile: bool | None = None  # the decoder layers, by torch.compile
     loss_on: str = "assistant"
     target_modules: str | None = None  # comma-separated names; None: all linear layers
     max_grad_norm: float = 1.0

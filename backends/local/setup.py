@@ -18,7 +18,7 @@ import torch
 import transformers
 
 from backends import JobSpec, Json, Method, Objective
-from backends.local import attention, memory, tiny
+from backends.local import attention, compiled, memory, tiny
 from backends.local import model as models
 from backends.local.cache import load_cached
 from backends.local.data import Item, hold_out
@@ -117,8 +117,10 @@ def set_up(
         plan=Plan(len(train), settings.batch_size or 1, settings.epochs or 1, settings.seed, options.max_steps),
     )
     run.reference.update(_reference(run))
+    said = compiled.settle(run)
     if world.first:
-        _write_down(run, [*notes, *reasons, packing, choice.reason, f"On {device.type} in {precision}."], base)
+        sentences = [*notes, *reasons, packing, choice.reason, *([said] if said else [])]
+        _write_down(run, [*sentences, f"On {device.type} in {precision}."], base)
     model.train()
     fold(model)
     masters = Masters(

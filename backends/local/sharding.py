@@ -21,7 +21,7 @@ def shard(model: PreTrainedModel, device: torch.device) -> None:
     Embeddings tied to the head stay whole on each rank: the head is used outside the backbone's forward pass.
     Gradients are summed, not averaged: the loss is already divided by the step's global count of tokens.
     """
-    backbone, head = model.base_model, model.get_output_embeddings()
+    backbone, head = model.get_decoder(), model.get_output_embeddings()
     entrance = {id(parameter) for parameter in model.get_input_embeddings().parameters()}
     tied = {parameter for parameter in head.parameters() if id(parameter) in entrance}
     for parameter in tied:

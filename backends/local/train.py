@@ -143,7 +143,7 @@ def _evaluate(run: Run, progress: Progress) -> None:
     """Measure the validation loss, sum over sum, and note whether it is the best so far."""
     models.rest(run.model)
     summed = torch.zeros((), device=run.device)
-    with torch.no_grad():
+    with torch.no_grad(), torch.compiler.set_stance("force_eager"):  # a few passes pay for no compiling of their own
         for one in lay_out(run, run.valid, progress.capacity):
             summed += step.loss_of(run, one)[0]
     run.model.train()
