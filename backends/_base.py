@@ -190,6 +190,7 @@ class Backend(ABC):
     """
 
     name: ClassVar[str]
+    takes_validation: ClassVar[bool] = True  # whether a validation file can be given to it
 
     def preflight(self, spec: JobSpec) -> tuple[str, ...]:
         """Check, without spending or uploading, that this job can be created; return warnings.

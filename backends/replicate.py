@@ -16,7 +16,7 @@ from typing import ClassVar
 from backends._base import Completion, Job, JobEvent, JobSpec, Json, Message, Request, Save
 from backends._errors import AccessClosed, AuthenticationFailed, ModelNotTunable, SpecRefused
 from backends._files import content_hash
-from backends._hosted import Hosted, behind, id_of
+from backends._hosted import Hosted, behind, id_of, stated
 from backends._refusals import About, Provider
 from backends._replicate_http import Line, base_url
 from backends._replicate_inputs import check_inputs, declared_inputs, file_input, hyperparameter_inputs, prompt_inputs
@@ -32,6 +32,7 @@ class ReplicateBackend(Hosted[Line]):
     name: ClassVar[str] = "replicate"
     provider: ClassVar[Provider] = Provider("replicate", "Replicate", "REPLICATE_API_TOKEN")
     package: ClassVar[str] = "replicate"
+    takes_validation: ClassVar[bool] = False
     settings: ClassVar[frozenset[str]] = frozenset(
         {"epochs", "batch_size", "learning_rate", "warmup_ratio", "weight_decay"}
         | {"lora_rank", "lora_alpha", "lora_dropout", "max_seq_length", "packing"}
@@ -48,7 +49,7 @@ class ReplicateBackend(Hosted[Line]):
     def check(self, spec: JobSpec) -> None:
         super().check(spec)
         _trainer(spec.model)
-        if spec.validation_file is not None and "inputs" not in spec.options:
+        if spec.validation_file is not None:
             raise SpecRefused("Replicate takes no validation file; leave it out, or use an input of the trainer.")
         if not isinstance(spec.options.get("inputs", {}), dict):
             raise SpecRefused(
@@ -73,7 +74,15 @@ class ReplicateBackend(Hosted[Line]):
         self.check(spec)
         base, (owner, name, version) = base_url() + "/v1", _trainer(spec.model)
         destination = str(spec.options.get("destination", f"(your account)/{spec.run}"))
-        inputs: dict[str, Json] = {**self._chosen(spec), "(the file's input)": "(address of the upload)"}
+        # Only the trainer's version says what its inputs are called, and reading it would be a request.
+        settings = {
+            f"(its input for {name})": getattr(spec.hyperparameters, name) for name in stated(spec.hyperparameters)
+        }
+        inputs: dict[str, Json] = {
+            **settings,
+            **self._chosen(spec),
+            "(its input for a file)": "(address of the upload)",
+        }
         return (
             Request("POST", f"{base}/files", {"content": str(spec.train_file), "metadata": {_TAG: spec.run}}),
             Request("POST", f"{base}/models", self._new_model(spec, destination)),

@@ -12,12 +12,15 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pexpect
 import pytest
 from emulator_openai import OpenAIEmulator
+from emulator_replicate import TRAINER, TRAINER_VERSION, ReplicateEmulator
+from emulator_together import TogetherEmulator
 from paper_backend import write_sums
 
 from advisor.cli import main
@@ -345,6 +348,51 @@ def test_settings_that_the_provider_changed_are_said_wherever_a_run_is_shown(
     assert f"{run}: {said}" in tunewise("watch", run).stdout
     assert said in " ".join(tunewise("show", run).stdout.split())
     assert tunewise.document("show", run)["changed_by_provider"] == "epochs: asked 2, got 7"
+
+
+def test_a_trainer_of_ones_own_is_priced_by_the_second_after_it_ran(
+    tunewise: Tunewise, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """70 examples would leave a validation file, which no trainer there takes."""
+    write_sums(data, 70)
+    with ReplicateEmulator() as emulator:
+        monkeypatch.setenv("REPLICATE_BASE_URL", emulator.base_url)
+        monkeypatch.setenv("REPLICATE_API_TOKEN", emulator.key)
+        named = ("launch", str(data), "--backend", "replicate", "--model", f"{TRAINER}:{TRAINER_VERSION}")
+        assert (
+            "is unknown, so --max-cost cannot be kept" in tunewise(*named, "--yes", "--max-cost", "9", expect=4).stderr
+        )
+        (request,) = [one for one in tunewise.document(*named, "--epochs", "2", "--dry-run")["requests"]
+                      if one["costs_money"]]  # fmt: skip
+        assert request["body"]["input"] == {
+            "(its input for epochs)": 2,
+            "(its input for a file)": "(address of the upload)",
+        }
+        child = in_a_terminal(*named, "--epochs", "2", columns=200)
+        child.expect_exact("replicate bills the seconds a trainer runs: $0.001525 each.")
+        child.expect_exact("Start? [y/N]")
+        child.sendline("y")
+        assert ended(child) == 0
+        run = tunewise.document("jobs")[0]["run"]
+        shown = tunewise.document("watch", run)
+        seconds = emulator.state["jobs"][shown["job_id"]]["metrics"]["predict_time"]
+        receipt = tunewise.document("receipt", run)
+        assert emulator.paid_jobs == 1 and emulator.violations == []
+    assert Decimal(receipt["billed_usd"]) == round(Decimal("0.001525") * Decimal(str(seconds)), 4) > 0
+    assert receipt["basis"] == "computed from the time it ran, as quoted"
+
+
+def test_the_price_that_together_says_is_set_beside_ours(
+    tunewise: Tunewise, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with TogetherEmulator() as emulator:
+        monkeypatch.setenv("TOGETHER_BASE_URL", emulator.base_url)
+        monkeypatch.setenv("TOGETHER_API_KEY", emulator.key)
+        named = ("launch", data, "--backend", "together", "--model", "Qwen/Qwen3.5-9B", "--yes", "--max-cost", "9")
+        said = tunewise(*named, "--json")
+        started = json.loads(said.stdout)
+        assert f"together itself quotes $4.00 for {started['run']}, +0.0% on ours of $4.00." in said.stderr
+        assert started["provider_quote_usd"] == "4"
 
 
 def test_an_interrupted_launch_is_resumed_without_a_second_job(

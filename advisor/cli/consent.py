@@ -80,7 +80,7 @@ def propose(order: Order, gpu: str | None, today: date, seed: int, hire: Hire | 
     backend = backends.get(order.backend)
     run, crowded = None, None
     try:
-        run, lost = stage(order, now=datetime.now(UTC), seed=seed)
+        run, lost = stage(order, now=datetime.now(UTC), seed=seed, validates=backend.takes_validation)
         notes = list(lost)
         try:
             described = profile(

@@ -251,7 +251,7 @@ def send(ledger: Ledger, run: str, backend: Backend, settle: float | None) -> Jo
 
 def _tell(ledger: Ledger, runs: Sequence[str], follow_it: bool, as_json: bool) -> int:
     """Say what was started, or follow it to its end."""
-    from advisor.cli.render.runs import changed_text
+    from advisor.cli.render.runs import beside_theirs, changed_text
     from advisor.runs import view
 
     if follow_it and runs:
@@ -266,6 +266,8 @@ def _tell(ledger: Ledger, runs: Sequence[str], follow_it: bool, as_json: bool) -
             where = f"a REHEARSAL of {one.rehearses}" if one.rehearses else one.backend
             render.out(f"{one.run} is {one.status} on {where}. Follow it: tunewise watch {one.run}")
     for one in views:
+        if one.provider_quote_usd is not None:
+            render.note(beside_theirs(one))
         if one.changed_by_provider:
             render.note(f"warning: {changed_text(one)}")
     return 0

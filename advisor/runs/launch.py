@@ -55,9 +55,12 @@ class Order:
     group: str | None = None
 
 
-def stage(order: Order, *, now: datetime, seed: int = 0, run: str | None = None) -> tuple[Run, tuple[str, ...]]:
+def stage(
+    order: Order, *, now: datetime, seed: int = 0, run: str | None = None, validates: bool = True
+) -> tuple[Run, tuple[str, ...]]:
     """Split and convert the data into the run's folder; nothing is kept in the ledger or sent.
 
+    ``validates``: the backend takes a validation file; no examples are kept from the training for one otherwise.
     Returns the run without a quote, and what could not be expressed in the backend's format. Raises DataError.
     """
     run = run or new_id(now)
@@ -68,7 +71,7 @@ def stage(order: Order, *, now: datetime, seed: int = 0, run: str | None = None)
         )
     folder = folder_of(run)
     try:
-        return _staged(run, order, dataset, folder, now, seed)
+        return _staged(run, order, dataset, folder, now, seed, validates)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -161,7 +164,7 @@ def delete_uploads(ledger: Ledger, run_id: str, backend: Backend) -> tuple[str, 
 
 
 def _staged(
-    run: str, order: Order, dataset: Dataset, folder: Path, now: datetime, seed: int
+    run: str, order: Order, dataset: Dataset, folder: Path, now: datetime, seed: int, validates: bool
 ) -> tuple[Run, tuple[str, ...]]:
     """Split off the held-out examples, then a part to validate on, and write the rest as the backend reads it."""
     train, held_out, share = None, order.validation, 0.0
@@ -169,8 +172,9 @@ def _staged(
         train, held_out = split(dataset, folder / "split", held_out=order.held_out, seed=seed)
         share = order.held_out
     source = dataset if train is None else Dataset.open(train)
-    validation = order.validation
-    if validation is None and train is not None and sum(1 for _ in source.examples()) >= _FEWEST_TO_VALIDATE:
+    validation = order.validation if validates else None
+    enough = train is not None and sum(1 for _ in source.examples()) >= _FEWEST_TO_VALIDATE
+    if validates and validation is None and enough:
         fit_part, validation = split(source, folder / "split" / "validation", held_out=order.held_out, seed=seed + 1)
         source = Dataset.open(fit_part)
         train = fit_part

@@ -21,6 +21,7 @@ _UNNAMED = (
     "No training_type is named, and the price is that of GlobalStandard; training in one region costs more. "
     "-o training_type=GlobalStandard makes sure."
 )
+OWN_TRAINER = "bring-your-own-trainer"  # in the price book: any trainer there that is not listed by its name
 _LOCAL = {Method.LORA: Strategy.LOCAL_LORA, Method.QLORA: Strategy.LOCAL_QLORA, Method.FULL: Strategy.LOCAL_FULL}
 
 
@@ -57,6 +58,7 @@ def quote(
     lines = tuple(line for line in found.lines if not line.recurring)
     total = found.one_off_usd
     minutes = found.train_minutes
+    hourly, said = _by_the_second(run, book) if total is None else (None, ())
     return Quote(
         usd=None if total is None else total.mid,
         low_usd=None if total is None else total.low,
@@ -65,8 +67,22 @@ def quote(
         train_minutes=None if minutes is None else minutes.mid,
         gpu_gb=found.gpu_gb,
         assumptions=found.assumptions,
-        warnings=found.warnings if spec.backend != "azure" or _asked_type(run) else (*found.warnings, _UNNAMED),
+        warnings=(*said, *found.warnings, *((_UNNAMED,) if spec.backend == "azure" and not _asked_type(run) else ())),
         prices_as_of=found.prices_as_of,
+        usd_per_hour=hourly,
+    )
+
+
+def _by_the_second(run: Run, book: PriceBook) -> tuple[Decimal | None, tuple[str, ...]]:
+    """Return what an hour costs where a trainer of one's own is billed by the second, and a sentence on it."""
+    offer = book.offer(run.spec.backend, run.spec.model) or book.offer(run.spec.backend, OWN_TRAINER)
+    rate = offer.rate(run.spec.method, run.spec.objective) if offer is not None else None
+    if offer is None or rate is None or rate.unit != "second":
+        return None, ()
+    cited, second = rate.price.cited, rate.price.mid
+    return second * 3600, (
+        f"{run.spec.backend} bills the seconds a trainer runs: ${second} each. {offer.note} ({cited.source}, read "
+        f"{cited.checked}). How long it takes is not known before, nor the total; the receipt computes it.",
     )
 
 

@@ -88,7 +88,8 @@ def bill(run: Run) -> tuple[Decimal | None, str]:
     if run.quote.usd == 0:
         return Decimal(0), "a rehearsal: nothing was sent" if run.rehearses else "your own machine"
     if run.quote.usd_per_hour is not None:
-        return held_usd(run), "computed from the time the workers were held, at your price by the hour"
+        who = "the workers were held, at your price by the hour"
+        return held_usd(run), f"computed from the time {who if run.spec.backend == 'local' else 'it ran, as quoted'}"
     actual = [_actual(line, run) for line in run.quote.lines if line.usd]
     known = [usd for usd in actual if usd is not None]
     if not actual or len(known) < len(actual):
@@ -108,7 +109,8 @@ def settle(ledger: Ledger, run_id: str) -> None:
 
 def held_usd(run: Run) -> Decimal | None:
     """Return what a run's workers cost so far, by the time they were held; None when that is not known."""
-    held = run.job.extra.get("held_seconds")
+    ran = None if run.spec.backend == "local" else run.job.train_seconds
+    held = run.job.extra.get("held_seconds", ran)
     if held is None or run.quote.usd_per_hour is None:
         return None
     return (run.quote.usd_per_hour * Decimal(held) / 3600).quantize(Decimal("0.0001"))

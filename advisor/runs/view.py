@@ -45,6 +45,7 @@ class View:
     folder: Path
     changed_by_provider: str | None  # settings it trains with, though others were asked for
     uploads: tuple[str, ...]  # ids of the files that lie at the provider
+    provider_quote_usd: Decimal | None  # what the provider itself said the job would cost, before it was paid
     rehearses: str | None  # the backend that a rehearsal stands for; None: a real run
 
 
@@ -81,6 +82,7 @@ def view(run: Run) -> View:
         folder=run.folder,
         changed_by_provider=job.extra.get("changed_by_provider"),
         uploads=uploads_of(job),
+        provider_quote_usd=Decimal(stated) if (stated := job.extra.get("provider_quote_usd")) else None,
         rehearses=run.rehearses,
     )
 

@@ -60,7 +60,7 @@ def card(one: View) -> None:
     grid = grid_of()
     rows: list[tuple[str, object]] = [
         ("run", one.run),
-        ("status", f"[{COLOURS[one.status]}]{one.status}[/] {escape(one.detail)}".strip()),
+        ("status", f"[{COLOURS[one.status]}]{one.status}[/] {escape(_beside(one))}".strip()),
         ("error", escape(one.error) if one.error else None),
         ("changed", f"[yellow]{escape(changed_text(one))}[/]" if one.changed_by_provider else None),
         ("model", f"{one.model} on {_place(one)} ({one.method}, {one.objective})"),
@@ -68,6 +68,7 @@ def card(one: View) -> None:
         ("steps", steps(one.steps_done, one.steps_total) or None),
         ("finishes about", clock(one.estimated_finish) if not one.status.finished else None),
         ("quoted", render.usd(one.quote_usd)),
+        ("their quote", render.usd(one.provider_quote_usd) if one.provider_quote_usd is not None else None),
         ("billed", render.usd(one.billed_usd) if one.status.finished else None),
         ("tuned model", one.tuned_model),
         ("data", ", ".join(one.data)),
@@ -88,6 +89,13 @@ def card(one: View) -> None:
 def changed_text(one: View) -> str:
     """Say that the provider trains with other settings than it was asked for."""
     return f"{one.backend} trains with other settings than were asked for: {one.changed_by_provider}."
+
+
+def beside_theirs(one: View) -> str:
+    """Set the provider's own price beside ours."""
+    ours, theirs = one.quote_usd, one.provider_quote_usd
+    off = f", {float(theirs / ours - 1):+.1%} on ours of {render.usd(ours)}" if ours and theirs is not None else ""
+    return f"{one.backend} itself quotes {render.usd(theirs)} for {one.run}{off}."
 
 
 def log(events: Iterable[JobEvent]) -> None:
@@ -153,6 +161,10 @@ def fits(console: Console, grid: Table) -> bool:
     """Tell whether every cell has room without being broken."""
     unbounded = console.options.update(width=10_000)
     return console.measure(grid, options=unbounded).maximum <= console.width
+
+
+def _beside(one: View) -> str:
+    return "" if one.detail == one.status else one.detail
 
 
 def _place(one: View) -> str:

@@ -200,5 +200,5 @@ def _line(run: Run, found: Curves, update: Update) -> str:
     parts += [f"{name} {points[-1][1]:.4f}" for name, points in zip(_CURVES, _points(found), strict=True) if points]
     if job.estimated_finish is not None and not job.status.finished:
         parts.append(f"finishes {clock(job.estimated_finish)}")
-    parts.append(job.error or job.detail)
+    parts.append(job.error or ("" if job.detail == job.status else job.detail))
     return "  ".join(part for part in parts if part)
