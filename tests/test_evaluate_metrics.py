@@ -126,6 +126,10 @@ def test_an_answer_equal_to_its_reference_is_right_and_scores_stay_in_range(metr
         (TaskType.STRUCTURED, ["plain", "text"], "token_f1"),
         (None, ["a", "b", "a", "b", "a", "b"], "label"),
         (None, ["one thing", "another thing"], "rouge_l"),
+        (None, ["3 + 4 = 7\n#### 7", "So\n#### 1,234.5"], "number"),
+        (None, ["12", "-7.5", "$3"], "number"),
+        (None, ["12", "in 1999"], "rouge_l"),
+        (None, ["1", "2", "1", "2", "1", "2"], "label"),
     ],
 )
 def test_the_metric_follows_the_task_and_the_answers(

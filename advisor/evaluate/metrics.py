@@ -187,6 +187,8 @@ def metric_for(task: TaskType | None, references: Sequence[Reference]) -> str:
         return "token_f1"
     if task is None and len({label_of(item.text) for item in references}) * 3 <= len(references):
         return "label"
+    if task is None and references and all(_gives_number(item.text) for item in references):
+        return "number"
     return chosen
 
 
@@ -276,6 +278,11 @@ def _longest_common(first: Sequence[str], second: Sequence[str]) -> int:
             row[place] = corner + 1 if word == other else max(above, row[place - 1])
             corner = above
     return row[-1]
+
+
+def _gives_number(text: str) -> bool:
+    """Tell whether a text is a number, or ends at one marked by ####, as worked answers do."""
+    return re.search(r"(?:^|####)\s*[-$€]?\s*\d[\d,]*(?:\.\d+)?\s*$", text) is not None
 
 
 def _number(text: str) -> float | None:

@@ -138,10 +138,11 @@ def judged_by(
     if options.database is not None:
         _check(options.database)
     references = [replace(Reference.of(one.reference), asked=_prompt(one), database=options.database) for one in asked]
-    known = [Reference.of(one.reference) for one in shown] if task is None else []
     metric = options.metric or metric_for(task, references)
-    if options.metric is None and metric == "rouge_l" and metric_for(None, [*references, *known]) == "label":
-        metric = "label"  # a few answers of many labels look like any text; the training answers tell
+    if options.metric is None and task is None and metric in ("rouge_l", "number"):
+        # A few answers of many labels look like any text; the training answers tell.
+        known = metric_for(None, [*references, *(Reference.of(one.reference) for one in shown)])
+        metric = "label" if known == "label" else metric
     notes = []
     if metric.startswith("json_"):
         schema, note = _schema(options.schema, shown or asked)

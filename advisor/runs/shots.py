@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
+from statistics import fmean
 
 from advisor.errors import RunError, WorkloadError
 from advisor.evaluate.metrics import Answer, label_of
@@ -79,10 +80,10 @@ def asked_text(question: Question) -> str:
 
 def _chosen(shown: Sequence[Question], labels: int, room: int, *, nearest: bool) -> Shots:
     """Two of every label, else one, where they fit; else the nearest, which need not show every label."""
-    sizes = sorted(sum(len(Answer.of(turn).text) for turn in _turns(one)) for one in shown)
-    large = max(1, sizes[int(0.9 * (len(sizes) - 1))] // _CHARS_A_TOKEN + 8) if sizes else 1
+    sizes = [sum(len(Answer.of(turn).text) for turn in _turns(one)) / _CHARS_A_TOKEN + 8 for one in shown]
+    large = round(fmean(sizes)) if sizes else 1
     fit = max(1, min(room // large, len(shown)))
-    known = f"about {room:,} tokens of examples fit, at up to {large} each"
+    known = f"about {room:,} tokens of examples fit, at {large} each"
     if not labels:
         count = min(_USUAL, fit)
         return Shots(count, nearest, f"few-shot:{count}: the answers are no labels; {known}.")
