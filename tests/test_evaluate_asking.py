@@ -144,7 +144,7 @@ def test_base_few_shot_and_tuned_are_compared_on_the_same_examples(tmp_path: Pat
     backend = PaperBackend(tmp_path / "paper")
     card = evaluate_run(tuned_run(tmp_path), backend, None, Options(against=("base", "few-shot:3")), today=DAY)
     assert [(row.name, row.score) for row in card.rows] == [("base", 0.0), ("few-shot:3", 0.5), ("tuned", 1.0)]
-    assert (card.winner, card.significant, card.metric, card.examples) == ("tuned", True, "rouge_l", 40)
+    assert (card.winner, card.significant, card.metric, card.examples) == ("tuned", True, "number", 40)
     assert card.samples_path is not None and len(card.samples_path.read_text().splitlines()) == 120
     assert card.rows[0].usd is None  # no price is known for paper: unknown, not zero
 
