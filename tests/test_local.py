@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import random
@@ -14,7 +15,17 @@ from pathlib import Path
 import pytest
 
 import backends
-from backends import Hyperparameters, Job, JobSpec, JobStatus, Json, ModelNotTunable, SpecRefused
+from backends import (
+    BackendMissing,
+    Hyperparameters,
+    Job,
+    JobSpec,
+    JobStatus,
+    Json,
+    Method,
+    ModelNotTunable,
+    SpecRefused,
+)
 from backends.local import LocalBackend, ScoredExample
 
 TOPICS = {"billing": "invoice", "shipping": "parcel", "login": "password", "bug": "crash"}
@@ -230,7 +241,17 @@ def test_bad_rows_fail_the_run_with_the_line(tmp_path: Path, local: LocalBackend
     assert job.error and "train.jsonl, line 121" in job.error and job.tuned_model is None
 
 
-def test_what_cannot_be_trained_is_refused_before_anything_starts(tmp_path: Path, local: LocalBackend) -> None:
+def test_what_cannot_be_trained_is_refused_before_anything_starts(
+    tmp_path: Path, local: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split: dict[str, Json] = {"workers": 2, "shard": "fsdp"}
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if name == "bitsandbytes" else find(name))
+    with pytest.raises(SpecRefused, match="4-bit base cannot be split"):
+        local.preflight(spec(tmp_path, method=Method.QLORA, options=split))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "bitsandbytes" else find(name))
+    with pytest.raises(BackendMissing, match=r"pip install 'tunewise\[qlora\]'"):
+        local.preflight(spec(tmp_path, method=Method.QLORA))
     with pytest.raises(SpecRefused, match="no option 'colour'"):
         local.preflight(spec(tmp_path, options={"colour": "red"}))
     with pytest.raises(SpecRefused, match="keep of the local backend must be int"):

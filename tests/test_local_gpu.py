@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from test_local import rows, write
 
-from backends import Hyperparameters, JobSpec, Method
+from backends import Hyperparameters, JobSpec, Json, Method
+from backends.local import model as models
+from backends.local import tiny
 from backends.local import train as trainer
 from backends.local.folder import RunFolder, read_json, read_lines, write_json
-from backends.local.options import spec_to_json
+from backends.local.options import Options, spec_to_json
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"),
@@ -22,12 +25,13 @@ pytestmark = [
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 
 
-def run(folder: Path, device: str, method: Method, *, packing: bool = True) -> RunFolder:
+def run(folder: Path, device: str, method: Method, *, packing: bool = True, merge: bool = False) -> RunFolder:
     folder.mkdir()
     made = RunFolder(folder)
     settings = Hyperparameters(epochs=2, lora_rank=8, packing=packing)
     asked = JobSpec("run", "local", "tiny", write(folder / "train.jsonl", rows(80, 1)), hyperparameters=settings)
-    asked = replace(asked, method=method, options={"device": device, "validation_fraction": 0.2, "threads": 1})
+    options: dict[str, Json] = {"device": device, "validation_fraction": 0.2, "threads": 1, "merge": merge}
+    asked = replace(asked, method=method, options=options)
     write_json(made.config, spec_to_json(asked))
     assert trainer.main([str(folder)]) == 0, read_json(made.status)
     return made
@@ -48,19 +52,34 @@ def test_packed_bf16_on_a_gpu_learns_what_padded_learns(tmp_path: Path) -> None:
     assert losses(packed) == pytest.approx(losses(padded), rel=0.05)
     summary = read_json(packed.summary)
     assert float(str(summary["peak_reserved_gb"])) >= float(str(summary["peak_allocated_gb"])) > 0
+    said = [str(line["message"]) for _, line in read_lines(packed.events)]
+    assert any(message.startswith("Rehearsed a step of the 8 longest examples") for message in said)
 
 
 @pytest.mark.gpu
 @needs_gpu
 def test_qlora_on_a_gpu_trains_and_saves_an_adapter(tmp_path: Path) -> None:
-    pytest.importorskip("bitsandbytes")
+    pytest.importorskip("bitsandbytes", reason="QLoRA needs bitsandbytes: pip install 'tunewise[qlora]'")
     folder = run(tmp_path / "qlora", "cuda", Method.QLORA)
     assert losses(folder)[-1] < losses(folder)[0] / 2
     assert json.loads((folder.tuned / "adapter_config.json").read_text())["r"] == 8
 
 
 def test_qlora_on_a_cpu_trains_and_saves_an_adapter(tmp_path: Path) -> None:
-    pytest.importorskip("bitsandbytes")
-    folder = run(tmp_path / "qlora", "cpu", Method.QLORA)
+    pytest.importorskip("bitsandbytes", reason="QLoRA needs bitsandbytes: pip install 'tunewise[qlora]'")
+    folder = run(tmp_path / "qlora", "cpu", Method.QLORA, merge=True)
     assert losses(folder)[-1] < losses(folder)[0] / 2
     assert json.loads((folder.tuned / "adapter_config.json").read_text())["r"] == 8
+    merged = load_file(folder.path / "merged" / "model.safetensors")
+    assert {weight.dtype for weight in merged.values()} == {torch.float32}  # the base as it was, not its 4-bit copy
+
+
+def test_adapters_over_a_4_bit_base_have_the_precision_it_computes_in(tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes", reason="QLoRA needs bitsandbytes: pip install 'tunewise[qlora]'")
+    write(tmp_path / "train.jsonl", rows(8, 1))
+    tiny.make(tmp_path / "tiny-llama-0", tmp_path / "train.jsonl", 0)
+    cpu = torch.device("cpu")
+    base = models.load_base(str(tmp_path / "tiny-llama-0"), torch.bfloat16, cpu, Options(), quantize=True)
+    settings = Hyperparameters(lora_rank=4, lora_alpha=8)
+    tuned = models.prepare(base, Method.QLORA, settings, Options(), "owner/name")
+    assert {parameter.dtype for parameter in models.trained(tuned).values()} == {torch.bfloat16}

@@ -78,6 +78,8 @@ class LocalBackend(Backend):
                 raise BackendMissing(f"Local training needs the package '{package}': pip install 'tunewise[local]'")
         if options.engine == "ray" and importlib.util.find_spec("ray") is None:
             raise BackendMissing("Training on a Ray cluster needs the package 'ray': pip install 'tunewise[cluster]'")
+        if spec.method is Method.QLORA and importlib.util.find_spec("bitsandbytes") is None:
+            raise BackendMissing("QLoRA needs the package 'bitsandbytes': pip install 'tunewise[qlora]'")
         for file in (spec.train_file, spec.validation_file):
             if file is not None and not file.is_file():
                 raise FileRejected(f"{file}: there is no such file; give the training data as JSON Lines.")

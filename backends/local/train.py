@@ -17,12 +17,13 @@ from pathlib import Path
 import torch
 from transformers.utils.logging import disable_progress_bar
 
-from backends import JobStatus, Json, Objective
+from backends import JobStatus, Json, Method, Objective
 from backends.local import checkpoints, step
 from backends.local import model as models
 from backends.local.data import DataRefused
 from backends.local.folder import RunFolder, now, read_json, write_json
 from backends.local.generate import generate_all
+from backends.local.merge import merge
 from backends.local.optimizer import Masters, learning_rate_at
 from backends.local.options import read_options, spec_from_json
 from backends.local.passes import lay_out
@@ -215,8 +216,11 @@ def _finish(run: Run, masters: Masters, progress: Progress) -> None:
     )
     if not run.options.split:  # the ranks would have to generate together
         _write_samples(run)
-    if run.options.merge and not run.options.split and hasattr(run.model, "merge_and_unload"):
-        models.save(run.model.merge_and_unload(), run.tokenizer, run.folder.path / "merged")
+    if run.options.merge and not run.options.split and models.causal(run.model) is not run.model:
+        if run.spec.method is Method.QLORA:
+            merge(run.folder, run.folder.path / "merged")  # into the base as published, not into its 4-bit copy
+        else:
+            models.save(run.model.merge_and_unload(), run.tokenizer, run.folder.path / "merged")
     run.record.status(
         JobStatus.SUCCEEDED,
         "done",
