@@ -81,7 +81,7 @@ def _table_or_text(source: Source, text: bytes, columns: Mapping[str, str]) -> C
         if even and all(
             cell and len(cell) < 40 and cell.replace("_", "").replace(" ", "").isalnum() for cell in header
         ):
-            raise _no_shape(source, header, columns, 1)
+            raise _no_shape(source, dict(zip(header, table[1], strict=False)), columns, 1)
     plain = source.path.name.removesuffix(".gz").removesuffix(".zst").rsplit(".", 1)[-1] in ("txt", "md", "text")
     if plain:
         return Container.TEXT
@@ -91,19 +91,27 @@ def _table_or_text(source: Source, text: bytes, columns: Mapping[str, str]) -> C
     )
 
 
+class UnknownFields(DataError):
+    """No known format has these fields; ``columns`` says which is which. ``row`` is the first one."""
+
+    def __init__(self, message: str, row: Mapping[str, object]) -> None:
+        super().__init__(message)
+        self.row = row
+
+
 def _shape(source: Source, container: Container, columns: Mapping[str, str]) -> Shape:
     """Return the format most of the first rows have."""
     if container is Container.TEXT:
         return Shape(shape_of(["text"], {}).format, {"text": "text"})  # type: ignore[union-attr]
     votes: dict[str, tuple[int, Shape]] = {}
-    seen: tuple[int, list[str]] | None = None
+    seen: tuple[int, Mapping[str, object]] | None = None
     fault: tuple[int, tuple[str, str]] | None = None
     keys: dict[str, None] = {}
     for line, row in islice(rows(source, container), _LOOK):
         if isinstance(row, tuple):
             fault = fault or (None if row[0] == "byte_order_mark" else (line, row))
             continue
-        seen = seen or (line, list(row))
+        seen = seen or (line, row)
         keys.update(dict.fromkeys(row))
         shape = shape_of(row, columns)
         if shape:
@@ -122,20 +130,25 @@ def _shape(source: Source, container: Container, columns: Mapping[str, str]) -> 
     raise DataError(f"{source.name}: there is no row in it; write at least one training example to it.")
 
 
-def _no_shape(source: Source, keys: list[str], columns: Mapping[str, str], line: int) -> DataError:
+def _no_shape(source: Source, row: Mapping[str, object], columns: Mapping[str, str], line: int) -> UnknownFields:
+    keys = list(row)
     names = ", ".join(repr(key[:40]) for key in keys[:8]) or "nothing"
     missing = next((f"{field}={name}" for field, name in columns.items() if name not in keys), None)
     if missing:
-        return DataError(f"{source.name}, line {line}: --columns {missing} names no column; there are {names}.")
+        return UnknownFields(
+            f"{source.name}, line {line}: --columns {missing} names no column; there are {names}.", row
+        )
     prompt = next((name for name in PROMPTS if name in keys), None)
     if prompt and not columns:
-        return DataError(
+        return UnknownFields(
             f"{source.name}, line {line}: there is a prompt ({prompt!r}) but no answer among the fields {names};"
-            f" name the column that holds it: {_remedy(source, 'completion=NAME')}."
+            f" name the column that holds it: {_remedy(source, 'completion=NAME')}.",
+            row,
         )
-    return DataError(
+    return UnknownFields(
         f"{source.name}, line {line}: no known training format has the fields {names};"
-        f" say which is which: {_remedy(source, 'prompt=NAME,completion=NAME')}."
+        f" say which is which: {_remedy(source, 'prompt=NAME,completion=NAME')}.",
+        row,
     )
 
 
