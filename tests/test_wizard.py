@@ -116,6 +116,22 @@ def test_bad_data_says_the_line_and_the_remedy(folder: Path) -> None:
     assert "line 1" in terminal.seen
 
 
+def test_columns_of_other_names_are_asked_for(folder: Path) -> None:
+    rows = [f"a{i}@shop.example,Where is parcel {i}?,{('late', 'lost')[i % 2]}" for i in range(40)]
+    (folder / "mails.csv").write_text("\n".join(["sender,body,category", *rows]) + "\n", encoding="utf-8")
+    terminal = Terminal(folder)
+    terminal.answer("mails.csv", "body", "category")
+    terminal.interrupt()
+    assert terminal.finish() == 130
+    assert "such as Where is parcel 0?" in terminal.seen
+    assert (
+        "$ tunewise check mails.csv --columns prompt=body,completion=category --fix mails-chat.jsonl" in terminal.seen
+    )
+    assert "40 examples" in terminal.seen
+    assert "Looks like classification" in terminal.seen
+    assert "late" in (folder / "mails-chat.jsonl").read_text(encoding="utf-8")
+
+
 def test_nonsense_answers_are_asked_again_with_a_sentence(folder: Path) -> None:
     terminal = Terminal(folder)
     terminal.answer(

@@ -13,6 +13,7 @@ from advisor.cli.render.ask import ask, choose, say
 from advisor.errors import AdvisorError
 
 if TYPE_CHECKING:
+    from advisor.dataset import UnknownFields
     from advisor.tokens import Profile
 
 TASKS = (
@@ -94,26 +95,39 @@ def workload_of(answers: Answers) -> dict[str, object]:
 
 
 def _ask_data(answers: Answers) -> Answers:
-    def parse(text: str) -> tuple[tuple[str, ...], Profile | None]:
+    from advisor.dataset import UnknownFields
+
+    def parse(text: str) -> tuple[tuple[str, ...], Profile | UnknownFields | None]:
         if text == "none":
             return (), None
         paths = _paths(text)
         try:
             return paths, _profile(paths)
+        except UnknownFields as error:
+            return paths, error
         except AdvisorError as error:
             raise ValueError(f"{error} Give another file, or 'none' to describe the data instead.") from error
 
-    paths, profile = ask(
+    paths, found = ask(
         "Where is your data?",
         reason="A file of examples (JSONL, CSV, Parquet ...). No data yet? Say none and describe it.",
         default=shlex.join(answers.data) if answers.data else "none",
         parse=parse,
     )
-    if profile is None:
+    if isinstance(found, UnknownFields):
+        from advisor.cli.columns import with_columns_named
+
+        try:
+            paths = (with_columns_named(paths, found),)
+            found = _profile(paths)
+        except AdvisorError as error:
+            say(str(error), style="yellow")
+            return _ask_data(answers)
+    if found is None:
         return replace(answers, data=())
-    _say_what_was_found(profile)
+    _say_what_was_found(found)
     same = paths == answers.data and answers.task is not None
-    return replace(answers, data=paths, task=answers.task if same else profile.task_type.value)
+    return replace(answers, data=paths, task=answers.task if same else found.task_type.value)
 
 
 def _say_what_was_found(profile: Profile) -> None:
