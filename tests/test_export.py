@@ -200,6 +200,17 @@ def test_the_card_holds_what_the_run_knows_and_calls_the_rest_unknown() -> None:
     assert "Training: $7.25" in card
 
 
+def test_the_card_counts_the_split_and_names_what_loads_the_model(tmp_path: Path) -> None:
+    run = local_run(tmp_path)
+    train, held = write(tmp_path / "train.jsonl", rows(18, 1)), write(tmp_path / "held.jsonl", rows(2, 2))
+    run = replace(run, origin=replace(run.origin, train=train, held_out=held, share=0.1))
+    card = model_card(run)
+    assert "| examples trained on | 18 |" in card and "| held out of training | 2 (10% of the data) |" in card
+    assert "library_name: peft" in card and "library_name: transformers" in model_card(run, whole=True)
+    train.unlink()
+    assert "| examples trained on | unknown |" in model_card(run)
+
+
 def test_a_licence_comes_from_the_catalogue_or_is_unknown() -> None:
     assert base_licence("nobody/nothing-7b") == "unknown"
     assert base_licence("Qwen/Qwen2-7B") == "Apache-2.0"

@@ -14,9 +14,13 @@ from backends import Json
 _SPDX = {"Apache-2.0": "apache-2.0", "MIT": "mit"}  # as the hub's card index writes them
 
 
-def model_card(run: Run) -> str:
-    """Return the card of a run's tuned model as Markdown, with the head that model hubs read."""
-    return "\n".join([*_head(run), *_what(run), *_training(run), *_scores(run), *_cost(run), *_use(run)]) + "\n"
+def model_card(run: Run, *, whole: bool = False) -> str:
+    """Return the card of a run's tuned model as Markdown, with the head that model hubs read.
+
+    ``whole``: it lies beside a model that is loaded by itself, not beside an adapter.
+    """
+    parts = [*_head(run, whole), *_what(run), *_training(run), *_scores(run), *_cost(run), *_use(run)]
+    return "\n".join(parts) + "\n"
 
 
 def base_licence(model: str) -> str:
@@ -27,7 +31,7 @@ def base_licence(model: str) -> str:
     return known.licence if known.licence_verified else f"{known.licence} (not checked against the licence itself)"
 
 
-def _head(run: Run) -> Iterator[str]:
+def _head(run: Run, whole: bool) -> Iterator[str]:
     known = _catalogued(run.spec.model)
     licence = _SPDX.get(known.licence or "") if known is not None and known.licence_verified else None
     yield "---"
@@ -35,8 +39,8 @@ def _head(run: Run) -> Iterator[str]:
         yield f"base_model: {run.spec.model}"
     if licence:
         yield f"license: {licence}"
-    if run.spec.backend == "local" and run.spec.method != "full":
-        yield "library_name: peft"
+    if run.spec.backend == "local":
+        yield f"library_name: {'transformers' if whole or run.spec.method == 'full' else 'peft'}"
     yield "tags:"
     yield "- tunewise"
     yield f"- {run.spec.method}"
@@ -48,7 +52,8 @@ def _what(run: Run) -> Iterator[str]:
     yield f"# {run.id}"
     yield ""
     task = f" for {run.origin.task.replace('_', ' ')}" if run.origin.task else ""
-    yield f"{_name(run.spec.model)}, fine-tuned{task} on {run.created:%Y-%m-%d} with {run.spec.backend}."
+    where = "on a machine of its owner" if run.spec.backend == "local" else f"by {run.spec.backend}"
+    yield f"{_name(run.spec.model)}, fine-tuned{task} on {run.created:%Y-%m-%d}, {where}, with tunewise."
     yield ""
     yield "| | |"
     yield "|---|---|"
@@ -58,7 +63,10 @@ def _what(run: Run) -> Iterator[str]:
     yield f"| licence of the base | {base_licence(run.spec.model)} |"
     yield f"| data | {', '.join(Path(one).name for one in run.origin.data) or 'unknown'} |"
     yield f"| data, sha256 | {run.origin.fingerprint or 'unknown'} |"
-    yield f"| held out of training | {f'{run.origin.share:.0%}' if run.origin.held_out else 'nothing'} |"
+    yield f"| examples trained on | {_known(_lines(run.origin.train))} |"
+    held = _lines(run.origin.held_out)
+    share = f" ({run.origin.share:.0%} of the data)" if run.origin.share else ""
+    yield f"| held out of training | {f'{_known(held)}{share}' if run.origin.held_out else 'nothing'} |"
 
 
 def _training(run: Run) -> Iterator[str]:
@@ -88,7 +96,10 @@ def _scores(run: Run) -> Iterator[str]:
     if not isinstance(card, dict):
         yield f"Not evaluated. `tunewise evaluate {run.id}` compares it with its base on held-out examples."
         return
-    yield f"{card['examples']} held-out examples, metric {card['metric']}, 95 % intervals."
+    yield (
+        f"Measured by `tunewise evaluate` on {card['examples']} examples that were held out of training, metric "
+        f"{card['metric']}, 95 % intervals."
+    )
     yield ""
     yield "| | score | interval |"
     yield "|---|---|---|"
@@ -130,7 +141,7 @@ def _use(run: Run) -> Iterator[str]:
     yield "## Use"
     yield ""
     yield "Ask it with the chat template of its tokenizer and the system prompt of its training data, if they have one."
-    yield "It was trained for the task above alone, and repeats whatever is wrong in its data."
+    yield "It was trained for the task of its data alone, and repeats whatever is wrong in them."
 
 
 def _catalogued(model: str) -> Architecture | None:
@@ -146,6 +157,14 @@ def _name(model: str) -> str:
 
 def _rows(value: Json) -> list[dict[str, Json]]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _lines(path: Path | None) -> int | None:
+    """Return how many examples a file of the split holds; None when it is gone."""
+    if path is None or not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return sum(1 for line in file if line.strip())
 
 
 def _known(value: int | None) -> str:

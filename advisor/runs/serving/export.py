@@ -36,7 +36,7 @@ def export_merged(run: Run, out: Path) -> tuple[str, ...]:
     with _fresh(out) as aside:
         aside.rmdir()  # the merge makes it
         notes = merge_into(run, aside)
-        _write_card(run, aside)
+        _write_card(run, aside, whole=True)
     return notes
 
 
@@ -131,5 +131,5 @@ def _umask() -> int:
     return mask
 
 
-def _write_card(run: Run, folder: Path) -> None:
-    (folder / "README.md").write_text(model_card(run), encoding="utf-8")
+def _write_card(run: Run, folder: Path, *, whole: bool = False) -> None:
+    (folder / "README.md").write_text(model_card(run, whole=whole), encoding="utf-8")
