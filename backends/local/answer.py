@@ -46,7 +46,12 @@ class Asked:
         if self._model is None or self._base != (base, options.revision):
             self._model = None  # free the old one before the new one comes
             device = models.pick_device(None)
-            self._model = models.load_base(base, models.pick_dtype(None, device), device, options)
+            dtype = models.pick_dtype(None, device)
+            with contextlib.suppress(models.TooLarge):
+                self._model = models.load_base(base, dtype, device, options)
+            if self._model is None:  # in 4 bits, as a qlora run trains it; the failed try is freed only out here
+                torch.cuda.empty_cache()
+                self._model = models.load_base(base, dtype, device, options, quantize=True)
             self._base, self._adapters = (base, options.revision), {}
             if models.is_tiny(self._model):
                 torch.set_num_threads(1)  # more would wait for each other longer than they work
