@@ -14,7 +14,7 @@ _CLOSED = (
     "It is winding fine-tuning down: closed since 2026-05-07 to organisations that never tuned, since 2026-07-02 to "
     "those that have not used a tuned model in 60 days, and to everybody from 2027-01-06; the tuned models themselves "
     "end on 2027-01-14. Train elsewhere ('tunewise plan DATA --backend together --backend local') or prompt a newer "
-    "model. Files uploaded for this run are still stored there and can be deleted."
+    "model."
 )
 
 

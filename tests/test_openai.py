@@ -53,7 +53,7 @@ def test_preflight_goes_on_when_the_question_cannot_be_asked(openai: Hosted) -> 
 
 def test_a_closed_organisation_can_take_its_upload_back(openai: Hosted) -> None:
     openai.emulator.closed_organisation = True
-    with pytest.raises(AccessClosed, match="can be deleted"):
+    with pytest.raises(AccessClosed):
         openai.submit()
     kept = openai.saved[-1]
     assert openai.backend.delete_uploads(kept) == (kept.extra["training_file"],)
