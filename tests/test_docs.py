@@ -15,7 +15,6 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONSOLE = re.findall(r"```console\n(.*?)```", README, flags=re.DOTALL)
 COMMANDS = [line[2:] for block in CONSOLE for line in block.splitlines() if line.startswith("$ tunewise ")]
-# The demo's own test trains a model; here these would need a finished run.
 NEED_A_RUN = ("--watch", "evaluate last", "receipt last")
 
 
@@ -40,6 +39,30 @@ def test_a_command_of_the_readme_runs(command: str, tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_the_run_of_the_readme_goes_its_whole_way(tmp_path: Path) -> None:
+    """Run the commands that train, evaluate and receipt in their order; on fewer rows, so that it takes seconds."""
+    (tmp_path / "examples").mkdir()
+    rows = (ROOT / "examples" / "support_tickets.jsonl").read_text(encoding="utf-8").splitlines()[:24]
+    (tmp_path / "examples" / "support_tickets.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    commands = [command for command in COMMANDS if any(words in command for words in NEED_A_RUN)]
+    guide = (ROOT / "docs" / "guides" / "evaluate.md").read_text(encoding="utf-8")
+    commands += re.findall(r"^\$ (tunewise report last .*)$", guide, flags=re.MULTILINE)
+    assert len(commands) == 4
+    for command in commands:
+        done = subprocess.run(
+            [sys.executable, "-m", "advisor", *shlex.split(command)[1:]],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+    assert (tmp_path / "run.html").stat().st_size > 10_000
 
 
 def test_the_library_example_works() -> None:

@@ -18,8 +18,8 @@ from backends import BackendError
 ROOT = Path(__file__).parent.parent
 GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
 BLOCK = re.compile(r"```(\w+) ?([\w./]*)\n(.*?)```", re.DOTALL)
-# The demo trains, evaluates and receipts in a test of its own; once is enough, so here these are only understood.
-OF_THE_DEMO = ("--backend local --model tiny --epochs 1 --yes", " last")
+# The README's run trains, evaluates and receipts in a test of its own; here these are only understood.
+OF_THE_README = ("--backend local --model tiny --epochs 1 --yes", " last")
 KEYS = ("OPENAI_API_KEY", "TOGETHER_API_KEY", "NEBIUS_API_KEY", "AZURE_OPENAI_API_KEY", "REPLICATE_API_TOKEN")
 
 
@@ -40,7 +40,7 @@ def test_a_guide_runs(guide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         for line in text.splitlines() if language == "console" else ():
             assert line.startswith("$ tunewise "), line
             command, _, note = line.partition(" #")
-            if any(words in command for words in OF_THE_DEMO):
+            if any(words in command for words in OF_THE_README):
                 understood(shlex.split(command)[2:])
                 ran += 1
                 continue
