@@ -87,7 +87,7 @@ def _warned(hourly: Decimal, minutes: float | None, cap: Decimal | None) -> tupl
     """Say what an hour costs where the time is not known, and when the run will be stopped."""
     said = []
     if minutes is None:
-        said.append(f"How long it takes is not known; an hour costs ${hourly}. --gpu NAME gives an estimate.")
+        said.append(f"How long it takes is not known; an hour costs ${hourly:,.2f}. --gpu NAME gives an estimate.")
     if cap is not None:
-        said.append(f"The run stops, with a checkpoint, after {float(cap / hourly):,.1f} hours: then ${cap} are spent.")
+        said.append(f"The run stops, with a checkpoint, after {float(cap / hourly):,.1f} hours, when ${cap:,.2f} are spent.")
     return tuple(said)
