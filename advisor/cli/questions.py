@@ -136,11 +136,16 @@ def _say_what_was_found(profile: Profile) -> None:
     say(f"{profile.examples:,} examples, {tokens:,} tokens, longest {profile.longest:,}.")
     say(f"Looks like {profile.task_type}: {profile.task_reason}.")
     errors = [problem for problem in profile.problems if problem.level == "error"]
+    others = len(profile.problems) - len(errors)
     if profile.problems:
-        say(f"{len(errors)} errors and {len(profile.problems) - len(errors)} remarks; 'tunewise check' lists them:")
+        say(f"{_many(len(errors), 'error')} and {_many(others, 'remark')}; 'tunewise check' lists them:")
     for problem in (errors or profile.problems)[:SHOWN]:
         place = f"line {problem.line}: " if problem.line else ""
         say(f"- {place}{problem.message}", shorten=True)
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _typed(field: str, question: str, reason: str, default: str, parse: Callable[[str], object]) -> Step:
