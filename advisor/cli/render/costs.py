@@ -113,7 +113,7 @@ def over_time(found: Sequence[Line], workload: Workload, start: date) -> Chart |
         summary=" ".join(f"{one.name}: {one.shown}." for one in series),
         x=x,
         y=y,
-        x_title="end of month" + (" (upwards, each step is ten times the one before)" if log else ""),
+        x_title="end of month" + (" (upwards in steps of ten times)" if log else ""),
         y_title="US dollars spent",
         x_ticks=ticks,
         unit="$",

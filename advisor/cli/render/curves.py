@@ -55,8 +55,9 @@ def drawn(advice: Recommendation) -> tuple[tuple[Option, ...], tuple[Option, ...
     priced = [option for option in standing if _known(option)]
     found = [advice.recommendation] if advice.recommendation and _known(advice.recommendation) else []
     kinds = {_kind(option) for option in found}
-    # Beside an answer without a price, such as looking facts up, the prompt that goes with it comes first.
-    for option in sorted(priced, key=lambda option: option.strategy.tunes != bool(found)):
+    # Looking facts up has no price of its own: the prompt that goes with it comes first.
+    looked_up = advice.recommendation is not None and advice.recommendation.strategy is Strategy.RETRIEVAL
+    for option in sorted(priced, key=lambda option: option.strategy.tunes is looked_up):
         if _kind(option) not in kinds:
             kinds.add(_kind(option))
             found.append(option)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from advisor.cli.render import words
+from advisor.recommend import Recommendation
+
 # Variable -> how its value is said, {} standing for it.
 _SAID = {
     "requests_per_month": "{} requests a month",
@@ -36,3 +39,16 @@ def flip(variable: str, current: str | None, flips_at: str) -> str:
     said = (_FACTORS.get(variable) or _SAID.get(variable, variable + " {}")).format(value)
     said += ", on cost alone" if alone else ""
     return said if variable in _FACTORS else f"{said} (now {(current or 'not said').replace('_', ' ')})"
+
+
+def flip_sentences(advice: Recommendation) -> tuple[list[str], list[str]]:
+    """Say what would change the advice, and what would only change which option costs least."""
+    by_id = {option.id: option for option in advice.options}
+    said: tuple[list[str], list[str]] = ([], [])
+    for item in advice.flips:
+        to = by_id.get(item.to)
+        # The option is priced with a rented GPU here; with one of one's own it is the same otherwise.
+        name = item.to if to is None else words.name(to) if item.variable == "gpus" else words.full_name(to)
+        at = flip(item.variable, item.current, item.flips_at).replace(", on cost alone", "", 1)
+        said[item.on_cost_alone].append(f"{words.capital(at)}: {name}")
+    return said

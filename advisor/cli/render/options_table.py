@@ -23,7 +23,7 @@ def options_table(found: Recommendation, workload: Workload, screen: Screen) -> 
     standing = [option for option in found.options if option.ruled_out_by is None]
     if not standing:
         return
-    shown = _representatives(standing)
+    shown = representatives(standing)
     wide = screen.width >= 2 + _NAME + _TOTAL + _ENDS + _REQUEST + _PAYS
     room = screen.width - 2 - _TOTAL - _REQUEST - ((_ENDS + _PAYS) if wide else 0)
     head = f"  {'Options that stand':<{room}}{words.months(workload.horizon_months):>{_TOTAL}}"
@@ -74,7 +74,7 @@ def pays_from(option: Option, horizon_months: int) -> str:
     return "unknown" if option.estimate.marginal_usd is None else "never"
 
 
-def _representatives(standing: Sequence[Option]) -> list[Option]:
+def representatives(standing: Sequence[Option]) -> list[Option]:
     """The first option of each kind: recipe and seller of a prompt; place, method and serving of a tuned model."""
     kinds: dict[tuple[object, ...], Option] = {}
     for option in standing:

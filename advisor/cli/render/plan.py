@@ -8,7 +8,7 @@ from advisor.cli.render import words
 from advisor.cli.render.chart import Chart
 from advisor.cli.render.costs import crossing_sentences, over_requests
 from advisor.cli.render.curves import Line, drawn, lines
-from advisor.cli.render.estimate import flip
+from advisor.cli.render.estimate import flip_sentences
 from advisor.cli.render.explanation import explanation
 from advisor.cli.render.options_table import options_table, ruled_out
 from advisor.cli.render.plot import LETTERS, plot, style
@@ -77,7 +77,9 @@ def page(found: Recommendation, workload: Workload) -> None:
         screen.section("About these prices", found.recommendation.estimate.warnings)
     ruled_out(found.options, screen)
     _drawing(found, workload, screen)
-    _flips(found, screen)
+    said, alone = flip_sentences(found)
+    screen.section("What would change this", said)
+    screen.section("What would change the cheapest, but not the advice", alone)
     screen.section("What we do not know", found.unknowns)
     taken = [text for text in found.assumptions if text.startswith(("You", "The task", "The data"))]
     screen.section("Taken for granted", taken)
@@ -98,20 +100,6 @@ def page(found: Recommendation, workload: Workload) -> None:
     if found.recommendation:
         screen.line("Every sum, setting and source of it:", "dim")
         screen.command(f"--explain {found.recommendation.id}", "dim")
-
-
-def _flips(found: Recommendation, screen: Screen) -> None:
-    """Write what would change the advice, apart from what would only change which option costs least."""
-    by_id = {option.id: option for option in found.options}
-    said: dict[bool, list[str]] = {False: [], True: []}
-    for item in found.flips:
-        to = by_id.get(item.to)
-        # The option is priced with a rented GPU here; with one of one's own it is the same otherwise.
-        name = item.to if to is None else words.name(to) if item.variable == "gpus" else words.full_name(to)
-        at = flip(item.variable, item.current, item.flips_at).replace(", on cost alone", "", 1)
-        said[item.on_cost_alone].append(f"{words.capital(at)}: {name}")
-    screen.section("What would change this", said[False])
-    screen.section("What would change the cheapest, but not the advice", said[True])
 
 
 def answer(option: Option | None) -> str:

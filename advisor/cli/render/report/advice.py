@@ -9,12 +9,14 @@ from advisor.cli.render import words
 from advisor.cli.render.chart import Chart
 from advisor.cli.render.costs import crossing_sentences, over_requests, over_time, retirements
 from advisor.cli.render.curves import Line, drawn, lines
+from advisor.cli.render.estimate import flip_sentences
+from advisor.cli.render.options_table import pays_from, representatives
 from advisor.cli.render.report.charts import figure
 from advisor.cli.render.report.markup import Html, bullets, folded, join, section, spread, table, tag, text, usd
 from advisor.estimate import LineItem, Range
 from advisor.recommend import Option, Plan, Reason, Recommendation
 
-_FIRST = 8  # options of the table shown before it is unfolded
+_FIRST = 12  # options of the table shown before it is unfolded: one of each kind
 _PERIODS = {"once": "once", "request": "each request", "month": "each month", "horizon": "within the horizon"}
 
 
@@ -79,7 +81,10 @@ def options_section(plan: Plan) -> Html:
     standing = [option for option in plan.advice.options if option.ruled_out_by is None]
     if not standing:
         return Html("")
+    first_ones = representatives(standing)
+    standing = [*first_ones, *(option for option in standing if option not in first_ones)]
     chosen = next((place for place, option in enumerate(standing) if option.id == plan.option.id), -1)
+    most = min(_FIRST, len(first_ones))
     months = plan.workload.horizon_months
     head = [
         "Option",
@@ -93,15 +98,15 @@ def options_section(plan: Plan) -> Html:
     ]
     rows = [_option_row(option, option.id == plan.option.id, months) for option in standing]
     numbers = (1, 2, 3, 4, 5, 6)
-    first = table("Options that stand", head, rows[:_FIRST], numbers=numbers, marked=chosen)
+    first = table("Options that stand", head, rows[:most], numbers=numbers, marked=chosen)
     note = tag(
-        "p", "Each sum is the likely one; low and high beneath. “Pays off from”: requests in all, from which it costs "
-        "less than the prompt it is set against.", class_="note",
+        "p", "Each sum is the likely one; low and high beneath. “Pays off from”: requests from which it costs less "
+        "than the prompt it is set against. “Odds”: that it answers better than the best prompt.", class_="note",
     )  # fmt: skip
-    if len(rows) <= _FIRST:
+    if len(rows) <= most:
         return section("options", "The options", first, note)
-    rest = table("More options that stand", head, rows[_FIRST:], numbers=numbers)
-    return section("options", "The options", first, folded(f"And {len(rows) - _FIRST} more that stand", rest), note)
+    rest = table("More options that stand", head, rows[most:], numbers=numbers)
+    return section("options", "The options", first, folded(f"And {len(rows) - most} more that stand", rest), note)
 
 
 def cost_charts(plan: Plan) -> list[Chart]:
@@ -142,15 +147,14 @@ def cost_section(plan: Plan) -> Html:
 
 def flips_section(advice: Recommendation) -> Html:
     """Return what would have to change for the answer to change."""
-    names = {option.id: words.full_name(option) for option in advice.options}
-    rows = [
-        [_variable(one.variable), one.current.replace("_", " "), one.flips_at, names.get(one.to, one.to)]
-        for one in advice.flips
-    ]
-    if not rows:
-        return Html("")
-    head = ["If this changes", "now", "at", "the answer becomes"]
-    return section("flips", "What would change the answer", table("Changes that flip the answer", head, rows))
+    said, alone = flip_sentences(advice)
+    return section(
+        "flips",
+        "What would change the answer",
+        bullets(said),
+        tag("h3", "What would change the cheapest, but not the answer") if alone else "",
+        bullets(alone),
+    )
 
 
 def ruled_out_section(advice: Recommendation) -> Html:
@@ -227,24 +231,23 @@ def _option_row(option: Option, chosen: bool, horizon: int) -> list[str]:
     total, *rest = (getattr(found, part) if found else None for part in ("total_usd", "monthly_usd", "one_off_usd"))
     covered = words.shortened(option, horizon)
     sums = [join((spread(total), tag("small", covered, class_="range") if covered else "")), *map(spread, rest)]
-    quality = words.percent(option.quality.mid) if option.quality else tag("span", "not measured", class_="unknown")
+    if option.quality:
+        quality = text(words.percent(option.quality.mid))
+    elif option.p_finetune_wins is not None:
+        odds = tag("small", f"odds {option.p_finetune_wins:.0%}", class_="range")
+        quality = join((tag("span", "not measured", class_="unknown"), odds), " ")
+    else:
+        quality = tag("span", "not measured", class_="unknown")
     request = usd(found.per_request_usd.mid if found and found.per_request_usd else None)
-    return [label, *sums, request, _pays_off(option), quality, words.until(option)]
+    return [label, *sums, request, _pays_off(option, horizon), quality, words.until(option)]
 
 
-def _variable(name: str) -> str:
-    """Write a key of the workload as words: standing.openai -> standing (openai)."""
-    first, _, rest = name.replace("_", " ").partition(".")
-    return f"{first} ({rest})" if rest else first
-
-
-def _pays_off(option: Option) -> str:
-    if not option.strategy.tunes or option.estimate is None:
-        return "–"
-    found = option.estimate.break_even_requests
-    if found is not None:
-        return f"{found:,}" if found else "the start"
-    return "unknown" if option.estimate.total_usd is None else "never"
+def _pays_off(option: Option, horizon: int) -> Html:
+    found = option.estimate.break_even_requests if option.estimate else None
+    said = pays_from(option, horizon)
+    if not found:
+        return text(said or "–")
+    return join((said.replace("/", " a "), tag("small", f"{found:,} in all", class_="range")), " ")
 
 
 def _source(reason: Reason) -> Html:

@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 
 from advisor.cli import render
 from advisor.cli.render import words
-from advisor.cli.render.estimate import flip
+from advisor.cli.render.estimate import flip_sentences
+from advisor.cli.render.options_table import representatives
 from advisor.cli.render.report.page import headline
 from advisor.cli.render.report.run import verdict
 from advisor.cli.render.report.story import Story, Told
 from advisor.recommend import Option, Plan
 from backends import Json
 
-_MOST = 8  # options in the table
+_MOST = 10  # options in the table, one of each kind
 _SPECIAL = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]<>|#~"})
 
 
@@ -41,16 +42,16 @@ def _plan(plan: Plan, *, beside: bool) -> list[str]:
     parts.append(said + _plain(plan.reason) + confidence)
     standing = [option for option in advice.options if option.ruled_out_by is None]
     head = ["", words.months(months), "a month", "once", "available"]
-    rows = [_row(option, option.id == plan.option.id, months) for option in standing[:_MOST]]
+    shown = representatives(standing)[:_MOST]
+    rows = [_row(option, option.id == plan.option.id, months) for option in shown]
     parts.append(_table(head, rows, figures=range(1, 4)))
     left = len(standing) - len(rows)
     ruled_out = len(advice.options) - len(standing)
     also = [f"{left} more stand" if left else "", f"{ruled_out} are ruled out" if ruled_out else ""]
     parts.append(f"{' and '.join(one for one in also if one)}." if any(also) else "")
-    flips = [
-        f"{words.capital(flip(one.variable, one.current, one.flips_at))}: {_name(plan, one.to)}" for one in advice.flips
-    ]
-    parts += _listed("What would change this", flips)
+    changes, alone = flip_sentences(advice)
+    parts += _listed("What would change this", changes)
+    parts += _listed("What would change the cheapest, but not this", alone)
     minded = [one.text for one in advice.warnings] + list(estimate.warnings if estimate else ())
     parts += _listed("Mind", minded)
     parts += _listed("Not known", advice.unknowns)
@@ -91,10 +92,6 @@ def _row(option: Option, chosen: bool, horizon: int) -> list[str]:
 
 def _mid(amount: object) -> str:
     return render.usd(getattr(amount, "mid", None))
-
-
-def _name(plan: Plan, id: str) -> str:
-    return next((words.full_name(option) for option in plan.advice.options if option.id == id), id)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], figures: range) -> str:

@@ -6,7 +6,7 @@ from advisor.cli.render import words
 from advisor.cli.render.report import advice
 from advisor.cli.render.report.data import data_section
 from advisor.cli.render.report.figures import figures
-from advisor.cli.render.report.markup import Html, tag
+from advisor.cli.render.report.markup import Html, join, tag
 from advisor.cli.render.report.outer import contents, document, embedded
 from advisor.cli.render.report.run import (
     loss_section,
@@ -49,7 +49,7 @@ def _answer(story: Story) -> Html:
         return tag("header", *top, tag("p", said, class_="lede"), run_facts(told), id="answer", tabindex="-1")
     assert story.plan is not None
     step = story.plan.advice.next_step
-    following = tag("p", "Next: ", tag("code", step), class_="next") if step else ""
+    following = tag("p", "Next: ", tag("code", *_words(step)), class_="next") if step else ""
     content = (*top, advice.lede(story.plan), advice.tiles(story.plan), following)
     return tag("header", *content, id="answer", tabindex="-1")
 
@@ -74,6 +74,11 @@ def _sections(story: Story) -> list[tuple[str, str, Html]]:
         found.append(("sums", "Sums and sources", advice.sums_section(plan)))
         found.append(("grounds", "Grounds", advice.grounds_section(plan)))
     return [one for one in found if one[2]]
+
+
+def _words(command: str) -> list[Html]:
+    """Return a command whose words are never broken at their hyphens, such as --backend."""
+    return [join((tag("span", word, class_="word"), " ")) for word in command.split(" ")]
 
 
 def _footer(story: Story) -> list[str]:
