@@ -15,6 +15,7 @@ from advisor.runs.asking import Question
 from advisor.runs.comparing import Options, judged_by
 from advisor.runs.contestants import contestant, prompted, questions
 from advisor.runs.shots import BUDGET_TOKENS, shots
+from backends import ToolCall
 
 DAY = date(2026, 11, 22)
 
@@ -111,6 +112,22 @@ def test_a_prompt_that_is_none_is_refused(tmp_path: Path, content: bytes) -> Non
     path.write_bytes(content)
     with pytest.raises(RunError, match=r"p\.txt"):
         prompted(path, PaperBackend(tmp_path / "p"), "m", None, DAY)
+
+
+def test_a_call_that_is_shown_has_a_result_as_chat_endpoints_demand(tmp_path: Path) -> None:
+    calls: list[ToolCall] = [
+        {"function": {"name": "area", "arguments": "{}"}},
+        {"function": {"name": "b", "arguments": ""}},
+    ]
+    shown = [
+        Question(str(n), ({"role": "user", "content": f"q {n}"},), {"role": "assistant", "tool_calls": calls})
+        for n in range(12)
+    ]
+    one = contestant("few-shot", PaperBackend(tmp_path / "p"), "m", shown, 0, None, DAY)
+    assert one.name == "few-shot:5" and "no labels" in one.note
+    sent = one.messages(shown[0])
+    assert [turn["role"] for turn in sent] == ["user", "assistant", "tool", "tool"] * 5 + ["user"]
+    assert [call["id"] for call in sent[1]["tool_calls"]] == [sent[2]["tool_call_id"], sent[3]["tool_call_id"]]
 
 
 def test_without_examples_none_can_be_shown(tmp_path: Path) -> None:

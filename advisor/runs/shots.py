@@ -14,7 +14,7 @@ from advisor.evaluate.metrics import Answer, label_of
 from advisor.hardware.models import architecture
 from advisor.runs.asking import Question
 from advisor.runs.nearest import Nearest
-from backends import Message
+from backends import Message, ToolCall
 
 BUDGET_TOKENS = 4000  # of examples before every question: what is paid again with each request
 _CHARS_A_TOKEN = 3
@@ -108,12 +108,12 @@ def _room(model: str) -> int:
 def _by_label(shown: Sequence[Question]) -> dict[str, list[Question]]:
     """Group the examples by label; empty when their answers are not labels: long, or hardly ever the same."""
     texts = [Answer.of(one.reference).text for one in shown]
-    if not texts or any(len(text) > _LONGEST_LABEL or "\n" in text.strip() for text in texts):
+    if not all(0 < len(text.strip()) <= _LONGEST_LABEL and "\n" not in text.strip() for text in texts):
         return {}
     found: dict[str, list[Question]] = defaultdict(list)
     for one, text in zip(shown, texts, strict=True):
         found[label_of(text)].append(one)
-    return dict(found) if len(found) * 3 <= len(shown) else {}
+    return dict(found) if 1 < len(found) <= len(shown) / 3 else {}
 
 
 def _round(shown: Sequence[Question], count: int, seed: int) -> list[Question]:
@@ -132,5 +132,14 @@ def _round(shown: Sequence[Question], count: int, seed: int) -> list[Question]:
 
 
 def _turns(one: Question) -> list[Message]:
-    """Return a solved example without its system prompt."""
-    return [message for message in (*one.messages, one.reference) if message["role"] not in ("system", "developer")]
+    """Return a solved example without its system prompt; calls get an empty result, as chat endpoints demand."""
+    turns = [message for message in one.messages if message["role"] not in ("system", "developer")]
+    calls = one.reference.get("tool_calls")
+    if not calls:
+        return [*turns, one.reference]
+    named: list[ToolCall] = [
+        {"id": call.get("id") or f"call_{number}", "type": "function", "function": call["function"]}
+        for number, call in enumerate(calls)
+    ]
+    results: list[Message] = [{"role": "tool", "tool_call_id": call["id"], "content": ""} for call in named]
+    return [*turns, {**one.reference, "tool_calls": named}, *results]
