@@ -68,8 +68,12 @@ def test_why_a_run_takes_several_gpus_is_said(
     chosen = json.loads(launch(monkeypatch, capfd, *local))
     assert chosen["requests"][0]["body"]["options"] == {"workers": 2, "shard": "ddp"}
     assert any("each of 2 GPUs" in sentence for sentence in chosen["quote"]["assumptions"])
+    monkeypatch.setattr("advisor.hardware.detect", lambda: (card, card))
+    two = json.loads(launch(monkeypatch, capfd, *local, "--workers", "2"))["quote"]
     asked = json.loads(launch(monkeypatch, capfd, *local, "--workers", "1"))
     assert asked["requests"][0]["body"]["options"] == {"workers": 1}
+    assert two["train_minutes"] == pytest.approx(asked["quote"]["train_minutes"] / 2)
+    assert "2 workers share the work without loss." in two["assumptions"]
 
 
 def test_a_dry_run_shows_what_a_cluster_is_asked_for_and_what_it_may_cost(

@@ -35,8 +35,7 @@ def hired(run: Run, terms: Hire, *, timed: bool) -> Run:
         if not elsewhere:
             return run
         return replace(run, quote=replace(_bare(quote), warnings=(*quote.warnings, _UNKNOWN)))
-    asked = run.spec.options.get("workers")
-    workers = asked if isinstance(asked, int) else 1
+    workers = workers_of(run)
     hourly = terms.usd_per_hour * workers
     if not hourly:
         free = replace(_bare(quote), usd=hourly, low_usd=hourly, high_usd=hourly, usd_per_hour=hourly)
@@ -51,13 +50,24 @@ def hired(run: Run, terms: Hire, *, timed: bool) -> Run:
         train_minutes=minutes,
         usd_per_hour=hourly,
         cap_usd=terms.cap_usd,
-        assumptions=(*quote.assumptions, *_said(workers, minutes)),
+        assumptions=(*quote.assumptions, *shared(workers, minutes)),
         warnings=(*quote.warnings, *_warned(hourly, minutes, terms.cap_usd)),
     )
     if terms.cap_usd is None:
         return replace(run, quote=priced)
     hours = float(terms.cap_usd / hourly)
     return replace(run, quote=priced, spec=replace(run.spec, options={**run.spec.options, "max_hours": hours}))
+
+
+def workers_of(run: Run) -> int:
+    """Return how many workers a local run has."""
+    asked = run.spec.options.get("workers")
+    return asked if isinstance(asked, int) else 1
+
+
+def shared(workers: int, minutes: float | None) -> tuple[str, ...]:
+    """Return what a time assumes of several workers."""
+    return (f"{workers} workers share the work without loss.",) if minutes is not None and workers > 1 else ()
 
 
 def _bare(quote: Quote) -> Quote:
@@ -79,15 +89,13 @@ def _line(workers: int, hourly: Decimal, minutes: float, usd: Decimal) -> LineIt
     )
 
 
-def _said(workers: int, minutes: float | None) -> tuple[str, ...]:
-    return (f"{workers} workers share the work without loss.",) if minutes is not None and workers > 1 else ()
-
-
 def _warned(hourly: Decimal, minutes: float | None, cap: Decimal | None) -> tuple[str, ...]:
     """Say what an hour costs where the time is not known, and when the run will be stopped."""
     said = []
     if minutes is None:
         said.append(f"How long it takes is not known; an hour costs ${hourly:,.2f}. --gpu NAME gives an estimate.")
     if cap is not None:
-        said.append(f"The run stops, with a checkpoint, after {float(cap / hourly):,.1f} hours, when ${cap:,.2f} are spent.")
+        said.append(
+            f"The run stops, with a checkpoint, after {float(cap / hourly):,.1f} hours, when ${cap:,.2f} are spent."
+        )
     return tuple(said)

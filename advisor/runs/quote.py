@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from advisor.estimate import Candidate, LineItem, Strategy
+from advisor.runs.hire import shared, workers_of
 from advisor.runs.ledger import Quote, Run
 from advisor.workload import Workload
 from backends import Json, Method
@@ -120,8 +121,11 @@ def _own_machine(run: Run, profile: Profile) -> Quote:
     tokens = round(profile.per_example.mean * profile.examples) * (spec.hyperparameters.epochs or 0)
     arch, card = architecture(spec.model), next(iter(detect()), None)
     rank = spec.hyperparameters.lora_rank or 16
-    minutes = train_minutes(arch, spec.method, card or "cpu", tokens, rank=rank) if arch and tokens else None
-    needs = fit(arch, spec.method, card, rank=rank, micro_batch=None) if arch and card else None
+    workers = workers_of(run) if card else 1
+    band = train_minutes(arch, spec.method, card or "cpu", tokens, rank=rank) if arch and tokens else None
+    minutes = band.mid / workers if band else None
+    shards = workers if spec.options.get("shard") == "fsdp" else 1
+    needs = fit(arch, spec.method, card, rank=rank, micro_batch=None, shards=shards) if arch and card else None
     line = LineItem(
         name="training on this machine",
         quantity=Decimal(tokens) / 1_000_000,
@@ -138,6 +142,7 @@ def _own_machine(run: Run, profile: Profile) -> Quote:
         low_usd=free,
         high_usd=free,
         lines=(line,) if tokens else (),
-        train_minutes=minutes.mid if minutes else None,
+        train_minutes=minutes,
         gpu_gb=needs.peak_gb if needs else None,
+        assumptions=shared(workers, minutes),
     )
