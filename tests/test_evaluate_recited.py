@@ -13,6 +13,8 @@ from test_evaluate_asking import DAY, tuned_run
 
 from advisor.evaluate.metrics import Answer
 from advisor.evaluate.recited import PASSAGE, Probed, Recited, fisher, recited
+from advisor.runs.asking import Question
+from advisor.runs.doubts import near_copies
 from advisor.runs.evaluation import Options, evaluate_run
 from backends import Completion
 
@@ -143,3 +145,34 @@ def test_the_scorecard_says_what_a_tuned_model_was_made_from(tmp_path: Path) -> 
     assert [(row.name, row.tuned_from) for row in card.rows] == [
         ("base", None), ("few-shot:2", None), ("tuned", run.spec.model),
     ]  # fmt: skip
+
+
+def asked(*rows: tuple[str, str]) -> list[Question]:
+    return [
+        Question(f"q{place}", ({"role": "user", "content": text},), {"role": "assistant", "content": answer})
+        for place, (text, answer) in enumerate(rows)
+    ]
+
+
+def test_near_copies_with_the_same_answer_are_named() -> None:
+    train = asked(
+        ("Why has my card not arrived yet by post?", "card_arrival"),
+        ("What is the exchange rate for euros into dollars?", "exchange_rate"),
+        ("My top up failed and the money is gone", "top_up_failed"),
+    )
+    copies = asked(
+        ("Why has my card still not arrived yet by post?", "card_arrival"),
+        ("What is the exchange rate for euros into pounds?", "exchange_rate"),
+    )
+    (said,) = near_copies(copies, train)
+    assert (
+        said.startswith("Near copies: 2 of 2 held-out questions differ in few words") and "(first: q0 and q0)" in said
+    )
+    others = asked(
+        ("Why has my card still not arrived yet by post?", "another_answer"),
+        ("Can I get a card sent to an address abroad?", "card_arrival"),
+        ("card not here", "card_arrival"),
+    )
+    assert near_copies(others, train) == []
+    assert near_copies(train, train) == []  # that is a leak, which is named by itself
+    assert near_copies(copies[:1] + others, train) == []  # one among many moves no score

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from difflib import SequenceMatcher
 
+from advisor.evaluate.metrics import Answer
 from advisor.evaluate.recited import Recited
 from advisor.evaluate.scorecard import LossComparison, TokenLosses
 from advisor.runs.asking import Question
 from advisor.runs.contestants import asked_text
 
+# Lee et al. 2022 (arXiv 2107.06499) call texts near duplicates above an edit similarity of 0.8.
+_ALIKE = 0.8
+_FEWEST_WORDS = 5  # of a question; among fewer, one word more or less is another question
+_MOST_TRAINED = 20_000  # training questions that are searched for near copies
+_SHARE = 0.05  # of the held-out questions: near copies below it hardly move a score
 _GAP_NATS, _GAP_TIMES = 0.2, 1.5  # held-out loss above training loss: both must be passed to call it overfitting
 
 
@@ -23,6 +31,40 @@ def leaks(asked: Sequence[Question], trained: Sequence[Question]) -> list[str]:
         f"Leak: {len(shared)} of {len(asked)} held-out questions ({share:.0f} %) are in the training data too "
         f"(first: {shared[0]}); scores on them prove nothing."
     ]
+
+
+def near_copies(asked: Sequence[Question], trained: Sequence[Question]) -> list[str]:
+    """Name held-out questions that differ in few words from a training question with the same answer."""
+    exact = {asked_text(question) for question in trained}
+    by_answer: dict[str, list[tuple[str, list[str]]]] = defaultdict(list)
+    for question in trained[:_MOST_TRAINED]:
+        by_answer[_answer(question)].append((question.id, asked_text(question).split()))
+    found = []
+    for question in asked:
+        words = asked_text(question).split()
+        if asked_text(question) in exact or len(words) < _FEWEST_WORDS:
+            continue
+        near = next((name for name, other in by_answer[_answer(question)] if _alike(words, other)), None)
+        if near is not None:
+            found.append((question.id, near))
+    if len(found) < max(2, _SHARE * len(asked)):
+        return []
+    return [
+        f"Near copies: {len(found)} of {len(asked)} held-out questions differ in few words from a training question "
+        f"with the same answer (first: {found[0][0]} and {found[0][1]}); scores on them may be too good."
+    ]
+
+
+def _answer(question: Question) -> str:
+    """Return the reference answer as text to compare by."""
+    answer = Answer.of(question.reference)
+    return f"{answer.text.strip()} {answer.tool_calls}"
+
+
+def _alike(one: Sequence[str], other: Sequence[str]) -> bool:
+    both = SequenceMatcher(None, other, one, autojunk=False)
+    # The first two are quick upper bounds of the third.
+    return both.real_quick_ratio() >= _ALIKE and both.quick_ratio() >= _ALIKE and both.ratio() >= _ALIKE
 
 
 def memorised(held_out: LossComparison, trained: TokenLosses | None) -> list[str]:

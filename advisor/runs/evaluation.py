@@ -24,7 +24,7 @@ from advisor.runs.asking import Contestant, Purse, Question, losses
 from advisor.runs.comparing import Options as Options
 from advisor.runs.comparing import compare_on, room
 from advisor.runs.contestants import contestant, prompted, questions, tuned
-from advisor.runs.doubts import by_heart, leaks, memorised
+from advisor.runs.doubts import by_heart, leaks, memorised, near_copies
 from advisor.runs.probe import probe
 from advisor.runs.regressions import regressions
 from advisor.runs.watch import read_events
@@ -63,7 +63,7 @@ def evaluate_run(
     samples = run.folder / "evaluation" / "samples.jsonl"
     found = compare_on(asked, contestants, options, task, samples, progress, purse, shown)
     curve = overfitting(curves(read_events(run.id)))
-    warnings = [*found.warnings, *leaks(asked, shown), *([curve] if curve else [])]
+    warnings = [*found.warnings, *leaks(asked, shown), *near_copies(asked, shown), *([curve] if curve else [])]
     conversations = [question.conversation for question in asked]
     before = losses(backend, base, conversations)
     after = losses(backend, mine.model, conversations)
