@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from advisor.hardware import (
+    Band,
+    Correction,
     Point,
     Setup,
     architecture,
@@ -171,9 +174,9 @@ def test_two_points_on_a_line_find_it(fixed: float, scale: float, sizes: list[in
 
 def test_one_point_scales_and_says_it_is_less_sure() -> None:
     assert calibrate([(1000, 2.0)]) == (0.0, 0.002, 0.5)
-    # A line that would start below zero is taken through the origin instead, and its misfit becomes the error.
-    fixed, scale, error = calibrate([(1000, 0.5), (2000, 2.0)])
-    assert fixed == 0.0 and scale > 0 and error > 0.25
+    # A longer step that took less time contradicts the shorter one: a scale alone is left, and its misfit is the error.
+    fixed, scale, error = calibrate([(1000, 2.0), (2000, 0.5)])
+    assert fixed == 0.0 and scale > 0 and error > 0.5
     with pytest.raises(ValueError, match="at least one"):
         calibrate([])
 
@@ -205,6 +208,27 @@ def test_runs_on_this_machine_correct_the_estimate() -> None:
     corrected = fit(LLAMA, Method.LORA, card, seq=512, micro_batch=4, checkpointing=False, correction=found)
     assert estimate is not None and corrected.tokens_per_s is not None and corrected.calibrated
     assert corrected.tokens_per_s.mid == pytest.approx(middle.tokens / (0.1 + 2 * estimate.mid))
+
+
+def test_a_machine_faster_than_the_estimate_at_the_start_is_met_at_both_points_and_never_below_nothing() -> None:
+    """Measured 0.2 s where 0.3 s were estimated, and 4.5 where 4.6: the fixed part of the estimate is too large."""
+    fixed, scale, _ = calibrate([(0.3, 0.2), (4.6, 4.5)])
+    assert (fixed, scale) == (pytest.approx(-0.1), pytest.approx(1.0))
+    found = Correction(2, fixed, scale, 0.25, shortest_s=0.3)
+    seconds = {mid: found.seconds(Band(mid, mid, mid)).mid for mid in (0.03, 0.3, 2.0, 4.6)}
+    assert seconds == pytest.approx({0.03: 0.02, 0.3: 0.2, 2.0: 1.9, 4.6: 4.5})
+
+
+def test_every_estimate_uses_what_this_machine_measured(home: Path) -> None:
+    card = gpu("rtx-4090")
+    assert card is not None
+    before = fit(LLAMA, Method.QLORA, card, seq=1024).tokens_per_s, train_minutes(LLAMA, Method.QLORA, card, 10**6)
+    for batch, seconds in ((512, 0.9), (8192, 9.0)):
+        remember(Point("rtx-4090", "meta-llama/Llama-3.1-8B", "qlora", 16, 512, batch, False, batch, seconds))
+    found = fit(LLAMA, Method.QLORA, card, seq=1024)
+    assert found.calibrated and found.tokens_per_s != before[0]
+    assert train_minutes(LLAMA, Method.QLORA, card, 10**6) != before[1]
+    assert not fit(LLAMA, Method.QLORA, replace(card, name="l4"), seq=1024).calibrated
 
 
 def test_points_of_unknown_models_say_nothing() -> None:

@@ -86,7 +86,6 @@ def command(
             micro_batch=micro_batch,
             checkpointing=checkpointing,
             saved_per_token=saved,
-            correction=hardware.correction(hardware.remembered(card.name), card),
         )
         found.append(page.Answer(fit, card, total, None if card in own or card.name == "cpu" else book.gpu(card.name)))
     if as_json:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from advisor.hardware.calibration import Correction, Point, calibrate, correction, point_of_run, remember, remembered
+from advisor.hardware.calibration import (
+    Correction,
+    Point,
+    calibrate,
+    correction,
+    learned,
+    point_of_run,
+    remember,
+    remembered,
+)
+from advisor.hardware.duration import train_minutes
 from advisor.hardware.gpus import Gpu, detect, gpu, gpus
 from advisor.hardware.memory import Memory, Setup, lora_params, peak
 from advisor.hardware.models import Architecture, architecture
 from advisor.hardware.several import Spread, spread
-from advisor.hardware.speed import Band, flops_per_token, step_seconds, train_minutes
+from advisor.hardware.speed import Band, flops_per_token, step_seconds
 from advisor.hardware.verdict import Fit, fit
 
 __all__ = [
@@ -28,6 +38,7 @@ __all__ = [
     "flops_per_token",
     "gpu",
     "gpus",
+    "learned",
     "lora_params",
     "peak",
     "point_of_run",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from statistics import median
 
@@ -47,8 +48,9 @@ class Point:
 class Correction:
     """What ``points`` runs on one GPU say about the estimate.
 
-    Seconds of a micro-step are ``fixed_s + scale x`` the estimate, right to ``error`` (a share); reserved memory is
-    ``memory`` times the estimate.
+    Seconds of a micro-step are ``fixed_s + scale x`` the estimate, right to ``error`` (a share); ``fixed_s`` is below
+    zero where a step costs less beside arithmetic than the estimate holds, and steps shorter than ``shortest_s`` (the
+    estimate of the shortest one measured) then shrink in proportion. Reserved memory is ``memory`` times the estimate.
     """
 
     points: int
@@ -56,10 +58,13 @@ class Correction:
     scale: float
     error: float
     memory: float = 1.0
+    shortest_s: float = 0.0
 
     def seconds(self, estimate: Band) -> Band:
         """Return the corrected seconds of a micro-step."""
         mid = self.fixed_s + self.scale * estimate.mid
+        if self.fixed_s < 0 and estimate.mid < self.shortest_s:
+            mid = (self.fixed_s / self.shortest_s + self.scale) * estimate.mid
         return Band(mid * (1 - self.error), mid, mid * (1 + self.error))
 
 
@@ -145,7 +150,20 @@ def correction(points: Sequence[Point], card: Gpu) -> Correction | None:
     if not times and not factors:
         return None
     fixed, scale, error = calibrate(times) if times else (0.0, 1.0, _ONE_POINT)
-    return Correction(len(points), fixed, scale, error, median(factors) if factors else 1.0)
+    shortest = min((estimate for estimate, _ in times), default=0.0)
+    return Correction(len(points), fixed, scale, error, median(factors) if factors else 1.0, shortest)
+
+
+def learned(card: Gpu) -> Correction | None:
+    """Return what runs on this machine say about ``card``, read once for each state of their folder."""
+    folder = home()
+    stamps = tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in (_store(), folder / "runs"))
+    return _learned(card, folder, stamps)
+
+
+@lru_cache(maxsize=64)
+def _learned(card: Gpu, folder: Path, stamps: tuple[int, ...]) -> Correction | None:
+    return correction(remembered(card.name), card)
 
 
 def calibrate(pairs: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
@@ -153,18 +171,24 @@ def calibrate(pairs: Sequence[tuple[float, float]]) -> tuple[float, float, float
 
     ``work`` is any measure of a step's size: its tokens on one model, or its estimated seconds across models. One
     pair, or several of one size, give a scale alone. Two pairs, one short and one long, take about 10 s each.
+    ``fixed`` may be below zero: an estimate has a fixed part of its own.
     """
     if not pairs:
         raise ValueError("calibration needs at least one measured (work, seconds) pair")
-    mean_x = sum(x for x, _ in pairs) / len(pairs)
-    mean_y = sum(y for _, y in pairs) / len(pairs)
-    spread = sum((x - mean_x) ** 2 for x, _ in pairs)
-    if spread <= (0.05 * mean_x) ** 2 * len(pairs):
-        return 0.0, mean_y / mean_x, _ONE_POINT
-    scale = sum((x - mean_x) * (y - mean_y) for x, y in pairs) / spread
+    weights = [1 / y**2 for _, y in pairs]  # a share of a short step counts as much as the same share of a long one
+    total = sum(weights)
+    mean_x = sum(w * x for w, (x, _) in zip(weights, pairs, strict=True)) / total
+    mean_y = sum(w * y for w, (_, y) in zip(weights, pairs, strict=True)) / total
+    spread = sum(w * (x - mean_x) ** 2 for w, (x, _) in zip(weights, pairs, strict=True))
+    scale = 0.0
+    if spread > (0.05 * mean_x) ** 2 * total:
+        both = sum(w * (x - mean_x) * (y - mean_y) for w, (x, y) in zip(weights, pairs, strict=True))
+        scale = both / spread
+    if scale <= 0:  # of one size, or contradicting each other
+        fixed, scale = 0.0, mean_y / mean_x
+        worst = max(abs(scale * x - y) / y for x, y in pairs)
+        return fixed, scale, max(_ONE_POINT, worst)
     fixed = mean_y - scale * mean_x
-    if fixed < 0 or scale <= 0:
-        fixed, scale = 0.0, sum(x * y for x, y in pairs) / sum(x * x for x, _ in pairs)
     worst = max(abs(fixed + scale * x - y) / y for x, y in pairs)
     return fixed, scale, max(_TWO_POINTS, worst)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from advisor.hardware.gpus import Gpu
-from advisor.hardware.gpus import gpu as find_gpu
 from advisor.hardware.memory import Setup, lora_params
 from advisor.hardware.models import Architecture
-from advisor.hardware.stacks import TUNEWISE, Stack
+from advisor.hardware.stacks import TUNEWISE
 from backends import Method
 
 
@@ -95,34 +94,6 @@ def utilisation(setup: Setup, card: Gpu) -> Band:
     if setup.stack.packed:
         return _PACKED[kind]
     return Band(*(share * (_KBIT_PLAIN if setup.kbit else 1.0) for share in _PLAIN[kind]))
-
-
-def train_minutes(
-    arch: Architecture,
-    method: Method,
-    gpu: Gpu | str,
-    tokens: int,
-    *,
-    rank: int = 16,
-    seq: int = 2048,
-    micro_batch: int = 1,
-    checkpointing: bool = False,
-    stack: Stack = TUNEWISE,
-) -> Band | None:
-    """Return the minutes (low, mid, high) that training on ``tokens`` (all epochs) takes; None when not known.
-
-    ``gpu`` "cpu" is this machine's processor.
-    """
-    card = find_gpu(gpu) if isinstance(gpu, str) else gpu
-    if card is None:
-        return None
-    setup = Setup(
-        method, rank=rank, seq=seq, micro_batch=micro_batch, checkpointing=checkpointing, width=width(card), stack=stack
-    )
-    step = step_seconds(arch, setup, card)
-    if step is None:
-        return None
-    return Band(*(seconds * tokens / setup.tokens / 60 for seconds in step))
 
 
 def width(card: Gpu) -> float:

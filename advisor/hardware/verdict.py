@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from advisor.hardware.calibration import Correction
+from advisor.hardware.calibration import Correction, learned
 from advisor.hardware.gpus import Gpu
 from advisor.hardware.memory import Memory, Setup, peak
 from advisor.hardware.models import Architecture
@@ -65,9 +65,10 @@ def fit(
 
     ``checkpointing`` None: only where it is needed or lets a faster step fit. ``micro_batch`` None: the power of two
     that trains fastest among those that fit, up to 16,384 tokens a step (2,048 on a processor). ``saved_per_token`` is
-    what ``exact.measure`` found; ``correction`` what runs on this very GPU say; ``shards`` GPUs like this one share
-    weights and states.
+    what ``exact.measure`` found; ``correction`` what runs on this very GPU say (left out: what this machine has
+    measured); ``shards`` GPUs like this one share weights and states.
     """
+    correction = correction or learned(gpu)
     base = Setup(
         method, rank=rank, seq=seq, width=width(gpu), stack=stack, saved_per_token=saved_per_token, shards=shards
     )
