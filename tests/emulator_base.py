@@ -398,6 +398,8 @@ def _requests_of(emulator: Emulator) -> type[BaseHTTPRequestHandler]:
             parts = urlsplit(self.path)
             length = int(self.headers.get("content-length") or 0)
             body = self.rfile.read(length)
+            if len(body) < length:  # the client died while it wrote: no request has arrived
+                return self._hang_up()
             if self.headers.get("transfer-encoding") == "chunked":
                 body = b"".join(_chunks(self.rfile))
             call = Call(
