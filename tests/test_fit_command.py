@@ -60,12 +60,25 @@ def test_what_does_not_fit_has_no_time_and_no_price() -> None:
 
 
 @pytest.mark.parametrize("tokens", [(), ("--tokens", "100000000")])
-def test_the_table_fits_80_columns(tokens: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_every_screen_fits_its_columns(tokens: tuple[str, ...], columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
     cards = [part for name in ("t4", "rtx-4090", "h100-nvl-94gb", "b200") for part in ("--gpu", name)]
     result = run("--model", "meta-llama/Llama-3.1-70B", "--method", "full", *cards, *tokens)
     assert result.exit_code == 0, result.output
-    assert max(map(len, result.stdout.splitlines())) <= 80
-    assert "h100-nvl" in result.stdout and "falls with" in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= columns
+    assert "h100-nvl" in result.stdout and "falls with" in result.stdout.replace("\n  ", " ")
+    assert not any(
+        line.endswith("-") for line in result.stdout.splitlines() if not line.startswith(("t4", "rtx", "h100", "b200"))
+    )
+
+
+def test_table_and_advice_name_the_same_peak(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    said = run("--model", "Qwen/Qwen3-8B", "--gpu", "h200").stdout
+    (item,) = json.loads(run("--model", "Qwen/Qwen3-8B", "--gpu", "h200", "--json").stdout)
+    peak = f"{item['peak_gb']:.1f}"
+    assert f"yes   {peak} (" in said and f" of {peak} GB)" in said
 
 
 def test_data_is_counted(tmp_path: Path) -> None:

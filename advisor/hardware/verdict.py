@@ -134,11 +134,11 @@ def _context(gpu: Gpu) -> float:
 
 def _advice(arch: Architecture, gpu: Gpu, setup: Setup, memory: Memory, factor: float, verdict: Verdict) -> str:
     """Name the peak's term and the changes that lower it: those that make it fit first, the gentlest of them first."""
-    term = memory.peak_term
-    need = memory.reserved_gb * factor
+    term, context = memory.peak_term, _context(gpu)
+    need = memory.reserved_gb * factor + context
     found = []
     for flag, other in _changes(setup):
-        less = peak(arch, other).reserved_gb * factor
+        less = peak(arch, other).reserved_gb * factor + context
         if less < 0.95 * need:
             fits = _verdict(arch, other, gpu, factor)
             note = {"yes": "fits", "tight": "tight", "no": "still too much"}[fits]

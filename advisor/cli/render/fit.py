@@ -9,8 +9,11 @@ from textwrap import fill
 
 from advisor.cli import render
 from advisor.hardware import Architecture, Band, Fit, Gpu
+from advisor.hardware.stacks import TUNEWISE
 from advisor.pricing import GpuRent
 from backends import Method
+
+_TABLE, _WIDEST = 74, 100  # columns: what the table needs, and what a line of text is still read well at
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,45 +73,75 @@ def document(answer: Answer) -> dict[str, object]:
 
 
 def show(arch: Architecture, method: Method, seq: int, rank: int, answers: Sequence[Answer], *, exact: bool) -> None:
-    """Print the table and, per GPU, what the peak is and what lowers it."""
+    """Print the table and, per GPU, what the peak is and what lowers it; a narrow screen gets a paragraph a GPU."""
+    width = min(render.console().width, _WIDEST)
     adapter = "" if method is Method.FULL else f", rank {rank}"
-    render.out(f"{arch.model}: {_size(arch.params)} parameters, {method}{adapter}, sequences of {seq:,} tokens")
+    _paragraph(f"{arch.model}: {_size(arch.params)} parameters, {method}{adapter}, sequences of {seq:,} tokens", width)
     beyond = f"the model's context is {arch.context:,} tokens" if arch.context and seq > arch.context else ""
     for note in (arch.note, beyond, "activations measured on the real model" if exact else ""):
         if note:
-            render.out(fill(f"({note})", 80))
+            _paragraph(f"({note})", width)
     timed = any(answer.tokens for answer in answers)
-    last = f"{'minutes':<11}USD" if timed else "USD/hour"
     render.out()
-    render.out(f"{'GPU':<14}{'fits':<6}{'peak GB':<17}{'batch':<7}{'tokens/s':<10}{last}")
-    for answer in answers:
-        render.out(_row(answer, timed=timed).rstrip())
-    render.out()
-    for answer in answers:
-        render.out(fill(f"{answer.fit.gpu}: {answer.fit.advice}", 80, subsequent_indent="  "))
-    render.out(fill(_footing(answers), 80))
+    if width < _TABLE:
+        for answer in answers:
+            _paragraph(f"{answer.fit.gpu}: {_told(answer, timed=timed)} {answer.fit.advice}", width)
+    else:
+        last = f"{'minutes':<11}USD" if timed else "USD/hour"
+        render.out(f"{'GPU':<14}{'fits':<6}{'peak GB':<17}{'batch':<7}{'tokens/s':<10}{last}")
+        for answer in answers:
+            render.out(_row(answer, timed=timed).rstrip())
+        render.out()
+        for answer in answers:
+            _paragraph(f"{answer.fit.gpu}: {answer.fit.advice}", width)
+    _paragraph(_footing(answers), width)
+
+
+def _paragraph(text: str, width: int) -> None:
+    render.out(fill(text, width, subsequent_indent="  ", break_on_hyphens=False))
+
+
+def _told(answer: Answer, *, timed: bool) -> str:
+    """Return a row of the table as a sentence."""
+    memory, batch, speed, tail = _cells(answer, timed=timed)
+    said = f"{answer.fit.fits}, peak {memory} GB, batch {batch}"
+    if answer.fit.fits == "no":
+        return f"{said}."
+    units = (" minutes", "") if timed else (" USD/hour",)
+    known = [f", {cell}{unit}" for cell, unit in zip(tail, units, strict=True) if cell != "-"]
+    return f"{said}, {speed} tokens/s{''.join(known)}."
 
 
 def _row(answer: Answer, *, timed: bool) -> str:
+    memory, batch, speed, tail = _cells(answer, timed=timed)
+    last = "".join(f"{cell:<11}" for cell in tail)
+    return f"{answer.fit.gpu[:13]:<14}{answer.fit.fits:<6}{memory:<17}{batch:<7}{speed:<10}{last}"
+
+
+def _cells(answer: Answer, *, timed: bool) -> tuple[str, str, str, tuple[str, ...]]:
+    """Return memory, batch and speed, and either minutes and dollars or dollars an hour."""
     fit = answer.fit
     memory = f"{_gb(fit.peak_gb)} ({_gb(fit.peak_low_gb)}-{_gb(fit.peak_high_gb)})"
     batch = f"{fit.micro_batch}{' ckpt' if fit.checkpointing else ''}"
-    speed = f"{_short(fit.tokens_per_s.low)}-{_short(fit.tokens_per_s.high)}" if fit.tokens_per_s else "unknown"
     if fit.fits == "no":
-        speed = tail = "-"
-    elif timed:
-        minutes, usd = answer.minutes, answer.usd
-        money = f"{render.usd(usd['low'])}-{render.usd(usd['high'])[1:]}" if usd else "unknown" if answer.rent else "-"
-        tail = f"{f'{_short(minutes.low)}-{_short(minutes.high)}' if minutes else 'unknown':<11}{money}"
-    else:
-        tail = f"{answer.rent.low:.2f}-{answer.rent.high:.2f}" if answer.rent else "-"
-    return f"{fit.gpu[:13]:<14}{fit.fits:<6}{memory:<17}{batch:<7}{speed:<10}{tail}"
+        return memory, batch, "-", ("-",)
+    speed = f"{_short(fit.tokens_per_s.low)}-{_short(fit.tokens_per_s.high)}" if fit.tokens_per_s else "unknown"
+    if not timed:
+        return memory, batch, speed, (f"{answer.rent.low:.2f}-{answer.rent.high:.2f}" if answer.rent else "-",)
+    minutes, usd = answer.minutes, answer.usd
+    money = f"{render.usd(usd['low'])}-{render.usd(usd['high'])[1:]}" if usd else "unknown" if answer.rent else "-"
+    return memory, batch, speed, (f"{_short(minutes.low)}-{_short(minutes.high)}" if minutes else "unknown", money)
 
 
 def _footing(answers: Sequence[Answer]) -> str:
+    margin = round(100 * (TUNEWISE.margin - 1))
+    counted = (
+        f"A peak holds the process beside torch (0.4 to 0.5 GB); yes leaves {margin} % more for the estimate's error."
+    )
     if all(answer.fit.calibrated for answer in answers):
-        return "Time and memory are corrected by what runs on this machine measured."
-    return "Ranges: memory as 95 % of published runs came out, speed by kind of GPU; a run of yours narrows both."
+        return f"{counted} Time and memory are corrected by what runs on this machine measured."
+    ranges = "Ranges: memory as 95 % of published runs came out, speed by kind of GPU"
+    return f"{counted} {ranges}; a run of yours narrows both."
 
 
 def _size(params: int) -> str:
