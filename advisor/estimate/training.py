@@ -97,7 +97,9 @@ def billed_tokens(case: Case, offer: TrainingOffer, epochs: int, sheet: Sheet) -
         else:  # billed by the same rule as the training file, so in proportion to it
             checked = (per_epoch * size / case.counted_tokens).to_integral_value()
             sheet.assume(f"{passes} validation passes over {size:,} tokens are billed as well.")
-    low, mid, high = (formulas.processed_tokens(per_epoch * s, epochs, passes, checked * s) for s in spread)
+    low, mid, high = (
+        formulas.processed_tokens(per_epoch * s, epochs, passes, checked * s).to_integral_value() for s in spread
+    )
     return low, mid, high
 
 
