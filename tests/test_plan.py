@@ -18,6 +18,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from advisor.cli import tunewise
+from advisor.cli.experience import _scores
 from advisor.dataset import Dataset
 from advisor.errors import AdvisorError, DataError
 from advisor.evaluate import Row, Scorecard
@@ -349,6 +350,22 @@ def test_another_tuned_model_on_the_scorecard_is_no_prompt(home: Path, name: str
 def test_another_prompted_model_on_the_scorecard_is_a_prompt(home: Path) -> None:
     evaluated("tw-1122-00000001", "exact", ("gpt-6.1-sol", "gpt-6.1-sol", 0.93), ("tuned", "x", 0.8))
     assert "your best prompt 93%" in str(document(TICKETS)["reason"])
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe"),
+    [
+        ("base", "prompt"),
+        ("prompt:careful", "optimised"),
+        ("few-shot:5", "few_shot"),
+        ("few-shot:20:near", "retrieved"),
+    ],
+)
+def test_ways_to_prompt_the_base_keep_their_names(home: Path, name: str, recipe: str) -> None:
+    run = evaluated("tw-1122-00000001", "label", (name, "Qwen/Qwen3-8B", 0.91), ("tuned", "x", 0.8))
+    run = Ledger.open().get(run.id)
+    (found, _) = _scores(run, {run.id: run}, on_premises=True)
+    assert (found.name, found.model) == (recipe, "Qwen/Qwen3-8B")
 
 
 def test_a_scorecard_of_word_overlap_is_no_measurement(home: Path) -> None:

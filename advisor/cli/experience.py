@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # The metrics that are a share of right answers (json_fields: of right fields); overlap of words, valid JSON, the right
 # tool's name alone and likelihood are none, and a prompt's score cannot be set against them.
-_SHARES = ("exact", "label", "json_fields", "tools", "number")
+_SHARES = ("exact", "label", "json_fields", "tools", "number", "sql_result")
 
 
 class _Prediction(BaseModel):
@@ -99,15 +99,22 @@ def _scores(run: Run, by_id: Mapping[str, Run], on_premises: bool) -> Iterator[M
     if card.metric not in _SHARES:
         return
     for row in sorted(card.rows, key=lambda row: row.score, reverse=True):
-        shots = row.name.startswith("few-shot")
-        of_base = row.name == "base" or shots
-        name = _tuned_name(row, run, by_id) or ("few_shot" if shots else "prompt")
+        recipe = _recipe(row.name)
+        of_base = row.name == "base" or recipe != "prompt"
+        name = _tuned_name(row, run, by_id) or recipe
         if (on_premises or not of_base) and 0 <= row.low <= row.score <= row.high <= 1:
             basis = f"run {run.id}: {row.name} with {row.model}, {card.metric} on {card.examples} held-out examples"
             model = row.tuned_from or (run.spec.model if row.name == "tuned" else None)
             if of_base or name == "prompt":
                 model = row.model
             yield Measurement(name, row.score, row.low, row.high, basis, model)
+
+
+def _recipe(name: str) -> str:
+    """Return how an option of a scorecard is prompted, in the workload's words."""
+    if name.startswith("few-shot"):
+        return "retrieved" if name.endswith(":near") else "few_shot"
+    return "optimised" if name.startswith("prompt:") else "prompt"
 
 
 def _tuned_name(row: Row, run: Run, by_id: Mapping[str, Run]) -> str | None:
