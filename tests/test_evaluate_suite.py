@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from paper_backend import PaperBackend
+from test_evaluate_asking import tuned_run
 
 from advisor.errors import DataError
 from advisor.evaluate.metrics import Answer
 from advisor.evaluate.suite import suite
 from advisor.runs.asking import Contestant, Purse
-from advisor.runs.comparing import Options
+from advisor.runs.evaluation import Options, evaluate_run
 from advisor.runs.regressions import regressions
 from backends import Completion
 
@@ -115,10 +117,10 @@ def test_the_built_in_suite_says_when_it_is_left_out(tmp_path: Path) -> None:
 
 
 def test_a_fault_in_a_suite_is_told_before_anything_is_asked(tmp_path: Path) -> None:
-    backend, base, tuned = both(tmp_path)
+    backend = PaperBackend(tmp_path / "p")
     options = Options(regression=True, suites=(written(tmp_path / "bad.jsonl", "{}"),))
     with pytest.raises(DataError, match=r"bad\.jsonl:1"):
-        regressions(base, tuned, options, tmp_path, Purse(None))
+        evaluate_run(tuned_run(tmp_path), backend, None, options, today=date(2026, 11, 22))
     assert backend.calls == []
 
 

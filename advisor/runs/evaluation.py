@@ -18,6 +18,7 @@ from advisor.evaluate import scorecard as cards
 from advisor.evaluate.metrics import Answer
 from advisor.evaluate.regression import worst
 from advisor.evaluate.statistics import Interval, ratio_interval
+from advisor.evaluate.suite import suite
 from advisor.evaluate.training import curves, overfitting
 from advisor.home import home
 from advisor.runs.asking import Contestant, Purse, Question, losses
@@ -50,6 +51,8 @@ def evaluate_run(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> cards.Scorecard:
     """Compare a run's tuned model with what ``options.against`` names and with ``also``, on its held-out examples."""
+    for own in options.suites:
+        suite(own)  # a fault in a file is told before anything is asked
     mine = tuned(run, backend, book, today)
     path = held_out or run.origin.held_out
     if path is None:

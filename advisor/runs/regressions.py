@@ -29,7 +29,7 @@ def regressions(
     What the suites cost is taken from ``purse``. General text and the built-in suite are left out for a base that
     knows next to nothing of them: it has nothing to forget. Returns the findings, and what was left out and why.
     """
-    own = [(path, suite(path)) for path in options.suites]  # a fault in a file is told before anything is asked
+    own = [(path, suite(path)) for path in options.suites]
     found: list[Regression] = []
     notes: list[str] = []
     if options.regression:
