@@ -82,6 +82,16 @@ ROWS: list[tuple[str, object, str, str]] = [
     ("row of negative weight", row(USER, ANSWER, weight=-1), "bad_weight", "error"),
     ("weight of the user", row(say("user", "x", weight=1), ANSWER), "weight_not_assistant", "error"),
     ("nothing learnt", row(USER, say("assistant", "x", weight=0)), "nothing_learnt", "error"),
+    ("role is a list", row({"role": ["user"], "content": "x"}, ANSWER), "missing_role", "error"),
+    ("refusal is a number", row(USER, say("assistant", "x", refusal=3)), "bad_content", "error"),
+    ("parallel is a text", row(USER, ANSWER, parallel_tool_calls="yes"), "bad_setting", "error"),
+    ("call without type", row(USER, {"role": "assistant", "tool_calls": [
+        {"id": "c", "function": {"name": "weather", "arguments": '{"city": "Rome"}'}}]}, tools=[WEATHER]),
+     "bad_tool_call", "error"),
+    ("described by a list", row(USER, ANSWER, tools=[
+        {"type": "function", "function": {"name": "f", "description": ["x"]}}]), "bad_tool_schema", "error"),
+    ("detail unknown", row(say("user", [{"type": "image_url", "image_url": {"url": PIXEL, "detail": "best"}}]),
+                           ANSWER), "bad_image", "error"),
     ("odd key", row(say("user", "x", mood="good"), ANSWER), "unknown_message_key", "warning"),
     ("odd name", row(say("user", "x", name="a b!"), ANSWER), "bad_name", "warning"),
     ("tool without function", row(USER, ANSWER, tools=[{"type": "function"}]), "bad_tool_schema", "error"),

@@ -169,10 +169,79 @@ PIECES = [b"{", b"}", b"[", b"]", b'"', b",", b"\n", b"\x00", b"\xff", b"\xef\xb
           b"-1", b"true", b'"messages"', b'"function": null']  # fmt: skip
 
 
+USER, ANSWER = {"role": "user", "content": "Where?"}, {"role": "assistant", "content": "There."}
+TOOL = {"type": "function", "function": {"name": "f", "description": "d", "parameters": {
+    "type": "object", "properties": {"city": {"type": "string", "enum": ["R"]}}, "required": ["city"]}}}  # fmt: skip
+CALL = {"role": "assistant", "tool_calls": [
+    {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"city": "R"}'}}]}  # fmt: skip
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBO", "detail": "low"}}
+CHATS: list[dict[str, object]] = [
+    {"messages": [{"role": "system", "content": "Be kind."}, USER, ANSWER]},
+    {"messages": [USER, CALL, {"role": "tool", "tool_call_id": "c", "content": "ok"}, ANSWER], "tools": [TOOL],
+     "parallel_tool_calls": False},
+    {"messages": [{"role": "user", "content": [{"type": "text", "text": "Look."}, IMAGE]}, {**ANSWER, "weight": 1}]},
+    {"messages": [{**USER, "name": "bob"}, {**ANSWER, "refusal": None}]},
+]  # fmt: skip
+PAIRS: list[dict[str, object]] = [
+    {"input": {"messages": [USER], "tools": [TOOL], "parallel_tool_calls": True}, "preferred_output": [ANSWER],
+     "non_preferred_output": [{**ANSWER, "content": "Here."}]},
+]  # fmt: skip
+OTHERS: list[dict[str, object]] = [
+    {"conversations": [{"from": "human", "value": "x"}, {"from": "gpt", "value": "y"}], "tools": [TOOL]},
+    {"prompt": [USER], "chosen": [ANSWER], "rejected": [ANSWER], "weight": 1.5},
+    {"instruction": "a", "input": "b", "output": "c"},
+    {"prompt": "a", "completion": ["b", "c"]},
+    {"text": "words"},
+]
+ODD: list[object] = [
+    None,
+    3,
+    1.5,
+    True,
+    "",
+    [],
+    {},
+    "x",
+    [1],
+    [[]],
+    {"a": 1},
+    ["x"],
+    -1,
+    0,
+    [{"a": [{}]}],
+    "\u0000",
+    1e300,
+]
+
+
+def grafted(row: dict[str, object], dice: random.Random) -> dict[str, object]:
+    """The row with something of the wrong kind in one place, with something missing, or with too much."""
+    made = json.loads(json.dumps(row))
+    at: object = made
+    while True:
+        inner = list(at) if isinstance(at, dict) else list(range(len(at))) if isinstance(at, list) else []
+        key = dice.choice(inner)
+        below = at[key]  # type: ignore[index]
+        if not isinstance(below, dict | list) or not below or dice.random() < 0.2:
+            break
+        at = below
+    kind = dice.random()
+    if kind < 0.3:
+        del at[key]  # type: ignore[attr-defined]
+    elif kind < 0.9 or not isinstance(at, dict):
+        at[key] = json.loads(json.dumps(dice.choice(ODD)))  # type: ignore[index]
+    else:
+        at["extra"] = dice.choice(ODD)
+    return made
+
+
 def mutated(dice: random.Random) -> bytes:
-    """A valid file with pieces cut out, put in and changed; or mere noise."""
+    """A valid file with pieces cut out, put in and changed, in its bytes or in its rows; or mere noise."""
     if dice.random() < 0.15:
         return dice.randbytes(dice.randint(1, 300))
+    if dice.random() < 0.5:
+        row = dice.choice([*CHATS, *PAIRS, *OTHERS])
+        return "".join(json.dumps(one) + "\n" for one in (row, *(grafted(row, dice) for _ in range(4)))).encode()
     content = bytearray(dice.choice(SEEDS))
     for _ in range(dice.randint(1, 5)):
         at = dice.randrange(len(content) + 1)
@@ -191,8 +260,9 @@ def survives(path: Path) -> None:
     try:
         data = Dataset.open(path)
         list(data.problems())
-        profile(data)
-        write_for(data, "openai", Objective.SFT, path.with_name("out.jsonl"))
+        backend = ("openai", "together", "replicate", "local")[data.bytes % 4]
+        profile(data, backend=backend)
+        write_for(data, backend, Objective.SFT, path.with_name("out.jsonl"))
         fix(data, path.with_name("fixed.jsonl"), redacted=True)
     except DataError as error:
         assert "\n" not in str(error)
@@ -209,6 +279,38 @@ def fuzz(folder: Path, seed: int, count: int) -> None:
         except BaseException:
             print(f"seed {seed}, file {number}: {path.read_bytes()!r}")
             raise
+
+
+def test_what_is_written_for_openai_keeps_to_its_own_schema(shared: Path) -> None:
+    import yaml
+    from jsonschema import Draft202012Validator
+    from referencing import Registry, Resource
+    from referencing.jsonschema import DRAFT202012
+
+    from advisor.dataset import Example
+    from advisor.dataset._catalogue import level_of
+    from advisor.dataset._dataset import judge
+    from advisor.dataset._shape import shape_of
+    from advisor.dataset._write import Losses, line_for
+
+    text = (shared / "specs" / "openai-finetune-lines.yaml").read_text()
+    lines = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    known = Registry().with_resource("urn:lines", Resource(contents=lines, specification=DRAFT202012))
+    dice, written = random.Random(3), 0
+    for name, seeds, objective in (("Chat", CHATS, Objective.SFT), ("Preference", PAIRS, Objective.DPO)):
+        schema = {"$ref": f"urn:lines#/components/schemas/FineTune{name}RequestInput"}
+        valid = Draft202012Validator(schema, registry=known)
+        shape = shape_of(seeds[0], {})
+        assert shape is not None
+        for row in (*seeds, *(grafted(dice.choice(seeds), dice) for _ in range(700))):
+            talk, found = judge(row, shape, {})
+            if talk is None or any(level_of(code, "openai") == "error" for code, _ in found):
+                continue
+            example = Example(1, "a", talk.messages, talk.tools, talk.preferred, talk.non_preferred, talk.extra or {})
+            line = line_for(example, shape.format, "openai", objective, Losses())
+            assert not [error.message for error in valid.iter_errors(line)], (row, line)
+            written += 1
+    assert written > 200
 
 
 def test_no_bytes_cause_a_traceback(tmp_path: Path) -> None:

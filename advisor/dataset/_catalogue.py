@@ -111,7 +111,9 @@ CATALOGUE: dict[str, Entry] = {
     "unknown_message_key": Entry(_W, "Keys in a message that no provider reads", "Remove them.",
         "OpenAI refuses messages with keys it does not know."),
     "bad_name": Entry(_W, "A name that is not a plain word", "Use letters, digits, _ and -, at most 64.",
-        "OpenAI refuses other names of participants."),
+        "OpenAI refuses other names of participants.", {"openai": _E}),
+    "bad_setting": Entry(_E, "A row setting of the wrong kind", "Write it as true or false.",
+        "OpenAI refuses the file."),
     "special_token": Entry(_W, "A special-token string in the text", "Remove it or write it differently.",
         "Strings such as <|endoftext|> steer tokenizers. OpenAI jobs fail on them ('message contains an invalid "
         "token').", {"openai": _E}),

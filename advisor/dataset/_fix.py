@@ -181,6 +181,9 @@ def _mend_calls(message: dict[str, Json]) -> list[str]:
     calls = message.get("tool_calls")
     for call in calls if isinstance(calls, list) else ():
         function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(call, dict) and isinstance(function, dict) and "type" not in call:
+            call["type"] = "function"
+            done.append("bad_tool_call")
         if isinstance(function, dict) and isinstance(function.get("arguments"), dict):
             function["arguments"] = orjson.dumps(function["arguments"]).decode()
             done.append("arguments_not_text")

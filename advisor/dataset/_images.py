@@ -8,6 +8,7 @@ from advisor.dataset._rows import Fault
 
 MOST = 10  # per example, OpenAI's vision fine-tuning guide and Together's data page
 LARGEST_BYTES = 10_000_000  # each, same sources
+_DETAILS = ("auto", "low", "high")
 _KINDS = ("image/png", "image/jpeg", "image/jpg", "image/webp")
 
 
@@ -23,6 +24,8 @@ def image_faults(parts: list[object], role: str, where: str) -> Iterator[Fault]:
     for image in images:
         held = image.get("image_url")
         url = held.get("url") if isinstance(held, dict) else held
+        if isinstance(held, dict) and held.get("detail", "auto") not in _DETAILS:
+            yield "bad_image", f"{where} has an image of detail {held.get('detail')!r:.40}"
         if not isinstance(url, str) or not url:
             yield "bad_image", f"{where} has an image without a url"
         elif url.startswith(("http://", "https://")):

@@ -141,7 +141,15 @@ def _tools(row: Row, key: str = "tools") -> list[dict[str, Json]]:
         return []
     if not isinstance(value, list) or not all(isinstance(tool, dict) for tool in value):
         raise Malformed("bad_tool_schema", f"'{key}' is not a list of objects")
-    return cast(list[dict[str, Json]], value)
+    return [_described(tool) for tool in cast(list[dict[str, Json]], value)]
+
+
+def _described(tool: dict[str, Json]) -> dict[str, Json]:
+    """Leave out of a tool's description what is null."""
+    function = tool.get("function")
+    if not isinstance(function, dict) or None not in function.values():
+        return tool
+    return {**tool, "function": {key: value for key, value in function.items() if value is not None}}
 
 
 def _extra(row: Row, *more: Row) -> Mapping[str, Json] | None:

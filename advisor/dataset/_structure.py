@@ -29,6 +29,9 @@ def faults(talk: Conversation) -> list[Fault]:
     weight = talk.extra.get("weight", 1) if talk.extra else 1
     if isinstance(weight, bool) or not isinstance(weight, int | float) or weight < 0:
         found.append(("bad_weight", f"the row has {weight!r}; Together takes numbers from 0 up"))
+    parallel = talk.extra.get("parallel_tool_calls", True) if talk.extra else True
+    if not isinstance(parallel, bool):
+        found.append(("bad_setting", f"parallel_tool_calls is {parallel!r:.40}, not true or false"))
     if talk.tools:
         found.extend(tool_faults(talk.tools))
     if talk.preferred is not None and talk.non_preferred is not None:
@@ -86,7 +89,7 @@ def _odd(talk: Conversation, turns: list[Turn]) -> Iterator[Fault]:
                 open_calls.discard(answered)
         asked = asked or role != "assistant"
         before = role
-    roles = {turn.get("role") for turn in turns}
+    roles = {role for turn in turns if isinstance(role := turn.get("role"), str)}
     if "assistant" not in roles and talk.preferred is None:
         yield "no_assistant", ""
     elif not learnt:
@@ -120,14 +123,16 @@ def message_faults(turn: Turn, number: int) -> Iterator[Fault]:
         yield "empty_prompt", where
     if not turn.keys() <= MESSAGE_KEYS:
         yield "unknown_message_key", f"{where} has {', '.join(sorted(map(str, turn.keys() - MESSAGE_KEYS)))[:80]}"
-    if "weight" in turn:
-        weight = turn["weight"]
+    weight, name, refusal = turn.get("weight"), turn.get("name"), turn.get("refusal")
+    if weight is not None:
         if role != "assistant":
             yield "weight_not_assistant", where
         elif type(weight) is not int or weight not in (0, 1):
             yield "bad_weight", f"{where} has {weight!r}"
-    if "name" in turn and not (isinstance(turn["name"], str) and _NAME.fullmatch(turn["name"])):
+    if name is not None and not (isinstance(name, str) and _NAME.fullmatch(name)):
         yield "bad_name", where
+    if not (refusal is None or isinstance(refusal, str)):
+        yield "bad_content", f"{where} has a refusal that is no text"
 
 
 def _parts(content: list[object], role: str, where: str) -> Iterator[Fault]:

@@ -33,6 +33,8 @@ def tool_faults(tools: list[dict[str, Json]]) -> Iterator[Fault]:
             yield "bad_tool_schema", f"tool {number} has no name"
         elif not _NAME.fullmatch(name):
             yield "bad_tool_name", f"'{name[:70]}'"
+        if not isinstance(function.get("description", ""), str):
+            yield "bad_tool_schema", f"tool {number} has a description that is no text"
         parameters = function.get("parameters")
         if parameters is not None:
             wrong = _wrong_schema(parameters, "parameters", 0)
@@ -94,8 +96,10 @@ def call_faults(
         call_id = call.get("id")
         if not isinstance(call_id, str) or not call_id:
             yield "bad_tool_call", f"{where} has a call without id", ""
-        elif call.get("type", "function") != "function":
-            yield "bad_tool_call", f"{where} has a call of type {call.get('type')!r}", call_id
+        elif "type" not in call:
+            yield "bad_tool_call", f"{where} has a call without type", call_id
+        elif call["type"] != "function":
+            yield "bad_tool_call", f"{where} has a call of type {call['type']!r:.40}", call_id
         else:
             yield "", "", call_id
         yield from ((code, detail, "") for code, detail in _arguments(function, where, schemas))
@@ -125,7 +129,8 @@ def _arguments(function: Mapping[str, Json], where: str, schemas: Mapping[str, S
 def _misfit(given: Mapping[str, Json], schema: Schema) -> str:
     """Return how the arguments do not fit the top level of the schema, or nothing."""
     properties, required = schema.get("properties"), schema.get("required")
-    missing = [name for name in required if name not in given] if isinstance(required, list) else []
+    wanted_names = [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
+    missing = [name for name in wanted_names if name not in given]
     if missing:
         return f"without {missing[0]!r}"
     if not isinstance(properties, dict):

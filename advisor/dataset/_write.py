@@ -138,18 +138,25 @@ def _as_parts(row: dict[str, list[Message]]) -> None:
 
 def _openai(example: Example, objective: Objective) -> dict[str, Json]:
     """The chat format of OpenAI, Together and the local trainer, and their preference format."""
-    row: dict[str, Json] = {"messages": cast(Json, example.messages)}
+    row: dict[str, Json] = {"messages": cast(Json, [_set(message) for message in example.messages])}
     if example.tools:
         row["tools"] = cast(Json, example.tools)
     if example.preferred is None or example.non_preferred is None:
         return row
     if objective is Objective.SFT:
-        return {**row, "messages": cast(Json, [*example.messages, example.preferred])}
+        return {**row, "messages": cast(Json, [*cast(list[Message], row["messages"]), _set(example.preferred)])}
     return {
         "input": row,
-        "preferred_output": cast(Json, [example.preferred]),
-        "non_preferred_output": cast(Json, [example.non_preferred]),
+        "preferred_output": cast(Json, [_set(example.preferred)]),
+        "non_preferred_output": cast(Json, [_set(example.non_preferred)]),
     }
+
+
+def _set(message: Message) -> Message:
+    """Leave out what is null, as it is where a program writes all fields of its objects; the schemas refuse it."""
+    if None not in message.values():
+        return message
+    return cast(Message, {key: value for key, value in message.items() if value is not None or key == "content"})
 
 
 def _replicate(example: Example, format: Format, losses: Losses) -> dict[str, Json] | None:
