@@ -1,8 +1,8 @@
 """How much CPU the commands take to start, beside a bare interpreter: python benchmarks/startup.py
 
 Prints one JSON document. CPU seconds (user + system) of the whole process, the median of several runs after a warm-up;
-the home folder is fresh for each run of ``check`` and ``plan``, so nothing comes from a cache. ``check --json`` counts in
-a second vocabulary, that of gpt-3.5. On a busy machine read the ratios: they vary less than the seconds.
+the home folder is fresh for each run of ``check`` and ``plan``, so nothing is cached. ``check --json`` counts in a
+second vocabulary, that of gpt-3.5. On a busy machine read the ratios: they vary less than the seconds.
 """
 
 from __future__ import annotations
