@@ -22,8 +22,10 @@ from backends._base import (
     Message,
     Method,
     Objective,
+    Rate,
     Request,
     Save,
+    Serving,
     ToolCall,
 )
 from backends._errors import (
@@ -67,9 +69,11 @@ __all__ = [
     "Objective",
     "OutcomeUnknown",
     "ProviderUnavailable",
+    "Rate",
     "RateLimited",
     "Request",
     "Save",
+    "Serving",
     "SpecRefused",
     "ToolCall",
     "get",

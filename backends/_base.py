@@ -11,6 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar, Required, TypeAlias, TypedDict
 
+from backends._errors import SpecRefused
+
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
@@ -175,6 +177,32 @@ class Request:
     costs_money: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What one running replica costs on one kind of machine of the provider's."""
+
+    id: str
+    gpu: str
+    gpus: int
+    gpu_memory_gib: int
+    usd_per_hour: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A deployment of a tuned model at its provider. ``model`` is what ``complete`` asks; ``usd_per_hour`` is of one
+    replica, None when the provider's list of machines does not name the one it runs on.
+    """
+
+    model: str
+    endpoint_id: str
+    deployment_id: str
+    status: str
+    hardware: str
+    usd_per_hour: Decimal | None
+    stops_after_idle_minutes: int
+
+
 Save: TypeAlias = Callable[[Job], None]
 
 
@@ -259,6 +287,18 @@ class Backend(ABC):
         seed: int | None = None,
     ) -> Completion:
         """Ask ``model`` (a base or a tuned model of this backend) once."""
+
+    def rates(self) -> tuple[Rate, ...]:
+        """Return what serving a tuned model on a machine of its own costs there, cheapest first; () where it cannot."""
+        return ()
+
+    def serve(self, job: Job, *, idle_minutes: int = 30) -> Serving:
+        """Start one replica for the tuned model, or return the one that stands. Costs money until it stops."""
+        raise SpecRefused(f"{self.name} rents out no machines to serve a tuned model on.")
+
+    def stop(self, serving: Serving) -> None:
+        """End a serving and its bill."""
+        raise SpecRefused(f"{self.name} rents out no machines to serve a tuned model on.")
 
     def close(self) -> None:  # noqa: B027  most backends hold nothing open
         """Release what ``complete`` holds open (a loaded model, a connection pool)."""

@@ -164,7 +164,8 @@ def _by_status(refusal: Refusal, provider: Provider, about: About, said: str) ->
         return FileNotReady(f"{name} is still reading the uploaded file; try again in a minute.")
     if re.search(r"non-serverless|dedicated endpoint", said, re.I):
         return ModelNotTunable(
-            f"{name} answers with this model only from a dedicated endpoint, rented by the minute: {said}"
+            f"{name} answers with this model only from a dedicated endpoint, rented by the minute: {said} "
+            "'tunewise serve RUN --at-provider' rents one."
         )
     if code in _MODEL_CODES or (status in (404, 400, 422) and _MODEL_WORDS.search(said)) or (
         status == 404 and about is About.MODEL

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from backends._base import Job
+from backends._base import Job, Rate, Serving
 from backends._errors import SpecRefused
 from backends._hosted import Hosted
 from backends._refusals import About
@@ -15,32 +14,6 @@ if TYPE_CHECKING:
     from together import Together
 
 IDLE_MINUTES = (30, 1440)  # what the provider takes as inactive timeout
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """What one running replica costs on one kind of machine."""
-
-    id: str
-    gpu: str
-    gpus: int
-    gpu_memory_gib: int
-    usd_per_hour: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Serving:
-    """A deployment of a tuned model. ``model`` is what ``complete`` asks; ``usd_per_hour`` is of one replica, None when
-    the provider's list of machines does not name the one it runs on.
-    """
-
-    model: str
-    endpoint_id: str
-    deployment_id: str
-    status: str
-    hardware: str
-    usd_per_hour: Decimal | None
-    stops_after_idle_minutes: int
 
 
 def rates(backend: Hosted[Together]) -> tuple[Rate, ...]:

@@ -24,8 +24,10 @@ from backends._base import (
     Json,
     Message,
     Method,
+    Rate,
     Request,
     Save,
+    Serving,
 )
 from backends._chat import chat
 from backends._errors import FundsMissing, SpecRefused
@@ -35,7 +37,7 @@ from backends._refusals import About, Provider
 from backends._together_files import upload, wait_until_valid
 from backends._together_replies import JobReply, RowPreview, job_events, job_reply, snapshot
 from backends._together_request import arguments, check_bounds, evaluations, price_question
-from backends._together_serving import Rate, Serving, adapters, rates, serve, stop
+from backends._together_serving import adapters, rates, serve, stop
 
 if TYPE_CHECKING:
     from together import Together
@@ -213,15 +215,12 @@ class TogetherBackend(Hosted["Together"]):
     # The model
 
     def rates(self) -> tuple[Rate, ...]:
-        """Return what a dedicated replica costs an hour on each kind of machine, cheapest first."""
         return rates(self)
 
     def serve(self, job: Job, *, idle_minutes: int = 30) -> Serving:
-        """Start one replica for the tuned model, or return the one that stands. Costs money until it stops."""
         return serve(self, job, idle_minutes)
 
     def stop(self, serving: Serving) -> None:
-        """End a serving and its bill."""
         stop(self, serving)
 
     def adapters(self, serving: Serving) -> tuple[str, ...]:

@@ -215,12 +215,14 @@ class TogetherEmulator(Emulator):
     def chat(self, call: Call) -> Reply:
         body = call.json
         trained = None
+        served = [row["modelId"] for row in self.state.get("deployments", {}).values() if row["name"] == body["model"]]
         for job in self.state["jobs"].values():
-            if job["model_output_name"] == body["model"] and job["status"] == "completed":
+            known = job["model_output_name"] == body["model"] or job.get("model_object_id") in served
+            if known and job["status"] == "completed":
                 trained = rows(base64.b64decode(self.state["files"][job["training_file"]]["content"]))
         if trained is None and body["model"] not in self.models:
             return refusal(404, f"Unable to access model {body['model']}. The model does not exist.", "model_not_found")
-        if trained is not None and not self.deployed:
+        if trained is not None and not self.deployed and not served:
             return refusal(
                 400,
                 f"Unable to access non-serverless model {body['model']}. Please create and start a new dedicated "

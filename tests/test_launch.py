@@ -395,6 +395,31 @@ def test_the_price_that_together_says_is_set_beside_ours(
         assert started["provider_quote_usd"] == "4"
 
 
+def test_a_model_that_answers_only_from_a_rented_machine_gets_one_and_is_evaluated(
+    tunewise: Tunewise, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with TogetherEmulator() as emulator:
+        for name, value in (("BASE_URL", emulator.base_url), ("API_KEY", emulator.key), ("PROJECT_ID", "p")):
+            monkeypatch.setenv(f"TOGETHER_{name}", value)
+        named = ("launch", data, "--backend", "together", "--model", "Qwen/Qwen3.5-9B", "--yes", "--max-cost", "9")
+        run = tunewise.document(*named)["run"]
+        tunewise("watch", run)
+        assert "--at-provider" in tunewise("chat", run, "what follows 3", expect=1).stderr
+        serve = ("serve", run, "--at-provider", "--idle", "45")
+        assert "Nobody is here" in tunewise(*serve, expect=1).stderr
+        assert "without --max-per-hour" in tunewise(*serve, "--yes", expect=1).stderr
+        assert "over --max-per-hour $5.00" in tunewise(*serve, "--yes", "--max-per-hour", "5", expect=4).stderr
+        assert emulator.state.get("deployments", {}) == {}
+        found = tunewise.document(*serve, "--yes", "--max-per-hour", "6")
+        assert (found["usd_per_hour"], found["stops_after_idle_minutes"]) == ("5.49", 45)
+        emulator.deployed = False  # only the rented machine answers
+        assert tunewise.document("evaluate", run, "--against", "base")["rows"][1]["name"] == "tuned"
+        assert tunewise.document("chat", run, "what follows 3")["model"] == found["model"]
+        assert "no longer served" in tunewise("serve", run, "--stop").stdout
+        assert emulator.state["deployments"] == {} == emulator.state["endpoints"]
+        assert "nothing to stop" in tunewise("serve", run, "--stop", expect=1).stderr
+
+
 def test_an_interrupted_launch_is_resumed_without_a_second_job(
     tunewise: Tunewise, openai: OpenAIEmulator, data: Path
 ) -> None:

@@ -110,7 +110,7 @@ def test_a_reservation_counts_until_it_is_settled_and_then_the_bill_does() -> No
     for name, usd in (("tw-a", "7"), ("tw-b", "4")):
         ledger.add(a_run(name, usd))
     ledger.reserve("tw-a", Decimal(7), monthly_limit=limit, now=NOON)
-    with pytest.raises(OverLimit, match=r"quoted at \$4, and \$7 of this month's limit of \$10"):
+    with pytest.raises(OverLimit, match=r"quoted at \$4.00; \$7.00 of this month's limit of \$10.00 .* leaves \$3.00"):
         ledger.reserve("tw-b", Decimal(4), monthly_limit=limit, now=NOON)
     ledger.settle("tw-a", Decimal("2.50"), "billed by the provider")
     ledger.reserve("tw-b", Decimal(4), monthly_limit=limit, now=NOON)

@@ -100,9 +100,9 @@ def _named(
 def _tuned(run: Run) -> str:
     from advisor.errors import RunError
 
-    if run.job.tuned_model is None:
+    if run.askable is None:
         raise RunError(f"{run.id} has no tuned model (it is {run.job.status}); --base asks its base.")
-    return run.job.tuned_model
+    return run.askable
 
 
 def _trained_system(train: object) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,13 @@ _ENGINES = ("vllm", "llamacpp", "transformers")
 )
 @click.option("--gguf", type=click.Path(path_type=Path), help="With llamacpp: a converted model.")
 @click.option("--dry-run", is_flag=True, help="Print the commands and run none.")
+@click.option("--at-provider", is_flag=True, help="Rent a machine there for a hosted run's model, by the minute.")
+@click.option(
+    "--idle", type=click.IntRange(1), default=30, show_default=True, help="With --at-provider: minutes until it stops."
+)
+@click.option("--max-per-hour", type=options.Usd(), help="With --at-provider: refuse (exit 4) what costs more.")
+@click.option("--yes", is_flag=True, help="With --at-provider: do not ask; needs --max-per-hour.")
+@click.option("--stop", is_flag=True, help="End what --at-provider started, and its bill.")
 @click.option("--verify", "url", metavar="URL", help="Compare a running server with the trainer's own answers.")
 @click.option("--model", help="With --verify: the name the server knows the model by.")
 @click.option("--data", type=click.Path(path_type=Path), help="With --verify: prompts, instead of those held out.")
@@ -49,6 +57,11 @@ def command(
     installed_in: Path | None,
     gguf: Path | None,
     dry_run: bool,
+    at_provider: bool,
+    idle: int,
+    max_per_hour: Decimal | None,
+    yes: bool,
+    stop: bool,
     url: str | None,
     model: str | None,
     data: Path | None,
@@ -65,26 +78,37 @@ def command(
     tunewise serve last --with transformers
     tunewise serve tw-1122-7f3a9c01 tw-1122-0b44d2e9 --with vllm --installed-in ~/vllm --dry-run
     tunewise serve last --verify http://127.0.0.1:8000/v1
+    tunewise serve last --at-provider
     """
     from advisor.runs import Ledger
     from advisor.runs.serving import serving
 
     ledger = Ledger.open()
     found = [ledger.get(run) for run in runs]
+    if at_provider or stop:
+        from advisor.cli import hosting
+
+        if len(found) > 1:
+            raise click.UsageError("--at-provider and --stop take one run at a time.")
+        if stop:
+            return hosting.stop(found[0], as_json=as_json)
+        return hosting.host(found[0], idle_minutes=idle, most_per_hour=max_per_hour, yes=yes, as_json=as_json)
     if url is not None:
         if len(found) > 1:
             raise click.UsageError("--verify checks one run at a time.")
         passed = _verify(found[0], url, model, data, limit, max_tokens, at_least, as_json)
         click.get_current_context().exit(0 if passed else 1)
     if engine is None:
-        raise click.UsageError("Say which server, --with vllm, llamacpp or transformers; or --verify URL.")
+        raise click.UsageError(
+            "Say which server, --with vllm, llamacpp or transformers, or --at-provider; or --verify URL."
+        )
     way = serving(found, engine, port=port, place=installed_in, gguf=gguf)
     if as_json and not dry_run:
         raise click.UsageError("--json needs --dry-run or --verify.")
     if as_json:
         render.json_document(way)
-        return
-    _run(found[0], way, installed_in, dry_run=dry_run)
+        return None
+    return _run(found[0], way, installed_in, dry_run=dry_run)
 
 
 def _run(run: Run, way: Serving, place: Path | None, *, dry_run: bool) -> None:

@@ -67,10 +67,10 @@ def prompted(path: Path, backend: Backend, base: str, book: PriceBook | None, to
 
 def tuned(run: Run, backend: Backend, book: PriceBook | None, today: date, name: str = "tuned") -> Contestant:
     """Return a run's tuned model as a contestant. Raises RunError when it has none."""
-    if run.job.tuned_model is None:
+    if run.askable is None:
         state = "a rehearsal" if run.rehearses else run.job.status
         raise RunError(f"{run.id} has no tuned model (it is {state}); evaluate a run that has succeeded.")
-    one = _priced(name, backend, run.job.tuned_model, book, today, tuned=True, listed=run.spec.model)
+    one = _priced(name, backend, run.askable, book, today, tuned=True, listed=run.spec.model)
     return replace(one, tuned_from=run.spec.model)
 
 

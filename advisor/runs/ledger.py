@@ -98,6 +98,11 @@ class Run:
         return folder_of(self.id)
 
     @property
+    def askable(self) -> str | None:
+        """What to ask for the tuned model: the deployment that serves it, where it has to be rented, else itself."""
+        return self.job.extra.get("served_as") or self.job.tuned_model
+
+    @property
     def rehearses(self) -> str | None:
         """The backend a rehearsal stands for; None when the run is a real one."""
         return str(self.spec.options.get("stands_for")) if self.spec.backend == REHEARSAL else None
@@ -106,7 +111,8 @@ class Run:
 def folder_of(run: str) -> Path:
     """Return the folder of a run, made on first use and readable by its owner alone."""
     folder = home() / "runs" / run
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.mkdir(exist_ok=True, mode=0o700)
     return folder
 
 
