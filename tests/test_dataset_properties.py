@@ -261,7 +261,7 @@ def survives(path: Path) -> None:
         data = Dataset.open(path)
         list(data.problems())
         backend = ("openai", "together", "replicate", "local")[data.bytes % 4]
-        profile(data, backend=backend)
+        profile(data)
         write_for(data, backend, Objective.SFT, path.with_name("out.jsonl"))
         fix(data, path.with_name("fixed.jsonl"), redacted=True)
     except DataError as error:
@@ -314,12 +314,12 @@ def test_what_is_written_for_openai_keeps_to_its_own_schema(shared: Path) -> Non
 
 
 def test_no_bytes_cause_a_traceback(tmp_path: Path) -> None:
-    fuzz(tmp_path, 1, 250)
+    fuzz(tmp_path, 1, 200)
 
 
 @pytest.mark.slow
 def test_no_bytes_of_many_cause_a_traceback(tmp_path: Path) -> None:
-    fuzz(tmp_path, 2, 5_000)
+    fuzz(tmp_path, 2, 2_000)
 
 
 @quick
