@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 SECONDS, ROWS = 2.0, 10_000  # what one query may take; what it may return
 _LONGEST = 1_000_000  # bytes of one value
-_INSTANCES, _ROWS_EACH = 4, 24  # several small databases tell queries apart that agree by chance on one (Zhong 2020)
+_INSTANCES, _ROWS_EACH = 4, 40  # several small databases tell queries apart that agree by chance on one (Zhong 2020)
 _WORDS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta")
 _DAYS = ("2021-03-05", "2022-07-19", "2023-01-31", "2024-11-08")
 _TOKEN = re.compile(
@@ -221,7 +221,7 @@ def _value(
 def _near(value: str | float, random: Random) -> str | float:
     """Return the value itself half of the time, else one that a slightly wrong comparison would take for it."""
     if isinstance(value, float):
-        found = value + random.choice((0, 0, -1, 1))
+        found = value + random.choice((0, 0, -1, 1, -5, 5))
         return int(found) if found.is_integer() else found
     core = value.replace("%", "").replace("_", "a")
     return random.choice((core, core, f"{core}x", f"x{core}"))
