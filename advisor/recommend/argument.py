@@ -123,7 +123,7 @@ def warnings(chosen: Option | None, profile: Profile, workload: Workload) -> Ite
     if untried_recipes(workload):
         yield cited("untried-recipes")
     if len(profile.labels or ()) > RETRIEVED_SHOTS and "retrieved" not in workload.measured:
-        yield cited("many-labels")
+        yield cited("untried-near")
     if chosen.retires is not None and chosen.serving != "self_hosted":
         text = f"{chosen.model} shuts down on {chosen.retires.isoformat()}, and what you tune on it dies with it"
         yield Reason(text, "price-book")

@@ -63,7 +63,7 @@ def page(found: Recommendation, workload: Workload) -> None:
     screen.paragraph(f"Why: {sources.mark(found.reasons[0])}")
     if found.recommendation is not None:
         screen.line()
-        screen.paragraph(f"Cost: {words.cost(found.recommendation, workload)}")
+        screen.paragraph(f"Cost: {_cost(found.recommendation, found, workload)}")
         odds = ""
         if found.p_finetune_wins is not None:
             odds = f" Odds that tuning beats the best prompt, from published cases: {found.p_finetune_wins:.0%}."
@@ -114,6 +114,17 @@ def answer(option: Option | None) -> str:
         how = f" with {_TUNED[option.method]}" if option.method else ""
         return f"fine-tune {option.model} at {option.backend}{how}."
     return f"fine-tune {option.model} with {words.METHODS[option.strategy]} {words.machine(option)}."
+
+
+def _cost(option: Option, found: Recommendation, workload: Workload) -> str:
+    """Say what the advice costs; looking facts up has no price of its own, so that of the prompt below it is said."""
+    prompt = next((one for one in found.options if one.strategy is Strategy.PROMPT and not one.ruled_out_by), None)
+    if option.strategy is not Strategy.RETRIEVAL or prompt is None:
+        return words.cost(option, workload)
+    return (
+        f"what an index costs is not known. {words.name(prompt)}, without the text it would be given: "
+        f"{words.cost(prompt, workload)}"
+    )
 
 
 def _drawing(found: Recommendation, workload: Workload, screen: Screen) -> None:

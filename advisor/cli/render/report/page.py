@@ -17,6 +17,7 @@ from advisor.cli.render.report.run import (
     verdict,
 )
 from advisor.cli.render.report.story import Story
+from advisor.cli.render.report.sums import sums_section
 
 
 def page(story: Story) -> str:
@@ -71,7 +72,7 @@ def _sections(story: Story) -> list[tuple[str, str, Html]]:
     found.append(("data", "Data", data_section(story.profile, story.notes)))
     if plan is not None:
         found.append(("ruled-out", "Ruled out", advice.ruled_out_section(plan.advice)))
-        found.append(("sums", "Sums and sources", advice.sums_section(plan)))
+        found.append(("sums", "Sums and sources", sums_section(plan)))
         found.append(("grounds", "Grounds", advice.grounds_section(plan)))
     return [one for one in found if one[2]]
 
