@@ -117,6 +117,8 @@ ROWS: list[tuple[str, object, str, str]] = [
     ("call not answered", row(USER, call(), USER, ANSWER, tools=[WEATHER]), "tool_call_unanswered", "warning"),
     ("image in the answer", row(USER, say("assistant", image())), "image_in_answer", "error"),
     ("eleven images", row(say("user", image(count=11)), ANSWER), "too_many_images", "error"),
+    ("six and six images", row(say("user", image(count=6)), ANSWER, say("user", image(count=6)), ANSWER),
+     "too_many_images", "error"),
     ("a gif", row(say("user", image("data:image/gif;base64,R0lGOD")), ANSWER), "bad_image", "error"),
     ("image without url", row(say("user", image("")), ANSWER), "bad_image", "error"),
     ("linked image", row(say("user", image("https://example.com/a.png")), ANSWER), "image_link", "info"),
@@ -344,6 +346,12 @@ def test_replicate_is_told_what_prompts_and_completions_cannot_hold(tmp_path: Pa
     assert found["flattened"].line is None
     plain = wide(tmp_path / "b.jsonl", [row(*clean(n)["messages"][1:]) for n in range(60)])  # type: ignore[index]
     assert codes(plain, backend="replicate") == {}
+
+
+def test_an_example_with_images_in_two_messages_is_one(tmp_path: Path) -> None:
+    path = wide(tmp_path / "a.jsonl", [row(say("user", image()), ANSWER, say("user", image()), ANSWER)] * 2)
+    found = profile(Dataset.open(path), backend="openai", model="gpt-4o-mini-2024-07-18").problems
+    assert "Images where the model reads text: 2;" in next(p.message for p in found if p.code == "images_not_taken")
 
 
 def test_leaks_are_named_with_both_lines(tmp_path: Path) -> None:

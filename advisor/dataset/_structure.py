@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias, cast
 
-from advisor.dataset._images import image_faults
+from advisor.dataset._images import MOST, image_faults, images_in
 from advisor.dataset._rows import Fault
 from advisor.dataset._shape import ROLES, Conversation
 from advisor.dataset._toolcalls import call_faults, tool_faults, tool_schemas
@@ -89,6 +89,9 @@ def _odd(talk: Conversation, turns: list[Turn]) -> Iterator[Fault]:
                 open_calls.discard(answered)
         asked = asked or role != "assistant"
         before = role
+    images = sum(images_in(turn.get("content")) for turn in turns)
+    if images > MOST:
+        yield "too_many_images", f"there are {images}"
     roles = {role for turn in turns if isinstance(role := turn.get("role"), str)}
     if "assistant" not in roles and talk.preferred is None:
         yield "no_assistant", ""

@@ -53,6 +53,7 @@ class Counting:
         parts: list[Ids] = []
         rejected = talk.non_preferred
         messages = talk.messages
+        images = tally.images
         if rejected is not None and talk.preferred is not None:
             messages = [*messages, talk.preferred, rejected]
         for message in messages:
@@ -81,6 +82,7 @@ class Counting:
             billed += rendered
             tally.tools += rendered
             tally.with_tools += 1
+        tally.with_images += tally.images > images
         tally.examples += 1
         tally.messages += len(messages)
         tally.turns += answers - (rejected is not None)
@@ -262,7 +264,6 @@ class Counting:
             count += LOW_DETAIL_IMAGE * len(images)
             if first is not None and images:
                 self.tally.images += len(images)
-                self.tally.with_images += 1
                 details = [part["image_url"].get("detail") for part in images if isinstance(part["image_url"], dict)]
                 self.tally.unsure |= details != ["low"] * len(images)
         return count
