@@ -74,7 +74,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_good_data_ends_in_a_rehearsal_and_a_saved_plan(folder: Path) -> None:
-    terminal = Terminal(folder)
+    terminal = Terminal(folder, columns=80)
     terminal.answer(TICKETS, "", "20000", "any", "none", "never_fine_tuned", "0.71", "none", "rehearse")
     terminal.agree("y")
     terminal.answer("save", "stop")
@@ -82,6 +82,9 @@ def test_good_data_ends_in_a_rehearsal_and_a_saved_plan(folder: Path) -> None:
     assert "REHEARSAL of together: nothing is trained or paid" in terminal.seen
     (run,) = Ledger.open().runs()
     assert run.rehearses == "together"
+    # At 80 columns every reason and every option is one line: a question is its title, those, and the prompt.
+    asked, _, _ = terminal.raw.replace("\r", "").partition("$ tunewise plan")
+    assert [len(screen.splitlines()) for screen in asked.split("\n\n")[2:8]] == [15, 4, 7, 4, 7, 4]
     assert "400 examples" in terminal.seen
     assert "$ tunewise plan" in terminal.seen
     assert read_plan(folder / "plan.yaml").workload.measured == {"prompt": 0.71}

@@ -110,7 +110,7 @@ def _ask_data(answers: Answers) -> Answers:
 
     paths, found = ask(
         "Where is your data?",
-        reason="A file of examples (JSONL, CSV, Parquet ...). No data yet? Say none and describe it.",
+        reason="A file of examples: JSONL, CSV, Parquet. None yet? Say none and describe it.",
         default=shlex.join(answers.data) if answers.data else "none",
         parse=parse,
     )
@@ -252,7 +252,7 @@ def _profile(paths: tuple[str, ...]) -> Profile:
 _ask_examples = _typed(
     "examples",
     "How many examples do you have, or could you write?",
-    "Below about 100, fine-tuning is rarely worth it; the advice depends on this number.",
+    "Below about 100, fine-tuning is rarely worth it.",
     "500",
     _whole_number,
 )
@@ -266,7 +266,7 @@ _ask_tokens = _typed(
 _ask_volume = _typed(
     "requests_per_month",
     "How many requests a month will it answer?",
-    "Serving usually costs more than training; 'unknown' leaves the monthly figures open.",
+    "Serving usually costs more than training; 'unknown' leaves months unpriced.",
     "unknown",
     _unless("unknown", _whole_number),
 )
@@ -283,7 +283,7 @@ _ask_openai = _chosen(
 _ask_score = _typed(
     "prompt_score",
     "How well does your best prompt do today, from 0 to 1?",
-    "The strongest predictor of whether fine-tuning pays; 'unknown' is an honest answer.",
+    "It predicts best whether fine-tuning pays; 'unknown' is an honest answer.",
     "unknown",
     _unless("unknown", _share),
 )

@@ -28,7 +28,7 @@ SAVED = Path("plan.yaml")
 def run() -> None:
     """Hold the whole conversation. Ctrl-C leaves the answers saved; the next start goes on from there."""
     say("tunewise: should you fine-tune at all, where, and what will it cost?", style="bold", indent=0)
-    say("Enter takes the default in brackets, b goes back, Ctrl-C leaves and keeps your answers.", indent=0)
+    say("Enter takes the default in brackets, b goes back, Ctrl-C keeps your answers.", indent=0)
     for line in _unfinished():
         say(line, indent=0)
     try:

@@ -20,37 +20,49 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 TODAY = "2026-11-22"
 DATA = "examples/support_tickets.jsonl"
+UNSEEN = ("--quiet",)  # no progress bars, which are gone when a person reads
 SCREENS = {
-    "check": ["check", DATA],
-    "plan": ["plan", DATA, "--workload", "examples/support_tickets.yaml", "--today", TODAY],
+    "check": ["check", DATA, *UNSEEN],
+    "plan": ["plan", DATA, "--workload", "examples/support_tickets.yaml", *UNSEEN, "--today", TODAY],
 }
 
 
-def record(arguments: list[str]) -> str:
-    """Run ``tunewise`` with ``arguments`` and return its screen as SVG."""
+WIZARD = (DATA, "", "20000", "any", "none", "never_fine_tuned", "0.71", "none")
+
+
+def record(arguments: list[str], answers: tuple[str, ...] = ()) -> str:
+    """Run ``tunewise`` with ``arguments`` and return its screen as SVG; with ``answers``, of what was asked alone."""
     with tempfile.TemporaryDirectory() as home:
-        environment = {**os.environ, "TUNEWISE_HOME": home, "TERM": "xterm-256color", "COLUMNS": "80"}
+        environment = {**os.environ, "TUNEWISE_HOME": home, "XDG_CONFIG_HOME": home, "TERM": "xterm-256color"}
         process = pexpect.spawn(
             sys.executable,
             ["-m", "advisor", *arguments],
             cwd=ROOT,
-            env=environment,
+            env={**environment, "COLUMNS": "80"},
             encoding="utf-8",
             dimensions=(200, 80),
             timeout=120,
         )
-        process.expect(pexpect.EOF)
-        screen: str = process.before.replace("\r\n", "\n")
-    shown = [word for word in arguments if word not in ("--today", TODAY)]
+        screen = ""
+        for answer in answers:
+            process.expect(r"\(b: back\): ")
+            screen += process.before + process.after
+            process.sendline(answer)
+        process.expect(r"\$ tunewise plan" if answers else pexpect.EOF)
+        screen += process.before
+        process.close(force=True)
+    screen = screen.replace("\r\n", "\n")
+    shown = [word for word in arguments if word not in (*UNSEEN, "--today", TODAY)]
     console = Console(record=True, width=80, file=io.StringIO(), force_terminal=True)
-    console.print(Text.assemble(("$ ", "bold"), ("tunewise " + " ".join(shown), "bold")))
-    console.print(Text.from_ansi(screen))
-    return console.export_svg(title="tunewise", unique_id="tunewise-" + arguments[0])
+    console.print(Text.assemble(("$ ", "bold"), (" ".join(["tunewise", *shown]), "bold")))
+    console.print(Text.from_ansi(screen.rstrip()))
+    return console.export_svg(title="tunewise", unique_id="tunewise-" + (arguments[0] if arguments else "wizard"))
 
 
 def main() -> None:
     for name, arguments in SCREENS.items():
         (HERE / f"{name}.svg").write_text(record(arguments), encoding="utf-8")
+    (HERE / "wizard.svg").write_text(record([], WIZARD), encoding="utf-8")
 
 
 if __name__ == "__main__":
