@@ -42,6 +42,12 @@ def test_the_chart_fits_and_orders_both_ways(width: int) -> None:
     assert all(part in text for part in ("A base", "D tuned", "Not shown, price unknown: gpt-x", "$0.40", "$3.10"))
 
 
+def test_names_longer_than_a_line_are_folded() -> None:
+    rows = [*ROWS[:2], row("org/" + "a-very-long-model-name-" * 4, 0.7, None)]
+    lines = chart(rows, frontier(rows), 60)
+    assert max(map(len, lines)) <= 60 and "a-very-long-model-name-" * 4 in "".join(lines).replace(" ", "")
+
+
 def test_prices_far_apart_are_drawn_logarithmically() -> None:
     rows = [row("a", 0.5, "0.0001"), row("b", 0.6, "0.001"), row("c", 0.7, "0.01")]
     lines = chart(rows, frontier(rows), 80)

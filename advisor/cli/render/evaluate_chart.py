@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from string import ascii_uppercase
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from advisor.cli import render
@@ -97,11 +98,12 @@ def _quickest(points: Sequence[tuple[Row, float]]) -> set[str]:
 
 
 def _folded(words: Sequence[str], width: int) -> list[str]:
+    """Put phrases on lines, each whole where a line holds it."""
     lines = [""]
-    for word in words:
+    for word in (part for phrase in words for part in wrap(phrase, width)):
         if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
             lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()[:width]
+        lines[-1] = f"{lines[-1]} {word}".strip()
     return lines
 
 
