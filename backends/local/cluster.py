@@ -14,9 +14,7 @@ from backends.local.process import environment
 
 OWN = "local"  # Ray's word for a cluster that begins and ends with its driver
 _LOSSES = 2  # that Ray recovers from by itself before the supervisor starts afresh
-_RESIZE_S = (
-    300.0  # between two looks whether the cluster has grown: taking workers on costs the steps since a checkpoint
-)
+_RESIZE_S = 300.0  # between two looks whether the cluster has grown: new workers cost the steps since a checkpoint
 # No secret is among them: a token for the hub is set on the nodes.
 _PASSED_ON = (
     "PYTHONPATH",
