@@ -388,8 +388,8 @@ def test_an_adapter_is_stored_by_its_size() -> None:
     assert arch is not None
     assert line.usd == D(2 * hardware.lora_params(arch, 16)) / 10**9 * D("0.10") and line.period == "month"
     assert D("0.05") < line.quantity < D("0.2")  # some 44 million parameters
-    unknown = made(replace(tinker, model="Qwen/Qwen3.6-27B"))
-    assert hardware.architecture("Qwen/Qwen3.6-27B") is None
+    unknown = made(replace(tinker, model="Qwen/Qwen3.5-397B-A17B"))
+    assert hardware.architecture("Qwen/Qwen3.5-397B-A17B") is None
     assert unknown.monthly_usd is unknown.per_request_usd is unknown.total_usd is None
     assert any("keeping the adapter costs is not known: 0.10 USD per GB and month" in t for t in unknown.warnings)
 
