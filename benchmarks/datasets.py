@@ -1,6 +1,6 @@
 """What ``tunewise check`` finds in real datasets, as the table of docs/datasets.md.
 
-    python benchmarks/datasets.py FOLDER        the folder that holds datasets/ and openai/
+    python benchmarks/datasets.py FOLDER        the folder that holds datasets/, openai/ and together/
 
 A dataset that cannot be read is in the table with the reason.
 """
@@ -28,8 +28,15 @@ FILES = (
     "datasets/reg_arc_challenge/test.json",
     "datasets/reg_ifeval/ifeval_data.jsonl",
     "datasets/bfcl_tools/BFCL_v4_multiple.json",
+    "datasets/bfcl_tools/BFCL_v4_simple_python.json",
+    "datasets/bfcl_tools/BFCL_v4_live_simple.json",
     "datasets/bfcl_tools/answers_BFCL_v4_multiple.json",
+    "datasets/bfcl_tools/answers_BFCL_v4_simple_python.json",
+    "datasets/bfcl_tools/answers_BFCL_v4_live_simple.json",
     "datasets/wnut17_ner/train.conll",
+    "datasets/wnut17_ner/dev.conll",
+    "datasets/wnut17_ner/test.conll",
+    "together/small_coqa_10.jsonl",
 )
 
 
