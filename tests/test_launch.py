@@ -623,6 +623,10 @@ def test_a_pilot_trains_each_part_once_and_looks_ahead(
     again = tunewise.document(*asked, "--yes", "--max-cost", "5", "--metric", "exact")
     assert again["points"] == found["points"]
     assert openai.paid_jobs == 3
+    tunewise.monkeypatch.setenv("COLUMNS", "80")
+    last = tunewise(*asked, "--yes", "--max-cost", "5", "--metric", "exact").stdout.splitlines()[-1]
+    assert last.startswith(f"Into the advice: tunewise plan {data} --pilot ")
+    assert json.loads(Path(last.split()[-1]).read_text()) == again
 
 
 @pytest.mark.parametrize("cancelled", [1, 2])

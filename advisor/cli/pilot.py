@@ -11,7 +11,7 @@ import click
 from advisor.cli import options, render
 from advisor.cli.consent import Proposal, Terms, consent, discard, propose
 from advisor.cli.orders import Usd, extras
-from advisor.errors import RunError
+from advisor.errors import DataError, RunError
 
 if TYPE_CHECKING:
     from advisor.cli.render.evaluate import Counter
@@ -87,15 +87,19 @@ def command(
     tunewise pilot train.jsonl --model Qwen/Qwen3-0.6B
     tunewise pilot train.jsonl --backend together --model Qwen/Qwen3.5-9B --sizes 100,200,400 --max-cost 20 --yes
     """
+    import json
+    import shlex
     from dataclasses import replace
 
     import backends
+    from advisor.cli.experience import of_pilot
     from advisor.cli.render.evaluate import Counter
     from advisor.cli.render.evaluate import pilot as show
     from advisor.evaluate import METRICS
     from advisor.runs import Ledger, Order
     from advisor.runs.evaluation import LIKELIHOOD, Options
     from advisor.runs.pilot import conclude, design
+    from advisor.whole import write_whole
 
     if metric is not None and metric not in (*METRICS, LIKELIHOOD):
         raise click.UsageError(f"There is no metric '{metric}'; choose one of: {', '.join(METRICS)}, {LIKELIHOOD}.")
@@ -111,10 +115,17 @@ def command(
         measured, asked, points = _measure(ledger, plan, chosen, progress)
     found = conclude(plan, measured, asked, points, times=times, target=target)
     found = replace(found, backend=backend, model=model, method=method)
+    path = plan.test.with_name("pilot.json")
+    write_whole(path, json.dumps(render.to_json(found), indent=2).encode())
     if as_json:
         render.json_document(found)
-    else:
-        show(found)
+        return
+    show(found)
+    try:
+        of_pilot(path, plan.available)
+    except DataError:
+        return  # it measured what advice cannot be built on, and plan would say so
+    render.out(f"Into the advice: {shlex.join(['tunewise', 'plan', *data, '--pilot', str(path)])}")
 
 
 def _train(
