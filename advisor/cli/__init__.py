@@ -32,7 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "receipt": ("advisor.cli.receipt", "Quoted beside billed."),
     "receipts": ("advisor.cli.receipts", "How well all runs were quoted."),
     "chat": ("advisor.cli.chat", "Try a model."),
-    "export": ("advisor.cli.export", "Take a tuned model out: adapter, merged, card, Ollama."),
+    "export": ("advisor.cli.export", "Take a tuned model out: adapter, merged, card, Ollama, GGUF."),
     "serve": ("advisor.cli.serve", "Serve a tuned model, or check a server against the trainer."),
     "report": ("advisor.cli.report", "A page to share."),
     "prices": ("advisor.cli.prices", "The price book: values, ages, sources."),
