@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import random
@@ -16,6 +17,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from peft import PeftModel
+from safetensors import SafetensorError
 from transformers import (
     Gemma2Config,
     Gemma3Config,
@@ -431,14 +433,21 @@ def test_a_full_disk_is_said_and_the_old_checkpoint_stays(tmp_path: Path, monkey
     assert checkpoints.valid(tmp_path / "step-00000001")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_a_disk_that_fills_while_writing_is_said_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def into_a_full_device(tensors: dict[str, torch.Tensor], path: Path) -> None:
-        path.symlink_to("/dev/full")
-        path.write_bytes(b"x" * 1_000_000)
+FULL = "Error while serializing: I/O error: No space left on device (os error 28)"
 
-    monkeypatch.setattr(checkpoints, "save_file", into_a_full_device)
-    with pytest.raises(checkpoints.DiskFull):
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), SafetensorError(FULL)])
+def test_a_disk_that_fills_while_writing_is_said_too(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """safetensors tells of a full disk in its own kind of error, which is no OSError."""
+
+    def half_way(tensors: dict[str, torch.Tensor], path: Path) -> None:
+        path.write_bytes(b"half")
+        raise error
+
+    monkeypatch.setattr(checkpoints, "save_file", half_way)
+    with pytest.raises(checkpoints.DiskFull, match="Make room, then resume"):
         checkpoints.save(tmp_path, 1, {"weights": {"w": torch.ones(2)}}, {}, keep=1)
     assert not list(tmp_path.iterdir())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -194,6 +195,27 @@ def test_out_of_memory_halves_then_recomputes_then_gives_up(
     assert "does not fit in memory, even with recomputed activations" in str(read_json(folder.status)["error"])
     said = [str(line["message"]) for _, line in read_lines(folder.events)]
     assert "Out of memory: activations are recomputed from here (slower)." in said
+
+
+def test_a_disk_that_fills_at_the_end_leaves_no_half_model(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import PreTrainedTokenizerBase
+
+    save = PreTrainedTokenizerBase.save_pretrained
+
+    def full(self: PreTrainedTokenizerBase, folder: Path, **more: object) -> object:
+        if "tuned" in Path(folder).name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return save(self, folder, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PreTrainedTokenizerBase, "save_pretrained", full)
+        folder = run(tmp_path / "run", spec(data, options={"max_steps": 2}), code=1)
+    assert "is full. Make room, then resume" in str(read_json(folder.status)["error"])
+    assert not [path for path in folder.path.iterdir() if "tuned" in path.name]
+    assert trainer.main([str(folder.path)]) == 0  # with room again it goes on, and only saves
+    assert (folder.tuned / "adapter_model.safetensors").is_file()
 
 
 def test_early_stopping_keeps_the_best_weights(data: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from backends import Json
@@ -48,10 +49,10 @@ def save(folder: Path, step: int, parts: Mapping[str, Tensors], state: Mapping[s
         (aside / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
         for path in [*aside.iterdir(), aside]:
             _sync(path)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         shutil.rmtree(aside, ignore_errors=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull(_full(folder)) from error
+        if is_full(error):
+            raise DiskFull(full(folder)) from error
         raise
     if final.exists():
         shutil.rmtree(final)
@@ -110,14 +111,20 @@ def _prune(folder: Path, keep: int) -> None:
 
 def _need_room(folder: Path, nbytes: int) -> None:
     if shutil.disk_usage(folder).free < nbytes * 1.05 + 1e6:
-        raise DiskFull(_full(folder))
+        raise DiskFull(full(folder))
 
 
-def _full(folder: Path) -> str:
-    return (
-        f"The disk of {folder} is full: no room for the next checkpoint. Make room, then resume; "
-        "the checkpoints already written are whole."
-    )
+def is_full(error: BaseException) -> bool:
+    """Tell whether writing failed for want of room; safetensors says it in words alone."""
+    numbers = (errno.ENOSPC, errno.EDQUOT)
+    if isinstance(error, SafetensorError):
+        return any(f"(os error {number})" in str(error) for number in numbers)
+    return isinstance(error, OSError) and error.errno in numbers
+
+
+def full(folder: Path) -> str:
+    """Say that there is no room, and the way on."""
+    return f"The disk of {folder} is full. Make room, then resume; the checkpoints already written are whole."
 
 
 def _digest(path: Path) -> str:

@@ -189,8 +189,12 @@ def save(
     more: dict[str, Any] = {"state_dict": dict(state)} if state else {}
     if hasattr(model, "peft_config"):
         more["save_embedding_layers"] = False  # we never resize them, and finding that out asks the hub
-    model.save_pretrained(aside, **more)
-    tokenizer.save_pretrained(aside)
+    try:
+        model.save_pretrained(aside, **more)
+        tokenizer.save_pretrained(aside)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)  # half a model is none
+        raise
     (aside / "README.md").unlink(missing_ok=True)  # peft's empty form; an export writes the real card
     shutil.rmtree(folder, ignore_errors=True)
     aside.rename(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import math
@@ -74,7 +75,8 @@ def live(folder: RunFolder, world: World) -> int:
             traceback.print_exc()
             if world.size > 1 and isinstance(error, RuntimeError):
                 return LOST  # who started the ranks decides
-            _fail(record, f"{type(error).__name__}: {models.first_line(error)} The traceback is in {folder.log}.")
+            said = f"{type(error).__name__}: {models.first_line(error)} The traceback is in {folder.log}."
+            _fail(record, checkpoints.full(folder.path) if checkpoints.is_full(error) else said)
             return 1
     return 0
 
@@ -266,7 +268,8 @@ def _write_samples(run: Run) -> None:
 
 
 def _fail(record: Record, message: str) -> None:
-    record.event(message, level="error")
+    with contextlib.suppress(OSError):  # a full disk has no room for the event; the status replaces its like
+        record.event(message, level="error")
     record.status(JobStatus.FAILED, "failed", error=message, finished=now())
 
 
