@@ -11,10 +11,11 @@ from paper_backend import PaperBackend, write_sums
 
 from advisor.dataset import Dataset
 from advisor.errors import RunError
+from advisor.evidence import ROOM_TOKENS
 from advisor.runs.asking import Question
 from advisor.runs.comparing import Options, judged_by
 from advisor.runs.contestants import contestant, prompted, questions
-from advisor.runs.shots import BUDGET_TOKENS, shots
+from advisor.runs.shots import shots
 from backends import ToolCall
 
 DAY = date(2026, 11, 22)
@@ -56,7 +57,7 @@ def test_the_examples_fit_the_room_that_is_named() -> None:
     shown = labelled(77, 9, words=14)
     chosen = shots("few-shot", shown, "gpt-4.1-mini")
     sent = sum(len(str(turn["content"])) for one in shown[: chosen.count] for turn in one.messages[1:])
-    assert sent / 4 < BUDGET_TOKENS
+    assert sent / 4 < ROOM_TOKENS
 
 
 def test_a_short_context_leaves_less_room(tmp_path: Path) -> None:

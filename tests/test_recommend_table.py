@@ -334,19 +334,20 @@ def test_a_model_beyond_the_list_can_be_the_one_that_was_measured() -> None:
 
 @pytest.mark.parametrize(
     ("examples", "labels", "shots"),
-    [(5000, None, 5), (5000, 3, 5), (5000, 12, 12), (5000, 77, 77), (5000, 400, 100), (8, None, 4), (100, 77, 50)],
+    [(5000, None, 5), (5000, 3, 6), (5000, 12, 24), (5000, 30, 30), (5000, 77, 40), (8, None, 4), (60, 77, 30)],
 )
-def test_the_same_examples_are_five_or_one_of_each_label(examples: int, labels: int | None, shots: int) -> None:
-    found = Asked({}, "classification", examples, labels).answer()
+def test_the_same_examples_are_five_or_show_every_label(examples: int, labels: int | None, shots: int) -> None:
+    """100 tokens an example: 40 of them fit, and no more than half of the data are shown."""
+    found = Asked({}, "classification", examples, labels, tokens=100).answer()
     fixed = next(option for option in found.options if option.id == "few_shot:openai/gpt-6-luna")
-    assert fixed.shots == shots == fixed_shots(labels, examples)
+    assert fixed.shots == shots == fixed_shots(labels, examples // 2, 100)
     assert fixed.variant == f"the same {shots} examples"
     if labels == 12:
-        assert found.recommendation == fixed and found.next_step.endswith("base,few-shot:12 --limit 200 --max-cost 1")
+        assert found.recommendation == fixed and found.next_step.endswith("base,few-shot:24 --limit 200 --max-cost 1")
 
 
 def test_of_many_labels_the_examples_near_the_question_are_shown() -> None:
-    found = Asked({}, "classification", 5000, 77).answer()
+    found = Asked({}, "classification", 5000, 77, tokens=100).answer()
     assert found.recommendation and found.recommendation.id.endswith(":retrieved")
     assert "base,few-shot:20:near --limit 200 --max-cost 1" in found.next_step
 
@@ -398,7 +399,7 @@ def test_without_a_gpu_on_the_premises_one_would_change_the_answer() -> None:
 
 def test_what_is_measured_already_is_not_the_next_step() -> None:
     both = Asked({"measured": {"prompt": 0.62, "few_shot": 0.7}}, "code").answer()
-    assert "--against base,few-shot:20:near" in both.next_step
+    assert "--against base,few-shot:8:near" in both.next_step  # 8 of 500 tokens fit into 4,000
     assert "--against base,few-shot:5" in Asked(prompt(0.62), "code").answer().next_step
 
 

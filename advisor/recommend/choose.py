@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from advisor.estimate import Strategy
-from advisor.evidence import HARD_TASKS, RETRIEVED_SHOTS, ClassName, packaged
+from advisor.evidence import HARD_TASKS, RETRIEVED_SHOTS, ClassName, packaged, shots_to_show
 from advisor.recommend.judge import Facts, Judgement, Verdict, Way, judge
 from advisor.recommend.measured import LEAD, measured_recipes, prompt_score, tuned_score, untried_recipes
 from advisor.recommend.pick import best_prompt, best_tuned, price_of_tuning, total, used_prompt, way_of
@@ -253,9 +253,15 @@ def _recipes(profile: Profile, workload: Workload, facts: Facts, judgement: Judg
         return ["optimised", "prompt"] if facts.prompt_score is not None and profile.examples >= 45 else ["prompt"]
     if facts.task is TaskType.CHAT:
         return ["prompt"]
-    if facts.labels and facts.labels > RETRIEVED_SHOTS:  # as many as every label once: near ones score more for less
+    # As many as every label once: near ones score more for less.
+    if facts.labels and (facts.labels > RETRIEVED_SHOTS or _no_room(facts.labels, profile)):
         return ["retrieved", "few_shot"]
     return ["few_shot"] if facts.prompt_score is None else ["optimised", "few_shot"]
+
+
+def _no_room(labels: int, profile: Profile) -> bool:
+    each = round(profile.user_tokens + profile.output_tokens)
+    return shots_to_show(labels, profile.examples // 2, each)[1]
 
 
 def _confidence(facts: Facts, judgement: Judgement) -> str:

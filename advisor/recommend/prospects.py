@@ -64,16 +64,19 @@ def prospects(
 
 def recipes(profile: Profile) -> tuple[Recipe, ...]:
     """Return the ways to prompt that this much data allows, instructions alone first, then the same examples always."""
-    fixed = fixed_shots(len(profile.labels) if profile.labels else None, profile.examples)
-    near = retrieved_shots(profile.examples)
+    most = profile.examples // 2  # the other half can then measure them
+    each = round(profile.user_tokens + profile.output_tokens)
+    fixed = fixed_shots(len(profile.labels) if profile.labels else None, most, each)
+    near = retrieved_shots(most, each)
     found = [
         Recipe("", Strategy.PROMPT, 0, "instructions alone"),
         Recipe("", Strategy.FEW_SHOT, fixed, f"the same {fixed} {'examples' if fixed != 1 else 'example'}"),
         Recipe(":optimised", Strategy.PROMPT, 0, "optimised on your examples"),
-        Recipe(":retrieved", Strategy.FEW_SHOT, near, f"{near} examples near each question"),
+        Recipe(
+            ":retrieved", Strategy.FEW_SHOT, near, f"{near} {'examples' if near != 1 else 'example'} near each question"
+        ),
         Recipe(":many", Strategy.FEW_SHOT, MANY_SHOTS, f"the same {MANY_SHOTS} examples"),
     ]
-    most = profile.examples // 2
     return tuple(
         one
         for one in found

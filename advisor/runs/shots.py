@@ -11,14 +11,13 @@ from statistics import fmean
 
 from advisor.errors import RunError, WorkloadError
 from advisor.evaluate.metrics import Answer, label_of
+from advisor.evidence import ROOM_TOKENS, retrieved_shots, shots_to_show
 from advisor.hardware.models import architecture
 from advisor.runs.asking import Question
 from advisor.runs.nearest import Nearest
 from backends import Message, ToolCall
 
-BUDGET_TOKENS = 4000  # of examples before every question: what is paid again with each request
 _CHARS_A_TOKEN = 3
-_USUAL, _NEAREST = 5, 20
 _LONGEST_LABEL = 80
 
 
@@ -82,15 +81,13 @@ def _chosen(shown: Sequence[Question], labels: int, room: int, *, nearest: bool)
     """Two of every label, else one, where they fit; else the nearest, which need not show every label."""
     sizes = [sum(len(Answer.of(turn).text) for turn in _turns(one)) / _CHARS_A_TOKEN + 8 for one in shown]
     large = round(fmean(sizes)) if sizes else 1
-    fit = max(1, min(room // large, len(shown)))
+    count, no_room = shots_to_show(labels, len(shown), large, room)
     known = f"about {room:,} tokens of examples fit, at {large} each"
     if not labels:
-        count = min(_USUAL, fit)
         return Shots(count, nearest, f"few-shot:{count}: the answers are no labels; {known}.")
-    for each in (2, 1):
-        if each * labels <= fit and not nearest:
-            return Shots(each * labels, note=f"few-shot:{each * labels}: {each} of each of {labels} labels; {known}.")
-    count = min(_NEAREST, fit)
+    if not nearest and not no_room:
+        return Shots(count, note=f"few-shot:{count}: {count // labels} of each of {labels} labels; {known}.")
+    count = retrieved_shots(len(shown), large, room)
     why = "" if nearest else f" one of each of {labels} labels would not fit;"
     # Retrieved examples match or beat a fixed set with many labels: Bertsch et al. 2024, arXiv 2405.00200.
     return Shots(count, True, f"few-shot:{count}:near: the nearest to each question, of {labels} labels;{why} {known}.")
@@ -102,7 +99,7 @@ def _room(model: str) -> int:
         shape = architecture(model)
     except WorkloadError:
         shape = None
-    return min(BUDGET_TOKENS, shape.context // 2) if shape is not None and shape.context else BUDGET_TOKENS
+    return min(ROOM_TOKENS, shape.context // 2) if shape is not None and shape.context else ROOM_TOKENS
 
 
 def _by_label(shown: Sequence[Question]) -> dict[str, list[Question]]:
