@@ -120,6 +120,8 @@ def test_from_launch_to_receipt(tunewise: Tunewise, openai: OpenAIEmulator, data
     ended = tunewise.document("watch", run)
     assert (ended["status"], ended["billed_usd"], ended["error"]) == ("succeeded", started["quote_usd"], None)
     assert ended["tuned_model"].startswith("ft:")
+    rows = [json.loads(line) for line in Path(ended["metrics_path"]).read_text().splitlines()]
+    assert {"step", "train_loss", "train_accuracy"} <= rows[0].keys()  # of the provider's result file
     assert "loss" in tunewise("watch", run).stdout
     assert tunewise.document("show", run)["steps_done"] == ended["steps_total"]
     assert [one["run"] for one in tunewise.document("jobs", "--status", "succeeded")] == [run]

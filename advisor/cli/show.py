@@ -21,13 +21,14 @@ def command(run: str, offline: bool, as_json: bool) -> None:
 
     import backends
     from advisor.runs import Ledger, settle, view
+    from advisor.runs.watch import with_metrics
 
     ledger = Ledger.open()
     found = ledger.get(run)
     if not offline and found.job.id is not None and not found.job.status.finished:
         try:
             with closing(backends.get(found.spec.backend)) as backend:
-                ledger.save(backend.refresh(found.job))
+                ledger.save(with_metrics(backend.refresh(found.job), backend))
             settle(ledger, found.id)
         except backends.BackendError as error:
             render.note(f"not refreshed: {error}")

@@ -6,14 +6,25 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Thread
 
 from advisor.runs.ledger import Ledger, folder_of
 from advisor.runs.receipt import settle
 from advisor.runs.saved import from_saved, to_saved
-from backends import Backend, BackendError, Job, JobEvent, JobNotFound, ProviderUnavailable, RateLimited
+from advisor.whole import write_whole
+from backends import (
+    REHEARSAL,
+    Backend,
+    BackendError,
+    Job,
+    JobEvent,
+    JobNotFound,
+    JobStatus,
+    ProviderUnavailable,
+    RateLimited,
+)
 
 LONGEST_S = 15.0  # between two looks at a job in which nothing changes
 _LONGEST_TROUBLE_S = 60.0
@@ -162,6 +173,26 @@ def cancel(ledger: Ledger, run_id: str, backend: Backend) -> Job:
     return job
 
 
+def with_metrics(job: Job, backend: Backend) -> Job:
+    """Return a job that has succeeded with the file its numbers were written to; one that has such a file as it is.
+
+    What the provider says at the end (a result file) is more than what its events said on the way.
+    """
+    if job.status is not JobStatus.SUCCEEDED or job.metrics_path is not None or job.backend == REHEARSAL:
+        return job
+    try:
+        rows = backend.metrics(job)
+    except (ProviderUnavailable, RateLimited):
+        raise
+    except BackendError:
+        return job  # it keeps no result file; the events are kept anyway
+    if not rows:
+        return job
+    path = folder_of(job.run) / "metrics.jsonl"
+    write_whole(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
+    return replace(job, metrics_path=path)
+
+
 def keep_events(run: str, events: Sequence[JobEvent]) -> None:
     """Append a job's events to the run's folder, so that they outlive the provider's copy."""
     path = folder_of(run) / "provider.jsonl"
@@ -203,4 +234,4 @@ def _looking(backend: Backend, job: Job, after: str | None) -> Future[Update]:
 def _look(backend: Backend, job: Job, after: str | None) -> Update:
     """Ask once: the job, then its new events, so that the events of a job's end are never missed."""
     fresh = backend.refresh(job)
-    return Update(fresh, tuple(backend.events(fresh, after)))
+    return Update(with_metrics(fresh, backend), tuple(backend.events(fresh, after)))
