@@ -35,7 +35,7 @@ from transformers.models.auto import AutoModelForCausalLM
 from advisor.hardware import Setup, lora_params, peak
 from advisor.hardware.models import from_mapping
 from backends import Hyperparameters, Method, Objective
-from backends.local import attention, checkpoints, memory, tiny
+from backends.local import attention, checkpoints, memory, process, tiny
 from backends.local import model as models
 from backends.local.cache import load_cached
 from backends.local.data import DataRefused, Item, hold_out, load
@@ -586,3 +586,11 @@ def test_the_rehearsal_takes_the_longest_examples_of_a_step() -> None:
     assert heaviest(items, batch=3, tokens=1000) == [2, 3, 1]
     assert heaviest(items, batch=3, tokens=52) == [2, 3]
     assert heaviest(items, batch=3, tokens=4) == [2]
+
+
+def test_the_allocator_grows_in_place_unless_somebody_chose(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"):
+        monkeypatch.delenv(name, raising=False)
+    assert process.environment()["PYTORCH_ALLOC_CONF"] == "expandable_segments:True"
+    monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", "max_split_size_mb:64")
+    assert "PYTORCH_ALLOC_CONF" not in process.environment()

@@ -73,8 +73,10 @@ def load_base(
 ) -> PreTrainedModel:
     """Load a causal model from a hub id or a folder: safetensors only, no remote code unless asked."""
     more: dict[str, Any] = {}
+    if quantize or device.type == "cuda":
+        more["device_map"] = {"": device}  # straight onto the card, not through as much main memory first
     if quantize:
-        more = {"quantization_config": four_bit(dtype), "device_map": {"": device}}
+        more["quantization_config"] = four_bit(dtype)
     try:
         model = AutoModelForCausalLM.from_pretrained(
             base,

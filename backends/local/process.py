@@ -47,8 +47,15 @@ def environment() -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),  # waiting threads leave the cores to others
         "HF_HUB_DISABLE_TELEMETRY": "1",
-        "PYTORCH_CUDA_ALLOC_CONF": os.environ.get("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True"),
+        **_allocator(),
     }
+
+
+def _allocator() -> dict[str, str]:
+    """Let the GPU's memory grow in place, so that passes of many lengths do not tear it up; a choice made stays."""
+    if {"PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"} & set(os.environ):
+        return {}
+    return {"PYTORCH_ALLOC_CONF": "expandable_segments:True"}
 
 
 def alive(folder: RunFolder) -> bool:
