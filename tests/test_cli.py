@@ -142,6 +142,9 @@ def test_talk_and_colour_are_chosen_before_or_behind_the_command(tmp_path: Path)
     assert "plan written" in tunewise(*plan).stderr
     assert "plan written" not in tunewise(*plan, "--quiet").stderr
     assert "plan written" not in tunewise("--quiet", *plan).stderr
+    for words in (("--pricing", "absent.yaml"), ("--pricing=absent.yaml",)):
+        assert "absent.yaml" in tunewise(*plan, *words).stderr
+    assert tunewise("jobs", "--pricing").returncode == 2
 
 
 WITHOUT_POSIX = """

@@ -67,9 +67,7 @@ class _Commands(click.Group):
             hint = f" Did you mean '{near[0]}'?" if near else " 'tunewise --help' lists them."
             ctx.fail(f"There is no command '{args[0]}'.{hint}")
         name, command, rest = super().resolve_command(ctx, args)
-        for flag in {*EVERYWHERE} & {*rest}:  # behind the command's name they mean the same
-            ctx.params[flag.removeprefix("--").replace("-", "_")] = True
-        rest = [word for word in rest if word not in EVERYWHERE]
+        rest = _lifted(ctx, rest)
         if command is not None:
             _apply_settings(ctx, command, rest)
         return name, command, rest
@@ -77,6 +75,21 @@ class _Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+def _lifted(ctx: click.Context, words: list[str]) -> list[str]:
+    """Take what holds for every command out of a command's words: behind its name it means the same as before."""
+    rest = []
+    waiting = iter(words)
+    for word in waiting:
+        flag, found, value = word.partition("=")
+        if word in EVERYWHERE:
+            ctx.params[word.removeprefix("--").replace("-", "_")] = True
+        elif flag == "--pricing":
+            ctx.params["pricing"] = value if found else next(waiting, None) or ctx.fail("--pricing needs a FILE.")
+        else:
+            rest.append(word)
+    return rest
 
 
 def _apply_settings(ctx: click.Context, command: click.Command, arguments: Sequence[str]) -> None:
