@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import pexpect
 import pytest
 import yaml
 from click.testing import CliRunner, Result
@@ -428,3 +429,15 @@ def test_a_key_in_the_data_is_named_and_taken_out_first(tmp_path: Path) -> None:
     found = document(data, "--measured", "prompt=0.71")
     assert any("looks like a key or password" in str(one["text"]) for one in found["warnings"])  # type: ignore[attr-defined]
     assert found["next_step"] == f"tunewise check {data} --fix clean.jsonl --redact"
+
+
+@pytest.mark.parametrize("no_color", [False, True])
+def test_colour_is_for_terminals_that_want_it(no_color: bool) -> None:
+    command = ["-m", "advisor", "plan", str(TICKETS), "--measured", "prompt=0.9", *DAY]
+    wanted = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", **({"NO_COLOR": "1"} if no_color else {})}
+    process = pexpect.spawn(sys.executable, command, cwd=ROOT, env=wanted, encoding="utf-8", dimensions=(200, 80))
+    process.expect(pexpect.EOF, timeout=120)
+    screen = str(process.before)
+    told = screen[screen.index("Advice:") :]
+    assert ("\x1b[" in told) is not no_color
+    assert "Options that stand" in told and "  A  Tune Qwen3.5-9B" in told
