@@ -40,12 +40,12 @@ def plan(*words: object) -> dict[str, object]:
 
 @pytest.fixture
 def huge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file of 1 MB that is taken for a huge one: every threshold is lowered, nothing else."""
+    """A file of half a megabyte that is taken for a huge one: every threshold is lowered, nothing else."""
     monkeypatch.setattr(options, "PREVIEW_BYTES", 100_000)
     monkeypatch.setattr(_preview, "SMALL_BYTES", 100_000)
-    monkeypatch.setattr(_preview, "_BLOCK_BYTES", 8_000)
+    monkeypatch.setattr(_preview, "_BLOCK_BYTES", 4_000)
     path = tmp_path / "huge.jsonl"
-    path.write_text(rows(1500), encoding="utf-8")
+    path.write_text(rows(800), encoding="utf-8")
     return path
 
 
@@ -137,15 +137,15 @@ def test_a_sample_widens_the_price(huge: Path) -> None:
 def test_the_interval_holds_the_truth_about_as_often_as_it_says(huge: Path, uneven: bool) -> None:
     if uneven:  # the second half is of another language, so that blocks differ
         with huge.open("a", encoding="utf-8") as stream:
-            for number in range(1500):
+            for number in range(800):
                 text = "这是一个相当长的句子" * (number % 7 + 1)
                 turns = [{"role": "user", "content": text}, {"role": "assistant", "content": f"好的 {number}"}]
                 stream.write(json.dumps({"messages": turns}, ensure_ascii=False) + "\n")
     data = Dataset.open(huge)
-    found = [preview(data, seed=seed) for seed in range(12)]
+    found = [preview(data, seed=seed) for seed in range(8)]
     whole = profile(data)
     true = whole.tokens["o200k_base"]
-    assert sum(one.sampled.low <= true <= one.sampled.high for one in found if one.sampled) >= 10
+    assert sum(one.sampled.low <= true <= one.sampled.high for one in found if one.sampled) >= 6
     assert not any(one.exact for one in found)
     assert found[0].examples == pytest.approx(whole.examples, rel=0.1)
     assert found[0].fingerprint == whole.fingerprint

@@ -376,9 +376,10 @@ def test_progress_is_told_in_bytes_of_the_file(tmp_path: Path, monkeypatch: pyte
 
     from advisor.dataset import _rows
 
-    monkeypatch.setattr(_rows, "BLOCK_BYTES", 1 << 17)
+    monkeypatch.setattr(_rows, "BLOCK_BYTES", 1 << 14)
     dice = random.Random(1)
-    rows = [{"prompt": f"{dice.getrandbits(2000):x}", "completion": f"{n}"} for n in range(2500)]
+    words = (" ".join(str(dice.getrandbits(40)) for _ in range(30)) for _ in range(1600))
+    rows = [{"prompt": text, "completion": str(number)} for number, text in enumerate(words)]
     path = tmp_path / "a"
     path.write_bytes(CONTAINERS[container](rows))
     done = told(path)

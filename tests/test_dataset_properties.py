@@ -319,7 +319,7 @@ def test_no_bytes_cause_a_traceback(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_no_bytes_of_many_cause_a_traceback(tmp_path: Path) -> None:
-    fuzz(tmp_path, 2, 2_000)
+    fuzz(tmp_path, 2, 1_000)
 
 
 @quick

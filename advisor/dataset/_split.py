@@ -103,8 +103,9 @@ class Sides:
         labels = self._answers if self._count.labels() else None
         chosen = choose(self._keys, labels, held_out=held_out, seed=seed)
         if not 0 < len(chosen) < len(self._keys):
+            prompts = len(set(self._keys))
             raise DataError(
-                f"{name}: {len(self._keys)} examples with {len(set(self._keys))} different prompts"
-                " cannot be divided; add examples, or give a separate validation file."
+                f"{name}: {len(self._keys)} example{'s' * (len(self._keys) != 1)} with {prompts} different"
+                f" prompt{'s' * (prompts != 1)} cannot be divided; add examples, or give a separate validation file."
             )
         return chosen

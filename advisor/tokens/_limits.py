@@ -57,7 +57,7 @@ def limit_findings(tally: Tally, dataset: Dataset, aim: Aim) -> Iterator[Finding
     if tally.with_images > _IMAGE_ROWS and backend == "openai":
         yield None, 0, "too_many_image_rows", f"{tally.with_images:,}"
     if tally.with_images and backend and offers and all(offer.images is False for offer in offers):
-        yield None, 0, "images_not_taken", f"{tally.with_images:,}; {aim.model or backend} reads text only"
+        yield None, 0, "images_not_taken", f"{_many(tally.with_images)}; {aim.model or backend} reads text only"
 
 
 def _method_findings(tally: Tally, dataset: Dataset, aim: Aim, offers: tuple[TrainingOffer, ...]) -> Iterator[Finding]:
@@ -79,14 +79,18 @@ def _method_findings(tally: Tally, dataset: Dataset, aim: Aim, offers: tuple[Tra
     if objective is Objective.DPO and (aim.backend in _SFT_ONLY or (sold and objective not in sold)):
         yield None, 0, "not_trained_there", f"{aim.model or aim.backend} learns from single answers, not from pairs"
     if objective is Objective.DPO and tally.with_images and aim.backend in _DPO_TEXT_ONLY:
-        yield None, 0, "images_not_taken", f"{tally.with_images:,}; pairs are text only at {aim.backend}"
+        yield None, 0, "images_not_taken", f"{_many(tally.with_images)}; pairs are text only at {aim.backend}"
+
+
+def _many(examples: int) -> str:
+    return f"{examples:,} example{'' if examples == 1 else 's'}"
 
 
 def _as_prompts(tally: Tally) -> Iterator[Finding]:
     """Yield what a file of prompts and completions cannot hold, or not as it is."""
     held = max(tally.with_tools, tally.with_calls, tally.with_images)
     if held:
-        yield None, 0, "not_expressible", f"{held:,} with tools or images, in a prompt and completion"
+        yield None, 0, "not_expressible", f"{_many(held)} with tools or images; it takes prompt and completion"
     if tally.systems or tally.turns > tally.examples:
         yield None, 0, "flattened", "roles and turns become text in the prompt"
 

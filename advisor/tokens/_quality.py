@@ -176,7 +176,10 @@ def label_findings(labels: Mapping[str, int] | None, tally: Tally) -> tuple[list
     rare = [label for label, count in labels.items() if count < _RARE]
     if rare:
         some = ", ".join(repr(label) for label in rare[-3:])
-        found.append((None, 0, "rare_label", f"{len(rare)} of {len(labels)} have fewer than {_RARE}: {some}"))
+        have = "has" if len(rare) == 1 else "have"
+        found.append((None, 0, "rare_label", f"{len(rare)} of {len(labels)} {have} fewer than {_RARE}: {some}"))
+            )
+        )
     spelled: dict[str, list[str]] = {}
     for label in labels:
         spelled.setdefault(" ".join(label.casefold().replace("_", " ").replace("-", " ").split()), []).append(label)
@@ -210,14 +213,19 @@ def _outliers(tally: Tally) -> Iterator[Finding]:
     typical = _median(tally.lengths)
     far = [(file, line) for tokens, file, line in tally.longest_first() if tokens > max(10 * typical, 500)]
     if far:
-        lines = ", ".join(str(line) for _, line in far[:5])
-        yield None, far[0][0], "long_outliers", f"{len(far)} over ten times the median ({typical:,}): {lines}"
+        detail = f"{len(far)} over ten times the median of {typical:,} tokens: {_lines(far)}"
+        yield None, far[0][0], "long_outliers", detail
     answer = _median(tally.outputs)
     count = sum(number for tokens, number in tally.outputs.items() if tokens * 10 < answer)
     if answer >= _LONG_ANSWER and 0 < count <= _FEW * tally.examples:
         short = [(file, line) for tokens, file, line in tally.shortest_first() if tokens * 10 < answer]
-        lines = ", ".join(str(line) for _, line in short[:5])
-        yield None, short[0][0], "short_outliers", f"{count} under a tenth of the median ({answer:,} tokens): {lines}"
+        detail = f"{count} under a tenth of the median of {answer:,} tokens: {_lines(short)}"
+        yield None, short[0][0], "short_outliers", detail
+
+
+def _lines(places: list[tuple[int, int]]) -> str:
+    word = "line" if len(places) == 1 else "lines"
+    return f"{word} {', '.join(str(line) for _, line in places[:5])}{', ...' if len(places) > 5 else ''}"
 
 
 def _median(counts: Mapping[int, int]) -> int:
