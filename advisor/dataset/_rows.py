@@ -166,14 +166,8 @@ def _csv_rows(source: Source, delimiter: str | None, progress: Progress | None) 
                 if len(cells) == len(header):
                     yield line, cast(Row, dict(zip(header, cells, strict=True)))
                 elif any(cell.strip() for cell in cells):
-                    yield (
-                        line,
-                        (
-                            "wrong_columns",
                     count = f"{len(cells)} cell{'s' * (len(cells) > 1)}"
                     yield line, ("wrong_columns", f"{count}, and the header has {len(header)}")
-                        ),
-                    )
                 line = reader.line_num + offset + 1
         except UnicodeDecodeError as error:
             yield line, ("invalid_utf8", f"a byte near here is {error.object[error.start : error.start + 1].hex()}")

@@ -178,8 +178,6 @@ def label_findings(labels: Mapping[str, int] | None, tally: Tally) -> tuple[list
         some = ", ".join(repr(label) for label in rare[-3:])
         have = "has" if len(rare) == 1 else "have"
         found.append((None, 0, "rare_label", f"{len(rare)} of {len(labels)} {have} fewer than {_RARE}: {some}"))
-            )
-        )
     spelled: dict[str, list[str]] = {}
     for label in labels:
         spelled.setdefault(" ".join(label.casefold().replace("_", " ").replace("-", " ").split()), []).append(label)
