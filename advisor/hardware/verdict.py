@@ -143,7 +143,10 @@ def _advice(arch: Architecture, gpu: Gpu, setup: Setup, memory: Memory, factor: 
             fits = _verdict(arch, other, gpu, factor)
             note = {"yes": "fits", "tight": "tight", "no": "still too much"}[fits]
             found.append((("yes", "tight", "no").index(fits), f"{flag} ({less:.1f} GB, {note})"))
-    text = f"The peak is mostly {term} ({memory.terms[term] * factor:.1f} of {need:.1f} GB)"
+    part = memory.terms[term] * factor
+    text = f"The peak is mostly {term} ({part:.1f} of {need:.1f} GB)"
+    if context > part:
+        text = f"The peak is mostly the process itself ({context:.1f} of {need:.1f} GB), then {term} ({part:.1f} GB)"
     ways = [way for _, way in sorted(found, key=lambda item: item[0])[: 1 if verdict == "yes" else 3]]
     if not ways:
         return f"{text}; nothing but a smaller model lowers it."
