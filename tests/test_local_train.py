@@ -197,6 +197,19 @@ def test_out_of_memory_halves_then_recomputes_then_gives_up(
     assert "Out of memory: activations are recomputed from here (slower)." in said
 
 
+def test_samples_that_cannot_be_generated_cost_no_model(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(trainer, "generate_all", full)
+    folder = run(tmp_path / "run", spec(data, options={"max_steps": 2}))
+    assert (folder.tuned / "adapter_model.safetensors").is_file() and not (folder.path / "samples.jsonl").exists()
+    said = [str(line["message"]) for _, line in read_lines(folder.events)]
+    assert any(message.startswith("No samples were written: CUDA out of memory") for message in said)
+
+
 def test_a_disk_that_fills_at_the_end_leaves_no_half_model(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

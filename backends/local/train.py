@@ -217,7 +217,11 @@ def _finish(run: Run, masters: Masters, progress: Progress) -> None:
         },
     )
     if not run.options.split:  # the ranks would have to generate together
-        _write_samples(run)
+        try:
+            with torch.compiler.set_stance("force_eager"):
+                _write_samples(run)
+        except RuntimeError as error:  # out of memory, say: the model is saved, and these are only to look at
+            run.record.event(f"No samples were written: {models.first_line(error)}", level="warning")
     if run.options.merge and not run.options.split and models.causal(run.model) is not run.model:
         if run.spec.method is Method.QLORA:
             merge(run.folder, run.folder.path / "merged")  # into the base as published, not into its 4-bit copy
