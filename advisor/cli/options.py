@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -61,18 +62,24 @@ PREVIEW_BYTES = 64 << 20  # above this a sample answers first
 
 
 def profile_of(data: tuple[Path, ...], workload: Workload, *, exact: bool = False) -> Profile:
-    """Return the profile of DATA, or of what the workload's data block describes where no DATA is given.
+    """Return the profile of DATA, or of what the workload's data block describes where no DATA is given."""
+    from advisor.tokens import synthetic
 
-    Of a huge file that was never counted a sample is read, which is said on stderr, unless ``exact`` is asked for.
+    if data:
+        return read(data, exact=exact)
+    if workload.data is None:
+        raise click.UsageError("Give DATA, or a workload file whose 'data:' block describes it.")
+    return synthetic(workload.data, workload.task)
+
+
+def read(data: Sequence[Path | str], *, exact: bool = False) -> Profile:
+    """Read DATA with a bar. Of a huge file that was never counted a sample is read, unless ``exact`` is asked for.
+
+    A sample is said to be one on stderr.
     """
-    from advisor.tokens import preview, profile, synthetic
-
-    if not data:
-        if workload.data is None:
-            raise click.UsageError("Give DATA, or a workload file whose 'data:' block describes it.")
-        return synthetic(workload.data, workload.task)
     from advisor.cli.render.reading import reading
     from advisor.dataset import Dataset
+    from advisor.tokens import preview, profile
 
     dataset = Dataset.open(*data)
     with reading(dataset.bytes, "identifying") as progress:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from advisor.cli.options import read
 from advisor.cli.render.ask import ask, choose, say
 from advisor.errors import AdvisorError
 
@@ -102,7 +103,7 @@ def _ask_data(answers: Answers) -> Answers:
             return (), None
         paths = _paths(text)
         try:
-            return paths, _profile(paths)
+            return paths, read(paths)
         except UnknownFields as error:
             return paths, error
         except AdvisorError as error:
@@ -119,7 +120,7 @@ def _ask_data(answers: Answers) -> Answers:
 
         try:
             paths = (with_columns_named(paths, found),)
-            found = _profile(paths)
+            found = read(paths)
         except AdvisorError as error:
             say(str(error), style="yellow")
             return _ask_data(answers)
@@ -240,13 +241,6 @@ def _paths(text: str) -> tuple[str, ...]:
         return (str(Path(text).expanduser()),)
     words = shlex.split(text) if os.name != "nt" else [word.strip("'\"") for word in shlex.split(text, posix=False)]
     return tuple(str(Path(word).expanduser()) for word in words)
-
-
-def _profile(paths: tuple[str, ...]) -> Profile:
-    from advisor.dataset import Dataset
-    from advisor.tokens import profile
-
-    return profile(Dataset.open(*paths))
 
 
 _ask_examples = _typed(
