@@ -59,6 +59,8 @@ PAIRS = [
     ("SELECT opened FROM dep WHERE id = 3", "SELECT opened FROM dep WHERE id IN (3)", True),
     ("SELECT age FROM head GROUP BY 1 HAVING 2 < count()", "SELECT age FROM head GROUP BY 1 HAVING count() > 2", True),
     ("SELECT age FROM head GROUP BY 1 HAVING count() > 3", "SELECT age FROM head GROUP BY 1 HAVING count() > 2", False),
+    ("SELECT 1234567891 FROM head", "SELECT 1234567890 FROM head", False),
+    ("SELECT 3.0 FROM head", "SELECT 3 FROM head", True),
     ("no idea", "SELECT name FROM head", False),
     ("SELECT name FROM head; SELECT name FROM head", "SELECT name FROM head", False),
     ("SELECT \0", "SELECT name FROM head", False),
@@ -85,6 +87,7 @@ def test_queries_are_compared_by_what_they_return(answer: str, reference: str, e
         "SELECT hex(zeroblob(900000000)) FROM head",
         f"{BIG} SELECT x FROM c",
         f"{BIG} SELECT count(*) FROM c",
+        f"{BIG} SELECT zeroblob(1000000) FROM c LIMIT 9000",
     ],
 )
 def test_an_answer_can_neither_write_nor_run_for_ever(
@@ -100,6 +103,14 @@ def test_an_answer_can_neither_write_nor_run_for_ever(
     assert time.process_time() - start < 2
     assert database.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["shop.sqlite3"]
+
+
+def test_neither_can_the_schema_in_a_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sql, "SECONDS", 0.1)
+    schema = schema_of(f"CREATE TABLE head (age INT)\nINSERT INTO head {BIG} SELECT x FROM c LIMIT 90000000;")
+    start = time.process_time()
+    assert same_result("SELECT age FROM head", "SELECT age FROM head", schema=schema) is None
+    assert time.process_time() - start < 2
 
 
 def shop(path: Path) -> Path:

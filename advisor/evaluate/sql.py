@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 SECONDS, ROWS = 2.0, 10_000  # what one query may take; what it may return
 _LONGEST = 1_000_000  # bytes of one value
+_LARGEST = 16_000_000  # bytes of all texts and blobs of one result
 _INSTANCES, _ROWS_EACH = 4, 40  # several small databases tell queries apart that agree by chance on one (Zhong 2020)
 _WORDS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta")
 _DAYS = ("2021-03-05", "2022-07-19", "2023-01-31", "2024-11-08")
@@ -92,22 +93,32 @@ def _opened(database: Path) -> sqlite3.Connection:
 
 def _run(connection: sqlite3.Connection, query: str) -> Rows | None:
     """Run one query that may only read, within the limits; None when it fails or passes them."""
+    rows, size = list[tuple[Value, ...]](), 0
     with closing(connection):
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
+        _limit(connection)
         connection.text_factory = lambda raw: raw.decode(errors="replace")
         connection.set_authorizer(lambda what, *_: sqlite3.SQLITE_OK if what in _ALLOWED else sqlite3.SQLITE_DENY)
-        until = time.monotonic() + SECONDS
-        connection.set_progress_handler(lambda: int(time.monotonic() > until), 10_000)
         try:
-            rows = connection.execute(query).fetchmany(ROWS + 1)
+            for row in connection.execute(query):
+                rows.append(tuple(map(_plain, row)))
+                size += sum(len(value) for value in row if isinstance(value, str | bytes))
+                if len(rows) > ROWS or size > _LARGEST:
+                    return None
         except (sqlite3.Error, sqlite3.Warning, ValueError, MemoryError):  # ValueError: a null byte in the query
             return None
-    return None if len(rows) > ROWS else tuple(tuple(_plain(value) for value in row) for row in rows)
+    return tuple(rows)
 
 
-def _plain(value: str | bytes | float | None) -> Value:
-    """Return numbers as floats of nine digits, so that 3 equals 3.0 and sums do not depend on their order."""
-    return float(f"{value:.9g}") if isinstance(value, int | float) else value
+def _limit(connection: sqlite3.Connection) -> None:
+    """Let what runs from now on take no longer, and make no longer values, than one query may."""
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
+    until = time.monotonic() + SECONDS
+    connection.set_progress_handler(lambda: int(time.monotonic() > until), 1_000)
+
+
+def _plain(value: Value) -> Value:
+    """Return fractions in nine digits, so that sums do not depend on their order; 3 equals 3.0, and ids stay exact."""
+    return float(f"{value:.9g}") if isinstance(value, float) and not value.is_integer() else value
 
 
 def _equal(got: Rows | None, wanted: Rows | None, ordered: bool) -> bool:
@@ -163,6 +174,7 @@ def _end(text: str, start: int, *, table: bool) -> int | None:
 def _filled(schema: str, reference: str, seed: int) -> sqlite3.Connection:
     """Make the tables in memory and fill those that the schema leaves empty. Raises sqlite3.Error."""
     connection = sqlite3.connect(":memory:")
+    _limit(connection)
     try:
         for statement in schema.splitlines():
             connection.execute(statement)
