@@ -64,6 +64,25 @@ def test_two_workers_learn_what_one_learns_and_survive_the_loss_of_one(tmp_path:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").exists(), reason="finds the workers through /proc")
+def test_no_worker_outlives_a_torchrun_that_was_killed(tmp_path: Path) -> None:
+    backend = LocalBackend()
+    asked = spec(tmp_path, hyperparameters=Hyperparameters(epochs=5000), options={"workers": 2})
+    job = wait(backend, backend.submit(asked), 1)
+    folder = job.extra["folder"]
+    ours = ranks(folder)
+    [torchrun] = {int(Path(f"/proc/{rank}/stat").read_text().rpartition(")")[2].split()[1]) for rank in ours}
+    os.kill(torchrun, signal.SIGKILL)
+    end = time.monotonic() + 20
+    while left := set(ours) & set(ranks(folder)):
+        if time.monotonic() > end:
+            break
+        time.sleep(0.1)
+    wait(backend, backend.cancel(job), JobStatus.CANCELLED)
+    assert len(ours) == 2 and not left
+
+
+@pytest.mark.slow
 def test_a_stop_reaches_all_workers(tmp_path: Path) -> None:
     backend = LocalBackend()
     asked = spec(tmp_path, hyperparameters=Hyperparameters(epochs=60), options={"workers": 2})

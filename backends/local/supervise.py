@@ -89,7 +89,7 @@ def _attempt(folder: RunFolder, options: Options, held: Held) -> int:
             os.killpg(child.pid, signal.SIGKILL)
         time.sleep(_LOOK_S)
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)  # no worker outlives who started it
+        os.killpg(child.pid, signal.SIGKILL)  # its ranks see that it is gone and end, see world.join
     return code
 
 

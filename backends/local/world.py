@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import torch
@@ -69,9 +71,18 @@ def join() -> World:
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return World()
+    # torchrun gives each rank a session of its own, where no signal to torchrun's group reaches it.
+    Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     world = World(int(os.environ["RANK"]), size, int(os.environ["LOCAL_RANK"]))
     cuda = torch.cuda.is_available() and torch.cuda.device_count() >= size
     if cuda:
         torch.cuda.set_device(world.local)
     dist.init_process_group("nccl" if cuda else "gloo", timeout=PATIENCE)
     return world
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone, even while it waits for a rank that hangs."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
