@@ -81,6 +81,10 @@ def test_student_quantiles_are_near_scipys(share: float, freedom: int, expected:
         ("json_fields", '{"a": 1, "b": 2}', '{"a": 1, "b": 3}', 0.5),
         ("json_fields", '{"a": [1, 2, 3]}', '{"a": [3, 2]}', 0.8),
         ("json_fields", '{"a": {"b": true}}', '{"a": {"b": 1}}', 0),
+        ("json_fields", '{"a": "1", "b": "true"}', '{"a": 1, "b": true}', 0),
+        ("json_fields", '{"a": 9007199254740993}', '{"a": 9007199254740992}', 0),
+        ("json_fields", f'{{"a": {"1" * 400}}}', '{"a": 1}', 0),
+        ("json_fields", "[" * 900 + "]" * 900, '{"a": 1}', 0),
         ("json_fields", "sorry", '{"a": 1}', 0),
         ("token_f1", "The cat sat.", "a cat sat down", 0.8),
         ("token_f1", "", "word", 0),
@@ -101,6 +105,7 @@ def test_tool_calls_match_by_name_and_by_the_meaning_of_their_arguments() -> Non
     other = Answer("", (call("fly", '{"height": 4, "fast": true}'), call("land", "{}")))
     assert [METRICS["tools"](one, wanted) for one in (same, other, Answer("fly"))] == [1, 0, 0]
     assert METRICS["tool_name"](other, wanted) == 1
+    assert METRICS["tools"](Answer("", (call("fly", "[" * 3000),)), wanted) == 0
     assert METRICS["tools"](Answer("no tool needed"), Reference("No tool needed")) == 1
     assert METRICS["tools"](same, Reference("No tool needed")) == 0
 

@@ -19,6 +19,16 @@ from advisor.task import TaskType
 from backends import Json, Message, ToolCall
 
 
+class NotJson(Enum):
+    """What a text reads as that is no JSON."""
+
+    NOT_JSON = 1
+
+
+NOT_JSON = NotJson.NOT_JSON
+Part = TypeVar("Part")
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What was written, by a model or by the reference: text, tool calls, or both."""
@@ -66,23 +76,23 @@ def label_of(text: str) -> str:
 
 def json_valid(answer: Answer, reference: Reference) -> float:
     """1 when the answer is JSON with the same kind of top value as the reference."""
-    got, wanted = _json(answer.text), _json(reference.text)
-    return float(got is not _NOT_JSON and (wanted is _NOT_JSON or type(got) is type(wanted)))
+    got, wanted = json_of(answer.text), json_of(reference.text)
+    return float(got is not NOT_JSON and (wanted is NOT_JSON or type(got) is type(wanted)))
 
 
 def json_schema(answer: Answer, reference: Reference) -> float:
     """1 when the answer is JSON that keeps the schema; without a schema, when it is JSON of the reference's kind."""
-    got = _json(answer.text)
+    got = json_of(answer.text)
     if reference.schema is None:
         return json_valid(answer, reference)
-    return float(got is not _NOT_JSON and keeps(got, reference.schema))
+    return float(got is not NOT_JSON and keeps(got, reference.schema))
 
 
 def json_fields(answer: Answer, reference: Reference) -> float:
     """Return the F1 of the leaf fields, path and value both right; lists are compared without order."""
-    got, wanted = _json(answer.text), _json(reference.text)
-    if got is _NOT_JSON or wanted is _NOT_JSON:
-        return exact(answer, reference) if wanted is _NOT_JSON else 0.0
+    got, wanted = json_of(answer.text), json_of(reference.text)
+    if got is NOT_JSON or wanted is NOT_JSON:
+        return exact(answer, reference) if wanted is NOT_JSON else 0.0
     return _overlap_f1(Counter(_leaves(got)), Counter(_leaves(wanted)))
 
 
@@ -179,7 +189,7 @@ def metric_for(task: TaskType | None, references: Sequence[Reference]) -> str:
         return "sql_result" if run * 10 >= len(references) * 9 else "sql_text"
     if references and sum(bool(reference.tool_calls) for reference in references) * 2 >= len(references):
         return "tools"
-    as_json = sum(isinstance(_json(reference.text), dict | list) for reference in references)
+    as_json = sum(isinstance(json_of(reference.text), dict | list) for reference in references)
     if references and as_json * 10 >= len(references) * 9:
         return "json_fields"
     chosen = _BY_TASK.get(task, "rouge_l") if task is not None else "rouge_l"
@@ -192,10 +202,14 @@ def metric_for(task: TaskType | None, references: Sequence[Reference]) -> str:
     return chosen
 
 
-def value_of(text: str) -> Json:
-    """Return the JSON value of a text, also inside one code fence; None when it is none."""
-    found = _json(text)
-    return None if found is _NOT_JSON else found
+def json_of(text: str) -> Json | Literal[NotJson.NOT_JSON]:
+    """Return the JSON value of a text, also inside one code fence; NOT_JSON when it is none."""
+    fenced = re.fullmatch(r"\s*```(?:json)?\s*\n(.*?)\n?```\s*", text, re.DOTALL)
+    try:
+        found: Json = json.loads(fenced[1] if fenced else text)
+    except (ValueError, RecursionError):
+        return NOT_JSON
+    return found
 
 
 def macro_f1(got: Sequence[str], wanted: Sequence[str]) -> float:
@@ -212,49 +226,32 @@ def confusions(got: Sequence[str], wanted: Sequence[str], most: int = 10) -> tup
     return tuple((right, given, count) for (right, given), count in wrong.most_common(most))
 
 
-class _NotJson(Enum):
-    """What a text reads as that is no JSON."""
-
-    NOT_JSON = 1
-
-
-_NOT_JSON = _NotJson.NOT_JSON
-Part = TypeVar("Part")
-
-
 def _plain(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def _json(text: str) -> Json | Literal[_NotJson.NOT_JSON]:
-    """Return the JSON value of a text, also inside one code fence; _NOT_JSON when it is none."""
-    fenced = re.fullmatch(r"\s*```(?:json)?\s*\n(.*?)\n?```\s*", text, re.DOTALL)
-    try:
-        found: Json = json.loads(fenced[1] if fenced else text)
-    except (ValueError, RecursionError):
-        return _NOT_JSON
+def _leaves(value: Json) -> list[tuple[str, str]]:
+    """Return (path, value) of all that holds nothing further; however deep, since degenerate answers are."""
+    found, left = [], [("", value)]
+    while left:
+        path, one = left.pop()
+        if isinstance(one, dict) and one:
+            left += [(f"{path}.{key}", item) for key, item in one.items()]
+        elif isinstance(one, list) and one:
+            left += [(f"{path}[]", item) for item in one]
+        elif isinstance(one, float) and one.is_integer():  # 3.0 is 3
+            found.append((path, str(int(one))))
+        else:
+            found.append((path, json.dumps(_plain(one) if isinstance(one, str) else one)))
     return found
-
-
-def _leaves(value: object, path: str = "") -> list[tuple[str, str]]:
-    if isinstance(value, dict) and value:
-        return [leaf for key, item in value.items() for leaf in _leaves(item, f"{path}.{key}")]
-    if isinstance(value, list) and value:
-        return [leaf for item in value for leaf in _leaves(item, f"{path}[]")]
-    if isinstance(value, str):
-        return [(path, _plain(value))]
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return [(path, repr(float(value)))]
-    return [(path, json.dumps(value))]
 
 
 def _call(call: ToolCall) -> tuple[str, str]:
     function = call["function"]
     try:
-        arguments: Json = json.loads(function["arguments"] or "{}")
-    except ValueError:
+        return function["name"], json.dumps(json.loads(function["arguments"] or "{}"), sort_keys=True)
+    except (ValueError, RecursionError):
         return function["name"], function["arguments"]
-    return function["name"], json.dumps(arguments, sort_keys=True)
 
 
 def _overlap_f1(got: Counter[Part], wanted: Counter[Part]) -> float:

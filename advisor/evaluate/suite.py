@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from advisor.errors import DataError
-from advisor.evaluate.metrics import Answer
+from advisor.evaluate.metrics import NOT_JSON, Answer, json_of
 from backends import Json
 
 _HERE = Path(__file__).parent
@@ -126,13 +126,13 @@ def _matches(text: str, wanted: Json, check: Mapping[str, Json]) -> bool:
 
 
 def _json(text: str, wanted: Json, check: Mapping[str, Json]) -> bool:
-    found = _parsed(text)
+    found = json_of(text)
     # As text, since True equals 1 in Python.
-    return found is not _NO_JSON and json.dumps(found, sort_keys=True) == json.dumps(wanted, sort_keys=True)
+    return found is not NOT_JSON and json.dumps(found, sort_keys=True) == json.dumps(wanted, sort_keys=True)
 
 
 def _json_keys(text: str, wanted: Json, check: Mapping[str, Json]) -> bool:
-    found = _parsed(text)
+    found = json_of(text)
     return isinstance(found, dict) and isinstance(wanted, list) and set(found) == set(map(str, wanted))
 
 
@@ -144,15 +144,6 @@ def _refuse(text: str, wanted: Json, check: Mapping[str, Json]) -> bool:
     return bool(text) and (_REFUSES.search(text[:300]) is not None) is wanted
 
 
-def _parsed(text: str) -> object:
-    fenced = re.fullmatch(r"```(?:json)?\s*\n(.*?)\n?```", text, re.DOTALL)
-    try:
-        return json.loads(fenced[1] if fenced else text)
-    except ValueError:
-        return _NO_JSON
-
-
-_NO_JSON = object()
 _CHECKS = {
     "any": _any,
     "all": _all,

@@ -12,7 +12,7 @@ from pathlib import Path
 from advisor.errors import DataError, RunError
 from advisor.evaluate import judge as judges
 from advisor.evaluate import scorecard as cards
-from advisor.evaluate.metrics import Answer, Reference, metric_for, sql_outcome, value_of
+from advisor.evaluate.metrics import NOT_JSON, Answer, Reference, json_of, metric_for, sql_outcome
 from advisor.evaluate.schema import inferred_schema, read_schema
 from advisor.runs.asking import Answers, Contestant, Purse, Question, ask_all
 from advisor.runs.judging import judged
@@ -176,7 +176,7 @@ def room(references: Sequence[Answer]) -> int:
 def _schema(path: Path | None, known: Sequence[Question]) -> tuple[Mapping[str, Json], str]:
     if path is not None:
         return read_schema(path), f"JSON is checked against {path.name}."
-    values = [value for one in known if (value := value_of(Answer.of(one.reference).text)) is not None]
+    values = [value for one in known if (value := json_of(Answer.of(one.reference).text)) is not NOT_JSON]
     schema = inferred_schema(values)
     required = schema.get("required")
     keys = f": {', '.join(map(str, required))}" if isinstance(required, list) and required else ""
