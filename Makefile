@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format golden clean
@@ -22,8 +23,8 @@ $(STAMP): pyproject.toml
 demo: $(STAMP) ## Check, plan, train, evaluate and receipt on shipped data: no key, no GPU
 	PATH="$(abspath $(BIN)):$$PATH" bash examples/demo.sh
 
-test: $(STAMP) ## Run the tests
-	$(BIN)/python -m pytest
+test: $(STAMP) ## Run the tests, a file at a time on each of $(JOBS) processes
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 check: $(STAMP) ## Lint, types, import contracts
 	$(BIN)/ruff check .
