@@ -24,7 +24,7 @@ demo: $(STAMP) ## Check, plan, train, evaluate and receipt on shipped data: no k
 	PATH="$(abspath $(BIN)):$$PATH" bash examples/demo.sh
 
 test: $(STAMP) ## Run the tests, a file at a time on each of $(JOBS) processes
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP) ## Lint, types, import contracts
 	$(BIN)/ruff check .
