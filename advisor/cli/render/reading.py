@@ -49,7 +49,9 @@ def _bar(size: int, word: str) -> Progress:
 
     # No refresh thread: beside other threads the counting processes could not be forked.
     columns = (TextColumn(word), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, console=render.console(stderr=True), auto_refresh=False, transient=True)
+    bar = Progress(
+        *columns, console=render.console(stderr=True), auto_refresh=False, transient=True, get_time=time.monotonic
+    )
     bar.add_task(word, total=size)
     bar.start()
     return bar
