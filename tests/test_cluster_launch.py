@@ -120,6 +120,8 @@ ONE_HOUR = Quote(usd=Decimal(3), train_minutes=60.0)  # of one worker, at anothe
         # a quote above the cap shows as such, so that the limit refuses it
         ({"workers": 2}, Hire(Decimal("1.2"), Decimal(1)), True, "1.20", "1.20", "2.4", 1 / 2.4),
         ({"workers": 2}, Hire(Decimal(0), Decimal(6)), False, "0", "0", "0", None),
+        # a lower limit of one's own stays
+        ({"workers": 2, "max_hours": 1}, Hire(Decimal("1.2"), Decimal(6)), False, None, "6", "2.4", 1),
         ({"workers": 2, "address": "auto"}, Hire(), False, None, None, None, None),
         ({"workers": 2}, Hire(), False, "3", None, None, None),
     ],

@@ -95,6 +95,16 @@ def test_a_dry_run_writes_a_task_that_goes_on_after_a_lost_machine(
     assert set(said["extra"]) == {"folder=/tunewise-runs/run", "loss_on=last", f"max_hours={hours}"}
 
 
+def test_files_of_a_pattern_are_uploaded_one_by_one_and_a_lower_limit_stays(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    other = write_sums(data.with_name("more sums.jsonl"), 60)
+    flags = ("--model", "Qwen/Qwen3-8B", "--max-cost", "500", "-o", "max_hours=1.5", "--dry-run", "--json")
+    found: Any = json.loads(launch(monkeypatch, capfd, "*sums.jsonl", *flags, code=0))
+    assert {str(data), str(other)} <= set(map(str, found["task"]["file_mounts"].values()))
+    assert "max_hours=1.5" in shlex.split(found["task"]["run"])
+
+
 def test_nothing_is_pretended(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,6 +113,12 @@ def test_nothing_is_pretended(
     assert len(list(tmp_path.glob("*.sky.yaml"))) == 1
     assert "not in the catalogue" in launch(monkeypatch, capfd, data, "--model", "nobody/unknown", code=1)
     assert "these are known" in launch(monkeypatch, capfd, data, "--model", "Qwen/Qwen3-8B", "--gpu", "mi300x", code=2)
+    one = (data, "--model", "Qwen/Qwen3-8B", "--dry-run")
+    assert "over --max-cost $0.01" in launch(monkeypatch, capfd, *one, "--max-cost", "0.01", code=4)
+    assert "over --max-cost" in launch(monkeypatch, capfd, *one, "--max-cost", "0", code=4)
+    assert "has no option 'speed'" in launch(monkeypatch, capfd, *one, "-o", "speed=1", code=1)
+    assert "leave --min-workers out" in launch(monkeypatch, capfd, *one, "--min-workers", "2", code=2)
+    assert "give it as a file" in launch(monkeypatch, capfd, "-", *one[1:], code=2)
     two = ("--model", "Qwen/Qwen3-8B", "--model", "Qwen/Qwen3-14B")
     assert "one run" in launch(monkeypatch, capfd, data, *two, code=2)
 

@@ -105,6 +105,15 @@ class Machines:
             raise click.UsageError(
                 "--engine, --workers, --shard, --threads and --loss-on are for training with --backend local."
             )
+        said = {**self.options, "worker_usd_per_hour": self.usd_per_hour}
+        odd = [
+            name for name in ("shard", "address", "min_workers", "worker_usd_per_hour") if said.get(name) is not None
+        ]
+        if self.rents and odd:
+            flag = "--" + odd[0].replace("_", "-")
+            raise click.UsageError(
+                f"--engine {_RENTS} decides that by the memory model and the prices; leave {flag} out."
+            )
         return [
             replace(order, options={**order.options, **self.options}) if order.backend == "local" else order
             for order in orders

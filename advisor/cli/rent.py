@@ -11,25 +11,38 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli import render
-from advisor.errors import RunError
+from advisor.errors import OverLimit, RunError
 
 if TYPE_CHECKING:
     from advisor.runs import Order
     from advisor.runs.rented import Choice
+    from backends import JobSpec
 
 
 def rent(order: Order, *, gpu: str | None, max_cost: Decimal | None, seed: int, dry_run: bool, as_json: bool) -> None:
     """Write the task file beside the user, let SkyPilot's loader read it, and show it. Nothing is rented.
 
-    Raises RunError when nothing rented fits, and without ``dry_run``, since nothing was started.
+    Raises OverLimit when the cheapest choice costs more than ``max_cost``, and RunError when nothing rented fits, and
+    without ``dry_run``, since nothing was started.
     """
+    import backends
+    from advisor.dataset import Dataset
     from advisor.runs import skypilot
+    from advisor.runs.hire import within
     from advisor.runs.ledger import new_id
 
+    if "-" in order.data:
+        raise click.UsageError("--engine skypilot: the data is uploaded later; give it as a file.")
+    order = replace(order, data=tuple(map(str, Dataset.open(*order.data).paths)))
     found = _choices(order, gpu)
-    hours = float(max_cost / max(choice.high_usd for choice in found)) if max_cost else None
+    if max_cost is not None:
+        if not max_cost or (found[0].usd or 0) > max_cost:
+            raise OverLimit(f"{skypilot.described(found[0])}: over --max-cost {render.usd(max_cost)}.")
+        hours = round(max_cost / max(choice.high_usd for choice in found), 4)
+        order = replace(order, options=within(order.options, hours))
+    backends.get("local").requests(_spec(order))  # an option it does not know is refused before anything is rented
     name = new_id(datetime.now(UTC))
-    content = skypilot.task(name, order, found, hours, seed)
+    content = skypilot.task(name, order, found, seed)
     path = Path(f"{name}.sky.yaml")
     skypilot.write(path, content, found)
     version = skypilot.checked(path)
@@ -47,8 +60,9 @@ def rent(order: Order, *, gpu: str | None, max_cost: Decimal | None, seed: int, 
             if version
             else "SkyPilot is not installed here, so its loader has not read the file."
         )
-        if hours is not None:
-            render.note(f"It stops with a checkpoint after {hours:,.1f} hours, what {render.usd(max_cost)} pay for.")
+        limit = order.options.get("max_hours")
+        if isinstance(limit, int | float):
+            render.note(f"It stops with a checkpoint after {limit:,.1f} hours; setting the machine up is not counted.")
     if not dry_run:
         raise RunError(f"Nothing was started: tunewise rents no machines itself. To rent one and train: {command}")
 
@@ -72,10 +86,7 @@ def _choices(order: Order, gpu: str | None) -> tuple[Choice, ...]:
     data = profile(Dataset.open(*order.data), backend="local", model=order.model)
     examples = max(1, round(data.examples * (1 - (order.held_out if order.validation is None else 0))))
     tokens = round(data.per_example.mean * examples)
-    objective = order.objective or (backends.Objective.DPO if data.is_preference else backends.Objective.SFT)
-    spec = backends.JobSpec("rented", "local", order.model, Path(order.data[0]), None, objective, order.method)
-    spec = replace(spec, hyperparameters=order.hyperparameters)
-    epochs = backends.get("local").choose(spec, examples, tokens).epochs or 1
+    epochs = backends.get("local").choose(_spec(order, data.is_preference), examples, tokens).epochs or 1
     asked = order.options.get("workers")
     longest = order.hyperparameters.max_seq_length or max(1, data.per_example.max)
     found = choices(
@@ -94,3 +105,12 @@ def _choices(order: Order, gpu: str | None) -> tuple[Choice, ...]:
             "smaller model, or more --workers."
         )
     return found
+
+
+def _spec(order: Order, is_preference: bool = False) -> JobSpec:
+    """Return the order as the local backend reads it; what its workers are is still open."""
+    import backends
+
+    objective = order.objective or (backends.Objective.DPO if is_preference else backends.Objective.SFT)
+    spec = backends.JobSpec("rented", "local", order.model, Path(order.data[0]), None, objective, order.method)
+    return replace(spec, hyperparameters=order.hyperparameters, options=order.options)

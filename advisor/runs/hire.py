@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from advisor.estimate import LineItem
 from advisor.runs.ledger import Quote, Run
+from backends import Json
 
 _UNKNOWN = (
     "What the workers cost is not known; --worker-usd-per-hour says it (0 where they are yours), and --max-cost then "
@@ -55,8 +57,14 @@ def hired(run: Run, terms: Hire, *, timed: bool) -> Run:
     )
     if terms.cap_usd is None:
         return replace(run, quote=priced)
-    hours = float(terms.cap_usd / hourly)
-    return replace(run, quote=priced, spec=replace(run.spec, options={**run.spec.options, "max_hours": hours}))
+    return replace(run, quote=priced, spec=replace(run.spec, options=within(run.spec.options, terms.cap_usd / hourly)))
+
+
+def within(options: Mapping[str, Json], hours: Decimal) -> dict[str, Json]:
+    """Return the options with ``hours`` as the limit of holding workers, where they do not set a lower one."""
+    asked = options.get("max_hours")
+    lower = float(hours) if not isinstance(asked, int | float) else min(asked, float(hours))
+    return {**options, "max_hours": lower}
 
 
 def workers_of(run: Run) -> int:

@@ -24,7 +24,7 @@ _LOADS = "import sys, sky; sky.Task.from_yaml(sys.argv[1]); print(sky.__version_
 _CHECK_S = 180
 
 
-def task(name: str, order: Order, found: Sequence[Choice], max_hours: float | None, seed: int) -> dict[str, Json]:
+def task(name: str, order: Order, found: Sequence[Choice], seed: int) -> dict[str, Json]:
     """Return the task that trains ``order`` on the first of the ``found`` machines that SkyPilot can get.
 
     All choices have one count of GPUs and one way to lie on them. The data and a model folder are uploaded; the run's
@@ -46,7 +46,7 @@ def task(name: str, order: Order, found: Sequence[Choice], max_hours: float | No
     if (_ROOT / "pyproject.toml").is_file():
         mounts |= {f"~/tunewise-source/{part}": str(_ROOT / part) for part in _SOURCE}
     mounts[_RUNS] = {"name": f"tunewise-{name}", "mode": "MOUNT_CACHED"}
-    words = _command(order, data, model, validation, found[0], max_hours, seed)
+    words = _command(order, data, model, validation, found[0], seed)
     accelerators = [f"{choice.accelerator}:{choice.count}" for choice in found]
     return {
         "name": name,
@@ -143,7 +143,6 @@ def _command(
     model: str,
     validation: str | None,
     choice: Choice,
-    max_hours: float | None,
     seed: int,
 ) -> str:
     """Return the launch on the rented machine. Its folder is the same after each recovery, so that it goes on there."""
@@ -161,8 +160,6 @@ def _command(
         "--shard": choice.shard if choice.count > 1 else None,
     }
     options: dict[str, Json] = {"folder": f"{_RUNS}/run", **order.options}
-    if max_hours is not None:
-        options["max_hours"] = round(max_hours, 4)
     words = ["tunewise", "launch", *data, "--backend", "local", "--model", model]
     words += [word for flag, value in asked.items() if value is not None for word in (flag, str(value))]
     words += ["--validation", validation] if validation is not None else []
