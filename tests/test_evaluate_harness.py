@@ -6,7 +6,7 @@ import importlib.util
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -90,6 +90,16 @@ class Tool:
     @property
     def called(self) -> str:
         return (self.path / "called").read_text()
+
+
+def test_a_base_is_loaded_at_the_revision_it_was_trained_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if importlib.util.find_spec("lm_eval") is not None:
+        pytest.skip("lm-eval is installed")
+    tool = Tool.at(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{tool.path}:/usr/bin:/bin")
+    base, tuned = two(tmp_path)
+    harness(("hellaswag",), replace(base, model="owner/name@v2"), tuned, tmp_path / "out", Options())
+    assert "pretrained=owner/name,revision=v2 " in tool.called
 
 
 def test_a_failing_run_is_told_with_its_last_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

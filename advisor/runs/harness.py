@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -85,11 +84,14 @@ def _command() -> list[str] | None:
 
 
 def _arguments(tasks: Sequence[str], model: str, out: Path, options: Options) -> list[str]:
-    adapter = Path(model) / "adapter_config.json"
-    given = f"pretrained={model}"
-    if adapter.is_file():
-        base = json.loads(adapter.read_text(encoding="utf-8"))["base_model_name_or_path"]
-        given = f"pretrained={base},peft={model},tokenizer={model}"
+    path = Path(model) / "adapter_config.json"
+    adapter = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    name, revision = adapter.get("base_model_name_or_path", model), adapter.get("revision")
+    if not Path(name).exists():
+        name, _, at = name.partition("@")  # how a base at a revision is written
+        revision = at or revision
+    given = f"pretrained={name}" + (f",revision={revision}" if revision else "")
+    given += f",peft={model},tokenizer={model}" if adapter else ""
     named = ",".join(str(Path(task).absolute()) if Path(task).is_file() else task for task in tasks)
     sent = ["run", "--model", "hf", "--model_args", given, "--tasks", named, "--output_path", str(out)]
     sent += ["--log_samples", "--seed", str(options.seed)]
@@ -99,9 +101,7 @@ def _arguments(tasks: Sequence[str], model: str, out: Path, options: Options) ->
 def _run(command: Sequence[str], out: Path) -> str | None:
     """Run to the end; return what went wrong, None when all went well."""
     with (out / "log.txt").open("wb") as log:
-        ended = subprocess.run(
-            command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=out, env=dict(os.environ)
-        )
+        ended = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=out)
     if ended.returncode == 0:
         return None
     lines = [line.strip() for line in (out / "log.txt").read_text(errors="replace").splitlines() if line.strip()]
