@@ -137,3 +137,9 @@ def test_the_scorecard_says_what_json_was_checked_against(tmp_path: Path) -> Non
     given = written(tmp_path / "mine.json", {"type": "object"})
     references, _, notes = judged_by(asked, shown, None, Options(schema=given))
     assert references[0].schema == {"type": "object"} and notes == ["JSON is checked against mine.json."]
+    stricter = written(tmp_path / "mine.json", {"type": "object", "required": ["nowhere"]})
+    _, _, notes = judged_by(asked, (), None, Options(schema=stricter))
+    assert notes == ["JSON is checked against mine.json. 10 of 10 right answers do not keep it themselves."]
+    dangling = written(tmp_path / "mine.json", {"type": "object", "properties": {"order": {"$ref": "#/nowhere"}}})
+    with pytest.raises(DataError, match=r"put it under \$defs"):
+        judged_by(asked, (), None, Options(schema=dangling))

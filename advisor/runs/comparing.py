@@ -13,7 +13,7 @@ from advisor.errors import DataError, RunError
 from advisor.evaluate import judge as judges
 from advisor.evaluate import scorecard as cards
 from advisor.evaluate.metrics import NOT_JSON, Answer, Reference, json_of, metric_for, sql_outcome
-from advisor.evaluate.schema import inferred_schema, read_schema
+from advisor.evaluate.schema import inferred_schema, keeps, read_schema
 from advisor.runs.asking import Answers, Contestant, Purse, Question, ask_all
 from advisor.runs.judging import judged
 from advisor.task import TaskType
@@ -174,9 +174,14 @@ def room(references: Sequence[Answer]) -> int:
 
 
 def _schema(path: Path | None, known: Sequence[Question]) -> tuple[Mapping[str, Json], str]:
-    if path is not None:
-        return read_schema(path), f"JSON is checked against {path.name}."
     values = [value for one in known if (value := json_of(Answer.of(one.reference).text)) is not NOT_JSON]
+    if path is not None:
+        given = read_schema(path)
+        broken = sum(
+            not keeps(value, given) for value in values
+        )  # a schema that cannot be used fails before any answer
+        told = f" {broken} of {len(values)} right answers do not keep it themselves." if broken else ""
+        return given, f"JSON is checked against {path.name}.{told}"
     schema = inferred_schema(values)
     required = schema.get("required")
     keys = f": {', '.join(map(str, required))}" if isinstance(required, list) and required else ""
