@@ -139,6 +139,7 @@ def test_workers_by_the_hour_are_priced_and_limited(
     amounts = (run.quote.usd, run.quote.high_usd, run.quote.usd_per_hour)
     assert amounts == tuple(None if text is None else Decimal(text) for text in (usd, high, hourly))
     assert run.spec.options.get("max_hours") == (pytest.approx(max_hours) if max_hours else None)
+    assert any(f"after {max_hours or 0:.1f} hours" in said for said in run.quote.warnings) is bool(max_hours)
     assert sum(line.usd for line in run.quote.lines) == (run.quote.usd if run.quote.lines else 0)
 
 

@@ -43,6 +43,7 @@ def hired(run: Run, terms: Hire, *, timed: bool) -> Run:
         free = replace(_bare(quote), usd=hourly, low_usd=hourly, high_usd=hourly, usd_per_hour=hourly)
         return replace(run, quote=free)
     minutes = quote.train_minutes / workers if timed and quote.train_minutes is not None else None
+    options = dict(run.spec.options) if terms.cap_usd is None else within(run.spec.options, terms.cap_usd / hourly)
     usd = None if minutes is None else (hourly * Decimal(str(minutes)) / 60).quantize(_CENT)
     priced = replace(
         _bare(quote),
@@ -53,11 +54,9 @@ def hired(run: Run, terms: Hire, *, timed: bool) -> Run:
         usd_per_hour=hourly,
         cap_usd=terms.cap_usd,
         assumptions=(*quote.assumptions, *shared(workers, minutes)),
-        warnings=(*quote.warnings, *_warned(hourly, minutes, terms.cap_usd)),
+        warnings=(*quote.warnings, *_warned(hourly, minutes, options.get("max_hours"))),
     )
-    if terms.cap_usd is None:
-        return replace(run, quote=priced)
-    return replace(run, quote=priced, spec=replace(run.spec, options=within(run.spec.options, terms.cap_usd / hourly)))
+    return replace(run, quote=priced, spec=replace(run.spec, options=options))
 
 
 def within(options: Mapping[str, Json], hours: Decimal) -> dict[str, Json]:
@@ -97,13 +96,12 @@ def _line(workers: int, hourly: Decimal, minutes: float, usd: Decimal) -> LineIt
     )
 
 
-def _warned(hourly: Decimal, minutes: float | None, cap: Decimal | None) -> tuple[str, ...]:
+def _warned(hourly: Decimal, minutes: float | None, max_hours: Json) -> tuple[str, ...]:
     """Say what an hour costs where the time is not known, and when the run will be stopped."""
     said = []
     if minutes is None:
         said.append(f"How long it takes is not known; an hour costs ${hourly:,.2f}. --gpu NAME gives an estimate.")
-    if cap is not None:
-        said.append(
-            f"The run stops, with a checkpoint, after {float(cap / hourly):,.1f} hours, when ${cap:,.2f} are spent."
-        )
+    if isinstance(max_hours, int | float):
+        spent = hourly * Decimal(str(max_hours))
+        said.append(f"The run stops, with a checkpoint, after {max_hours:,.1f} hours, when ${spent:,.2f} are spent.")
     return tuple(said)
