@@ -13,6 +13,7 @@ from test_launch import MODEL, Tunewise, ended, in_a_terminal
 from test_launch import tunewise as tunewise
 
 import backends
+from advisor.cli.experience import _held
 from advisor.runs import Ledger, accuracy
 from backends import JobSpec, JobStatus, ModelNotTunable, SpecRefused
 from backends._rehearsal import RehearsalBackend
@@ -58,7 +59,8 @@ def test_the_whole_way_is_walked_without_a_key_and_counts_nowhere(
     started = json.loads(said.stdout)
     assert "total     $" in said.stderr and "note      REHEARSAL: nothing is sent to openai" in said.stderr
     run = started["run"]
-    assert (started["backend"], started["rehearses"], started["quote_usd"]) == ("rehearsal", "openai", "0")
+    assert (started["backend"], started["rehearses"], started["spent_usd"]) == ("rehearsal", "openai", "0")
+    assert float(started["quote_usd"]) > 0
     assert "REHEARSAL of openai" in tunewise("watch", run).stdout
     assert "REHEARSAL step" in tunewise("logs", run).stdout
     assert "REHEARSAL of openai" in tunewise("jobs").stdout
@@ -66,7 +68,9 @@ def test_the_whole_way_is_walked_without_a_key_and_counts_nowhere(
     assert (receipt["billed_usd"], receipt["basis"]) == ("0", "a rehearsal: nothing was sent")
     ledger = Ledger.open()
     assert accuracy(ledger) == () and ledger.spent("2026-11") == 0
+    assert receipt["quote_usd"] == started["quote_usd"] and receipt["lines"][0]["quoted"] is not None
     assert [line["error_pct"] for line in receipt["lines"]] == [None] * 4
+    assert not any("billed" in said for said in _held(ledger, ledger.runs()))
     assert "(it is a rehearsal)" in tunewise("evaluate", run, expect=1).stderr
     upload = Path(started["folder"]) / "upload" / "train.jsonl"
     assert "messages" in json.loads(upload.read_text().splitlines()[0])
@@ -87,6 +91,8 @@ def test_a_person_rehearses_the_question_too(tmp_path: Path) -> None:
     [
         (("--backend", "openai", "--model", MODEL, "--rehearse", "--dry-run"), "neither --resume nor --dry-run", 2),
         (("--backend", "local", "--model", "tiny", "--rehearse", "--yes"), "Training here costs nothing", 1),
+        (("--backend", "openai", "--model", MODEL, "--rehearse", "--yes", "--max-cost", "0"), "over --max-cost", 4),
+        (("--backend", "nebius", "--model", "Qwen/Qwen3-8B", "--rehearse", "--yes", "--max-cost", "9"), "unknown", 4),
         (("--backend", "openai", "--model", MODEL, "--rank", "8", "--rehearse", "--yes"), "no setting 'lora_rank'", 1),
     ],
 )

@@ -118,23 +118,27 @@ def to_rehearse(one: Proposal) -> Proposal:
     return replace(one, costs_money=False, resumed=True, notes=(said, *one.notes))
 
 
+def refuse_alike(proposals: Sequence[Proposal], terms: Terms) -> None:
+    """Refuse to rehearse what the launch itself would refuse on these terms; without --max-cost no cost is held."""
+    _sold(proposals, terms.today)
+    if terms.max_usd is not None:
+        _within(proposals, terms)
+    if terms.yes and not terms.stale_too:
+        _fresh(proposals, terms.today)
+
+
 def rehearsed(one: Proposal) -> Proposal:
-    """Return the proposal with the rehearsal in the place of its backend, free of charge."""
+    """Return the proposal with the rehearsal in the place of its backend; its quote stays, and counts nowhere."""
     import backends
-    from advisor.runs import Quote
 
     spec, real = one.run.spec, one.run.quote
     one.backend.close()
     backend = backends.get(backends.REHEARSAL)
-    free = Quote(
-        usd=Decimal(0),
-        low_usd=Decimal(0),
-        high_usd=Decimal(0),
-        assumptions=(f"A rehearsal; {spec.backend} itself was quoted at {render.usd(real.usd)}.",),
-    )
+    said = f"A rehearsal of {spec.backend}, which itself was quoted at {render.usd(real.usd)}."
+    quote = replace(real, assumptions=(said, *real.assumptions))
     spec = replace(spec, backend=backends.REHEARSAL, options={"stands_for": spec.backend})
     job = replace(one.run.job, backend=backends.REHEARSAL)
-    return replace(one, run=replace(one.run, spec=spec, job=job, quote=free), backend=backend)
+    return replace(one, run=replace(one.run, spec=spec, job=job, quote=quote), backend=backend)
 
 
 def again(run: Run, backend: Backend) -> Proposal:
@@ -145,6 +149,8 @@ def again(run: Run, backend: Backend) -> Proposal:
 def _costs_money(run: Run, backend: Backend) -> bool:
     """Tell whether starting it may cost money: a cluster elsewhere may, as long as nobody says what it costs."""
     quote = run.quote
+    if run.rehearses:
+        return False
     if any(request.costs_money for request in backend.requests(run.spec)):
         return True
     unsaid = quote.usd_per_hour is None and run.spec.options.get("address") is not None

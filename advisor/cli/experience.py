@@ -140,7 +140,7 @@ def _held(ledger: Ledger, runs: tuple[Run, ...]) -> Iterator[str]:
     ratios: dict[str, list[float]] = {}
     for run in runs:
         billed = ledger.settled(run.id)
-        if billed is not None and run.quote.usd:
+        if billed is not None and run.quote.usd and not run.rehearses:
             ratios.setdefault(run.spec.backend, []).append(float(billed / run.quote.usd))
     for place, found in ratios.items():
         times = statistics.median(found)

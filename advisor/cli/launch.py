@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli import options, render
-from advisor.cli.consent import Proposal, Terms, again, consent, discard, propose, rehearsed, to_rehearse
+from advisor.cli.consent import Proposal, Terms, again, consent, discard, propose, refuse_alike, rehearsed, to_rehearse
 from advisor.cli.leftovers import offer_deletion
 from advisor.cli.machines import flags as machine_flags
 from advisor.cli.machines import machines
@@ -133,7 +133,9 @@ def command(
         if dry_run:
             _dry_run(proposals, as_json)
             return
-        proposals = [to_rehearse(one) for one in proposals] if rehearse else proposals
+        if rehearse:
+            refuse_alike(proposals, terms)
+            proposals = [to_rehearse(one) for one in proposals]
         consent(proposals, terms, as_json)
         proposals = [rehearsed(one) for one in proposals] if rehearse else proposals
     except BaseException:
@@ -224,7 +226,8 @@ def _resume(
         if found.job.id is None and (found.job.status.finished or ledger.last(found.id, "reserved") is None):
             # A refused run gave its reservation back, or never had one.
             now = datetime.now(UTC)
-            say_uncounted(ledger.reserve(found.id, found.quote.usd, monthly_limit=monthly_limit, now=now))
+            usd = Decimal(0) if found.rehearses else found.quote.usd
+            say_uncounted(ledger.reserve(found.id, usd, monthly_limit=monthly_limit, now=now))
         try:
             send(ledger, found.id, backend, settle)
         except backends.BackendError as error:

@@ -89,7 +89,8 @@ def record(ledger: Ledger, run: Run, *, monthly_limit: Decimal | None, now: date
     """
     ledger.add(run)
     try:
-        return ledger.reserve(run.id, run.quote.usd, monthly_limit=monthly_limit, now=now)
+        usd = Decimal(0) if run.rehearses else run.quote.usd
+        return ledger.reserve(run.id, usd, monthly_limit=monthly_limit, now=now)
     except BaseException as error:
         reason = str(error) if isinstance(error, OverLimit) else "interrupted before anything was sent"
         ledger.save(replace(run.job, status=JobStatus.FAILED, finished=now, error=reason))

@@ -83,10 +83,12 @@ def bill(run: Run) -> tuple[Decimal | None, str]:
         return job.billed_usd, "billed by the provider"
     if job.id is None:
         return (Decimal(0), "nothing was sent") if job.status is JobStatus.FAILED else (None, "not sent yet")
+    if run.rehearses:
+        return Decimal(0), "a rehearsal: nothing was sent"
     if not job.status.finished:
         return None, "not finished"
     if run.quote.usd == 0:
-        return Decimal(0), "a rehearsal: nothing was sent" if run.rehearses else "your own machine"
+        return Decimal(0), "your own machine"
     if run.quote.usd_per_hour is not None:
         who = "the workers were held, at your price by the hour"
         return held_usd(run), f"computed from the time {who if run.spec.backend == 'local' else 'it ran, as quoted'}"
@@ -196,5 +198,6 @@ def _decimal(value: float | int | None) -> Decimal | None:
 
 
 def _line(run: Run, name: str, unit: str, quoted: Decimal | None, actual: Decimal | None, basis: str) -> ReceiptLine:
-    error = float(actual / quoted - 1) * 100 if quoted and actual is not None else None
+    measured = quoted and actual is not None and not run.rehearses
+    error = float(actual / quoted - 1) * 100 if measured and quoted and actual is not None else None
     return ReceiptLine(name, unit, quoted, actual, error, basis, run.quote.corrected.get(name, 1.0))

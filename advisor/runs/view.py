@@ -95,7 +95,7 @@ def uploads_of(job: Job) -> tuple[str, ...]:
 def spent_so_far(run: Run) -> Decimal | None:
     """Return the bill of an ended run, else the share of the quote that its steps have used up."""
     job = run.job
-    if job.status.finished:
+    if job.status.finished or run.rehearses:
         return bill(run)[0]
     if run.quote.usd_per_hour is not None:
         return held_usd(run)
