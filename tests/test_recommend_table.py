@@ -68,7 +68,7 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
     "5,000 extraction rows, a prompt at 0.62": (
         Asked(prompt(0.62)), "hosted:together/", "17.5 of 20 published task groups", "medium"),
     "extraction, a prompt at 0.9: form is learnt late": (
-        Asked(prompt(0.9)), "hosted:together/", "scores 90%", "medium"),
+        Asked(prompt(0.9)), "hosted:together/", "scores 90%", "low"),
     "extraction, a prompt at 0.96": (
         Asked(prompt(0.96)), "prompt:", "already scores 96%", "medium"),
     "sorting into two labels, a prompt at 0.9": (
@@ -188,6 +188,12 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
     "wrong answers that cost next to nothing": (
         Asked(prompt(0.75, error_cost_usd="0.001"), volume=10_000), "prompt:", "only if a wrong answer costs",
         "medium"),
+    "a target, but wrong answers that cost less than tuning saves": (
+        Asked(prompt(0.75, error_cost_usd="0.01", quality_target=0.9), volume=10_000), "prompt:", "; you say $0.01",
+        "medium"),
+    "wrong answers that cost nothing, and a target": (
+        Asked(prompt(0.75, error_cost_usd=0, quality_target=0.9), volume=10_000), "prompt:", "; you say $0.00",
+        "medium"),
     "wrong answers that cost two dollars": (
         Asked(prompt(0.75, error_cost_usd=2), volume=10_000), "hosted:together/", "scores 75%", "medium"),
     "volume not known": (
@@ -232,6 +238,42 @@ def test_every_printed_claim_has_a_source_and_every_fallen_option_a_sentence(nam
         assert option.ruled_out_by is None or (option.ruled_out_by.endswith(".") and len(option.ruled_out_by) > 20)
         assert option.availability != "closed" or option.ruled_out_by
     assert found.recommendation is None or found.recommendation.ruled_out_by is None
+
+
+def test_the_error_cost_of_the_tie_turns_the_advice_though_a_target_is_named() -> None:
+    asked = Asked(prompt(0.75, error_cost_usd="0.01", quality_target=0.9), volume=10_000)
+    tie = next(flip.flips_at for flip in asked.answer().flips if flip.variable == "error_cost_usd")
+    usd = float(tie.removeprefix("$").removesuffix(" or more"))
+    for factor, tunes in ((0.9, False), (1.1, True)):
+        chosen = asked.answer(error_cost_usd=f"{usd * factor:.4f}").recommendation
+        assert chosen and chosen.strategy.tunes == tunes
+
+
+@pytest.mark.parametrize(("examples", "confidence", "said"), [
+    (300, "medium", "60 per label, close to the threshold"),
+    (329, "medium", "65.8 per label, close to the threshold"),
+    (340, "high", ""),
+])  # fmt: skip
+def test_close_to_the_threshold_of_examples_nobody_is_sure(examples: int, confidence: str, said: str) -> None:
+    says = {"measured": {"prompt": 0.74, "few_shot": 0.82}, "quality_target": 0.9}
+    found = Asked(says, "classification", examples, 5).answer()
+    assert found.confidence == confidence
+    assert said in " ".join(reason.text for reason in found.reasons)
+    assert bool(said) == ("close to the threshold" in " ".join(reason.text for reason in found.reasons))
+
+
+def test_the_figure_is_never_rounded_to_the_threshold_it_misses() -> None:
+    for examples, labels, each in ((299, 5, "59.8"), (2399, 40, "59.98"), (290, 5, "58 ")):
+        found = Asked(prompt(0.8), "classification", examples, labels).answer()
+        assert f"are {each.strip()} per label, too few to tune on, which is advised from 60 on" in found.reason
+
+
+def test_a_prompt_on_which_tuning_gained_little_asks_for_a_better_prompt_first() -> None:
+    found = Asked(prompt(0.9), "style", 2000).answer()
+    assert found.confidence == "low" and found.next_step.startswith("tunewise evaluate DATA")
+    assert found.odds_from and "17.5 of 20 task groups" in found.odds_from and "a wider class" in found.odds_from
+    tried = Asked({"measured": {"prompt": 0.86, "few_shot": 0.9}}, "style", 2000).answer()
+    assert tried.confidence == "low" and tried.next_step.startswith("tunewise pilot DATA")
 
 
 def test_openai_is_closed_to_newcomers_and_closing_for_customers() -> None:

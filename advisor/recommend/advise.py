@@ -9,12 +9,13 @@ from datetime import date
 import backends as places
 from advisor import hardware
 from advisor.errors import WorkloadError
-from advisor.evidence import catalogue
+from advisor.evidence import catalogue, packaged
 from advisor.pricing import PriceBook
 from advisor.recommend import argument
 from advisor.recommend.choose import choose
 from advisor.recommend.flips import flips_of
-from advisor.recommend.measured import Measurement, sharpened
+from advisor.recommend.judge import Judgement, little_to_win
+from advisor.recommend.measured import Measurement, prompt_score, sharpened
 from advisor.recommend.next_step import next_step
 from advisor.recommend.pick import prompt_to_beat
 from advisor.recommend.prospects import Prospect, named, prospects
@@ -78,6 +79,7 @@ def recommend(
         unknowns=tuple(argument.unknowns(choice, chosen, profile, workload)),
         warnings=tuple(argument.warnings(chosen, profile, workload)),
         p_finetune_wins=round(judgement.p_finetune_wins, 3) if judgement else None,
+        odds_from=_odds_from(judgement, workload) if judgement else None,
     )
 
 
@@ -131,6 +133,15 @@ def _all_known(found: Sequence[Prospect], book: PriceBook, backends: Sequence[st
 
 def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:].rstrip(".") + "."
+
+
+def _odds_from(judgement: Judgement, workload: Workload) -> str:
+    """Say which published task groups the odds were counted on."""
+    when = packaged().count(judgement.class_name).when
+    score = prompt_score(workload)
+    good = score is not None and little_to_win(score, judgement)
+    wider = "; a wider class than prompts as good as yours, on which tuning won little" if good else ""
+    return f"{judgement.wins:g} of {judgement.groups} task groups: {when}{wider}"
 
 
 def _ordered(weighed: Sequence[Option], chosen: Option | None) -> tuple[Option, ...]:

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from advisor.estimate import Strategy
 from advisor.evidence import HARD_TASKS, RETRIEVED_SHOTS, ClassName, packaged, shots_to_show
-from advisor.recommend.judge import Facts, Judgement, Verdict, Way, judge
+from advisor.recommend.judge import Facts, Judgement, Verdict, Way, judge, little_to_win, near_examples
 from advisor.recommend.measured import LEAD, measured_recipes, prompt_score, tuned_score, untried_recipes
 from advisor.recommend.pick import best_prompt, best_tuned, price_of_tuning, total, used_prompt, way_of
 from advisor.recommend.values import Option, Reason, cited
@@ -151,18 +151,19 @@ def _cheaper_tuned(standing: Sequence[Option], workload: Workload, judgement: Ju
 
 
 def _not_worth_it(standing: Sequence[Option], workload: Workload, judgement: Judgement) -> Choice | None:
-    """Where no target is named, the usual gain has to pay for itself at what a wrong answer costs."""
-    if judgement.way is Way.PROMPT or workload.quality_target is not None:
+    """The usual gain has to pay for itself at what a wrong answer costs; a target speaks where that is not said."""
+    said = workload.error_cost_usd
+    if judgement.way is Way.PROMPT or (said is None and workload.quality_target is not None):
         return None
     found = price_of_tuning(standing, workload)
-    said = workload.error_cost_usd
     worth = _UNSAID_ERROR_COST_USD if said is None else said
     if found is None or found.error_cost_of_tie_usd is None or worth >= found.error_cost_of_tie_usd:
         return None
+    says = ", which you have not said" if said is None else f"; you say {_dollars(said)}"
     text = (
         f"tuning would cost ${found.extra_usd_per_month:,.0f} a month more, and its usual gain of "
         f"{100 * found.median_gain:g} points pays for that only if a wrong answer costs you more than "
-        f"{_dollars(found.error_cost_of_tie_usd)}" + (", which you have not said" if said is None else "")
+        f"{_dollars(found.error_cost_of_tie_usd)}{says}"
     )
     option = used_prompt(standing, workload)
     return Choice(option, Reason(text, "arithmetic"), judgement.reasons, judgement, "medium") if option else None
@@ -224,12 +225,12 @@ def _money(standing: Sequence[Option], workload: Workload) -> tuple[Reason, ...]
         f"{_dollars(found.error_cost_of_tie_usd)}"
     )
     said = workload.error_cost_usd
-    text += f"; you say {_dollars(said)}" if said else ""
+    text += f"; you say {_dollars(said)}" if said is not None else ""
     return (Reason(text, "arithmetic"),)
 
 
 def _dollars(usd: Decimal) -> str:
-    return f"${usd:,.2f}" if usd >= 1 or usd == round(usd, 2) else f"${usd:.2g}"
+    return f"${usd:,.2f}" if usd >= 1 or usd == round(usd, 2) else f"${Decimal(f'{usd:.2g}'):f}"
 
 
 def _of_the_method(option: Option) -> tuple[Reason, ...]:
@@ -267,6 +268,8 @@ def _no_room(labels: int, profile: Profile) -> bool:
 def _confidence(facts: Facts, judgement: Judgement) -> str:
     if facts.prompt_score is None:
         return "low"
-    if judgement.little_evidence or judgement.verdict is not Verdict.CLEAR:
+    if judgement.way is not Way.PROMPT and little_to_win(facts.prompt_score, judgement):
+        return "low"
+    if judgement.little_evidence or judgement.verdict is not Verdict.CLEAR or near_examples(facts):
         return "medium"
     return "high"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from advisor.evidence import Classes, ClassName, is_claim, packaged
+from advisor.recommend.measured import LEAD
 from advisor.recommend.values import Reason, cited
 from advisor.task import TaskType
 
@@ -30,6 +31,10 @@ class Verdict(StrEnum):
     CLEAR = "clear"
     LEAN = "lean"
     CONFLICTING = "conflicting"
+
+
+# Examples within this share of the threshold lie close to it. Our own choice.
+_NEAR = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,7 @@ def _reasons(facts: Facts, name: ClassName, classes: Classes) -> tuple[Reason, .
         f"a tuned model beat the best prompt{count.halves}"
     )
     support = "same-model" if name is ClassName.SAME_MODEL else classes.band(score).claim
-    return (Reason(text, classes.source), cited(support), *_of_the_task(facts.task))
+    return (Reason(text, classes.source), *_close(facts, classes), cited(support), *_of_the_task(facts.task))
 
 
 def _unmeasured(name: ClassName, classes: Classes) -> tuple[Reason, ...]:
@@ -135,8 +140,10 @@ def _unmeasured(name: ClassName, classes: Classes) -> tuple[Reason, ...]:
 def _too_thin(facts: Facts, classes: Classes) -> tuple[Reason, ...]:
     if facts.labels and facts.examples is not None:
         per_label = facts.examples / facts.labels
+        needed_each = classes.thresholds.examples_per_label
         text = (
-            f"{facts.examples:,} examples over {facts.labels} labels are {per_label:.0f} per label, too few to tune on"
+            f"{facts.examples:,} examples over {facts.labels} labels are {_each(per_label, needed_each)} per label, "
+            f"too few to tune on, which is advised from {needed_each:g} on"
         )
         return (Reason(text, "your-data"), cited("thin-labels"), cited("retrieved-shots"))
     needed = classes.thresholds.examples_needed(facts.task)
@@ -144,6 +151,41 @@ def _too_thin(facts: Facts, classes: Classes) -> tuple[Reason, ...]:
     text = f"{have} for fine-tuning, which is advised from about {needed:,} on"
     support = {TaskType.CLASSIFICATION: "classification-rows", TaskType.TOOL_USE: "tool-traces"}
     return (Reason(text, "your-data"), cited(support.get(facts.task, "small-data")), cited("small-data-support"))
+
+
+def _each(per_label: float, needed: float) -> str:
+    """Write examples per label; never rounded to the threshold they miss."""
+    digits = next((digits for digits in range(4) if round(per_label, digits) < needed), 4)
+    return f"{per_label:.{digits}f}"
+
+
+def _close(facts: Facts, classes: Classes) -> tuple[Reason, ...]:
+    """Say where the examples only just suffice: a few fewer, and the advice would be another."""
+    if facts.examples is None or not near_examples(facts, classes):
+        return ()
+    limits = classes.thresholds
+    if facts.labels:
+        have = (
+            f"{facts.examples:,} examples over {facts.labels} labels are {facts.examples / facts.labels:.4g} per label"
+        )
+        from_on = f"{limits.examples_per_label:g} per label"
+    else:
+        have, from_on = f"you have {facts.examples:,} examples", f"about {limits.examples_needed(facts.task):,}"
+    return (Reason(f"{have}, close to the threshold: fine-tuning is advised from {from_on} on", "your-data"),)
+
+
+def near_examples(facts: Facts, classes: Classes | None = None) -> bool:
+    """Tell that the examples are within a tenth of the number that fine-tuning is advised from."""
+    limits = (classes or packaged()).thresholds
+    if facts.examples is None:
+        return False
+    needed = limits.examples_per_label * facts.labels if facts.labels else limits.examples_needed(facts.task)
+    return abs(facts.examples - needed) <= _NEAR * needed
+
+
+def little_to_win(score: float, judgement: Judgement) -> bool:
+    """Tell that tuning gained less on prompts this good than a score must lead another by to count."""
+    return judgement.class_name is ClassName.ORDINARY and packaged().band(score).median_gain < LEAD
 
 
 def _of_the_task(task: TaskType) -> tuple[Reason, ...]:

@@ -9,7 +9,7 @@ from advisor.estimate import Strategy
 from advisor.evidence import catalogue
 from advisor.recommend.argument import holds_secrets
 from advisor.recommend.choose import Choice
-from advisor.recommend.measured import prompt_score
+from advisor.recommend.measured import prompt_score, untried_recipes
 from advisor.recommend.pick import best_prompt, best_tuned, recipe_of
 from advisor.recommend.values import Option
 from advisor.tokens import Profile
@@ -36,6 +36,8 @@ def next_step(
             return f"tunewise fit --model {catalogue().local[0].model} --method qlora"
         return f"tunewise plan {data}{flags} --json"
     if chosen.strategy.tunes and prompt_score(workload) is not None:
+        if choice.confidence == "low" and untried_recipes(workload) and (asked := _askable(weighed)):
+            return _evaluate(asked, weighed, profile, workload, data, near=False)
         if choice.confidence == "low" and not profile.is_preference:  # a pilot trains on answers, not on preferences
             return _pilot(chosen, profile, data)
         return f"tunewise plan {data}{flags} --out plan.yaml && tunewise launch plan.yaml"
@@ -49,6 +51,13 @@ def next_step(
     if asked is None:
         return _pilot(chosen, profile, data)
     return _evaluate(asked, weighed, profile, workload, data, near=chosen.strategy is Strategy.RETRIEVAL)
+
+
+def _askable(weighed: Sequence[Option]) -> Option | None:
+    """Return the prompt to measure next, of those a backend can be asked with."""
+    return best_prompt(
+        [item for item in weighed if item.ruled_out_by is None and item.backend and not item.strategy.tunes]
+    )
 
 
 def _pilot(option: Option, profile: Profile, data: str) -> str:

@@ -56,6 +56,7 @@ class _Argument(BaseModel):
     prices_as_of: date | None = None
     confidence: str = ""
     p_finetune_wins: float | None = None
+    odds_from: str | None = None
     next_step: str = ""
     reasons: tuple[Reason, ...] = ()
     warnings: tuple[Reason, ...] = ()

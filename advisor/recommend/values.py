@@ -116,6 +116,7 @@ class Recommendation:
     unknowns: tuple[str, ...] = ()
     warnings: tuple[Reason, ...] = ()
     p_finetune_wins: float | None = None
+    odds_from: str | None = None
 
 
 def cited(id: str) -> Reason:

@@ -66,7 +66,8 @@ def page(found: Recommendation, workload: Workload) -> None:
         screen.paragraph(f"Cost: {_cost(found.recommendation, found, workload)}")
         odds = ""
         if found.p_finetune_wins is not None:
-            odds = f" Odds that tuning beats the best prompt, from published cases: {found.p_finetune_wins:.0%}."
+            odds = f" Odds that tuning beats the best prompt, from published cases: {found.p_finetune_wins:.0%}"
+            odds += f" ({found.odds_from})." if found.odds_from else "."
         screen.paragraph(f"Confidence: {found.confidence}.{odds}")
     for reason in found.reasons[1:]:
         screen.bullet(sources.mark(reason))

@@ -61,7 +61,8 @@ def tiles(plan: Plan) -> Html:
     if advice.confidence:
         found.append(("Confidence", text(advice.confidence)))
     if advice.p_finetune_wins is not None:
-        ends = tag("small", "from published comparisons", class_="range")
+        counted = f": {advice.odds_from}" if advice.odds_from else ""
+        ends = tag("small", f"from published comparisons{counted}", class_="range")
         found.append(
             ("Odds that tuning beats the best prompt", join((words.percent(advice.p_finetune_wins), ends), " "))
         )
