@@ -27,6 +27,7 @@ from advisor.cli import main
 
 MODEL = "gpt-4.1-mini-2025-04-14"
 PLANTED = "sk-planted-8f31c2d4e5"
+PLANTED_DATA = "sk-" + "a1b2c3d4e5f6g7h8i9j0k1"
 KEYS = {
     "run", "backend", "model", "status", "detail", "job_id", "quote_usd", "billed_usd", "tuned_model", "error",
     "created", "finished", "steps_done", "steps_total", "metrics_path",
@@ -93,6 +94,36 @@ def test_nothing_is_started_without_consent(tunewise: Tunewise, openai: OpenAIEm
     assert [one["status"] for one in tunewise.document("jobs")] == [
         "failed"
     ]  # the one over the monthly limit is on record
+
+
+def test_a_key_in_the_data_is_said_and_not_sent_unattended(
+    tunewise: Tunewise, openai: OpenAIEmulator, data: Path
+) -> None:
+    rows = [*data.read_text().splitlines(), '{"messages": []}']
+    rows += [rows[0], rows[1].replace("what follows", "mail jo@acme.io about"), rows[2].replace("what", PLANTED_DATA)]
+    data.write_text("\n".join(rows) + "\n")
+    hosted = ("launch", data, "--backend", "openai", "--model", MODEL, "--epochs", "2")
+    notes = "\n".join(tunewise.document(*hosted, "--dry-run")["notes"])
+    assert "what looks like a key or password (line 64)" in notes
+    assert f"'tunewise check {data} --fix clean.jsonl --redact'" in notes
+    assert "1 row left out (1 messages_empty), 1 exact duplicate kept" in notes
+    assert "what looks like personal data (line 63)" in notes
+    said = tunewise(*hosted, "--yes", "--max-cost", "5", expect=1).stderr
+    assert "--fix clean.jsonl --redact" in said and "Nobody has agreed to sending it" in said
+    child = in_a_terminal(*map(str, hosted))
+    child.expect_exact("hold a key or password, which would be sent along. Start? [y/N]")
+    child.sendline("")
+    child.expect_exact("Nothing was started.")
+    assert openai.paid_jobs == 0 and not any("/files" in request for request in openai.requests)
+    clean = data.with_name("clean.jsonl")
+    tunewise("check", data, "--fix", clean, "--redact", expect=1)
+    assert tunewise.document("launch", clean, *hosted[2:], "--yes", "--max-cost", "5")["status"] == "queued"
+
+
+def test_data_that_cannot_be_read_is_said_before_anybody_is_asked(tunewise: Tunewise, tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").write_text("")
+    asked = ("launch", tmp_path / "empty.jsonl", "--backend", "local", "--model", "tiny")
+    assert "the file is empty" in tunewise(*asked, expect=1).stderr
 
 
 def test_a_dry_run_shows_the_requests_and_sends_none(

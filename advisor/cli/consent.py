@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli import render
+from advisor.cli.in_data import look_into
 from advisor.errors import AdvisorError, OverLimit, RunError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Proposal:
     notes: tuple[str, ...]
     resumed: bool = False  # it passed the preflight before; only its price is agreed to again
     no_room: str | None = None  # why this machine surely has too little memory for it
+    secret: str | None = None  # what looks like a key in data that is to be sent away
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,10 @@ def consent(proposals: Sequence[Proposal], terms: Terms, as_json: bool) -> None:
     for one in proposals:
         if terms.yes and one.no_room is not None:
             raise RunError(f"{one.no_room} If you know better, launch in a terminal and agree yourself.")
+        if terms.yes and one.secret is not None:
+            raise RunError(
+                f"{one.secret} Nobody has agreed to sending it; if it is none, do so in a terminal, without --yes."
+            )
     noted = [
         replace(one, notes=(*one.notes, *(() if one.resumed else one.backend.preflight(one.run.spec))))
         for one in proposals
@@ -81,7 +87,8 @@ def propose(order: Order, gpu: str | None, today: date, seed: int, hire: Hire | 
     run, crowded = None, None
     try:
         run, lost = stage(order, now=datetime.now(UTC), seed=seed, validates=backend.takes_validation)
-        notes = list(lost)
+        holds = look_into(order)
+        notes = [*holds.notes, *lost]
         try:
             described = profile(
                 Dataset.open(run.origin.train or run.spec.train_file), backend=order.backend, model=order.model
@@ -99,7 +106,8 @@ def propose(order: Order, gpu: str | None, today: date, seed: int, hire: Hire | 
             run = hired(run, hire or Hire(), timed=gpu is not None)
         notes += [*run.quote.warnings, *([crowded.text] if crowded else [])]
         no_room = crowded.text if crowded and crowded.sure else None
-        return Proposal(run, backend, _costs_money(run, backend), tuple(dict.fromkeys(notes)), no_room=no_room)
+        said = tuple(dict.fromkeys(notes))
+        return Proposal(run, backend, _costs_money(run, backend), said, no_room=no_room, secret=holds.secret)
     except BaseException:
         backend.close()
         if run is not None:
@@ -208,7 +216,10 @@ def _agree(proposals: Sequence[Proposal], yes: bool, as_json: bool) -> None:
 
     for one in proposals:
         show(one, talk=as_json or yes)
-    if not yes and not click.confirm("Start?" if len(proposals) == 1 else "Start all?", default=False, err=as_json):
+    question = "Start?" if len(proposals) == 1 else "Start all?"
+    if any(one.secret for one in proposals):
+        question = f"The data seems to hold a key or password, which would be sent along. {question}"
+    if not yes and not click.confirm(question, default=False, err=as_json):
         raise RunError("Nothing was started.")
 
 

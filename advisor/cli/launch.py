@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -13,6 +14,7 @@ import click
 
 from advisor.cli import options, render
 from advisor.cli.consent import Proposal, Terms, again, consent, discard, propose, refuse_alike, rehearsed, to_rehearse
+from advisor.cli.in_data import readable
 from advisor.cli.leftovers import offer_deletion
 from advisor.cli.machines import flags as machine_flags
 from advisor.cli.machines import machines
@@ -125,6 +127,9 @@ def command(
             raise click.UsageError("--engine skypilot writes the task of one run; name one model.")
         rent(wanted[0], gpu=gpu, max_cost=max_cost, seed=seed, dry_run=dry_run, as_json=as_json)
         return
+    wanted = readable(wanted)
+    if rehearse and not sys.stdin.isatty():
+        terms = replace(terms, yes=True)  # nothing is sent or paid that anybody would have to agree to
     if not dry_run:
         terms.check_somebody_is_here()
     proposals: list[Proposal] = []

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 4 << 20
 MAX_LINE_BYTES = 256 << 20
 _STDIN = "-"
+SPOOLED = "tunewise-stdin-"  # how the file begins that stdin is read into
 
 Progress: TypeAlias = Callable[[int], None]  # called with the bytes of the file that were done
 
@@ -85,7 +86,7 @@ def _spooled_stdin() -> Path:
     """Copy stdin to an unlinked-at-exit temporary file: sniffing, counting and hashing each need to read it."""
     import atexit
 
-    handle, name = tempfile.mkstemp(prefix="tunewise-stdin-")
+    handle, name = tempfile.mkstemp(prefix=SPOOLED)
     atexit.register(lambda: Path(name).unlink(missing_ok=True))
     with os.fdopen(handle, "wb") as target:
         while block := sys.stdin.buffer.read(BLOCK_BYTES):

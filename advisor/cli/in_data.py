@@ -1,0 +1,105 @@
+"""What a person has to know of the data before it is sent or trained on: keys in it, rows left out, repeats kept."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from advisor.runs import Order
+    from advisor.tokens import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class InData:
+    """``notes`` go before consent; ``secret`` is said where a hosted provider would receive a key or password."""
+
+    notes: tuple[str, ...]
+    secret: str | None
+
+
+def readable(orders: Sequence[Order]) -> list[Order]:
+    """Open every order's data before anybody is asked about it; stdin is read once, into a file. Raises DataError."""
+    from advisor.dataset import Dataset
+
+    opened = {order.data: Dataset.open(*order.data) for order in orders}
+    return [
+        replace(order, data=tuple(map(str, opened[order.data].paths))) if "-" in order.data else order
+        for order in orders
+    ]
+
+
+def look_into(order: Order) -> InData:
+    """Read the data of an order, as ``check`` and ``plan`` do (what they counted is remembered), and its validation."""
+    from advisor.dataset import Dataset
+    from advisor.dataset._source import SPOOLED
+    from advisor.tokens import profile
+
+    unnamed = order.group or any(Path(path).name.startswith(SPOOLED) for path in order.data)  # a file of our own
+    given: list[tuple[tuple[str | Path, ...], str]] = [(order.data, "DATA" if unnamed else shlex.join(order.data))]
+    if order.validation is not None:
+        given.append(((order.validation,), shlex.quote(str(order.validation))))
+    notes: list[str] = []
+    secrets: list[str] = []
+    for paths, name in given:
+        found = profile(Dataset.open(*paths))
+        said = _secret(found, name)
+        secrets += said
+        notes += [*said, *_rows(found, name), *_personal(found, name)]
+    return InData(tuple(notes), " ".join(secrets) if secrets and order.backend != "local" else None)
+
+
+def _secret(found: Profile, name: str) -> list[str]:
+    lines = _lines(found, "secret")
+    if not lines:
+        return []
+    return [
+        f"{name} holds what looks like a key or password ({lines}). Revoke it; 'tunewise check {name} --fix "
+        "clean.jsonl --redact' writes the data without it."
+    ]
+
+
+def _personal(found: Profile, name: str) -> Iterator[str]:
+    lines = _lines(found, "personal_data")
+    if lines:
+        yield f"{name} holds what looks like personal data ({lines}): a tuned model can repeat it."
+
+
+def _rows(found: Profile, name: str) -> Iterator[str]:
+    """Say how many rows are left out and why, and how many are there twice and stay."""
+    from advisor.dataset import CATALOGUE, Level
+
+    counts = _counts(found)
+    broken = {code: count for code, count in counts.items() if CATALOGUE[code].level is Level.ERROR}
+    parts = []
+    if broken:
+        lines = {(one.file, one.line) for one in found.problems if one.code in broken and one.line is not None}
+        total = sum(broken.values())
+        every = total == sum(one.code in broken and one.line is not None for one in found.problems)
+        rows = _many(len(lines), "row") if every else f"up to {_many(total, 'row')}"
+        parts.append(f"{rows} left out ({', '.join(f'{count:,} {code}' for code, count in broken.items())})")
+    if repeated := found.quality.get("exact_duplicates"):
+        parts.append(f"{repeated:,} exact duplicate{'' if repeated == 1 else 's'} kept")
+    if parts:
+        yield f"{', '.join(parts)}: 'tunewise check {name}' names the lines."
+
+
+def _counts(found: Profile) -> dict[str, int]:
+    """Return how often each fault of a row was found."""
+    counts = found.quality.get("counts")
+    return {code: count for code, count in counts.items() if isinstance(count, int)} if isinstance(counts, dict) else {}
+
+
+def _lines(found: Profile, code: str) -> str:
+    """Word where a fault was found: its first three lines."""
+    places = sorted({one.line for one in found.problems if one.code == code and one.line is not None})
+    more = max(_counts(found).get(code, 0), len(places)) - 3
+    shown = ", ".join(map(str, places[:3]))
+    return f"line{'' if len(places) == 1 else 's'} {shown}{f' and {more:,} more' if more > 0 else ''}" if places else ""
+
+
+def _many(count: int, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
