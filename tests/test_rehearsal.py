@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -73,6 +74,22 @@ def test_the_whole_way_is_walked_without_a_key_and_counts_nowhere(
     assert "(it is a rehearsal)" in tunewise("evaluate", run, expect=1).stderr
     upload = Path(started["folder"]) / "upload" / "train.jsonl"
     assert "messages" in json.loads(upload.read_text().splitlines()[0])
+
+
+def test_jobs_looks_at_what_ended_unwatched(
+    tunewise: Tunewise, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backends._rehearsal._WHOLE", timedelta(seconds=1))
+    data = write_sums(tmp_path / "sums.jsonl", 20)
+    tunewise("launch", data, "--backend", "openai", "--model", MODEL, "--epochs", "1", "--rehearse", "--yes")
+    time.sleep(1)
+    assert len(tunewise.document("jobs", "--status", "succeeded")) == 1
+
+
+def test_a_slip_in_the_name_of_a_model_here_is_refused_in_a_dry_run_too(tunewise: Tunewise, tmp_path: Path) -> None:
+    data = write_sums(tmp_path / "sums.jsonl", 20)
+    said = tunewise("launch", data, "--backend", "local", "--model", "tinny", "--dry-run", expect=1).stderr
+    assert "neither a hub id" in said and "Did you mean 'tiny'?" in said
 
 
 def test_a_person_rehearses_the_question_too(tmp_path: Path) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from advisor.cli import options, render
+
+if TYPE_CHECKING:
+    from advisor.runs import Ledger, Run
 
 
 @click.command("jobs")
@@ -12,7 +17,7 @@ from advisor.cli import options, render
 @click.option("--status", help="Only runs in this state: queued, running, succeeded, failed, cancelled.")
 @options.as_json
 def command(backend: str | None, status: str | None, as_json: bool) -> None:
-    """List the runs in the ledger, newest first.
+    """List the runs in the ledger, newest first; those of this machine are looked at, no provider is asked.
 
     \b
     tunewise jobs
@@ -20,14 +25,30 @@ def command(backend: str | None, status: str | None, as_json: bool) -> None:
     """
     from advisor.runs import Ledger, view
 
-    views = tuple(
-        view(run)
-        for run in Ledger.open().runs()
-        if backend in (None, run.spec.backend) and status in (None, run.job.status)
-    )
+    ledger = Ledger.open()
+    found = (_as_it_is(ledger, run) for run in ledger.runs() if backend in (None, run.spec.backend))
+    views = tuple(view(run) for run in found if status in (None, run.job.status))
     if as_json:
         render.json_document(views)
         return
     from advisor.cli.render.runs import table
 
     table(views)
+
+
+def _as_it_is(ledger: Ledger, run: Run) -> Run:
+    """Look at a run of this machine that has not ended, or at a rehearsal; another run is as the ledger holds it."""
+    from contextlib import closing
+
+    import backends
+    from advisor.runs.watch import refreshed
+
+    here = run.rehearses or (run.spec.backend == "local" and not run.spec.options.get("address"))
+    if not here or run.job.id is None or run.job.status.finished:
+        return run
+    try:
+        with closing(backends.get(run.spec.backend)) as backend:
+            return refreshed(ledger, run, backend)
+    except backends.BackendError as error:
+        render.note(f"{run.id} was not refreshed: {error}")
+        return run

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from advisor.cli import render
 from advisor.cli.options import Usd as Usd
 from advisor.errors import DataError, RunError
 
@@ -75,6 +76,12 @@ def _planned(source: str, names: tuple[str, ...], models: tuple[str, ...]) -> li
         if missing:
             raise click.UsageError(f"{source} has no option on {', '.join(missing)}; give --model.")
         pairs = [(name, str(model)) for name, model in firsts.items()]
+        for name, model in pairs:
+            if model != plan.option.model:
+                render.note(
+                    f"note: {source} chose {plan.option.model} on {plan.option.backend or 'no backend'}; what it would "
+                    f"train on {name} is {model}, so that is taken. For another: --model."
+                )
     orders = []
     for name, model in pairs:
         same = [option for option in tuned if option.backend == name]
@@ -99,11 +106,16 @@ def _planned(source: str, names: tuple[str, ...], models: tuple[str, ...]) -> li
 
 
 def check_models(wanted: Sequence[Order]) -> None:
-    """Refuse a model that its provider does not sell, when it reads like a slip of the pen for one that it does."""
+    """Refuse a model that its provider does not sell, when it reads like a slip of the pen for one that it does.
+
+    Here, refuse what is no model at all.
+    """
     from advisor.pricing import PriceBook
 
     book = PriceBook.load()
     for order in wanted:
+        if order.backend == "local":
+            _check_local(order.model)
         if book.offer(order.backend, order.model) is not None:
             continue
         sold = [offer.model for offer in book.offers(order.backend)]
@@ -116,6 +128,18 @@ def check_models(wanted: Sequence[Order]) -> None:
                 f"{order.backend} sells no '{order.model}' that the price book knows. Did you mean '{spelt[near[0]]}'? "
                 "A model that is new there needs its price in pricing.local.yaml first: 'tunewise prices copy'."
             )
+
+
+def _check_local(model: str) -> None:
+    """Refuse what is neither a hub id, a folder, nor one of the models made on the spot. Raises ModelNotTunable."""
+    from backends import ModelNotTunable
+    from backends.local import TINY, check_model
+
+    try:
+        check_model(model)
+    except ModelNotTunable as error:
+        near = get_close_matches(model.lower(), TINY, n=1)
+        raise ModelNotTunable(f"{error} Did you mean '{near[0]}'?" if near else str(error)) from None
 
 
 def _pairs(names: tuple[str, ...], models: tuple[str, ...]) -> list[tuple[str, str]]:

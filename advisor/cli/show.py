@@ -20,19 +20,17 @@ def command(run: str, offline: bool, as_json: bool) -> None:
     from contextlib import closing
 
     import backends
-    from advisor.runs import Ledger, settle, view
-    from advisor.runs.watch import with_metrics
+    from advisor.runs import Ledger, view
+    from advisor.runs.watch import refreshed
 
     ledger = Ledger.open()
     found = ledger.get(run)
     if not offline and found.job.id is not None and not found.job.status.finished:
         try:
             with closing(backends.get(found.spec.backend)) as backend:
-                ledger.save(with_metrics(backend.refresh(found.job), backend))
-            settle(ledger, found.id)
+                found = refreshed(ledger, found, backend)
         except backends.BackendError as error:
             render.note(f"not refreshed: {error}")
-        found = ledger.get(found.id)
     if as_json:
         render.json_document(view(found))
         return

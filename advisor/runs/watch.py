@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Thread
 
-from advisor.runs.ledger import Ledger, folder_of
+from advisor.runs.ledger import Ledger, Run, folder_of
 from advisor.runs.receipt import settle
 from advisor.runs.saved import from_saved, to_saved
 from advisor.whole import write_whole
@@ -163,6 +163,15 @@ class Watch:
                 said = f"{error} {one.job.backend} was asked {_MOST_MISSED} times, so this is no longer followed."
                 return Update(one.job, trouble=said, given_up=True)
         return Update(one.job, trouble=str(error))
+
+
+def refreshed(ledger: Ledger, run: Run, backend: Backend) -> Run:
+    """Look once at a run that has begun and not ended, keep what is new, and return it as it is now."""
+    if run.job.id is None or run.job.status.finished:
+        return run
+    ledger.save(with_metrics(backend.refresh(run.job), backend))
+    settle(ledger, run.id)
+    return ledger.get(run.id)
 
 
 def cancel(ledger: Ledger, run_id: str, backend: Backend) -> Job:

@@ -40,7 +40,7 @@ from backends.local.options import TINY, hyperparameters_from_json, read_options
 from backends.local.places import at_revision, base_of, newest_tiny
 from backends.local.settings import settle
 
-__all__ = ["BACKEND", "LocalBackend", "ScoredExample", "TokenLoss"]
+__all__ = ["BACKEND", "TINY", "LocalBackend", "ScoredExample", "TokenLoss", "check_model"]
 
 _PACKAGES = ("torch", "transformers", "peft", "safetensors", "tokenizers", "jinja2", "numpy")
 
@@ -87,7 +87,7 @@ class LocalBackend(Backend):
             raise FileRejected(f"{spec.train_file}: the file is empty; it needs at least one example.")
         if spec.hyperparameters.learning_rate_multiplier is not None:
             raise SpecRefused("learning_rate_multiplier is OpenAI's; give learning_rate for local training.")
-        _check_model(spec.model)
+        check_model(spec.model)
         if options.split and spec.method is Method.QLORA:
             raise SpecRefused("A 4-bit base cannot be split over workers; use shard=ddp, or method lora.")
         warnings = []
@@ -256,7 +256,7 @@ def _folder_of(job: Job) -> RunFolder:
     return folder
 
 
-def _check_model(model: str) -> None:
+def check_model(model: str) -> None:
     """Refuse what can be neither a hub id, a folder nor one of the models made on the spot."""
     path = Path(model).expanduser()
     if model in TINY or (path / "config.json").is_file():
