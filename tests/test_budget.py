@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -244,3 +245,9 @@ def test_the_page_holds_the_figures_of_the_document(tmp_path: Path) -> None:
         pytest.approx(float(one["total_usd"]["mid"])) for one in (found["scenarios"][place] for place in (1, 0, 2))
     ] + [80]
     assert found["verdict"].split(";")[0] in text and " src=" not in text and "https://" not in text
+
+
+def test_months_start_on_the_same_day_of_each() -> None:
+    starts = [month.starts for month in monthly_spend(Decimal(0), Decimal(1), Decimal(5), date(2026, 10, 31))]
+    ends = [date(2026, 10, 31), date(2026, 11, 30), date(2026, 12, 31), date(2027, 1, 31), date(2027, 2, 28)]
+    assert starts == ends

@@ -260,7 +260,10 @@ def test_every_amount_is_read_the_same_way(flag: str) -> None:
     ("words", "says"),
     [
         (("--measured", "prompt"), "KEY=VALUE"),
-        (("--measured", "prompt=71"), "measured.prompt"),
+        (("--measured", "prompt=71"), "write prompt=0.71"),
+        (("--measured", "prompt=1.5"), "measured.prompt"),
+        (("--workload", "not-there.yaml"), "There is no workload file not-there.yaml"),
+        (("--requests-per-month", "10x"), "not a number of requests"),
         (("--backend", "nowhere"), "no backend 'nowhere'"),
         (("--model", "gpt-9-nano"), "Nothing is known of a model 'gpt-9-nano'"),
         (("--privacy", "secret"), "privacy"),
@@ -441,3 +444,8 @@ def test_colour_is_for_terminals_that_want_it(no_color: bool) -> None:
     told = screen[screen.index("Advice:") :]
     assert ("\x1b[" in told) is not no_color
     assert "Options that stand" in told and "  A  Tune Qwen3.5-9B" in told
+
+
+@pytest.mark.parametrize(("said", "many"), [("10k", "10,000"), ("1.5M", "1,500,000"), ("2_000", "2,000")])
+def test_requests_may_be_said_in_thousands_and_millions(said: str, many: str) -> None:
+    assert f"at {many} requests" in " ".join(run(TICKETS, "--requests-per-month", said).output.split())

@@ -181,7 +181,10 @@ def _scores(choices: list[Choice]) -> dict[str, float]:
 def _changes(
     choices: list[Choice], best: Choice | None, profile: Profile, workload: Workload, book: PriceBook, today: date
 ) -> tuple[Flip, ...]:
-    """Return what would make another option that fits the sum cheaper than the best one."""
+    """Return what would make another option that fits the sum cheaper than the best one.
+
+    Where one is cheaper already, a third that becomes so says nothing: only what mistakes cost is told then.
+    """
     from advisor.estimate import estimate, flips
 
     if best is None:
@@ -198,7 +201,14 @@ def _changes(
     if best.option.id not in compared:
         return ()
     found = flips(compared, best.option.id, profile, workload, book, today=today, quality=_scores(choices))
-    return tuple(one for one in found if one.flips_at != "0")
+    mine, *others = (
+        choice.option.estimate.amortised_monthly_usd
+        for choice in sorted(choices, key=lambda choice: choice is not best)
+        if choice.option.id in compared and choice.option.estimate
+    )
+    undercut = mine is not None and any(other is not None and other.mid < mine.mid for other in others)
+    told = ("quality", "error_cost_usd") if undercut else tuple({one.variable for one in found})
+    return tuple(one for one in found if one.flips_at != "0" and one.variable in told)
 
 
 def _other_recipe(one: Option, best: Option) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +15,10 @@ from advisor.cli import options
 
 if TYPE_CHECKING:
     from advisor.workload import Workload
+
+
+_NUMBER = re.compile(r"(\d+(?:\.\d+)?(?=[kKmM])|\d+)([kKmM]?)", re.ASCII)
+_TIMES = {"": 1, "k": 1_000, "m": 1_000_000}
 
 
 class _Pair(click.ParamType[tuple[str, str]]):
@@ -37,10 +43,11 @@ class _Requests(click.ParamType["int | dict[str, int]"]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int | dict[str, int]:
         if isinstance(value, int | dict):
             return value
-        parts = str(value).replace(",", "").replace("_", "").split(":")
-        if len(parts) not in (1, 3) or not all(part.isdigit() for part in parts):
-            self.fail(f"'{value}' is not a number of requests such as 50000, or 20000:50000:90000.", param, ctx)
-        numbers = [int(part) for part in parts]
+        parts = [_NUMBER.fullmatch(part) for part in str(value).replace(",", "").replace("_", "").split(":")]
+        found = [part for part in parts if part]
+        if len(parts) not in (1, 3) or len(found) != len(parts):
+            self.fail(f"'{value}' is not a number of requests such as 50000 or 50k, or 20k:50k:90k.", param, ctx)
+        numbers = [int(Decimal(part[1]) * _TIMES[part[2].lower()]) for part in found]
         return numbers[0] if len(numbers) == 1 else dict(zip(("low", "mid", "high"), numbers, strict=True))
 
 
@@ -51,7 +58,7 @@ _FLAGS = (
     click.option(
         "--task", metavar="TASK", help="classification, extraction ... (docs/workload.md); default: inferred."
     ),
-    click.option("--requests-per-month", type=_Requests(), help="One number, or LOW:LIKELY:HIGH."),
+    click.option("--requests-per-month", type=_Requests(), help="One number (20000, 20k), or LOW:LIKELY:HIGH."),
     click.option(
         "--prompt-tokens", type=_Pair(), multiple=True, help="Of a request: system=300, user=200, output=100."
     ),
@@ -96,8 +103,14 @@ def workload_flags(command: Callable[..., None]) -> Callable[..., None]:
 
 def _workload(file: Path | None, said: Mapping[str, object]) -> Workload:
     """Lay the flags over the workload file; mappings are merged key by key."""
+    from advisor.errors import WorkloadError
     from advisor.workload import load_workload, parse_workload
 
+    if file is not None and not file.exists():
+        raise WorkloadError(f"There is no workload file {file}; name one that is there, or say it with flags.")
+    if isinstance(scores := said.get("measured"), dict):
+        for name, score in scores.items():
+            _plausible(name, score)
     content: dict[str, object] = load_workload(file).model_dump(exclude_unset=True) if file else {}
     for key, value in said.items():
         if value is None or value in ((), {}):
@@ -105,3 +118,15 @@ def _workload(file: Path | None, said: Mapping[str, object]) -> Workload:
         before = content.get(key)
         content[key] = {**before, **value} if isinstance(before, dict) and isinstance(value, dict) else value
     return parse_workload(content, where="the flags" if file is None else f"the flags and {file}")
+
+
+def _plausible(name: str, score: str) -> None:
+    """Refuse a score in per cent with what to write instead. Raises WorkloadError."""
+    from advisor.errors import WorkloadError
+
+    try:
+        share = float(score.removesuffix("%")) / 100
+    except ValueError:
+        return
+    if 0.02 <= share <= 1:
+        raise WorkloadError(f"--measured {name}={score}: a score lies between 0 and 1; write {name}={share:g}.")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from decimal import ROUND_DOWN, Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from advisor.estimate.case import terms_of
 from advisor.estimate.cost import estimate
-from advisor.estimate.formulas import DAYS_PER_MONTH
 from advisor.estimate.training import epochs_of
 from advisor.estimate.values import Candidate, Estimate, Range, Terms
 from advisor.pricing import PriceBook
@@ -138,11 +138,16 @@ def monthly_spend(one_off_usd: Decimal, monthly_usd: Decimal, months: Decimal, t
         share = min(Decimal(1), months - number)
         usd = monthly_usd * max(Decimal(0), share) + (one_off_usd if number == 0 else 0)
         so_far += usd - (one_off_usd if number == 0 else 0)
-        starts = today + timedelta(days=int(number * DAYS_PER_MONTH))
-        rows.append(Month(number + 1, starts, usd, so_far))
+        rows.append(Month(number + 1, _months_on(today, number), usd, so_far))
         number += 1
         if number >= months:
             return tuple(rows)
+
+
+def _months_on(day: date, months: int) -> date:
+    """Return the same day ``months`` later, or the last of that month where it has no such day."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return day.replace(year=year, month=month + 1, day=min(day.day, monthrange(year, month + 1)[1]))
 
 
 def _settings(candidate: Candidate, profile: Profile, book: PriceBook, terms: Terms) -> Iterator[_Setting]:

@@ -11,6 +11,7 @@ from advisor.estimate import Fit
 
 _BAR = 24  # columns of a month's bar
 _OTHERS = 6
+_OFTEN = 0.05  # options cheapest in this share of the draws come first
 FITS = {
     Fit.YES: "yes",
     Fit.LIKELY: "likely, not at the dear end",
@@ -42,7 +43,11 @@ def page(found: Spending) -> None:
         f"{words.capital(flip(one.variable, one.current, one.flips_at))}: {found.named(one.to)}" for one in found.flips
     ]
     screen.section("Another option becomes cheaper at", flips)
-    others = [choice for choice in found.choices if choice.buys and choice is not found.best]
+    often = {id: share or 0 for id, share in found.shares.items()}
+    others = sorted(
+        (choice for choice in found.choices if choice.buys and choice is not found.best),
+        key=lambda choice: -often.get(choice.option.id, 0) if often.get(choice.option.id, 0) >= _OFTEN else 0,
+    )
     screen.section(
         "The same sum would also buy",
         [

@@ -61,7 +61,9 @@ def ruled_out(options: Sequence[Option], screen: Screen) -> None:
     for fallen in sorted(groups.values(), key=len, reverse=True):
         first = fallen[0]
         more = f" and {len(fallen) - 1} more" if len(fallen) > 1 else ""
-        screen.bullet(f"{words.name(first)}{more}: {first.ruled_out_by}")
+        names = {words.name(option) for option in options if not option.ruled_out_by}
+        called = words.full_name(first) if words.name(first) in names else words.name(first)
+        screen.bullet(f"{called}{more}: {first.ruled_out_by}")
 
 
 def pays_from(option: Option, horizon_months: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 
+from advisor.cli import render
 from advisor.cli.render import words
 from advisor.cli.render.chart import Chart
 from advisor.cli.render.costs import crossing_sentences, over_requests
@@ -68,6 +69,11 @@ def page(found: Recommendation, workload: Workload) -> None:
         if found.p_finetune_wins is not None:
             odds = f" Odds that tuning beats the best prompt, from published cases: {found.p_finetune_wins:.0%}"
             odds += f" ({found.odds_from})." if found.odds_from else "."
+        if workload.budget_usd is not None:
+            screen.paragraph(
+                f"Budget: {render.usd(workload.budget_usd)} is for training and the first month; "
+                "'tunewise budget --limit' spreads a sum over the whole time."
+            )
         screen.paragraph(f"Confidence: {found.confidence}.{odds}")
     for reason in found.reasons[1:]:
         screen.bullet(sources.mark(reason))
