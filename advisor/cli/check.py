@@ -9,7 +9,7 @@ import click
 from advisor.cli import render
 
 
-@click.command()
+@click.command("check")
 @click.argument("data", nargs=-1, metavar="DATA...")
 @click.option("--for", "backend", metavar="BACKEND", help="Check against what this backend accepts.")
 @click.option("--model", metavar="ID", help="Check against this model's limits, and count with its tokenizer.")
