@@ -255,7 +255,7 @@ def test_advice_names_changes_that_really_lower_the_peak() -> None:
     found = fit(LLAMA, Method.FULL, card)
     assert found.fits == "no" and "training states" in found.advice and "--method qlora" in found.advice
     assert fit(LLAMA, Method.QLORA, card).fits == "yes"
-    assert "mostly the process itself (0.5 of " in fit(shape("tiny"), Method.LORA, card, seq=512).advice
+    assert "peak is the process itself (0.5 of " in fit(shape("tiny"), Method.LORA, card, seq=512).advice
     long = fit(LLAMA, Method.LORA, card, seq=32768, micro_batch=1)
     assert long.fits == "no" and "--seq 16384" in long.advice
 

@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+WITHOUT_STATE = ("check", "plan", "budget", "fit")  # which a state folder only makes faster
 EVERYWHERE = ("--quiet", "--verbose", "--no-color")
 
 
@@ -107,6 +108,8 @@ def _apply_settings(ctx: click.Context, command: click.Command, arguments: Seque
     for key in ("home", "pricing"):
         if key in found:
             os.environ.setdefault(defaults.variable(key), str(found[key].value))
+    if command.name in WITHOUT_STATE:
+        _do_without_state(ctx)
     pricing = found.get("pricing")
     if pricing is not None and pricing.source == str(defaults.files()[0]) and not ctx.params["pricing"]:
         # A file that came with a project must not change what things cost without a word.
@@ -115,6 +118,19 @@ def _apply_settings(ctx: click.Context, command: click.Command, arguments: Seque
         if key in found and found[key].value is value:
             ctx.params[parameter] = True
     ctx.default_map = {str(command.name): defaults.defaults_for(command, arguments, found)}
+
+
+def _do_without_state(ctx: click.Context) -> None:
+    """Where the state folder cannot be made, work in a temporary one: what is kept there only saves time."""
+    from tempfile import TemporaryDirectory
+
+    from advisor.home import home
+
+    try:
+        home()
+    except AdvisorError as error:
+        render.note(f"warning: {error} This goes on without: nothing is remembered, and no earlier run is known.")
+        os.environ["TUNEWISE_HOME"] = ctx.with_resource(TemporaryDirectory(prefix="tunewise-"))
 
 
 @click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})

@@ -100,6 +100,8 @@ def _named(
 def _tuned(run: Run) -> str:
     from advisor.errors import RunError
 
+    if run.rehearses:
+        raise RunError(f"{run.id} was a rehearsal of {run.rehearses}: nothing was trained, so no model can be asked.")
     if run.askable is None:
         raise RunError(f"{run.id} has no tuned model (it is {run.job.status}); --base asks its base.")
     return run.askable

@@ -92,7 +92,7 @@ def _state_folder() -> Check:
     try:
         folder = home()
     except AdvisorError as error:
-        return Check("state folder", "broken", str(error), fix)
+        return Check("state folder", "broken", str(error).partition("; ")[0], f"{fix}; launch needs it")
     free_gb = shutil.disk_usage(folder).free / 1e9
     if not os.access(folder, os.W_OK):
         return Check("state folder", "broken", f"{folder} cannot be written", fix)
@@ -123,8 +123,13 @@ def _first_number(path: Path) -> float | None:
 
 def _vocabulary() -> Check:
     from advisor.errors import AdvisorError
+    from advisor.home import home
     from advisor.tokens import count
 
+    try:
+        home()
+    except AdvisorError:
+        return Check("token vocabulary", "warning", "not looked at without a state folder", "see state folder")
     try:
         for name in ("o200k_base", "cl100k_base"):
             count("tunewise", name)

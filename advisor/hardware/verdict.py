@@ -144,9 +144,12 @@ def _advice(arch: Architecture, gpu: Gpu, setup: Setup, memory: Memory, factor: 
             note = {"yes": "fits", "tight": "tight", "no": "still too much"}[fits]
             found.append((("yes", "tight", "no").index(fits), f"{flag} ({less:.1f} GB, {note})"))
     part = memory.terms[term] * factor
-    text = f"The peak is mostly {term} ({part:.1f} of {need:.1f} GB)"
+    text = f"The largest part of the peak is {term} ({part:.1f} of {need:.1f} GB)"
     if context > part:
-        text = f"The peak is mostly the process itself ({context:.1f} of {need:.1f} GB), then {term} ({part:.1f} GB)"
+        text = (
+            f"The largest part of the peak is the process itself ({context:.1f} of {need:.1f} GB), "
+            f"then {term} ({part:.1f} GB)"
+        )
     ways = [way for _, way in sorted(found, key=lambda item: item[0])[: 1 if verdict == "yes" else 3]]
     if not ways:
         return f"{text}; nothing but a smaller model lowers it."

@@ -229,6 +229,8 @@ class Ledger:
                     for row in connection.execute("SELECT * FROM runs ORDER BY created DESC")
                     if row["id"].startswith(run) or row["id"].endswith(run)
                 ]
+            if not rows and run == "last":
+                raise RunError("No runs yet; 'tunewise launch' starts one.")
             if not rows:
                 raise RunError(f"The ledger knows no run '{run}'; 'tunewise jobs' lists them.")
             if len(rows) > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Mapping
 from math import isfinite
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -76,7 +77,7 @@ def show(found: Scorecard) -> None:
         )
     console.print(grid)
     for row in found.rows:
-        more = ", ".join(_measure(name, value) for name, value in row.more.items())
+        more = ", ".join(_measures(row.more))
         console.print(f"[dim]{escape(row.name)}: {more}[/]")
     for one in found.comparisons:
         certain = "beyond chance" if one.significant else "could be chance"
@@ -95,7 +96,7 @@ def show(found: Scorecard) -> None:
             console.print(line)
     for line in chart(found.rows, found.frontier, console.width):
         console.print(escape(line))
-    if found.frontier and len(found.rows) > 1:
+    if found.frontier and len(found.rows) > 1 and any(row.score for row in found.rows):
         console.print(f"Worth their price, cheapest first: {escape(', then '.join(found.frontier))}")
     if found.loss is not None:
         loss = found.loss
@@ -150,6 +151,15 @@ def pilot(found: Pilot) -> None:
     for warning in found.warnings:
         console.print(f"[yellow]{escape(warning)}[/]")
     console.print(escape(found.advice))
+
+
+def _measures(more: Mapping[str, float]) -> Iterator[str]:
+    """Word the further measures of a row; the ends of an interval stand behind the measure they belong to."""
+    ends = {f"{name}_{end}" for name in more for end in ("low", "high")}
+    for name, value in more.items():
+        low, high = more.get(f"{name}_low"), more.get(f"{name}_high")
+        if name not in ends:
+            yield _measure(name, value) + ("" if low is None or high is None else f" ({low:.3f} to {high:.3f})")
 
 
 def _measure(name: str, value: float) -> str:

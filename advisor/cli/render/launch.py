@@ -50,7 +50,7 @@ def proposal(one: Proposal, *, talk: bool) -> None:
     age = f", prices of {quote.prices_as_of}" if quote.prices_as_of else ""
     line("total", f"[bold]{render.usd(quote.usd)}[/]{between}{age}")
     if quote.train_minutes is not None:
-        line("time", f"about {quote.train_minutes:,.1f} minutes")
+        line("time", _minutes(quote.train_minutes))
     for said in quote.assumptions:
         line("[dim]assumed[/]", f"[dim]{escape(said)}[/]")
     for note in one.notes:
@@ -65,10 +65,15 @@ def _whereabouts(spec: JobSpec) -> str:
     return "read by your cluster" if spec.options.get("address") else "stays on this machine"
 
 
+def _minutes(minutes: float) -> str:
+    """Word a time in minutes; one that would read 0.0 as what it is."""
+    return f"about {minutes:,.1f} minutes" if minutes >= 0.1 else "less than 0.1 minutes"
+
+
 def _settings(chosen: Hyperparameters) -> list[str]:
     """Word the settings: what they are is on record before anybody agrees; the rest is the trainer's own choice."""
     said = {name: value for name, value in asdict(chosen).items() if value is not None}
-    words = {"epochs": "{} epochs", "batch_size": "batches of {}"}
+    words = {"epochs": "{} epoch" if chosen.epochs == 1 else "{} epochs", "batch_size": "batches of {}"}
     return [words.get(name, f"{name.replace('_', ' ')} {{}}").format(value) for name, value in said.items()]
 
 

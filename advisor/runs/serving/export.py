@@ -68,6 +68,8 @@ def export_card(run: Run, out: Path) -> None:
 
 def tuned_folder(run: Run) -> Path:
     """Return the folder of a run's tuned model. Raises RunError where there is none on this machine."""
+    if run.rehearses:
+        raise RunError(f"{run.id} was a rehearsal of {run.rehearses}: nothing was trained to be exported.")
     if run.spec.backend != "local":
         raise RunError(
             f"{run.id} was trained by {run.spec.backend}, and its weights stay there: only the card can be exported, "
