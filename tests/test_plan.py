@@ -449,3 +449,9 @@ def test_colour_is_for_terminals_that_want_it(no_color: bool) -> None:
 @pytest.mark.parametrize(("said", "many"), [("10k", "10,000"), ("1.5M", "1,500,000"), ("2_000", "2,000")])
 def test_requests_may_be_said_in_thousands_and_millions(said: str, many: str) -> None:
     assert f"at {many} requests" in " ".join(run(TICKETS, "--requests-per-month", said).output.split())
+
+
+def test_the_command_that_explains_is_whole_and_no_source_is_cut() -> None:
+    said = " ".join(run(TICKETS, "--requests-per-month", "20k").output.replace("\\\n", " ").split())
+    assert re.search(rf"tunewise plan {re.escape(str(TICKETS))} --explain \S+:openai/gpt-6-luna", said)
+    assert ".. " not in said and "Dots are the range of what A may cost." in said

@@ -66,6 +66,8 @@ def command(
     own, notes = of_ledger(profile.fingerprint, on_premises=workload.on_premises)
     if pilot:
         own = (of_pilot(pilot, profile.examples), *own)
+    named = shlex.join(str(path) for path in data)
+    flags = _again(data)
     found = recommend(
         profile,
         workload,
@@ -73,8 +75,8 @@ def command(
         today=today,
         backends=backends,
         models=models,
-        data=shlex.join(str(path) for path in data) or "DATA",
-        flags=_again(data),
+        data=named or "DATA",
+        flags=flags,
         own=own,
         notes=notes,
     )
@@ -85,7 +87,7 @@ def command(
     elif explain:
         pages.explanation(found, explain)
     else:
-        pages.page(found, workload)
+        pages.page(found, workload, " ".join(("tunewise plan", named)).rstrip() + flags)
     if out:
         write_plan(
             out,

@@ -39,7 +39,7 @@ def over_requests(found: Sequence[Line], workload: Workload, than: str) -> Chart
     y = _money([value for curve in (*values, low, high) for value in curve], x.log)
     shown = [render.usd(line.monthly(here).mid) for line in found]
     series = _series(found, values, shown, low, high)
-    you = "your volume" if volume and volume.mid else "read here"
+    you = "your volume" if volume and volume.mid else f"read here, at {short(float(here))}"
     return Chart(
         id="requests",
         title="What a month costs, by how many requests it has",

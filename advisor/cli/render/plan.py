@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field, fields
 
 from advisor.cli import render
@@ -57,8 +58,11 @@ def document(found: Recommendation, profile: Profile) -> dict[str, object]:
     return {**made, "exact": profile.exact, "tokens": tokens}
 
 
-def page(found: Recommendation, workload: Workload) -> None:
-    """Print the answer and its reason, the options, what would flip it, what is not known, what to run next."""
+def page(found: Recommendation, workload: Workload, again: str) -> None:
+    """Print the answer and its reason, the options, what would flip it, what is not known, what to run next.
+
+    ``again`` is the command that gave the advice.
+    """
     sources, screen = _Sources(), Screen()
     screen.paragraph(f"Advice: {answer(found.recommendation)}", "bold")
     screen.paragraph(f"Why: {sources.mark(found.reasons[0])}")
@@ -98,7 +102,7 @@ def page(found: Recommendation, workload: Workload) -> None:
     screen.section("Nearest published cases, and where sources disagree", near)
     screen.line()
     for number, id in enumerate(sources.ids, 1):
-        screen.line(screen.cut(f"[{number}] {source(id).citation}", screen.width), "dim")
+        screen.paragraph(source(id).citation, "dim", first=f"[{number}] ", rest="    ")
     screen.line()
     screen.line("Next:", "bold")
     screen.command(found.next_step, "bold")
@@ -106,7 +110,7 @@ def page(found: Recommendation, workload: Workload) -> None:
         screen.line("DATA stands for the file of examples you will have.", "dim")
     if found.recommendation:
         screen.line("Every sum, setting and source of it:", "dim")
-        screen.command(f"--explain {found.recommendation.id}", "dim")
+        screen.command(f"{again} --explain {shlex.quote(found.recommendation.id)}", "dim")
 
 
 def answer(option: Option | None) -> str:
@@ -148,6 +152,9 @@ def _drawing(found: Recommendation, workload: Workload, screen: Screen) -> None:
     screen.paragraph(f"{chart.title} (x: two cost the same)" if chart.marks else chart.title, "bold")
     plot(chart, screen)
     _legend(chart, told, crossing_sentences(told, workload, than), screen)
+    if any(low != high for low, high in zip(chart.series[0].low, chart.series[0].high, strict=True)):
+        dots = "Full stops" if screen.ascii else "Dots"
+        screen.paragraph(f"{dots} are the range of what A may cost.", "dim")
     if any(line.option.serving in ("dedicated", "self_hosted") for line in told):
         screen.paragraph("Machines by the hour are as many as your volume needs; far more requests need more.", "dim")
 
@@ -156,5 +163,6 @@ def _legend(chart: Chart, told: tuple[Line, ...], crossing: list[str], screen: S
     for place, one in enumerate(chart.series):
         note = f" ({one.note})" if one.note else ""
         met = crossing[place - 1].removeprefix(f"{words.full_name(told[place].option)}: ") if place else ""
-        said = f"{one.name}{note}: {one.shown}{f'; {met}' if met else '.'}"
+        spread = " with its training spread out" if told[place].option.strategy.tunes else ""
+        said = f"{one.name}{note}: {one.shown} a month{spread}{f'; {met}' if met else '.'}"
         screen.paragraph(said, style(place), first=f"  {LETTERS[place]}  ", rest="     ")
