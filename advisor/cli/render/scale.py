@@ -70,4 +70,6 @@ def short(value: float, unit: str = "") -> str:
     for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size * (1 - 1e-9):
             return f"{unit}{value / size:.4g}{letter}"
+    if unit == "$" and abs(value) >= 0.01 and value != round(value) and abs(value - round(value, 2)) < 1e-9:
+        return f"${value:.2f}"
     return f"{unit}{value:.4g}" if value == 0 or abs(value) >= 1e-4 else f"{unit}{value:f}".rstrip("0")
