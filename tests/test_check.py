@@ -288,6 +288,21 @@ def test_redact_replaces_keys_and_personal_data(tmp_path: Path) -> None:
     assert last["messages"][0]["content"] == "I am [PERSONAL DATA], key [SECRET]"
 
 
+def test_what_a_repair_did_is_named(tmp_path: Path) -> None:
+    key = {"messages": [{"role": "user", "content": "key sk-a1b2c3d4e5f6g7h8i9j0k1"},
+                        {"role": "assistant", "content": "Noted."}]}  # fmt: skip
+    out = tmp_path / "clean.jsonl"
+    repair = (lay(tmp_path / "a.jsonl", key, "{"), "--fix", out, "--redact")
+    first = run(*repair)
+    assert "~ 1 mended: something that looks like a key or password (line 61)" in first.stdout
+    assert "personal data" not in first.stdout and "in place of" not in first.stdout
+    assert first.exit_code == 1 and "Exit code 1, since the data given has errors" in first.stderr
+    assert run(out).exit_code == 0
+    assert "in place of the file that was there" in " ".join(run(*repair).stdout.split())
+    fixed = document(run(*repair, "--json"))["fixed"]
+    assert isinstance(fixed, dict) and fixed["replaced"] is True
+
+
 PAIR = {"prompt": "Well?", "chosen": "Yes, it is well indeed.", "rejected": "No."}
 TEXT = {"text": "A whole page of text about wells."}
 

@@ -6,12 +6,13 @@ import csv
 import gzip
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from advisor.dataset import Dataset, Format, split, write_for
+from advisor.dataset import Dataset, Format, UnknownFields, split, write_for
 from advisor.errors import DataError
 from advisor.tokens import profile
 from backends import Objective
@@ -242,6 +243,44 @@ def test_plain_text_is_divided_at_blank_lines(tmp_path: Path) -> None:
         (5, "A second text."),
         (7, "A third"),
     ]
+
+
+@pytest.mark.parametrize("header", ["id,E-Mail", "Ticket-ID,E-Mail Text", "Größe (cm),Preis/Stück"])
+def test_any_header_is_asked_which_column_is_which(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "support mails (Q3).csv"
+    path.write_text(header + '\n"Hello,\nit broke",1\nbye,2\n', encoding="utf-8")
+    first, second = header.split(",")
+    with pytest.raises(UnknownFields, match=f"fields '{re.escape(first)}', '.*check \".*support mails") as found:
+        Dataset.open(path)
+    assert list(found.value.row) == [first, second]
+    with pytest.raises(UnknownFields, match=f"completion=Rubrik names no column; there are '{re.escape(first)}'"):
+        Dataset.open(path, columns={"prompt": first, "completion": "Rubrik"})
+    assert len(list(Dataset.open(path, columns={"prompt": first, "completion": second}).examples())) == 2
+
+
+@pytest.mark.parametrize("header", ["prompt,completion", "id,E-Mail"])
+def test_a_table_in_another_encoding_is_told_how_to_save_it(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(f"{header}\nhällo,b\ngrün,c\n".encode("cp1252"))
+    with pytest.raises(DataError, match=r"line \d: this is not UTF-8 text .*save it as UTF-8: iconv") as found:
+        Dataset.open(path)
+    assert "JSON" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("row", "read"),
+    [
+        ({"question": "How many?", "sql": "SELECT 1"}, ("How many?", "SELECT 1")),
+        ({"question": "How many?", "query": "SELECT 1"}, ("How many?", "SELECT 1")),
+        ({"query": "How many?", "sql": "SELECT 1"}, ("How many?", "SELECT 1")),
+        ({"query": "How many?", "answer": "one"}, ("How many?", "one")),
+    ],
+)
+def test_a_query_is_the_answer_beside_a_question(tmp_path: Path, row: dict[str, str], read: tuple[str, str]) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps(row) + "\n")
+    example = next(Dataset.open(path).examples())
+    assert tuple(message["content"] for message in example.messages) == read
 
 
 def test_columns_are_named_by_the_user_or_guessed(tmp_path: Path) -> None:

@@ -119,16 +119,29 @@ def test_bad_data_says_the_line_and_the_remedy(folder: Path) -> None:
     assert "line 1" in terminal.seen
 
 
+def test_a_key_in_the_data_is_said_before_its_errors(folder: Path) -> None:
+    key = '{"prompt": "use sk-' + 'a1b2c3d4e5f6g7h8i9j0k1", "completion": "no"}'
+    broken = ['{"prompt": 1}', '{"completion": ""}', "{", "[1]"]
+    (folder / "keys.jsonl").write_text("\n".join([key, *broken, key.replace("use", "take")]) + "\n", encoding="utf-8")
+    terminal = Terminal(folder)
+    terminal.answer("keys.jsonl")
+    terminal.interrupt()
+    assert terminal.finish() == 130
+    assert "4 errors" in terminal.seen and "lists them, here 3:" in terminal.seen
+    listed = terminal.seen.split("here 3:", 1)[1]
+    assert listed.index("looks like a key or password") < listed.index("line 2")
+
+
 def test_columns_of_other_names_are_asked_for(folder: Path) -> None:
     rows = [f"a{i}@shop.example,Where is parcel {i}?,{('late', 'lost')[i % 2]}" for i in range(40)]
-    (folder / "mails.csv").write_text("\n".join(["sender,body,category", *rows]) + "\n", encoding="utf-8")
+    (folder / "mails.csv").write_text("\n".join(["sender,E-Mail,category", *rows]) + "\n", encoding="utf-8")
     terminal = Terminal(folder)
-    terminal.answer("mails.csv", "body", "category")
+    terminal.answer("mails.csv", "E-Mail", "category")
     terminal.interrupt()
     assert terminal.finish() == 130
     assert "such as Where is parcel 0?" in terminal.seen
     assert (
-        "$ tunewise check mails.csv --columns prompt=body,completion=category --fix mails-chat.jsonl" in terminal.seen
+        "$ tunewise check mails.csv --columns prompt=E-Mail,completion=category --fix mails-chat.jsonl" in terminal.seen
     )
     assert "40 examples" in terminal.seen
     assert "Looks like classification" in terminal.seen

@@ -109,6 +109,8 @@ def command(
     else:
         show.page(found, dataset, Asked(data, backend, model, columns, validation), fixed)
     if any(problem.level is Level.ERROR for problem in found.problems):
+        if fixed is not None:
+            render.note(f"Exit code 1, since the data given has errors; {fixed.out} is what was mended.")
         ctx.exit(1)
 
 

@@ -138,9 +138,12 @@ def _say_what_was_found(profile: Profile) -> None:
     say(f"Looks like {profile.task_type}: {profile.task_reason}.")
     errors = [problem for problem in profile.problems if problem.level == "error"]
     others = len(profile.problems) - len(errors)
+    secrets = [problem for problem in profile.problems if problem.code == "secret"]
+    shown = [*secrets[:1], *[problem for problem in errors or profile.problems if problem.code != "secret"]][:SHOWN]
     if profile.problems:
-        say(f"{_many(len(errors), 'error')} and {_many(others, 'remark')}; 'tunewise check' lists them:")
-    for problem in (errors or profile.problems)[:SHOWN]:
+        counted = f"{_many(len(errors), 'error')} and {_many(others, 'remark')}"
+        say(f"{counted}; 'tunewise check' lists them, here {len(shown)}:")
+    for problem in shown:
         place = f"line {problem.line}: " if problem.line else ""
         say(f"- {place}{problem.message}", shorten=True)
 

@@ -12,7 +12,7 @@ from typing import cast
 import orjson
 
 from advisor.dataset._dataset import Dataset, usable
-from advisor.dataset._scan import redact
+from advisor.dataset._scan import REDACTED, redact
 from advisor.dataset._shape import Conversation
 from advisor.dataset._source import Progress
 from advisor.dataset._split import Sides
@@ -23,6 +23,7 @@ from advisor.errors import DataError
 from backends import Json, Objective
 
 _LINES_NAMED = 5
+_MARKS = {code: mark.decode() for code, mark in REDACTED.items()}
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -51,6 +52,7 @@ class Fixed:
     dropped: Mapping[str, Change]
     mended: Mapping[str, Change]
     lost: tuple[Problem, ...] = ()
+    replaced: bool = False  # there was a file called ``out`` before
 
 
 def fix(
@@ -72,6 +74,7 @@ def fix(
     """
     if any(out.exists() and out.samefile(path) for path in dataset.paths):
         raise DataError(f"{out}: this is the data itself, which is never overwritten; name another file.")
+    replaced = out.exists()
     dropped: dict[str, Change] = {}
     mended: dict[str, Change] = {}
     seen: set[bytes] = set()
@@ -120,7 +123,7 @@ def fix(
             raise DataError(f"{dataset.sources[0].name}: not one row is left after the repair; see 'tunewise check'.")
         chosen = None if held_out is None else sides.held_out(dataset.sources[0].name, held_out, seed)
     held, apart = (None, 0) if chosen is None else _divide(out, chosen)
-    return Fixed(out, held, read, written, apart, dropped, mended, losses.problems())
+    return Fixed(out, held, read, written, apart, dropped, mended, losses.problems(), replaced)
 
 
 def _judged_again(talk: Conversation, format: Format) -> list[tuple[str, str]]:
@@ -203,6 +206,6 @@ def _clean(text: str, redacted: bool) -> tuple[str, list[str]]:
     if redacted:
         clean = redact(text)
         if clean != text:
+            done += [code for code, mark in _MARKS.items() if clean.count(mark) > text.count(mark)]
             text = clean
-            done.append("personal_data")
     return text, done

@@ -26,6 +26,7 @@ PROMPTS = (
 )
 COMPLETIONS = (
     "completion", "answer", "output", "response", "assistant", "target", "label", "category", "intent", "summary",
+    "sql",
 )  # fmt: skip
 SYSTEMS = ("system", "system_prompt")
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
@@ -96,7 +97,8 @@ def shape_of(keys: Iterable[str], columns: Mapping[str, str]) -> Shape | None:
     if turns:
         return shape(Format.SHAREGPT, conversations=turns, system=system)
     instruction = find("instruction", ("instruction",))
-    completion = find("completion", COMPLETIONS)
+    asked = {"question", "prompt", "instruction"} & free  # beside one of them, a query is what is to be written
+    completion = find("completion", (*COMPLETIONS, "query") if asked else COMPLETIONS)
     if instruction and "prompt" not in columns:
         answer = columns.get("completion") or next((n for n in ("output", "response", *COMPLETIONS) if n in free), None)
         context = columns.get("input") or ("input" if "input" in free else None)

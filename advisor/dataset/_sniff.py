@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
+from codecs import getincrementaldecoder
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 
+from advisor.dataset._catalogue import CATALOGUE
 from advisor.dataset._rows import BOM, Container, explain, rows
 from advisor.dataset._shape import FIELDS, PROMPTS, Shape, shape_of
 from advisor.dataset._source import Source, head
@@ -68,6 +71,7 @@ def _spans_lines(text: bytes) -> bool:
 
 def _table_or_text(source: Source, text: bytes, columns: Mapping[str, str]) -> Container:
     lines = text.decode(errors="replace").splitlines()
+    plain = source.path.name.removesuffix(".gz").removesuffix(".zst").rsplit(".", 1)[-1] in ("txt", "md", "text")
     for container, delimiter in ((Container.TSV, "\t"), (Container.CSV, ","), (Container.CSV, ";")):
         try:
             table = list(islice(csv.reader(lines, delimiter=delimiter, strict=False), 5))
@@ -78,16 +82,36 @@ def _table_or_text(source: Source, text: bytes, columns: Mapping[str, str]) -> C
         if known and (len(header) > 1 or header[0] in ("text", "messages", "conversations")):
             return container
         even = len(table) > 1 and len(header) > 1 and all(len(row) == len(header) for row in table[:-1])
-        if even and all(
-            cell and len(cell) < 40 and cell.replace("_", "").replace(" ", "").isalnum() for cell in header
-        ):
+        if even and _names(header, plain):
+            _check_utf8(source, text)
             raise _no_shape(source, dict(zip(header, table[1], strict=False)), columns, 1)
-    plain = source.path.name.removesuffix(".gz").removesuffix(".zst").rsplit(".", 1)[-1] in ("txt", "md", "text")
     if plain:
         return Container.TEXT
     first = lines[0][:30]
     raise DataError(
         f"{source.name}, line 1: this is not training data we can read (it starts with {first!r}); give {_READABLE}."
+    )
+
+
+def _names(header: list[str], plain: bool) -> bool:
+    """Tell names of columns from prose; in a file that may be ``plain`` text, only bare words are names."""
+    short = all((cell[:1].isalnum() or cell[:1] == "_") and len(cell) < 40 for cell in header)
+    short = short and len(set(header)) == len(header)
+    return short and (not plain or all(cell.replace("_", "").replace(" ", "").isalnum() for cell in header))
+
+
+def _check_utf8(source: Source, start: bytes) -> None:
+    try:
+        getincrementaldecoder("utf-8")().decode(start)  # the last character may be cut off
+    except UnicodeDecodeError as error:
+        line = start.count(b"\n", 0, error.start) + 1
+        raise _not_utf8(source, line, f"byte {start[error.start]:02x}") from None
+
+
+def _not_utf8(source: Source, line: int, detail: str) -> DataError:
+    return DataError(
+        f"{source.name}, line {line}: this is not UTF-8 text ({detail}), perhaps Windows-1252 or Latin-1; save it as "
+        f"UTF-8: iconv -f WINDOWS-1252 -t UTF-8 {shlex.quote(source.name)} > OUT"
     )
 
 
@@ -125,8 +149,13 @@ def _shape(source: Source, container: Container, columns: Mapping[str, str]) -> 
         raise _no_shape(source, seen[1], columns, seen[0])
     if fault:
         line, (code, detail) = fault
-        what = "is not valid UTF-8" if code == "invalid_utf8" else "is not one JSON object"
-        raise DataError(f"{source.name}, line {line}: the line {what} ({detail}); write one JSON object per line.")
+        if code == "invalid_utf8":
+            raise _not_utf8(source, line, detail)
+        if container in (Container.CSV, Container.TSV):
+            raise DataError(f"{source.name}, line {line}: {CATALOGUE[code].title} ({detail}). {CATALOGUE[code].fix}")
+        raise DataError(
+            f"{source.name}, line {line}: the line is not one JSON object ({detail}); write one JSON object per line."
+        )
     raise DataError(f"{source.name}: there is no row in it; write at least one training example to it.")
 
 
@@ -153,4 +182,5 @@ def _no_shape(source: Source, row: Mapping[str, object], columns: Mapping[str, s
 
 
 def _remedy(source: Source, columns: str) -> str:
-    return f"'tunewise check {source.name} --columns {columns} --fix OUT.jsonl' writes a file every command reads"
+    name = source.name if shlex.quote(source.name) == source.name else f'"{source.name}"'
+    return f"'tunewise check {name} --columns {columns} --fix OUT.jsonl' writes a file every command reads"

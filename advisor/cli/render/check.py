@@ -197,7 +197,8 @@ def _fixed(fixed: Fixed, width: int) -> None:
     for problem in fixed.lost:
         _wrapped("! ", problem.message if problem.line is None else f"line {problem.line}: {problem.message}", width)
     kept = fixed.rows_written - fixed.rows_held_out
-    render.out(f"+ {kept:,} of {_many(fixed.rows_read, 'row')} written to {fixed.out}")
+    was = ", in place of the file that was there" if fixed.replaced else ""
+    render.out(f"+ {kept:,} of {_many(fixed.rows_read, 'row')} written to {fixed.out}{was}")
     if fixed.held_out is not None:
         render.out(f"+ {fixed.rows_held_out:,} held out in {fixed.held_out}")
     render.out()
