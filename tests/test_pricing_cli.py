@@ -51,6 +51,8 @@ def test_list_shows_every_figure_with_source_and_age() -> None:
     mini = next(row for row in rows if row["key"].endswith("gpt-4.1-mini-2025-04-14.tuned.input_usd_per_mtok"))
     assert (mini["value"], mini["checked"], mini["age_days"], mini["stale"]) == ("0.8", "2026-11-12", 10, False)
     assert all(row["source"] for row in rows) and len({row["key"] for row in rows}) == len(rows)
+    asked = document("list", "--provider", "google", TODAY)["prompt_models"]
+    assert asked and all(one["provider"] == "google" and float(one["input_usd_per_mtok"]) > 0 for one in asked)
     only = document("list", "--provider", "fireworks", TODAY)["entries"]
     assert isinstance(only, list) and {row["provider"] for row in only} == {"fireworks"}
     stale = document("list", "--stale", TODAY)["entries"]

@@ -51,13 +51,15 @@ def listing(provider: str | None, stale: bool, today: date, as_json: bool) -> No
     book = PriceBook.load()
     found = entries(book)
     known = dict.fromkeys(entry.provider for entry in found)
-    if provider and provider not in (*known, *book.providers):
+    asked = [one for one in book.prompt_models if provider in (None, one.provider) and not stale]
+    if provider and provider not in (*known, *book.providers) and not asked:
         raise PriceError(f"There is no provider '{provider}' in the price book; it has: {', '.join(known)}.")
     chosen = [entry for entry in found if provider in (None, entry.provider) and (not stale or entry.stale(today))]
+    prompted = [price for one in asked if (price := book.inference(one.model, one.provider, on=today)) is not None]
     if as_json:
-        render.json_document(page.list_document(book, chosen, today))
+        render.json_document(page.list_document(book, chosen, today) | {"prompt_models": prompted})
     else:
-        page.list_page(book, chosen, today)
+        page.list_page(book, chosen, prompted, today)
 
 
 @command.command("show")

@@ -26,8 +26,11 @@ def list_document(book: PriceBook, chosen: Sequence[Entry], today: date) -> dict
     return {"as_of": book.as_of, "files": book.files, "entries": [_row(entry, today) for entry in chosen]}
 
 
-def list_page(book: PriceBook, chosen: Sequence[Entry], today: date) -> None:
-    """Print one row a figure, under its provider and model; what is too long for its column is folded, never cut."""
+def list_page(book: PriceBook, chosen: Sequence[Entry], prompted: Sequence[TokenPrices], today: date) -> None:
+    """Print one row a figure, under its provider and model, then the models worth prompting.
+
+    What is too long for its column is folded, never cut.
+    """
     from itertools import groupby
 
     from rich.markup import escape
@@ -58,7 +61,16 @@ def list_page(book: PriceBook, chosen: Sequence[Entry], today: date) -> None:
         for entry, row in entries:
             table.add_row(Padding(escape(entry.name), (0, 0, 0, 2)), *row)
     console.print(table)
+    _prompted(prompted)
     render.out(f"{len(chosen)} figures; the file is of {book.as_of}. 'tunewise prices show NAME' gives the sources.")
+
+
+def _prompted(prices: Sequence[TokenPrices]) -> None:
+    """Print what the models worth prompting cost, one line each."""
+    if prices:
+        render.console().print("[bold]models worth prompting[/], whose prices come from the price book or genai-prices")
+    for one in prices:
+        _inference(one)
 
 
 def _list_table(name: int, wide: Sequence[int]) -> Table:
