@@ -52,8 +52,18 @@ def note(text: str) -> None:
 
 
 def error(text: str) -> None:
-    """Write an error to stderr, whatever --quiet says."""
-    print(f"error: {text}", file=sys.stderr)
+    """Write an error to stderr, whatever --quiet says; in a terminal no word is broken at its edge."""
+    said = f"error: {text}"
+    if sys.stderr.isatty():
+        from shutil import get_terminal_size
+        from textwrap import fill
+
+        wide = get_terminal_size().columns
+        said = "\n".join(
+            fill(line, wide, break_long_words=False, break_on_hyphens=False) if len(line) > wide else line
+            for line in said.splitlines()
+        )
+    print(said, file=sys.stderr)
 
 
 def json_document(value: object) -> None:
