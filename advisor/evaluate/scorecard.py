@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -165,7 +166,7 @@ def row(
             resamples=500,
         )
         more |= {"macro_f1": macro.value, "macro_f1_low": macro.low, "macro_f1_high": macro.high}
-    more["words"] = fmean(len(one.answer.text.split()) for one in answers)
+    more["words"] = fmean(len(re.findall(r"\w+", one.answer.text)) for one in answers)
     prices = [one.usd for one in answers]
     usd = None if None in prices else sum((price for price in prices if price is not None), Decimal(0))
     times = sorted(one.latency_ms for one in answers)

@@ -164,7 +164,9 @@ def _measures(more: Mapping[str, float]) -> Iterator[str]:
 
 def _measure(name: str, value: float) -> str:
     """Word a further measure: a mean count of words, else a share or an F1."""
-    return f"{value:,.0f} words an answer" if name == "words" else f"{name} {value:.3f}"
+    if name == "words":
+        return f"{value:,.0f} word{'' if round(value) == 1 else 's'} an answer"
+    return f"{name} {value:.3f}"
 
 
 def _judgement(found: Judgement) -> list[str]:
