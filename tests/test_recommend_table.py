@@ -451,3 +451,12 @@ def test_a_budget_that_rules_tuning_out_says_what_would_do() -> None:
     enough = flip.flips_at.removesuffix(" or more").removeprefix("$").replace(",", "")
     then = asked.answer(budget_usd=enough).recommendation
     assert flip.current == "$10.00" and then and then.id == flip.to
+
+
+def test_a_tuned_model_asked_with_a_shorter_prompt_than_the_workload_names_says_so() -> None:
+    asked = Asked(prompt(0.5, prompt_tokens={"system": 3300, "user": 200, "output": 100}))
+    for option in asked.answer().options:
+        if option.estimate and option.strategy.tunes:
+            assert any("system tokens" in said and "not sent" in said for said in option.estimate.assumptions)
+        elif option.estimate:
+            assert not any("not sent" in said for said in option.estimate.assumptions)

@@ -106,6 +106,7 @@ def _estimate(item: Prospect, profile: Profile, workload: Workload, book: PriceB
     candidate = item.candidate
     if candidate.strategy is Strategy.RETRIEVAL:
         return None
+    asked_as_said = workload
     if candidate.strategy.tunes:
         workload = _prompted_as_trained(profile, workload)
     if item.id.endswith(":retrieved"):
@@ -118,6 +119,11 @@ def _estimate(item: Prospect, profile: Profile, workload: Workload, book: PriceB
         workload = workload.model_copy(update={"prompt_tokens": asked})
         candidate = replace(candidate, strategy=Strategy.PROMPT, shots=0)
     priced = estimate(candidate, profile, workload, book, today=today)
+    said, sent = asked_as_said.prompt_tokens, workload.prompt_tokens
+    if candidate.strategy.tunes and said and sent and said.system > sent.system:
+        fewer = said.system - sent.system
+        text = f"Of the workload's system tokens {fewer} are not sent: the training examples do without them."
+        priced = replace(priced, assumptions=(*priced.assumptions, text))
     if item.id.endswith(":optimised"):
         text = "An optimised prompt is longer than the plain one; by how much is not known, so it is priced like it."
         priced = replace(priced, assumptions=(*priced.assumptions, text))
