@@ -21,7 +21,7 @@ from advisor.runs.contestants import questions
 from advisor.runs.evaluation import Options, evaluate_data, evaluate_run
 from advisor.runs.nearest import Nearest
 from advisor.runs.regressions import regressions
-from backends import Completion, JobStatus, ProviderUnavailable, RateLimited
+from backends import Completion, JobStatus, Json, ProviderUnavailable, RateLimited
 
 DAY = date(2026, 11, 22)
 
@@ -81,6 +81,20 @@ def test_an_interrupted_evaluation_goes_on_without_paying_twice(tmp_path: Path, 
     assert broken.calls.count("complete") + backend.calls.count("complete") == 40
 
 
+class Wordy(PaperBackend):
+    """Separates its lines by what Python's splitlines takes for their end, and JSON does not."""
+
+    def complete(self, *args: object, **settings: object) -> Completion:
+        return replace(super().complete(*args, **settings), text="one\u2028two\x85three")  # type: ignore[arg-type]
+
+
+def test_an_answer_with_any_line_separator_is_kept_whole(tmp_path: Path, asked: list[Question]) -> None:
+    backend = Wordy(tmp_path / "paper")
+    ask(backend, asked[:3], tmp_path / "samples.jsonl")
+    ask(backend, asked[:3], tmp_path / "samples.jsonl")
+    assert backend.calls.count("complete") == 3
+
+
 def test_errors_that_cost_nothing_are_retried(tmp_path: Path, asked: list[Question]) -> None:
     troubles = {"complete": [RateLimited("slow", 3.0), ProviderUnavailable("502"), ProviderUnavailable("502")]}
     backend = PaperBackend(tmp_path / "paper", troubles=troubles)
@@ -105,9 +119,42 @@ def test_the_cap_on_spending_is_never_passed(tmp_path: Path, asked: list[Questio
     one = Contestant("base", backend, "a4", price=lambda completion: cent)
     purse = Purse(Decimal("0.20"), worst_usd=cent, at_once=4)
     with Answers(tmp_path / "samples.jsonl") as answers, pytest.raises(OverLimit, match="going on could pass"):
-        ask_all(one, asked, answers, max_tokens=16, at_once=4, spent=purse)
+        ask_all(one, asked, answers, max_tokens=16, at_once=4, purse=purse)
     assert backend.calls.count("complete") * cent <= Decimal("0.20")
     assert purse.spent > Decimal("0.10")
+
+
+def test_what_is_kept_counts_against_the_cap_and_the_last_answer_may_reach_it(
+    tmp_path: Path, asked: list[Question]
+) -> None:
+    backend, cent = PaperBackend(tmp_path / "paper"), Decimal("0.01")
+    one = Contestant("base", backend, "a4", price=lambda completion: cent)
+
+    def spend(cap: str, count: int) -> Decimal:
+        purse = Purse(Decimal(cap), worst_usd=cent, at_once=4)
+        with Answers(tmp_path / "samples.jsonl") as answers:
+            ask_all(one, asked[:count], answers, max_tokens=16, at_once=4, purse=purse)
+            ask_all(one, asked[:count], answers, max_tokens=16, at_once=4, purse=purse)  # counted once
+        return purse.spent
+
+    assert spend("0.10", 10) == Decimal("0.10")
+    with pytest.raises(OverLimit, match=r"have cost \$0.10 so far"):
+        spend("0.10", 11)
+    assert spend("0.11", 11) == Decimal("0.11")
+    assert backend.calls.count("complete") == 11
+
+
+def test_the_bound_of_a_price_counts_tools_and_letters_of_many_bytes(tmp_path: Path) -> None:
+    one = Contestant("base", PaperBackend(tmp_path / "p"), "a4", price=lambda said: Decimal(said.prompt_tokens or 0))
+
+    def bound(text: str, tools: tuple[dict[str, Json], ...] = ()) -> Decimal:
+        purse = Purse(None)
+        question = Question("1", ({"role": "user", "content": text},), {"role": "assistant", "content": ""}, tools)
+        purse.expect([one], [question], 16)
+        return purse.worst_usd
+
+    assert bound("模型" * 100) >= 200  # a token each, with most vocabularies
+    assert bound("a", ({"name": "x" * 2000},)) >= 1000
 
 
 def test_a_cap_refuses_a_model_of_unknown_price_before_it_is_asked(tmp_path: Path) -> None:
@@ -121,7 +168,7 @@ def test_the_cap_covers_the_regression_suite(tmp_path: Path, asked: list[Questio
     backend, cent = PaperBackend(tmp_path / "paper"), Decimal("0.01")
     base, tuned = (Contestant(name, backend, name, price=lambda completion: cent) for name in ("a4", "paper-x"))
     purse = Purse(Decimal("0.10"), at_once=2, spent=Decimal("0.05"))
-    with pytest.raises(OverLimit, match="has spent"):
+    with pytest.raises(OverLimit, match="have cost"):
         regressions(base, tuned, Options(at_once=2, regression=True), tmp_path, purse)
     assert 0 < backend.calls.count("complete") <= 5
     with pytest.raises(OverLimit, match="asking a4 on paper costs is not known"):
@@ -135,7 +182,7 @@ def test_nothing_is_asked_when_the_first_answers_could_pass_the_cap(tmp_path: Pa
             backend,
             asked,
             tmp_path / "samples.jsonl",
-            spent=Purse(Decimal("0.03"), worst_usd=Decimal("0.01"), at_once=4),
+            purse=Purse(Decimal("0.03"), worst_usd=Decimal("0.01"), at_once=4),
         )
     assert backend.calls == []
 

@@ -98,7 +98,9 @@ class Answers:
     def __enter__(self) -> Answers:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self.path.is_file():
-            for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
+            for line in self.path.read_text(encoding="utf-8", errors="replace").split(
+                "\n"
+            ):  # not splitlines: answers may hold U+2028
                 try:
                     row = json.loads(line)
                 except ValueError:
@@ -139,37 +141,44 @@ def ask_all(
     *,
     max_tokens: int,
     at_once: int = 8,
-    spent: Callable[[Decimal | None], None] = lambda usd: None,
+    purse: Purse | None = None,
     pause: Callable[[float], None] = time.sleep,
     progress: Callable[[], None] = lambda: None,
 ) -> list[Answered]:
     """Return one answer a question, in their order; only what is not in ``answers`` is asked.
 
-    ``spent`` is told what each new answer cost (None: not known), and of nothing before the first; it raises OverLimit
-    to stop, and what is on its way is then still kept.
+    ``purse`` counts what each answer cost, those kept from before included, and raises OverLimit to stop; what is on
+    its way is then still kept.
     """
+    purse = purse or Purse(None)
     keys = [_key(contestant, question, max_tokens) for question in questions]
-    todo = {key: question for key, question in zip(keys, questions, strict=True) if answers.get(key) is None}
+    todo: dict[str, Question] = {}
+    for key, question in zip(keys, questions, strict=True):
+        known = answers.get(key)
+        if known is None:
+            todo[key] = question
+        else:
+            purse.count(key, known.usd)
     for _ in range(len(questions) - len(todo)):
         progress()
-    if todo:
-        spent(Decimal(0))
+    purse.check(len(todo))
 
-    def ask(key: str, question: Question) -> Decimal | None:
+    def ask(key: str, question: Question) -> tuple[str, Decimal | None]:
         completion = _once(contestant, question, max_tokens, pause)
         usd = contestant.price(completion)
         answers.keep(key, _row(contestant, question, completion, usd))
-        return usd
+        return key, usd
 
     with ThreadPoolExecutor(max_workers=max(1, at_once)) as pool:
         waiting: Iterator[tuple[str, Question]] = iter(todo.items())
         running = {pool.submit(ask, *item) for item in islice(waiting, at_once)}
         try:
-            while running:
+            for left in range(len(todo) - 1, -1, -1):
                 done = next(as_completed(running))
                 running.remove(done)
-                spent(done.result())
+                purse.count(*done.result())
                 progress()
+                purse.check(left)
                 following = next(waiting, None)
                 if following is not None:
                     running.add(pool.submit(ask, *following))
@@ -190,7 +199,7 @@ def losses(backend: Backend, model: str, conversations: Sequence[Conversation]) 
 
 @dataclass(slots=True)
 class Purse:
-    """What an evaluation may spend: told of every answer's price, it stops before the cap is passed.
+    """What the answers of an evaluation may cost: told of every price once, it stops before the cap is passed.
 
     ``worst_usd`` is an upper bound of one answer's price; ``at_once`` answers are on their way together.
     """
@@ -199,6 +208,7 @@ class Purse:
     worst_usd: Decimal = Decimal(0)
     at_once: int = 8
     spent: Decimal = Decimal(0)
+    _counted: set[str] = field(default_factory=set)
 
     def expect(self, contestants: Sequence[Contestant], asked: Sequence[Question], longest: int) -> None:
         """Take in who is asked what next. Raises OverLimit when there is a cap and the price of one is not known."""
@@ -213,20 +223,26 @@ class Purse:
             worst = max(worst, usd or Decimal(0))
         self.worst_usd = worst
 
-    def __call__(self, usd: Decimal | None) -> None:
-        """Add what one answer cost, at worst where that is not known. Raises OverLimit when more could pass the cap."""
-        self.spent += self.worst_usd if usd is None else usd
-        if self.cap is not None and self.spent + self.worst_usd * self.at_once > self.cap:
+    def count(self, key: str, usd: Decimal | None) -> None:
+        """Add what the answer kept under ``key`` cost, at worst where that is not known; each is counted once."""
+        if key not in self._counted:
+            self._counted.add(key)
+            self.spent += self.worst_usd if usd is None else usd
+
+    def check(self, left: int) -> None:
+        """Raise OverLimit when the next of the ``left`` answers could pass the cap."""
+        if self.cap is not None and left and self.spent + self.worst_usd * min(left, self.at_once) > self.cap:
             raise OverLimit(
-                f"The evaluation has spent ${self.spent}, and going on could pass --max-cost ${self.cap}; the answers "
-                "so far are kept, so that a higher --max-cost goes on from here."
+                f"The answers of this evaluation have cost ${self.spent:f} so far, and going on could pass --max-cost "
+                f"${self.cap:f}; they are kept, so that a higher --max-cost goes on from here."
             )
 
 
 def _dearest(one: Contestant, asked: Sequence[Question], longest: int) -> Decimal | None:
-    """Return an upper bound of one answer's price: the longest prompt at two characters a token, the longest answer."""
-    prompt = max(sum(len(str(message.get("content"))) for message in one.messages(question)) for question in asked)
-    return one.price(Completion("", prompt_tokens=prompt // 2 + 1, completion_tokens=longest))
+    """Return an upper bound of one answer's price: the longest prompt at two bytes a token, the longest answer."""
+    prompts = ([list(one.messages(question)), list(question.tools)] for question in asked)
+    size = max(len(json.dumps(prompt, ensure_ascii=False, default=dict).encode()) for prompt in prompts)
+    return one.price(Completion("", prompt_tokens=size // 2 + 1, completion_tokens=longest))
 
 
 def _once(contestant: Contestant, question: Question, max_tokens: int, pause: Callable[[float], None]) -> Completion:

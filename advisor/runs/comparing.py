@@ -87,7 +87,7 @@ def compare_on(
     with Answers(samples) as kept:
         for one in contestants:
             answers[one.name] = ask_all(
-                one, asked, kept, max_tokens=longest, at_once=options.at_once, spent=purse, progress=step
+                one, asked, kept, max_tokens=longest, at_once=options.at_once, purse=purse, progress=step
             )
         if options.judge is not None:
             judgement, doubts = judged(

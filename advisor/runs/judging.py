@@ -55,7 +55,7 @@ def judged(
             kept,
             max_tokens=judges.VERDICT_TOKENS,
             at_once=at_once,
-            spent=purse,
+            purse=purse,
             progress=progress,
         )
         read = [judges.verdict(one.answer.text) for one in said]

@@ -47,7 +47,7 @@ def probe(
 
     def answered(some: Sequence[Question], path: Path) -> list[Probed]:
         with Answers(path) as kept:
-            found = ask_all(tuned, some, kept, max_tokens=max_tokens, at_once=at_once, spent=purse, progress=step)
+            found = ask_all(tuned, some, kept, max_tokens=max_tokens, at_once=at_once, purse=purse, progress=step)
         return [
             Probed(question.id, _prompt(question), one.answer, Answer.of(question.reference))
             for question, one in zip(some, found, strict=True)

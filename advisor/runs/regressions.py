@@ -51,7 +51,7 @@ def regressions(
             purse.expect((one,), asked, _TOKENS)
             return [
                 got.answer
-                for got in ask_all(one, asked, kept, max_tokens=_TOKENS, at_once=options.at_once, spent=purse)
+                for got in ask_all(one, asked, kept, max_tokens=_TOKENS, at_once=options.at_once, purse=purse)
             ]
 
         if options.regression:
