@@ -450,3 +450,94 @@ def test_compressed_blocks_tell_their_bytes_on_disk(tmp_path: Path, monkeypatch:
     path.write_bytes(gzip.compress(jsonl([{"messages": talk} for talk in WANTED * 40])))
     assert path.stat().st_size > 1000
     assert told(path)[-1] == path.stat().st_size
+
+
+CALL = {"name": "weather", "arguments": {"city": "Rome"}}
+
+
+@pytest.mark.parametrize(
+    ("row", "asked"),
+    [
+        ({"question": "How tall?", "context": "It is 3 m tall.", "answer": "3 m"}, "How tall?\n\nIt is 3 m tall."),
+        ({"instruction": "Sum up.", "context": "Long.", "response": "Short."}, "Sum up.\n\nLong."),
+        ({"instruction": "Add.", "input": [3, 4], "output": "7"}, "Add.\n\n[3,4]"),
+        ({"instruction": "Sum up.", "input": "Long.", "chosen": "Short.", "rejected": "No."}, "Sum up.\n\nLong."),
+    ],
+)
+def test_the_text_a_question_is_about_is_part_of_the_prompt(tmp_path: Path, row: dict[str, object], asked: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(jsonl([row] * 2))
+    data = Dataset.open(path)
+    assert next(data.examples()).messages == [{"role": "user", "content": asked}, *next(data.examples()).messages[1:]]
+    assert data.unread == ()
+
+
+def test_what_only_some_rows_or_files_have_is_read_there(tmp_path: Path) -> None:
+    bare = [{"instruction": f"Say {n}.", "output": "x"} for n in range(30)]
+    rich = [{**row, "input": "given", "system": "Be brief."} for row in bare[:10]]
+    one, two = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    one.write_bytes(jsonl([*bare, *rich]))
+    two.write_bytes(jsonl(bare))
+    for data in (Dataset.open(one), Dataset.open(two, one)):
+        assert data.problems() == ()
+        last = list(data.examples())[-1].messages
+        assert [message["content"] for message in last] == ["Be brief.", "Say 9.\n\ngiven", "x"]
+
+
+def test_a_system_prompt_beside_the_messages_comes_first(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    own = {"role": "system", "content": "Mine."}
+    path.write_bytes(jsonl([{"system": "Be kind.", "messages": WANTED[0]}, {"messages": [own, *WANTED[1]]}] * 2))
+    first, second, *_ = Dataset.open(path).examples()
+    assert first.messages == [{"role": "system", "content": "Be kind."}, *WANTED[0]]
+    assert second.messages == [own, *WANTED[1]]
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [
+        [("function_call", json.dumps(CALL)), ("observation", "sunny")],
+        [("gpt", f"<tool_call>\n{CALL}\n</tool_call>"), ("tool", "<tool_response>\nsunny\n</tool_response>")],
+    ],
+)
+def test_calls_in_sharegpt_get_the_ids_their_answers_need(tmp_path: Path, turns: list[tuple[str, str]]) -> None:
+    path = tmp_path / "a.jsonl"
+    talk = [("human", "Weather?"), *turns, ("gpt", "It is sunny.")] * 2
+    row = {
+        "conversations": [{"from": who, "value": said} for who, said in talk],
+        "tools": json.dumps([WEATHER["function"]]),
+    }
+    path.write_bytes(jsonl([row]))
+    data = Dataset.open(path)
+    assert data.problems() == ()
+    example = next(data.examples())
+    assert example.tools == [WEATHER]
+    calls = [call for message in example.messages for call in message.get("tool_calls", ())]
+    assert [(call["id"], json.loads(call["function"]["arguments"])) for call in calls] == [
+        ("call_1", CALL["arguments"]), ("call_2", CALL["arguments"])
+    ]  # fmt: skip
+    assert [m["tool_call_id"] for m in example.messages if m["role"] == "tool"] == ["call_1", "call_2"]
+
+
+def test_a_column_that_is_there_twice_is_not_guessed(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("prompt,note,note,completion\nq,x,y,a\nr,x,y,b\n")
+    assert len(list(Dataset.open(path).examples())) == 2
+    path.write_text("prompt,completion,completion\nq,a,b\nr,a,b\n")
+    with pytest.raises(DataError, match=r"line 1: two columns are called 'completion'"):
+        Dataset.open(path)
+
+
+def test_rows_wrapped_in_an_object_are_told_how_to_get_out(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    for text in (json.dumps({"v": 1, "data": RICH["weights"]}), json.dumps({"data": RICH["weights"]}, indent=1)):
+        path.write_text(text)
+        with pytest.raises(DataError, match=r"rows seem to be the list in the field 'data'; .* jq -c '\.\[\"data\"\]"):
+            Dataset.open(path)
+
+
+def test_a_bad_byte_in_an_array_is_named_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(b'[\n{"prompt": "a", "completion": "b"},\n{"prompt": "caf\xe9", "completion": "b"}\n]')
+    with pytest.raises(DataError, match="line 3: this is not UTF-8 text"):
+        Dataset.open(path)

@@ -9,7 +9,7 @@ from typing import cast
 from advisor.dataset._catalogue import level_of, problem
 from advisor.dataset._cells import Malformed, Row
 from advisor.dataset._rows import Container, Fault, rows
-from advisor.dataset._shape import Conversation, Shape, converse, shape_of
+from advisor.dataset._shape import Conversation, Shape, converse, joined, shape_of
 from advisor.dataset._sniff import sniff
 from advisor.dataset._source import Progress, Source, find, fingerprint
 from advisor.dataset._structure import faults, usual
@@ -38,7 +38,8 @@ class Dataset:
                     f"{source.name}: this is {shape.format}, but {found[0].name} is {sniffed[0][1].format};"
                     " give files of one format together."
                 )
-        return cls(found, tuple(container for container, _ in sniffed), sniffed[0][1], dict(columns or {}))
+        shape = joined([shape for _, shape in sniffed])
+        return cls(found, tuple(container for container, _ in sniffed), shape, dict(columns or {}))
 
     @property
     def paths(self) -> tuple[Path, ...]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import cast
 
 from advisor.dataset._cells import Malformed, Row, decoded, kind, setting, text_in
+from advisor.dataset._sharegpt import messages_of
 from advisor.dataset._types import Format
 from backends import Json, Message
 
@@ -29,15 +30,10 @@ COMPLETIONS = (
     "sql",
 )  # fmt: skip
 SYSTEMS = ("system", "system_prompt")
+CONTEXTS = ("input", "context")  # the text that an instruction or a question is about
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 FIELDS = ("messages", "tools", "system", "prompt", "completion", "instruction", "input", "conversations", "text",
           "chosen", "rejected")  # fmt: skip
-_SHAREGPT_ROLES = {
-    "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "chatgpt": "assistant",
-    "bing": "assistant", "bard": "assistant", "model": "assistant", "system": "system",
-    "tool": "tool", "function_response": "tool", "observation": "tool",
-}  # fmt: skip
-_SHAREGPT_KEYS = frozenset(("from", "value", "role", "content", "weight"))
 _EXTRA = ("parallel_tool_calls", "weight", "functions")
 
 
@@ -84,15 +80,21 @@ def shape_of(keys: Iterable[str], columns: Mapping[str, str]) -> Shape | None:
     def shape(format: Format, **found: str | None) -> Shape:
         return Shape(format, {**columns, **{field: name for field, name in found.items() if name}})
 
+    def given(prompt: str | None) -> str | None:
+        return None if prompt in CONTEXTS else find("input", CONTEXTS)
+
     messages = find("messages", ("messages",))
     system = find("system", SYSTEMS)
     if messages and not ({"prompt", "completion"} & set(columns)):
-        return shape(Format.OPENAI_CHAT, messages=messages)
+        return shape(Format.OPENAI_CHAT, messages=messages, system=system)
     if "input" in have and {"preferred_output", "non_preferred_output"} & have:
         return shape(Format.PREFERENCE)
     chosen, rejected = find("chosen", ("chosen",)), find("rejected", ("rejected",))
     if chosen and rejected:
-        return shape(Format.PREFERENCE, chosen=chosen, rejected=rejected, prompt=find("prompt", PROMPTS), system=system)
+        prompt = find("prompt", ("prompt", "instruction", *PROMPTS))
+        return shape(
+            Format.PREFERENCE, chosen=chosen, rejected=rejected, prompt=prompt, input=given(prompt), system=system
+        )
     turns = find("conversations", ("conversations", "conversation"))
     if turns:
         return shape(Format.SHAREGPT, conversations=turns, system=system)
@@ -101,16 +103,29 @@ def shape_of(keys: Iterable[str], columns: Mapping[str, str]) -> Shape | None:
     completion = find("completion", (*COMPLETIONS, "query") if asked else COMPLETIONS)
     if instruction and "prompt" not in columns:
         answer = columns.get("completion") or next((n for n in ("output", "response", *COMPLETIONS) if n in free), None)
-        context = columns.get("input") or ("input" if "input" in free else None)
         if answer:
-            return shape(Format.INSTRUCTION, instruction=instruction, input=context, completion=answer, system=system)
+            return shape(
+                Format.INSTRUCTION, instruction=instruction, input=given(None), completion=answer, system=system
+            )
     prompt = columns.get("prompt") or next((name for name in PROMPTS if name in free and name != completion), None)
     if prompt and completion:
-        return shape(Format.PROMPT_COMPLETION, prompt=prompt, completion=completion, system=system)
+        return shape(Format.PROMPT_COMPLETION, prompt=prompt, completion=completion, input=given(prompt), system=system)
     text = columns.get("text") or ("text" if "text" in free else None)
     if (text and not prompt) or (text == prompt and text):
         return Shape(Format.TEXT, {**columns, "text": text})
     return None
+
+
+def joined(shapes: Sequence[Shape]) -> Shape:
+    """Return the first shape with the fields only others of its format have: rows may do without input or system."""
+    alike = [shape for shape in shapes if shape.format is shapes[0].format]
+    columns = dict(alike[0].columns)
+    for field, name in (item for shape in alike for item in shape.columns.items()):
+        if field in ("input", "system", "prompt") and name not in columns.values():
+            columns.setdefault(field, name)
+    made = Shape(alike[0].format, columns)
+    unread = dict.fromkeys(name for shape in alike for name in shape.unread if name not in made.reads())
+    return replace(made, unread=tuple(unread), known=frozenset().union(*(shape.known for shape in alike)))
 
 
 def converse(row: Row, shape: Shape) -> Conversation:
@@ -120,6 +135,8 @@ def converse(row: Row, shape: Shape) -> Conversation:
 
 def _chat(row: Row, shape: Shape) -> Conversation:
     messages = _messages(row, shape.column("messages"))
+    if messages[0].get("role") not in ("system", "developer"):
+        messages = [*_system(row, shape), *messages]
     return Conversation(messages, _tools(row, shape.column("tools")), extra=_extra(row))
 
 
@@ -197,14 +214,22 @@ def _chosen_rejected(row: Row, shape: Shape) -> Conversation:
     )
 
 
-def _opening(row: Row, shape: Shape, prompt: str | None = None) -> list[Message]:
-    """Return the system message, when there is one, and the user's."""
-    messages: list[Message] = []
-    system = row.get(shape.columns["system"]) if "system" in shape.columns else None
-    if isinstance(system, str) and system.strip():
-        messages.append({"role": "system", "content": system})
-    messages.append({"role": "user", "content": text_in(row, shape.column("prompt")) if prompt is None else prompt})
-    return messages
+def _opening(row: Row, shape: Shape, field: str = "prompt") -> list[Message]:
+    """Return the system message, when there is one, and the user's: what is asked, and the text it is asked about."""
+    asked, given = text_in(row, shape.column(field)), _beside(row, shape, "input")
+    return [*_system(row, shape), {"role": "user", "content": f"{asked}\n\n{given}" if given else asked}]
+
+
+def _system(row: Row, shape: Shape) -> list[Message]:
+    text = _beside(row, shape, "system")
+    return [{"role": "system", "content": text}] if text else []
+
+
+def _beside(row: Row, shape: Shape, field: str) -> str:
+    """Read a field that a row may do without; nothing where it is blank."""
+    name = shape.columns.get(field)
+    text = text_in(row, name) if name and name in row else ""
+    return text if text.strip() else ""
 
 
 def _prompt_completion(row: Row, shape: Shape) -> Conversation:
@@ -226,37 +251,17 @@ def _prompt_completion(row: Row, shape: Shape) -> Conversation:
 
 
 def _instruction(row: Row, shape: Shape) -> Conversation:
-    prompt = text_in(row, shape.column("instruction"))
-    context = row.get(shape.columns["input"]) if "input" in shape.columns else None
-    if isinstance(context, str) and context.strip():
-        prompt = f"{prompt}\n\n{context}"
     answer: Message = {"role": "assistant", "content": text_in(row, shape.column("completion"))}
-    return Conversation([*_opening(row, shape, prompt), answer], _tools(row), extra=_extra(row))
+    return Conversation([*_opening(row, shape, "instruction"), answer], _tools(row), extra=_extra(row))
 
 
 def _sharegpt(row: Row, shape: Shape) -> Conversation:
     key = shape.column("conversations")
-    turns = _messages(row, key)
-    messages: list[Message] = []
-    system = row.get(shape.columns["system"]) if "system" in shape.columns else None
-    if isinstance(system, str) and system.strip():
-        messages.append({"role": "system", "content": system})
-    notes: list[tuple[str, str]] = []
-    for number, turn in enumerate(cast(list[Row], turns)):
-        if not turn.keys() <= _SHAREGPT_KEYS:
-            unread = ", ".join(sorted(turn.keys() - _SHAREGPT_KEYS))[:80]
-            notes.append(("unknown_message_key", f"{key}[{number}] has {unread}"))
-        said, text = turn.get("from", turn.get("role")), turn.get("value", turn.get("content"))
-        if not isinstance(said, str):
-            raise Malformed("missing_role", f"{key}[{number}] has no 'from'")
-        if said not in _SHAREGPT_ROLES:
-            raise Malformed("unknown_role", f"{key}[{number}] is from '{said}'")
-        if not isinstance(text, str):
-            raise Malformed("bad_content", f"{key}[{number}] has {kind(text)} as its 'value'")
-        messages.append({"role": _SHAREGPT_ROLES[said], "content": text})
-        if isinstance(turn.get("weight"), int):
-            messages[-1]["weight"] = cast(int, turn["weight"])
-    return Conversation(messages, _tools(row), extra=_extra(row), notes=tuple(notes))
+    messages, notes = messages_of(cast(list[Row], _messages(row, key)), key)
+    tools: list[dict[str, Json]] = [
+        {"type": "function", "function": tool} if "name" in tool else tool for tool in _tools(row)
+    ]
+    return Conversation([*_system(row, shape), *messages], tools, extra=_extra(row), notes=tuple(notes))
 
 
 def _plain(row: Row, shape: Shape) -> Conversation:

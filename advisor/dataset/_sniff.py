@@ -12,7 +12,7 @@ from itertools import islice
 
 from advisor.dataset._catalogue import CATALOGUE
 from advisor.dataset._rows import BOM, Container, explain, rows
-from advisor.dataset._shape import FIELDS, PROMPTS, Shape, shape_of
+from advisor.dataset._shape import FIELDS, PROMPTS, Shape, joined, shape_of
 from advisor.dataset._source import Source, head
 from advisor.errors import DataError
 
@@ -78,8 +78,11 @@ def _table_or_text(source: Source, text: bytes, columns: Mapping[str, str]) -> C
         except csv.Error:
             continue
         header = [cell.strip() for cell in table[0]] if table else []
-        known = shape_of(header, columns) is not None
+        known = shape_of(header, columns)
         if known and (len(header) > 1 or header[0] in ("text", "messages", "conversations")):
+            twice = next((name for name in header if header.count(name) > 1 and name in known.reads()), None)
+            if twice:
+                raise DataError(f"{source.name}, line 1: two columns are called '{twice}'; rename or remove one.")
             return container
         even = len(table) > 1 and len(header) > 1 and all(len(row) == len(header) for row in table[:-1])
         if even and _names(header, plain):
@@ -127,29 +130,30 @@ def _shape(source: Source, container: Container, columns: Mapping[str, str]) -> 
     """Return the format most of the first rows have."""
     if container is Container.TEXT:
         return Shape(shape_of(["text"], {}).format, {"text": "text"})  # type: ignore[union-attr]
-    votes: dict[str, tuple[int, Shape]] = {}
+    votes: dict[str, tuple[int, Shape, dict[str, None]]] = {}
     seen: tuple[int, Mapping[str, object]] | None = None
     fault: tuple[int, tuple[str, str]] | None = None
-    keys: dict[str, None] = {}
     for line, row in islice(rows(source, container), _LOOK):
         if isinstance(row, tuple):
             fault = fault or (None if row[0] == "byte_order_mark" else (line, row))
             continue
         seen = seen or (line, row)
-        keys.update(dict.fromkeys(row))
         shape = shape_of(row, columns)
         if shape:
-            key = repr(shape)
-            votes[key] = (votes.get(key, (0, shape))[0] + 1, shape)
+            count, _, keys = votes.get(repr(shape), (0, shape, {}))
+            votes[repr(shape)] = (count + 1, shape, {**keys, **dict.fromkeys(row)})
     if votes:
-        shape = max(votes.values(), key=lambda vote: vote[0])[1]
+        ranked = sorted(votes.values(), key=lambda vote: vote[0], reverse=True)
+        shape = joined([shape for _, shape, _ in ranked])
         reads = shape.reads()
+        keys = {key: None for _, one, held in ranked if one.format is shape.format for key in held}
         return replace(shape, unread=tuple(key for key in keys if key not in reads), known=frozenset({*keys, *reads}))
     if seen:
         raise _no_shape(source, seen[1], columns, seen[0])
     if fault:
         line, (code, detail) = fault
         if code == "invalid_utf8":
+            _check_utf8(source, head(source))  # which knows the line in an array, too
             raise _not_utf8(source, line, detail)
         if container in (Container.CSV, Container.TSV):
             raise DataError(f"{source.name}, line {line}: {CATALOGUE[code].title} ({detail}). {CATALOGUE[code].fix}")
@@ -159,13 +163,19 @@ def _shape(source: Source, container: Container, columns: Mapping[str, str]) -> 
     raise DataError(f"{source.name}: there is no row in it; write at least one training example to it.")
 
 
-def _no_shape(source: Source, row: Mapping[str, object], columns: Mapping[str, str], line: int) -> UnknownFields:
+def _no_shape(source: Source, row: Mapping[str, object], columns: Mapping[str, str], line: int) -> DataError:
     keys = list(row)
     names = ", ".join(repr(key[:40]) for key in keys[:8]) or "nothing"
     missing = next((f"{field}={name}" for field, name in columns.items() if name not in keys), None)
     if missing:
         return UnknownFields(
             f"{source.name}, line {line}: --columns {missing} names no column; there are {names}.", row
+        )
+    inside = next((key for key, value in row.items() if _rows_in(value) and key not in columns.values()), None)
+    if inside is not None:
+        return DataError(
+            f"{source.name}, line {line}: the rows seem to be the list in the field {inside!r:.42}; write them one to"
+            f" a line: jq -c '.[\"{inside}\"][]' {shlex.quote(source.name)} > OUT.jsonl"
         )
     prompt = next((name for name in PROMPTS if name in keys), None)
     if prompt and not columns:
@@ -179,6 +189,11 @@ def _no_shape(source: Source, row: Mapping[str, object], columns: Mapping[str, s
         f" say which is which: {_remedy(source, 'prompt=NAME,completion=NAME')}.",
         row,
     )
+
+
+def _rows_in(value: object) -> bool:
+    """Tell a list of training rows, which some files wrap in one object."""
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict) and shape_of(value[0], {}) is not None
 
 
 def _remedy(source: Source, columns: str) -> str:

@@ -14,6 +14,8 @@ def infer(tally: Tally, labels: Mapping[str, int] | None, format: Format) -> tup
     examples, looked = max(1, tally.examples), max(1, tally.sampled)
     if tally.with_calls > 0.2 * examples:
         return TaskType.TOOL_USE, f"{tally.with_calls / examples:.0%} of the examples end in a tool call"
+    if tally.with_tools > 0.5 * examples:
+        return TaskType.TOOL_USE, f"{tally.with_tools / examples:.0%} of the examples describe tools to call"
     if format is Format.TEXT:
         return TaskType.KNOWLEDGE, "plain text without prompts"
     if labels:
