@@ -4,7 +4,8 @@
 
 The file has the columns source_id, task, model, method, n, score (0-100), metric. Every three neighbouring sizes are
 taken for a pilot and extrapolated to the later sizes of the curve. Prints one JSON document: mean and 90th percentile
-of the absolute error in points by how many times further it looked, and how often the 80 % band held.
+of the absolute error in points by how many times further it looked, and how often the 80 % band held; for the curves
+that the band is built from also with each left out of it in turn.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import csv
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -21,7 +22,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from advisor.evaluate.curve import fit, predict  # noqa: E402
+from advisor.evaluate.curve import MEAN_ERROR, fit, predict  # noqa: E402
 
 CURVES = ROOT.parent / "shared" / "data" / "evidence" / "learning_curves_dev.csv"
 TIMES = (2, 4, 8, 16)
@@ -47,7 +48,9 @@ def read(path: Path) -> dict[Key, list[tuple[int, float]]]:
     return {key: sorted(points.items()) for key, points in curves.items()}
 
 
-def errors(curves: list[list[tuple[int, float]]]) -> dict[int, list[tuple[float, bool]]]:
+def errors(
+    curves: list[list[tuple[int, float]]], known: Mapping[int, float] = MEAN_ERROR
+) -> dict[int, list[tuple[float, bool]]]:
     """Return, by factor, the absolute error in points and whether the band held, for every pilot that can be cut."""
     found: dict[int, list[tuple[float, bool]]] = defaultdict(list)
     for points in curves:
@@ -56,7 +59,7 @@ def errors(curves: list[list[tuple[int, float]]]) -> dict[int, list[tuple[float,
             for size, score in points[end:]:
                 for times in TIMES:
                     if abs(size / curve.examples / times - 1) <= TOLERANCE:
-                        said = predict(curve, size, TEST_EXAMPLES)
+                        said = predict(curve, size, TEST_EXAMPLES, known)
                         found[times].append((100 * abs(said.score - score), said.low <= score <= said.high))
     return found
 
@@ -77,7 +80,21 @@ def measure(path: Path) -> dict[str, Any]:
             for times in TIMES
             if (found := by_factor[times])
         }
+    document["bertsch: fine-tuned"]["band_held_left_out"] = left_out(
+        [points for key, points in curves.items() if GROUPS["bertsch: fine-tuned"](key)]
+    )
     return document
+
+
+def left_out(curves: list[list[tuple[int, float]]]) -> dict[str, float]:
+    """Return, by factor, how often the band held on a curve when it was built from the other curves alone."""
+    held: dict[int, list[bool]] = defaultdict(list)
+    for place, points in enumerate(curves):
+        others = errors(curves[:place] + curves[place + 1 :])
+        known = {times: fmean(error for error, _ in others[times]) / 100 for times in TIMES if others[times]}
+        for times, found in errors([points], known).items():
+            held[times] += [hold for _, hold in found]
+    return {f"{times}x": round(fmean(found), 2) for times, found in sorted(held.items())}
 
 
 if __name__ == "__main__":

@@ -138,7 +138,7 @@ def test_what_is_kept_counts_against_the_cap_and_the_last_answer_may_reach_it(
         return purse.spent
 
     assert spend("0.10", 10) == Decimal("0.10")
-    with pytest.raises(OverLimit, match=r"have cost \$0.10 so far"):
+    with pytest.raises(OverLimit, match=r"\$0.10 are spent so far, kept answers included"):
         spend("0.10", 11)
     assert spend("0.11", 11) == Decimal("0.11")
     assert backend.calls.count("complete") == 11
@@ -168,7 +168,7 @@ def test_the_cap_covers_the_regression_suite(tmp_path: Path, asked: list[Questio
     backend, cent = PaperBackend(tmp_path / "paper"), Decimal("0.01")
     base, tuned = (Contestant(name, backend, name, price=lambda completion: cent) for name in ("a4", "paper-x"))
     purse = Purse(Decimal("0.10"), at_once=2, spent=Decimal("0.05"))
-    with pytest.raises(OverLimit, match="have cost"):
+    with pytest.raises(OverLimit, match="are spent"):
         regressions(base, tuned, Options(at_once=2, regression=True), tmp_path, purse)
     assert 0 < backend.calls.count("complete") <= 5
     with pytest.raises(OverLimit, match="asking a4 on paper costs is not known"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from random import Random
 from statistics import fmean
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from advisor.evaluate.curve import Point, doubts, expected_error, fit, predict
+from advisor.evaluate.curve import BAND, Point, doubts, expected_error, fit, predict
 from advisor.evaluate.metrics import METRICS, Answer, Reference, confusions, label_of, macro_f1, metric_for
 from advisor.evaluate.statistics import (
     examples_needed,
@@ -268,5 +269,9 @@ def test_published_curves_are_extrapolated_as_well_as_we_say(shared: Path) -> No
     ours = [found["bertsch: fine-tuned and retrieved"][f"{times}x"]["mean_error"] for times in (2, 4, 8, 16)]
     assert ours == pytest.approx([2.5, 3.5, 3.8, 4.8], abs=1.0)
     assert [found["setfit: encoders"][f"{times}x"]["mean_error"] for times in (2, 4, 8)] == [4.0, 8.1, 11.6]
-    held = [part["band_held"] for part in found["bertsch: fine-tuned"].values()]
-    assert 0.75 <= fmean(held) <= 0.88
+    own = found["bertsch: fine-tuned"]
+    left_out = [f"{100 * share:.0f}" for share in own.pop("band_held_left_out").values()]
+    assert 0.75 <= fmean(part["band_held"] for part in own.values()) <= 0.88
+    encoders = [f"{100 * part['band_held']:.0f}" for part in found["setfit: encoders"].values()]
+    said = BAND.partition("held")[2].replace("16 times ahead", "")
+    assert re.findall(r"\b\d\d\b", said) == [*left_out, *encoders]

@@ -656,6 +656,10 @@ def test_a_pilot_trains_each_part_once_and_looks_ahead(
     assert found["advice"] and found["curve"]
     again = tunewise.document(*asked, "--yes", "--max-cost", "5", "--metric", "exact")
     assert again["points"] == found["points"]
+    assert again["answers_usd"] == found["answers_usd"] and float(found["answers_usd"]) > 0
+    trained = str(sum(float(point["usd"]) for point in found["points"]))
+    longer = tunewise(*asked, "--yes", "--max-cost", trained, "--metric", "exact", "--max-tokens", "99", expect=4)
+    assert "going on could pass --max-cost" in longer.stderr
     assert openai.paid_jobs == 3
     tunewise.monkeypatch.setenv("COLUMNS", "80")
     last = tunewise(*asked, "--yes", "--max-cost", "5", "--metric", "exact").stdout.splitlines()[-1]

@@ -46,7 +46,7 @@ class Sizes(click.ParamType[tuple[int, ...]]):
 @click.option("--limit", type=click.IntRange(1), help="Test on this many of the examples set aside.")
 @click.option("--times", type=click.IntRange(2), default=4, show_default=True, help="How far to look ahead.")
 @click.option("--target", type=click.FloatRange(0, 1), help="The score that is needed.")
-@click.option("--max-cost", type=Usd(), help="Refuse (exit 4) when all parts together are quoted higher.")
+@click.option("--max-cost", type=Usd(), help="Refuse (exit 4) what all parts and answers cost beyond it.")
 @click.option("--monthly-limit", type=Usd(), envvar="TUNEWISE_MONTHLY_LIMIT", help="Over all runs of this month.")
 @click.option("--yes", is_flag=True, help="Do not ask; for what costs money this needs --max-cost.")
 @click.option(
@@ -109,12 +109,14 @@ def command(
     )
     plan = design(data, sizes or (), key=f"{backend} {model} {method} {given} {sorted(extra)}", seed=seed)
     ledger = Ledger.open()
+    if backend != "local" and metric != LIKELIHOOD:
+        render.note("After training, every part's model is asked the test questions: that is billed too, not quoted.")
     _train(ledger, plan, order, Terms(max_cost, yes, stale_too, today), monthly_limit, as_json)
-    chosen = Options(metric=metric, limit=limit, max_tokens=max_tokens, seed=seed)
+    chosen = Options(metric=metric, limit=limit, max_tokens=max_tokens, max_usd=max_cost, seed=seed)
     with Counter() as progress:
-        measured, asked, points = _measure(ledger, plan, chosen, progress)
+        measured, asked, points, usd = _measure(ledger, plan, chosen, today, progress)
     found = conclude(plan, measured, asked, points, times=times, target=target)
-    found = replace(found, backend=backend, model=model, method=method)
+    found = replace(found, backend=backend, model=model, method=method, answers_usd=usd)
     path = plan.test.with_name("pilot.json")
     write_whole(path, json.dumps(render.to_json(found), indent=2).encode())
     if as_json:
@@ -194,8 +196,17 @@ def _known(ledger: Ledger, plan: Design) -> dict[int, Run]:
     return found
 
 
-def _measure(ledger: Ledger, plan: Design, chosen: Options, progress: Counter) -> tuple[str, int, list[Paid]]:
+def _measure(
+    ledger: Ledger, plan: Design, chosen: Options, today: date, progress: Counter
+) -> tuple[str, int, list[Paid], Decimal | None]:
+    """Score every part's model; return the metric, the examples asked, the points, and what the answers cost.
+
+    Training and answers together stay within ``chosen.max_usd``, as far as prices are known.
+    """
     import backends
+    from advisor.pricing import PriceBook
+    from advisor.runs.asking import Purse
+    from advisor.runs.contestants import tuned
     from advisor.runs.evaluation import tuned_score
     from advisor.runs.pilot import Paid
     from advisor.runs.receipt import bill, minutes_of
@@ -203,13 +214,28 @@ def _measure(ledger: Ledger, plan: Design, chosen: Options, progress: Counter) -
     points: list[Paid] = []
     metric, asked = "", 0
     known = _known(ledger, plan)
+    bills = [bill(run)[0] or run.quote.usd or Decimal(0) for run in known.values()]
+    purse = Purse(chosen.max_usd, spent=sum(bills, Decimal(0)), at_once=chosen.at_once)
+    book, spent = PriceBook.load(), list[Decimal | None]()
     place = backends.get(next(iter(known.values())).spec.backend)
     try:
         for size, _ in plan.parts:
             run = known[size]
-            metric, asked, score = tuned_score(run, place, chosen, plan.test, progress)
+            one = tuned(run, place, book, today)
+            if (
+                one.price(backends.Completion("", prompt_tokens=0, completion_tokens=0)) is None
+                and purse.cap is not None
+            ):
+                render.note(
+                    f"warning: what asking {one.model} costs is not known; --max-cost holds for training alone."
+                )
+                purse.cap = None
+            found = tuned_score(one, run, chosen, plan.test, purse, progress)
+            metric, asked = found.metric, found.examples
+            spent.append(found.usd)
             cost, minutes = bill(run)[0], minutes_of(run.job)
-            points.append(Paid(size, score.value, score.low, score.high, cost, run.id, minutes))
+            points.append(Paid(size, found.score.value, found.score.low, found.score.high, cost, run.id, minutes))
     finally:
         place.close()
-    return metric, asked, points
+    usd = None if None in spent else sum((one for one in spent if one is not None), Decimal(0))
+    return metric, asked, points, usd

@@ -233,8 +233,8 @@ class Purse:
         """Raise OverLimit when the next of the ``left`` answers could pass the cap."""
         if self.cap is not None and left and self.spent + self.worst_usd * min(left, self.at_once) > self.cap:
             raise OverLimit(
-                f"The answers of this evaluation have cost ${self.spent:f} so far, and going on could pass --max-cost "
-                f"${self.cap:f}; they are kept, so that a higher --max-cost goes on from here."
+                f"${self.spent:f} are spent so far, kept answers included, and going on could pass --max-cost "
+                f"${self.cap:f}; the answers are kept, so that a higher --max-cost goes on from here."
             )
 
 

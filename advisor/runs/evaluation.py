@@ -6,8 +6,9 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -112,31 +113,41 @@ def evaluate_run(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A model's score on a test file; ``usd`` is what its answers cost, None where that is not known."""
+
+    metric: str
+    examples: int
+    score: Interval
+    usd: Decimal | None
+
+
 def tuned_score(
+    one: Contestant,
     run: Run,
-    backend: Backend,
     options: Options,
     test: Path,
+    purse: Purse,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> tuple[str, int, Interval]:
-    """Score a run's tuned model alone on a test file; return the metric, the examples asked and the score.
+) -> Measured:
+    """Score a run's tuned model, as ``one``, alone on a test file; its answers are paid from ``purse``.
 
     The metric "likelihood" is exp(-loss), the geometric mean probability of the answers' tokens: it needs no answers,
     only a backend that can score.
     """
-    if run.job.tuned_model is None:
-        raise RunError(f"{run.id} has no tuned model (it is {run.job.status}).")
     asked = questions(Dataset.open(test).examples(), options.limit, options.seed)
     if options.metric == LIKELIHOOD:
-        found = losses(backend, run.job.tuned_model, [question.conversation for question in asked])
+        found = losses(one.backend, one.model, [question.conversation for question in asked])
         if found is None:
-            raise RunError(f"{backend.name} does not say how likely an answer is; choose another --metric.")
+            raise RunError(f"{one.backend.name} does not say how likely an answer is; choose another --metric.")
         mean = ratio_interval(found.sums, found.tokens, seed=options.seed)
-        return LIKELIHOOD, len(asked), Interval(math.exp(-mean.value), math.exp(-mean.high), math.exp(-mean.low))
-    one = Contestant("tuned", backend, run.job.tuned_model)
+        score = Interval(math.exp(-mean.value), math.exp(-mean.high), min(1.0, math.exp(-mean.low)))
+        return Measured(LIKELIHOOD, len(asked), score, Decimal(0) if one.backend.name == "local" else None)
     task = TaskType(run.origin.task) if run.origin.task else None
-    card = compare_on(asked, [one], options, task, run.folder / "evaluation" / "samples.jsonl", progress)
-    return card.metric, card.examples, Interval(card.rows[0].score, card.rows[0].low, card.rows[0].high)
+    card = compare_on(asked, [one], options, task, run.folder / "evaluation" / "samples.jsonl", progress, purse)
+    (row,) = card.rows
+    return Measured(card.metric, card.examples, Interval(row.score, row.low, row.high), row.usd)
 
 
 def evaluate_data(

@@ -12,7 +12,7 @@ from random import Random
 
 from advisor.dataset import Dataset, split
 from advisor.errors import DataError
-from advisor.evaluate.curve import FEWEST, Curve, Point, Prediction, doubts, fit, predict
+from advisor.evaluate.curve import BAND, FEWEST, Curve, Point, Prediction, doubts, fit, predict
 from advisor.home import home
 from advisor.runs.ledger import Run
 from advisor.whole import write_whole
@@ -61,6 +61,8 @@ class Pilot:
     backend: str = ""
     model: str = ""
     method: str = ""
+    band: str = BAND  # what the predictions' low and high rest on
+    answers_usd: Decimal | None = None  # what the answers on the test set cost, all parts together; None: not known
 
 
 def design(data: Sequence[str], sizes: Sequence[int], *, key: str, seed: int = 0) -> Design:

@@ -130,7 +130,9 @@ def pilot(found: Pilot) -> None:
     from rich.table import Table
 
     console = render.console()
-    console.print(f"{found.id}: {found.metric} on {found.test_examples} test examples (95 % intervals; 80 % ahead)")
+    console.print(
+        f"{found.id}: {found.metric} on {found.test_examples} test examples (95 % intervals of what was measured)"
+    )
     bar = _BAR if console.width >= _WIDE else _SHORT_BAR
     grid = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("examples", "score", "", "interval", "cost"):
@@ -148,8 +150,12 @@ def pilot(found: Pilot) -> None:
             word,
         )
     console.print(grid)
+    if found.answers_usd != 0:
+        console.print(f"[dim]The answers to the test questions cost {render.usd(found.answers_usd)}.[/]")
     for warning in found.warnings:
         console.print(f"[yellow]{escape(warning)}[/]")
+    if found.predictions:
+        console.print(f"[dim]{found.band}[/]")
     console.print(escape(found.advice))
 
 
