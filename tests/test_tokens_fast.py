@@ -151,7 +151,7 @@ def test_blocks_divide_the_lines_without_loss(tmp_path: Path) -> None:
         whole = path.read_bytes()
         for size in (1, 7, 16, 64):
             parts = [aligned(Source(path, "a", len(whole)), at, size) for at in range(0, len(whole), size)]
-            assert b"".join(parts) == whole
+            assert b"".join(line for lines in parts for line in lines) == whole
 
 
 @settings(max_examples=60, deadline=None)

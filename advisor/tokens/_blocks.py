@@ -19,7 +19,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from advisor.dataset._dataset import Dataset, judge, usable
-from advisor.dataset._rows import Container, jsonl_rows, rows
+from advisor.dataset._rows import Container, jsonl_rows, lines_of, rows
 from advisor.dataset._source import BLOCK_BYTES, MAX_LINE_BYTES, Progress, Source, blocks
 from advisor.errors import DataError
 from advisor.tokens._counting import Counting, Encode
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 SMALL_BYTES = 8 << 20
 _FAST_SKETCH_BYTES = 1 << 20  # from here on the fast sketch earns its import
 _LOOK_EVERY = 64  # in large data the form and language of every 64th example is looked at
+_BUFFER_BYTES = 1 << 18  # read at once: stays in the processor's cache until its lines are parsed
 _IN_FLIGHT = 3  # blocks per process that wait or are worked on: what bounds the memory
 
 _Job: TypeAlias = tuple[int, int, int, bytes | None]  # file, offset, bytes, and the content where it is compressed
@@ -89,7 +90,7 @@ def _alone(reading: Reading, progress: Progress | None) -> Tally:
     for file, (source, container) in enumerate(zip(reading.dataset.sources, reading.dataset.containers, strict=True)):
         if container is Container.JSONL:
             for first, block in blocks(source, progress=progress):
-                tally.merge(worker.count(block, file, first == 1)[0], first - 1)
+                tally.merge(worker.count(lines_of(block), file, first == 1)[0], first - 1)
         else:
             tally.merge(worker.count_rows(source, container, file, progress))
     return tally
@@ -160,23 +161,22 @@ def _begin(reading: Reading | None) -> None:
 def _work(job: _Job) -> _Done:
     file, offset, size, content = job
     worker = cast(Worker, _worker)
-    block = aligned(worker.reading.dataset.sources[file], offset, size) if content is None else content
-    return worker.count(block, file, offset == 0)
+    source = worker.reading.dataset.sources[file]
+    lines = aligned(source, offset, size) if content is None else lines_of(content)
+    return worker.count(lines, file, offset == 0)
 
 
-def aligned(source: Source, offset: int, size: int) -> bytes:
+def aligned(source: Source, offset: int, size: int) -> list[bytes]:
     """Read the lines that begin within ``size`` bytes of ``offset``."""
-    with source.path.open("rb") as stream:
-        start = offset
+    with source.path.open("rb", _BUFFER_BYTES) as stream:
+        at, lines = offset, []
         if offset:
             stream.seek(offset - 1)
-            start += len(stream.readline(MAX_LINE_BYTES)) - 1
-        if start >= offset + size:
-            return b""
-        block = stream.read(offset + size - start)
-        if not block.endswith(b"\n"):
-            block += stream.readline(MAX_LINE_BYTES)
-        return block
+            at += len(stream.readline(MAX_LINE_BYTES)) - 1
+        while at < offset + size and (line := stream.readline(MAX_LINE_BYTES)):
+            lines.append(line)
+            at += len(line)
+        return lines
 
 
 class Worker:
@@ -201,15 +201,14 @@ class Worker:
         others = {name: codec.pick(quick) for name, codec in self._others.items()}
         return Counting(self._name, self._codec.pick(quick), others, self._sketch, every)
 
-    def count(self, block: bytes, file: int, first: bool) -> _Done:
-        """Count one block of JSON lines; lines are counted from 1 in it."""
-        raw = block.split(b"\n")
-        newlines = len(raw) - 1
-        counting, dataset, seen = self._counting(max(map(len, raw))), self.reading.dataset, 0
+    def count(self, lines: list[bytes], file: int, first: bool) -> _Done:
+        """Count JSON lines, each with its end; they are counted from 1."""
+        newlines = len(lines) - bool(lines and not lines[-1].endswith(b"\n"))
+        counting, dataset, seen = self._counting(max(map(len, lines), default=0)), self.reading.dataset, 0
         tally = counting.tally
         # Only a file may begin with a byte order mark: a block that does not begin one starts at line 2, moved back.
         shift = 0 if first else 1
-        for line, row in jsonl_rows(raw, 1 + shift):
+        for line, row in jsonl_rows(lines, 1 + shift):
             seen += 1
             talk, found = judge(row, dataset.shape, dataset.columns)
             for fault in found:
@@ -217,11 +216,11 @@ class Worker:
                 seen -= fault[0] == "byte_order_mark"
             if talk is not None and (not found or usable(found)):
                 counting.add(talk, file, line - shift)
-        blank = newlines + bool(raw[-1]) - seen
+        blank = len(lines) - seen
         if blank:
             tally.fault_counts["blank_lines"] += blank
-        if b"\r\n" in block[:65536]:
-            tally.fault_counts["carriage_returns"] += block.count(b"\r\n")
+        if any(line.endswith(b"\r\n") for line in lines[:20]):
+            tally.fault_counts["carriage_returns"] += sum(line.endswith(b"\r\n") for line in lines)
         return counting.finish(), newlines
 
     def count_rows(self, source: Source, container: Container, file: int, progress: Progress | None = None) -> Tally:

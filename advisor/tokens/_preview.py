@@ -39,11 +39,11 @@ def preview(dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
     sizes = [source.bytes for source in dataset.sources]
     for _ in range(_TRIES):
         file = dice.choices(range(len(sizes)), sizes)[0]
-        block = aligned(dataset.sources[file], dice.randrange(sizes[file]), _BLOCK_BYTES)
-        if not block:
+        lines = aligned(dataset.sources[file], dice.randrange(sizes[file]), _BLOCK_BYTES)
+        if not lines:
             continue
-        part, _ = worker.count(block, file, first=False)
-        parts.append((len(block), part.tokens["o200k_base"]))
+        part, _ = worker.count(lines, file, first=False)
+        parts.append((sum(map(len, lines)), part.tokens["o200k_base"]))
         total.merge(part)
         if len(parts) == _BLOCKS:
             break
