@@ -13,9 +13,10 @@ from advisor.evidence import catalogue, packaged
 from advisor.pricing import PriceBook
 from advisor.recommend import argument
 from advisor.recommend.choose import choose
+from advisor.recommend.doubt import doubted
 from advisor.recommend.flips import flips_of
 from advisor.recommend.judge import Judgement, little_to_win
-from advisor.recommend.measured import Measurement, prompt_score, sharpened
+from advisor.recommend.measured import Measurement, all_named, prompt_score, sharpened
 from advisor.recommend.next_step import next_step
 from advisor.recommend.pick import prompt_to_beat
 from advisor.recommend.prospects import Prospect, named, prospects
@@ -45,11 +46,12 @@ def recommend(
     ``own`` are scores from the user's own runs on this data, which outrank the literature; ``notes`` go with the
     assumptions.
     """
+    all_named(workload)
     workload = sharpened(_own_gpus(workload), own)
     found = prospects(profile, workload, book, tuple(backends), tuple(models))
     _all_known(found, book, backends, models)
     weighed = with_scores(options(found, profile, workload, book, today), workload, own)
-    choice = choose(weighed, profile, workload)
+    choice = doubted(choose(weighed, profile, workload), weighed, profile, workload)
     judgement = choice.judgement
     chosen = choice.option
     weighed = with_break_even(weighed, prompt_to_beat(chosen, weighed, workload), workload.horizon_months)

@@ -10,7 +10,7 @@ from advisor.estimate import Strategy
 from advisor.evidence import HARD_TASKS, RETRIEVED_SHOTS, ClassName, packaged, shots_to_show
 from advisor.recommend.judge import Facts, Judgement, Verdict, Way, judge, little_to_win, near_examples
 from advisor.recommend.measured import LEAD, measured_recipes, prompt_score, tuned_score, untried_recipes
-from advisor.recommend.pick import best_prompt, best_tuned, price_of_tuning, total, used_prompt, way_of
+from advisor.recommend.pick import PriceOfTuning, best_prompt, price_of_tuning, total, used_prompt, used_tuned, way_of
 from advisor.recommend.values import Option, Reason, cited
 from advisor.recommend.weigh import for_retrieval, task_of
 from advisor.task import TaskType
@@ -22,6 +22,8 @@ from backends import Method, Objective
 _WORTH_SAVING = Decimal("0.5")
 # Up to this cost of a wrong answer tuning may need to pay off, while nobody has said what one costs. Our own choice.
 _UNSAID_ERROR_COST_USD = Decimal(1)
+# Fewer examples than this have hardly any published comparison behind them (the claim "small-data-support").
+_THIN_SUPPORT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +108,26 @@ def _changes(workload: Workload) -> Reason:
 
 
 def _own_measurement(standing: Sequence[Option], workload: Workload, judgement: Judgement) -> Choice | None:
-    """What the user measured on this very task outranks the literature."""
-    tuned, prompted = tuned_score(workload), prompt_score(workload)
-    if tuned is None or prompted is None:
+    """What the user measured on this very task outranks the literature; it still has to pay."""
+    own, prompted = tuned_score(workload), prompt_score(workload)
+    if own is None or prompted is None:
         return None
-    name, score = tuned
-    source = "your-pilot"
-    if score >= prompted + LEAD:
-        option = best_tuned([item for item in standing if item.strategy == name] or standing, workload.gpus)
-        text = f"you measured it: tuned ({name}) {score:.0%} against {prompted:.0%} for the best prompt"
-    else:
+    name, score = own
+    if score < prompted + LEAD:
         option = used_prompt(standing, workload)
         text = f"you measured it: tuning ({name}) gave {score:.0%}, your best prompt {prompted:.0%}"
-    return Choice(option, Reason(text, source), judgement.reasons, judgement, "high") if option else None
+        return Choice(option, Reason(text, "your-pilot"), judgement.reasons, judgement, "high") if option else None
+    option = used_tuned(standing, workload)
+    if option is None:
+        return None
+    if dear := _not_worth_it(standing, workload, judgement):
+        return dear
+    text = f"you measured it: tuned ({name}) {score:.0%} against {prompted:.0%} for the best prompt"
+    if option.quality is None:
+        text += ", with a model that is not among the options"
+    sure = option.quality is not None and not _unpriced(price_of_tuning(standing, workload), workload)
+    reasons = (*_money(standing, workload, option), *judgement.reasons)
+    return Choice(option, Reason(text, "your-pilot"), reasons, judgement, "high" if sure else "medium")
 
 
 def _good_enough(standing: Sequence[Option], workload: Workload, judgement: Judgement) -> Choice | None:
@@ -134,7 +143,7 @@ def _cheaper_tuned(standing: Sequence[Option], workload: Workload, judgement: Ju
     """A tuned model may win on cost alone where the evidence does not speak against its quality."""
     if judgement.way is not Way.PROMPT or judgement.class_name not in (ClassName.HIGH, ClassName.UNMEASURED):
         return None
-    prompted, tuned = used_prompt(standing, workload), best_tuned(standing, workload.gpus)
+    prompted, tuned = used_prompt(standing, workload), used_tuned(standing, workload)
     if prompted is None or tuned is None:
         return None
     dear, cheap = total(prompted), total(tuned)
@@ -151,19 +160,19 @@ def _cheaper_tuned(standing: Sequence[Option], workload: Workload, judgement: Ju
 
 
 def _not_worth_it(standing: Sequence[Option], workload: Workload, judgement: Judgement) -> Choice | None:
-    """The usual gain has to pay for itself at what a wrong answer costs; a target speaks where that is not said."""
-    said = workload.error_cost_usd
-    if judgement.way is Way.PROMPT or (said is None and workload.quality_target is not None):
+    """The gain has to pay for itself at what a wrong answer costs; a target speaks where that is not said."""
+    said, found = workload.error_cost_usd, price_of_tuning(standing, workload)
+    if found is None or (judgement.way is Way.PROMPT and not found.measured):
         return None
-    found = price_of_tuning(standing, workload)
+    if said is None and workload.quality_target is not None:
+        return None
     worth = _UNSAID_ERROR_COST_USD if said is None else said
-    if found is None or found.error_cost_of_tie_usd is None or worth >= found.error_cost_of_tie_usd:
+    if found.error_cost_of_tie_usd is None or worth >= found.error_cost_of_tie_usd:
         return None
     says = ", which you have not said" if said is None else f"; you say {_dollars(said)}"
     text = (
-        f"tuning would cost ${found.extra_usd_per_month:,.0f} a month more, and its usual gain of "
-        f"{100 * found.median_gain:g} points pays for that only if a wrong answer costs you more than "
-        f"{_dollars(found.error_cost_of_tie_usd)}{says}"
+        f"tuning would cost ${found.extra_usd_per_month:,.0f} a month more, and {_gain(found, 'its')} pays for that "
+        f"only if a wrong answer costs you more than {_dollars(found.error_cost_of_tie_usd)}{says}"
     )
     option = used_prompt(standing, workload)
     return Choice(option, Reason(text, "arithmetic"), judgement.reasons, judgement, "medium") if option else None
@@ -184,16 +193,20 @@ def _by_quality(
         elif judgement.class_name is ClassName.HIGH and workload.quality_target is not None:
             extra = (_short_of(workload.quality_target, facts),)
         return Choice(option, *_headed((*extra, *judgement.reasons)), judgement, confidence)
-    tuned = best_tuned(standing, workload.gpus)
+    tuned = used_tuned(standing, workload)
     assert tuned is not None
-    money = _money(standing, workload)
-    found = price_of_tuning(standing, workload)
-    unpriced = workload.error_cost_usd is None and workload.quality_target is None
-    if confidence == "high" and unpriced and (found is None or found.error_cost_of_tie_usd is not None):
-        confidence = "medium"  # quality is likely; whether it is worth the money only the user can say
-    if confidence == "high" and untried_recipes(workload):
-        confidence = "medium"  # a better prompt than the plain one may be all that it takes
-    return Choice(tuned, *_headed((*judgement.reasons, *money, *_of_the_method(tuned))), judgement, confidence)
+    thin = (cited("small-data-support"),) if profile.examples < _THIN_SUPPORT else ()
+    # A better prompt than the plain one may be all that it takes.
+    if thin or _unpriced(price_of_tuning(standing, workload), workload) or untried_recipes(workload):
+        confidence = "medium" if confidence == "high" else confidence
+    reasons = (*judgement.reasons, *thin, *_money(standing, workload, tuned), *_of_the_method(tuned))
+    return Choice(tuned, *_headed(reasons), judgement, confidence)
+
+
+def _unpriced(found: PriceOfTuning | None, workload: Workload) -> bool:
+    """Tell that whether better answers are worth the money only the user can say, and has not."""
+    said = workload.error_cost_usd is not None or workload.quality_target is not None
+    return not said and (found is None or found.error_cost_of_tie_usd is not None)
 
 
 def _short_of(target: float, facts: Facts) -> Reason:
@@ -211,22 +224,27 @@ def _headed(reasons: tuple[Reason, ...]) -> tuple[Reason, tuple[Reason, ...]]:
     return reasons[0], reasons[1:]
 
 
-def _money(standing: Sequence[Option], workload: Workload) -> tuple[Reason, ...]:
+def _money(standing: Sequence[Option], workload: Workload, tuned: Option) -> tuple[Reason, ...]:
     """What the advice costs beyond prompting, and what a wrong answer must cost for that to pay."""
     found = price_of_tuning(standing, workload)
     if found is None:
         return ()
     if found.error_cost_of_tie_usd is None:
         less = f"${-found.extra_usd_per_month:,.0f} a month less than" if found.extra_usd_per_month else "no more than"
-        return (Reason(f"it also costs {less} prompting", "arithmetic"),)
+        hoped = "" if tuned.serving == "tokens" else ", if the machines counted carry it: their speed was not measured"
+        return (Reason(f"it also costs {less} prompting{hoped}", "arithmetic"),)
     text = (
-        f"it costs ${found.extra_usd_per_month:,.0f} a month more than prompting; at the usual gain of "
-        f"{100 * found.median_gain:g} points that pays where a wrong answer costs more than "
-        f"{_dollars(found.error_cost_of_tie_usd)}"
+        f"it costs ${found.extra_usd_per_month:,.0f} a month more than prompting; at {_gain(found, 'the')} that pays "
+        f"where a wrong answer costs more than {_dollars(found.error_cost_of_tie_usd)}"
     )
     said = workload.error_cost_usd
     text += f"; you say {_dollars(said)}" if said is not None else ""
     return (Reason(text, "arithmetic"),)
+
+
+def _gain(found: PriceOfTuning, whose: str) -> str:
+    points = f"{100 * found.gain:g} points"
+    return f"the gain of {points} you measured" if found.measured else f"{whose} usual gain of {points}"
 
 
 def _dollars(usd: Decimal) -> str:

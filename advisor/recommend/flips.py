@@ -17,8 +17,8 @@ from advisor.pricing import PriceBook
 from advisor.recommend.at_volume import volume_flip
 from advisor.recommend.choose import Choice, choose, facts_of
 from advisor.recommend.gates import first_month_usd, is_over_budget, nothing_to_look_up, standing
-from advisor.recommend.measured import PROMPTED, prompt_score
-from advisor.recommend.pick import best_tuned, price_of_tuning, prompt_to_beat
+from advisor.recommend.measured import best_recipe, prompt_score, with_best_prompt
+from advisor.recommend.pick import kind_of, price_of_tuning, prompt_to_beat, used_tuned
 from advisor.recommend.values import ON_COST_ALONE, Flip, Option
 from advisor.tokens import Profile
 from advisor.workload import Changes, Workload
@@ -35,14 +35,14 @@ def flips_of(
     """
     open_ones = [option for option in weighed if option.ruled_out_by is None]
     chosen = choice.option
-    tuned, prompted = best_tuned(open_ones, workload.gpus), prompt_to_beat(chosen, weighed, workload)
+    tuned, prompted = used_tuned(open_ones, workload), prompt_to_beat(chosen, weighed, workload)
     found: list[Flip] = []
     if chosen is not None and choice.judgement is not None and tuned and prompted:
         found += _score(chosen, weighed, profile, workload)
         found += _examples(chosen, weighed, profile, workload)
         found += _volume(chosen, workload, tuned, prompted)
         found += _error_cost(chosen, weighed, profile, workload)
-        if flip := volume_flip(chosen, (tuned, prompted), profile, workload, book, today, _kind):
+        if flip := volume_flip(chosen, (tuned, prompted), profile, workload, book, today, kind_of):
             found.append(flip)
     found += _budget(chosen, weighed, profile, workload)
     found += _standing(weighed, workload, book, today)
@@ -70,14 +70,9 @@ def _volume_of(flip: Flip) -> int:
     return int(flip.flips_at.split()[0].replace(",", ""))
 
 
-def _kind(option: Option) -> str:
-    """Return what the advice is at heart: tune, prompt or look up. Only a change of it is a flip."""
-    return "retrieval" if option.strategy is Strategy.RETRIEVAL else "tuned" if option.strategy.tunes else "prompt"
-
-
 def _other(chosen: Option, then: Option | None) -> Option | None:
     """Return what would be chosen then, where it is of another kind than what is chosen now."""
-    return then if then is not None and _kind(then) != _kind(chosen) else None
+    return then if then is not None and kind_of(then) != kind_of(chosen) else None
 
 
 def _score(chosen: Option, weighed: Sequence[Option], profile: Profile, workload: Workload) -> Iterator[Flip]:
@@ -85,15 +80,10 @@ def _score(chosen: Option, weighed: Sequence[Option], profile: Profile, workload
 
     The variable is named by the recipe that holds the best score, and a lower one is the best only without the others.
     """
-    score = prompt_score(workload)
-    best = [name for name in PROMPTED if score is not None and workload.measured.get(name) == score]
-    variable = next(iter(best), "prompt")
+    score, variable = prompt_score(workload), best_recipe(workload)
 
     def at(percent: int) -> Option | None:
-        kept = {name: score for name, score in workload.measured.items() if name not in PROMPTED}
-        return choose(
-            weighed, profile, workload.model_copy(update={"measured": {**kept, variable: percent / 100}})
-        ).option
+        return choose(weighed, profile, with_best_prompt(workload, percent / 100)).option
 
     tunes = [percent for percent in (0, 100) if (option := at(percent)) and option.strategy.tunes]
     if tunes != [0]:
@@ -123,7 +113,7 @@ def _examples(chosen: Option, weighed: Sequence[Option], profile: Profile, workl
 
 def _volume(chosen: Option, workload: Workload, tuned: Option, prompted: Option) -> Iterator[Flip]:
     """The volume from which tuning costs less than prompting, where there is one and it is not reached."""
-    if _kind(chosen) != "prompt" or tuned.estimate is None or prompted.estimate is None:
+    if kind_of(chosen) != "prompt" or tuned.estimate is None or prompted.estimate is None:
         return
     requests = break_even(prompted.estimate, tuned.estimate, workload.horizon_months)
     if not requests:
@@ -156,7 +146,7 @@ def _budget(chosen: Option | None, weighed: Sequence[Option], profile: Profile, 
         return
     lifted = [replace(one, ruled_out_by=None) if is_over_budget(one.ruled_out_by) else one for one in weighed]
     then = choose(lifted, profile, workload.model_copy(update={"budget_usd": None})).option
-    if then is None or then.estimate is None or (chosen is not None and _kind(then) == _kind(chosen)):
+    if then is None or then.estimate is None or (chosen is not None and kind_of(then) == kind_of(chosen)):
         return
     first = first_month_usd(then.estimate, workload)
     if first is not None and first > workload.budget_usd:
@@ -182,7 +172,7 @@ def _knowledge(
 ) -> Iterator[Flip]:
     """Ask again with what it must know changing more often, or never where that alone asks for looking it up."""
     now = workload.knowledge_changes
-    looked_up = _kind(chosen) == "retrieval"
+    looked_up = kind_of(chosen) == "retrieval"
     if looked_up and choice.judgement is not None:
         return
     often: tuple[Changes, ...] = ("never", "monthly", "daily")

@@ -4,19 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
+from advisor.errors import WorkloadError
+from advisor.estimate.values import Strategy
 from advisor.workload import Workload
 
-# Names that are prompts of some recipe; every other name (hosted, local_lora, tuned ...) is a tuned model.
+# Names that are prompts of some recipe; the others are tuned models, and what a run starts from.
 PROMPTED = ("prompt", "few_shot", "optimised", "retrieved", "many")
+_BASE = "base"
+_TUNED = (*(str(strategy) for strategy in Strategy if strategy.tunes), "tuned", "pilot")
 # By how much (as a share) one score must lead another to count.
 LEAD = 0.02
-_BASE = "base"
+
+
+def all_named(workload: Workload) -> None:
+    """Refuse a score of a way that is not known, for it could be taken for another's. Raises WorkloadError."""
+    known = (*PROMPTED, *_TUNED, _BASE)
+    for name in workload.measured:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            meant = f" Did you mean '{near[0]}'?" if near else ""
+            raise WorkloadError(
+                f"measured: '{name}' is no way of doing it.{meant} Prompts are {', '.join(PROMPTED)}; "
+                f"tuned models {', '.join(_TUNED)}; the untuned model {_BASE}."
+            )
 
 
 def prompt_score(workload: Workload) -> float | None:
     """Return the best score measured with a prompt of any kind."""
     return max((workload.measured[name] for name in PROMPTED if name in workload.measured), default=None)
+
+
+def best_recipe(workload: Workload) -> str:
+    """Return the name of the prompt that holds the best score; the plain one where none was measured."""
+    score = prompt_score(workload)
+    return next((name for name in PROMPTED if score is not None and workload.measured.get(name) == score), "prompt")
+
+
+def with_best_prompt(workload: Workload, score: float) -> Workload:
+    """Return the workload as if its best prompt scored ``score`` and no other prompt had been measured."""
+    kept = {name: one for name, one in workload.measured.items() if name not in PROMPTED}
+    return workload.model_copy(update={"measured": {**kept, best_recipe(workload): score}})
 
 
 def tuned_score(workload: Workload) -> tuple[str, float] | None:

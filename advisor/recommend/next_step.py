@@ -10,7 +10,7 @@ from advisor.evidence import catalogue
 from advisor.recommend.argument import holds_secrets
 from advisor.recommend.choose import Choice
 from advisor.recommend.measured import prompt_score, untried_recipes
-from advisor.recommend.pick import best_prompt, best_tuned, recipe_of
+from advisor.recommend.pick import best_prompt, recipe_of, used_tuned
 from advisor.recommend.values import Option
 from advisor.tokens import Profile
 from advisor.workload import Workload
@@ -42,7 +42,7 @@ def next_step(
             return _pilot(chosen, profile, data)
         return f"tunewise plan {data}{flags} --out plan.yaml && tunewise launch plan.yaml"
     standing = [item for item in weighed if item.ruled_out_by is None]
-    tuned = best_tuned(standing, workload.gpus)
+    tuned = used_tuned(standing, workload)
     score, target = prompt_score(workload), workload.quality_target
     if score is not None and target is not None and score < target and tuned and choice.confidence != "high":
         return _pilot(tuned, profile, data)

@@ -10,7 +10,7 @@ from advisor import hardware
 from advisor.estimate import Range, Strategy
 from advisor.evidence import catalogue, packaged
 from advisor.recommend.judge import Way
-from advisor.recommend.measured import PROMPTED, measured_recipes, prompt_score
+from advisor.recommend.measured import LEAD, PROMPTED, measured_recipes, prompt_score, tuned_score
 from advisor.recommend.values import Option
 from advisor.workload import Workload
 
@@ -20,13 +20,15 @@ _SAME_COST = Decimal("1.25")
 
 @dataclass(frozen=True, slots=True)
 class PriceOfTuning:
-    """What the best tuned option costs beyond the prompt, a month, and the error cost at which the usual gain pays.
+    """What the best tuned option costs beyond the prompt, a month, and the error cost at which its gain pays.
 
+    ``gain`` is a share of right answers: the one ``measured``, else the usual one on prompts as good as this.
     ``error_cost_of_tie_usd`` is None where tuning costs no more than prompting.
     """
 
     extra_usd_per_month: Decimal
-    median_gain: float
+    gain: float
+    measured: bool
     error_cost_of_tie_usd: Decimal | None
 
 
@@ -39,6 +41,11 @@ def way_of(option: Option) -> Way | None:
     if option.strategy is Strategy.LOCAL_FULL:
         return Way.FULL
     return Way.LOCAL if option.strategy.local else None
+
+
+def kind_of(option: Option) -> str:
+    """Return what an option is at heart: tuned, prompt or retrieval. Only a change of it is another advice."""
+    return "retrieval" if option.strategy is Strategy.RETRIEVAL else "tuned" if option.strategy.tunes else "prompt"
 
 
 def recipe_of(option: Option) -> str:
@@ -81,21 +88,31 @@ def best_tuned(standing: Sequence[Option], gpus: Sequence[str]) -> Option | None
     return min(tuned, key=lambda option: _rank(option, gpus), default=None)
 
 
+def used_tuned(standing: Sequence[Option], workload: Workload) -> Option | None:
+    """Return the tuned option the user measured, else one of the way he measured, else the best."""
+    found = tuned_score(workload)
+    tuned = [option for option in standing if option.strategy.tunes]
+    scored = [option for option in tuned if found and option.quality and option.quality.mid == found[1]]
+    same_way = [option for option in tuned if found and option.strategy == found[0]]
+    return best_tuned(scored or same_way or tuned, workload.gpus)
+
+
 def price_of_tuning(standing: Sequence[Option], workload: Workload) -> PriceOfTuning | None:
-    """Compare the best tuned option with the prompt in use; None where a cost, the score or the volume is unknown."""
-    score, volume = prompt_score(workload), workload.requests_per_month
-    prompted, tuned = used_prompt(standing, workload), best_tuned(standing, workload.gpus)
+    """Compare the tuned option with the prompt in use; None where a cost, the score or the volume is unknown."""
+    score, volume, own = prompt_score(workload), workload.requests_per_month, tuned_score(workload)
+    prompted, tuned = used_prompt(standing, workload), used_tuned(standing, workload)
     if score is None or prompted is None or tuned is None:
         return None
     before, after = (option.estimate.amortised_monthly_usd if option.estimate else None for option in (prompted, tuned))
     if before is None or after is None:
         return None
     extra = after.mid - before.mid
-    gain = packaged().band(score).median_gain
+    measured = own is not None and own[1] >= score + LEAD
+    gain = round(own[1] - score, 4) if own is not None and measured else packaged().band(score).median_gain
     if extra <= 0:
-        return PriceOfTuning(extra, gain, None)
+        return PriceOfTuning(extra, gain, measured, None)
     fewer_errors = volume.mid * Decimal(str(gain)) if volume else Decimal(0)
-    return PriceOfTuning(extra, gain, extra / fewer_errors) if fewer_errors else None
+    return PriceOfTuning(extra, gain, measured, extra / fewer_errors) if fewer_errors else None
 
 
 def total(option: Option) -> Decimal | None:
