@@ -23,6 +23,7 @@ from advisor.estimate import (
     Strategy,
     Terms,
     age,
+    break_even,
     chance_cheapest,
     estimate,
     flips,
@@ -500,6 +501,36 @@ def test_no_month_has_more_than_744_hours() -> None:
     assert hours_on(60_000_000) == []
 
 
+def test_the_cost_of_an_error_names_the_side_on_which_the_other_is_cheaper() -> None:
+    """Prime is the dearer and the better one: it needs dear mistakes; luna needs cheap ones."""
+    options, measured = {"luna": LUNA, "prime": PRIME}, {"luna": 0.80, "prime": 0.90}
+
+    def tie(chosen: str, **says: object) -> list[str]:
+        found = flips(options, chosen, profile_of(), work(**says), book(), today=TODAY, quality=measured)
+        return [flip.flips_at for flip in found if flip.variable == "error_cost_usd"]
+
+    (below,), (above,) = tie("prime"), tie("luna")
+    usd = D(below.removesuffix(" or less"))
+    assert above == f"{usd} or more"
+    assert tie("prime", error_cost_usd=usd / 2) == [] and tie("luna", error_cost_usd=usd * 2) == []
+    assert tie("prime", error_cost_usd=usd * 2) == tie("luna", error_cost_usd=usd / 2) == [f"{usd}"]
+
+
+def test_what_is_trained_again_is_earned_back_too() -> None:
+    """Twice more within 12 months: three times the sum once, the evaluation of both kept out of it."""
+    usd, plain = [], made(replace(LUNA, model="gpt-6.1-sol"), evaluation_rows=0)
+    for every in (None, 4):
+        requests = break_even(plain, made(PRIME, evaluation_rows=0, retrain_every_months=every), 12)
+        assert requests is not None
+        usd.append(requests)
+    assert 3 * (usd[0] - 1) < usd[1] <= 3 * usd[0]
+
+
+def test_where_nothing_is_answered_nothing_is_assumed_of_a_request() -> None:
+    said = made(replace(NINE, serving="none")).assumptions
+    assert "Serving is not counted." in said and not any("request" in text for text in said)
+
+
 def test_mistakes_of_other_options_alone_flip_nothing() -> None:
     options, plain, priced = {"luna": LUNA, "prime": PRIME}, work(), work(error_cost_usd="0.05")
     for chosen, other in (("luna", "prime"), ("prime", "luna")):
@@ -540,6 +571,8 @@ def test_chance_is_seeded_and_sums_to_one() -> None:
     assert first == again and first["unknown"] is None
     assert sum(share for share in first.values() if share is not None) == pytest.approx(1)
     assert first["luna"] is not None and 0 < first["luna"] < 1  # reasoning tokens may make it the dearer one
+    same = chance_cheapest({"own": made(LOCAL), "his": made(LOCAL)}, volume)
+    assert same == {"own": 0.5, "his": 0.5}  # both cost nothing: neither is cheaper than the other
     assert chance_cheapest(results, None) == {"luna": None, "prime": None, "unknown": None}
 
 

@@ -15,21 +15,24 @@ def chance_cheapest(
     """Return the share of draws in which each option costs least per month; None where a cost is not known.
 
     Every draw takes one volume for all, and for each option its one-off, monthly and per-request cost from a
-    triangle over low, mid and high. The same seed gives the same shares.
+    triangle over low, mid and high; those that tie share it. The same seed gives the same shares.
     """
     shares: dict[str, float | None] = dict.fromkeys(estimates)
     known = {name: parts for name, result in estimates.items() if (parts := _parts(result)) is not None}
     if not known or volume is None:
         return shares
     random = Random(seed)
-    wins = dict.fromkeys(known, 0)
+    wins = dict.fromkeys(known, 0.0)
     for _ in range(draws):
         requests = random.triangular(volume.low, volume.high, volume.mid)
         costs = {
             name: _drawn(once, random) / months + _drawn(fixed, random) + requests * _drawn(each, random)
             for name, (once, fixed, each, months) in known.items()
         }
-        wins[min(costs, key=costs.__getitem__)] += 1
+        least = min(costs.values())
+        tied = [name for name, usd in costs.items() if usd == least]
+        for name in tied:
+            wins[name] += 1 / len(tied)
     return shares | {name: count / draws for name, count in wins.items()}
 
 

@@ -37,7 +37,8 @@ def estimate(
     sheet = Sheet()
     listed = case.token_prices()
     prices = None if listed is None else serving.for_this_user(case, listed, sheet)
-    load = load_of(case, prices, sheet)
+    # Where nothing is answered, what a request is like is no part of the sum.
+    load = load_of(case, prices, Sheet() if candidate.serving == "none" else sheet)
     minutes: Spread | None = None
     memory_gb: float | None = None
     if candidate.strategy is Strategy.HOSTED:
@@ -75,14 +76,22 @@ def estimate(
 
 
 def break_even(a: Estimate, b: Estimate, months: int | Decimal) -> int | None:
-    """Return the requests, over ``months``, from which ``b`` is cheaper than ``a``; None: never, or not known."""
+    """Return the requests, over ``months``, from which ``b`` is cheaper than ``a``; None: never, or not known.
+
+    Retraining, and moving off a model that retires, are part of what is paid up front.
+    """
     parts = (a.one_off_usd, b.one_off_usd, a.fixed_monthly_usd, b.fixed_monthly_usd, a.marginal_usd, b.marginal_usd)
     known = [part.mid for part in parts if part is not None]
     if len(known) < len(parts):
         return None
     once_a, once_b, fixed_a, fixed_b, each_a, each_b = known
-    extra = once_b - once_a + Decimal(months) * (fixed_b - fixed_a)
+    extra = once_b - once_a + Decimal(months) * (fixed_b - fixed_a) + _later(b) - _later(a)
     return formulas.break_even_requests(extra, each_a - each_b)
+
+
+def _later(result: Estimate) -> Decimal:
+    """Return what is paid within the horizon, neither at its start nor every month."""
+    return sum((line.usd for line in result.lines if line.period == "horizon"), Decimal(0))
 
 
 @dataclass(frozen=True, slots=True)

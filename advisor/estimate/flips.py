@@ -26,7 +26,10 @@ Setting: TypeAlias = "tuple[Workload, Terms, Terms]"  # the terms of the chosen 
 
 @dataclass(frozen=True, slots=True)
 class Flip:
-    """``variable`` now stands at ``current`` (None: not said); from ``flips_at`` on, option ``to`` is cheaper."""
+    """``variable`` now stands at ``current`` (None: not said); from ``flips_at`` on, option ``to`` is cheaper.
+
+    Where no error cost was said, ``flips_at`` of it ends with the side: "0.08 or less".
+    """
 
     variable: str
     current: str | None
@@ -227,9 +230,10 @@ def _quality_flips(
     for name in each.keys() - {chosen}:
         theirs, other = each[name], Decimal(str(scores[name]))
         tie = formulas.error_cost_of_tie(ours, score, theirs, other)
-        if tie is not None:
-            flip = Flip("error_cost_usd", _text(error), _text(tie) or "0", name)
-            ties.append((abs(tie - (error or 0)), flip))
+        better = score > other  # dear mistakes are for the better one
+        if tie is not None and (error is None or (error > tie if better else error < tie)):
+            side = "" if error is not None else " or less" if better else " or more"
+            ties.append((abs(tie - (error or 0)), Flip("error_cost_usd", _text(error), f"{_text(tie)}{side}", name)))
         if error:
             needed = score + (theirs + (1 - other) * error - ours - (1 - score) * error) / -error
             if 0 <= needed < score:
