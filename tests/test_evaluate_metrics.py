@@ -159,10 +159,27 @@ def test_a_paired_difference_sees_what_two_separate_intervals_do_not() -> None:
 
 
 def test_yes_no_differences_need_mcnemars_consent_too() -> None:
-    first = [0.0] * 5 + [1.0] * 45
-    second = [1.0] * 50
+    first = [0.0] * 5 + [1.0] * 35
+    second = [1.0] * 40
     found = paired_difference(first, second)
     assert found.low > 0 and found.p == pytest.approx(0.0625) and not found.significant
+
+
+def test_yes_no_differences_have_the_interval_of_bonett_and_price() -> None:
+    """Airway hyper-responsiveness in Fagerland, Lydersen and Laake 2014, table V: 1 and 7 of 21 pairs differ."""
+    before, after = [1.0] * 7 + [0.0] * 14, [0.0] * 7 + [1.0] + [0.0] * 13
+    found = paired_difference(before, after)
+    # (2 - 8)/23 +- 1.96 x sqrt((10/23 - (6/23)^2)/23)
+    assert (found.low, found.high) == pytest.approx((-0.5084, -0.0134), abs=1e-4)
+    same = paired_difference([1.0] * 20, [1.0] * 20)
+    assert same.value == 0 and same.low == pytest.approx(-same.high) and same.high > 0.1
+    assert paired_difference([0.0], [1.0]).low < 0
+
+
+def test_further_comparisons_need_more_examples() -> None:
+    first, second = [0.1, 0.5, 0.3, 0.2, 0.9], [0.2, 0.6, 0.3, 0.4, 0.8]
+    one, five = (paired_difference(first, second, confidence=1 - 0.05 / pairs).needed for pairs in (1, 5))
+    assert one is not None and five is not None and five > 1.3 * one
 
 
 def test_a_loss_is_weighted_by_tokens_not_by_examples() -> None:
@@ -170,7 +187,8 @@ def test_a_loss_is_weighted_by_tokens_not_by_examples() -> None:
     assert ratio_interval([30.0, 1.0], [10, 1]).value == pytest.approx(31 / 11)
     found = ratio_difference([30.0, 1.0, 8.0], [20.0, 0.5, 6.0], [10, 1, 4])
     assert found.value == pytest.approx(-12.5 / 15)
-    assert found.high < 0
+    assert found.high > 0  # three examples prove nothing
+    assert ratio_difference([30.0, 1.0, 8.0] * 5, [20.0, 0.5, 6.0] * 5, [10, 1, 4] * 5).high < 0
 
 
 def test_the_examples_needed_follow_the_textbook() -> None:
@@ -214,6 +232,24 @@ def test_intervals_hold_the_truth_as_often_as_they_promise() -> None:
         200,
         lambda scores, seed: (lambda found: (found.low, found.high))(mean_interval(scores, seed=seed)),
     )
+    few = coverage(
+        lambda random: [(0.0, random.gauss(0.05, 0.2)) for _ in range(4)],
+        0.05,
+        200,
+        lambda pairs, seed: (lambda found: (found.low, found.high))(
+            paired_difference([a for a, _ in pairs], [b for _, b in pairs], seed=seed)
+        ),
+    )
+    alike = coverage(
+        lambda random: [(1.0, float(random.random() < 0.98)) for _ in range(40)],
+        -0.02,
+        200,
+        lambda pairs, seed: (lambda found: (found.low, found.high))(
+            paired_difference([a for a, _ in pairs], [b for _, b in pairs], seed=seed)
+        ),
+    )
+    assert 0.91 <= few <= 0.99
+    assert alike >= 0.91
     assert 0.91 <= skewed <= 0.99
     assert 0.91 <= paired <= 0.99
     assert 0.91 <= yes_no <= 0.99

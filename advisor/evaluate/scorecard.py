@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -165,7 +166,9 @@ def row(
             seed=seed,
             resamples=500,
         )
-        more |= {"macro_f1": macro.value, "macro_f1_low": macro.low, "macro_f1_high": macro.high}
+        more |= {"macro_f1": macro.value}
+        if len(got) > 1:
+            more |= {"macro_f1_low": max(0.0, macro.low), "macro_f1_high": min(1.0, macro.high)}
     more["words"] = fmean(len(re.findall(r"\w+", one.answer.text)) for one in answers)
     prices = [one.usd for one in answers]
     usd = None if None in prices else sum((price for price in prices if price is not None), Decimal(0))
@@ -258,7 +261,7 @@ def _comparison(first: str, second: str, step: Difference, level: float) -> Comp
 
 
 def _percentile(values: Sequence[float], share: float) -> float | None:
-    return values[min(len(values) - 1, int(share * len(values)))] if values else None
+    return values[max(0, math.ceil(share * len(values)) - 1)] if values else None
 
 
 def mistakes(answers: Sequence[Answered], references: Sequence[Reference]) -> tuple[tuple[str, str, int], ...]:

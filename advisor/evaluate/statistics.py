@@ -9,6 +9,7 @@ from random import Random
 from statistics import NormalDist, fmean, stdev
 
 RESAMPLES = 2000
+_FEW = 10  # examples below which a bootstrap, which never looks beyond the values seen, is too narrow
 CONFIDENCE = 0.95
 
 
@@ -46,7 +47,7 @@ def mean_interval(scores: Sequence[float], *, seed: int = 0, confidence: float =
     if len(scores) == 1:
         return Interval(scores[0], -math.inf, math.inf)
     low, high = _resampled(len(scores), lambda picks: fmean([scores[pick] for pick in picks]), seed, confidence)
-    return Interval(fmean(scores), low, high)
+    return Interval(fmean(scores), max(low, min(0.0, *scores)), min(high, max(1.0, *scores)))
 
 
 def ratio_interval(
@@ -72,23 +73,22 @@ def paired_difference(
         raise ValueError("a paired comparison needs the same examples on both sides")
     steps = [after - before for before, after in zip(first, second, strict=True)]
     value = fmean(steps)
-    yes_no = all(score in (0, 1) for score in (*first, *second))
-    p = mcnemar(steps.count(-1), steps.count(1)) if yes_no else None
+    needed = examples_needed(value, stdev(steps), confidence=confidence) if len(steps) > 1 else None
+    if all(score in (0, 1) for score in (*first, *second)):
+        lost, won = steps.count(-1), steps.count(1)
+        low, high = _bonett_price(lost, won, len(steps), confidence)
+        return Difference(value, low, high, mcnemar(lost, won), needed)
     if len(steps) == 1:
-        return Difference(value, -math.inf, math.inf, p, None)
+        return Difference(value, -math.inf, math.inf, None, None)
     low, high = _resampled(len(steps), lambda picks: fmean([steps[pick] for pick in picks]), seed, confidence)
-    return Difference(value, low, high, p, examples_needed(value, stdev(steps)))
+    return Difference(value, low, high, None, needed)
 
 
 def ratio_difference(
     first: Sequence[float], second: Sequence[float], weights: Sequence[float], *, seed: int = 0
-) -> Difference:
+) -> Interval:
     """Compare two token-weighted means on the same examples: (sum second - sum first) / sum weights."""
-    steps = [after - before for before, after in zip(first, second, strict=True)]
-    interval = ratio_interval(steps, weights, seed=seed)
-    per_token = [step / weight for step, weight in zip(steps, weights, strict=True) if weight]
-    spread = stdev(per_token) if len(per_token) > 1 else 0.0
-    return Difference(interval.value, interval.low, interval.high, None, examples_needed(interval.value, spread))
+    return ratio_interval([after - before for before, after in zip(first, second, strict=True)], weights, seed=seed)
 
 
 def statistic_interval(
@@ -132,6 +132,17 @@ def _wilson(yes: float, total: int, confidence: float) -> Interval:
     return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
 
 
+def _bonett_price(lost: int, won: int, total: int, confidence: float) -> tuple[float, float]:
+    """Bonett and Price's interval of a paired difference of yes/no scores (2012), of which ``lost`` and ``won`` differ.
+
+    As Wilson's for one share, it does not claim certainty where no example differs.
+    """
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    up, down = (won + 1) / (total + 2), (lost + 1) / (total + 2)
+    half = z * math.sqrt((up + down - (up - down) ** 2) / (total + 2))
+    return max(-1.0, up - down - half), min(1.0, up - down + half)
+
+
 def _resampled(
     size: int,
     statistic: Callable[[Sequence[int]], float],
@@ -141,8 +152,15 @@ def _resampled(
 ) -> tuple[float, float]:
     """Return the expanded percentile interval: percentiles widened for small n (Hesterberg 2015, section 5.4).
 
-    The plain percentile interval is too narrow by sqrt((n-1)/n) times normal over Student's quantile.
+    The plain percentile interval is too narrow by sqrt((n-1)/n) times normal over Student's quantile. Of a few examples
+    it is Student's interval with the jackknife's standard error, which for a mean is the usual one.
     """
+    if 1 < size < _FEW:
+        without = [statistic([pick for pick in range(size) if pick != left]) for left in range(size)]
+        error = math.sqrt((size - 1) / size * sum((value - fmean(without)) ** 2 for value in without))
+        half = student_quantile(0.5 + confidence / 2, size - 1) * error
+        value = statistic(range(size))
+        return value - half, value + half
     random = Random(seed)
     population = range(size)
     values = sorted(statistic(random.choices(population, k=size)) for _ in range(resamples))
