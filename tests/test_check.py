@@ -288,6 +288,36 @@ def test_redact_replaces_keys_and_personal_data(tmp_path: Path) -> None:
     assert last["messages"][0]["content"] == "I am [PERSONAL DATA], key [SECRET]"
 
 
+def test_redact_reaches_arguments_and_reasoning(tmp_path: Path) -> None:
+    key = "sk-a1b2c3d4e5f6g7h8i9j0k1"
+    held = {"key": key, "card": 4111111111111111, "unit": 7}
+    function = {"name": "pay", "arguments": json.dumps(held)}
+    answer = {"role": "assistant", "content": "Done.", "reasoning_content": f"The key is {key}.",
+              "tool_calls": [{"id": "c", "type": "function", "function": function}]}  # fmt: skip
+    row = {"messages": [{"role": "user", "content": "Pay."}, answer]}
+    out = tmp_path / "clean.jsonl"
+    done = run(lay(tmp_path / "a.jsonl", row), "--fix", out, "--redact", "--json")
+    assert {"secret", "personal_data"} <= set(document(done)["fixed"]["mended"])  # type: ignore[index,call-overload]
+    last = json.loads(out.read_text().splitlines()[-1])["messages"][1]
+    assert last["reasoning_content"] == "The key is [SECRET]."
+    found = json.loads(last["tool_calls"][0]["function"]["arguments"])
+    assert found == {"key": "[SECRET]", "card": "[PERSONAL DATA]", "unit": 7}
+    assert {"secret", "personal_data"}.isdisjoint(p["code"] for p in document(run(out, "--json"))["problems"])
+
+
+def test_no_file_that_was_given_is_written_over(tmp_path: Path) -> None:
+    held, valid = lay(tmp_path / "a.held_out.jsonl"), lay(tmp_path / "v.jsonl")
+    before = held.read_bytes()
+    for words in (
+        (held, "--fix", tmp_path / "a.jsonl", "--held-out", "0.1"),
+        (held, "--validation", valid, "--fix", valid),
+    ):
+        result = run(*words)
+        assert result.exit_code == 1
+        assert "never overwritten; give --fix another name" in str(result.exception)
+    assert held.read_bytes() == valid.read_bytes() == before
+
+
 def test_what_a_repair_did_is_named(tmp_path: Path) -> None:
     key = {"messages": [{"role": "user", "content": "key sk-a1b2c3d4e5f6g7h8i9j0k1"},
                         {"role": "assistant", "content": "Noted."}]}  # fmt: skip

@@ -364,6 +364,18 @@ def test_leaks_are_named_with_both_lines(tmp_path: Path) -> None:
     assert "line 8" in leak[0].message
 
 
+def test_a_leak_is_one_in_other_case_spacing_or_system_prompt(tmp_path: Path) -> None:
+    train = wide(tmp_path / "train.jsonl", [clean(n) for n in range(60)])
+    other = row(say("system", "Be brief."), say("user", "tell me  fact number 7 about trains, please. "), ANSWER)
+    jokes = [row(say("system", "Tell a joke."), say("assistant", f"Joke number {n}, about geese.")) for n in (1, 2)]
+    valid = wide(tmp_path / "valid.jsonl", [clean(100), other, jokes[0]] + [clean(8)] * 120)
+    found = profile(Dataset.open(train, wide(tmp_path / "more.jsonl", [jokes[1]])), validation=Dataset.open(valid))
+    leak = [(problem.line, problem.message.split(": ")[1]) for problem in found.problems if problem.code == "leak"]
+    assert leak[:2] == [(2, f"line 8 of {train}."), (4, f"line 9 of {train}.")]
+    assert len(leak) == 100
+    assert found.quality["leaks"] == 121
+
+
 @pytest.mark.parametrize("count", [60, 300])
 def test_clean_files_have_no_error(tmp_path: Path, count: int) -> None:
     found = profile(Dataset.open(wide(tmp_path / "a.jsonl", [clean(n) for n in range(count)])))

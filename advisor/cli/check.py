@@ -103,6 +103,7 @@ def command(
                 held_out=share,
                 seed=seed,
                 progress=progress,
+                kept=other.paths if other else (),
             )
     if as_json:
         render.json_document(show.document(found, fixed))

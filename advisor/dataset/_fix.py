@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -24,6 +24,7 @@ from backends import Json, Objective
 
 _LINES_NAMED = 5
 _MARKS = {code: mark.decode() for code, mark in REDACTED.items()}
+_TEXTS = ("content", "text", "refusal", "reasoning", "reasoning_content")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -65,15 +66,17 @@ def fix(
     held_out: float | int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    kept: Sequence[Path] = (),
 ) -> Fixed:
     """Write the repaired rows to ``out`` as JSON lines; with ``held_out``, divide them into two files.
 
     The rows are in OpenAI's format, which holds everything a row can, or in that of ``backend`` for ``objective``.
-    The data itself is never touched; the new files appear whole or not at all. Raises DataError when ``out`` is one of
-    the data files, nothing is left, or it cannot be divided.
+    The data itself is never touched, nor the files ``kept``; the new files appear whole or not at all. Raises DataError
+    when one of them would be written over, nothing is left, or it cannot be divided.
     """
-    if any(out.exists() and out.samefile(path) for path in dataset.paths):
-        raise DataError(f"{out}: this is the data itself, which is never overwritten; name another file.")
+    for path in (out,) if held_out is None else (out, _beside(out)):
+        if any(path.exists() and path.samefile(given) for given in (*dataset.paths, *kept)):
+            raise DataError(f"{path}: this is the data itself, which is never overwritten; give --fix another name.")
     replaced = out.exists()
     dropped: dict[str, Change] = {}
     mended: dict[str, Change] = {}
@@ -134,11 +137,15 @@ def _judged_again(talk: Conversation, format: Format) -> list[tuple[str, str]]:
 
 def _divide(out: Path, chosen: set[int]) -> tuple[Path, int]:
     """Divide the lines of ``out`` in two: it keeps the training side. Return the other file and its rows."""
-    held = out.with_name(f"{out.stem}.held_out{out.suffix or '.jsonl'}")
+    held = _beside(out)
     with atomic(out) as left, atomic(held) as right, out.open("rb") as lines:
         for index, line in enumerate(lines):
             (right if index in chosen else left).write(line)
     return held, len(chosen)
+
+
+def _beside(out: Path) -> Path:
+    return out.with_name(f"{out.stem}.held_out{out.suffix or '.jsonl'}")
 
 
 def mend(talk: Conversation, redacted: bool) -> list[str]:
@@ -167,16 +174,51 @@ def _mend(message: dict[str, Json], redacted: bool) -> list[str]:
         del message["weight"]
         done.append("weight_not_assistant")
     content = message.get("content")
-    if isinstance(content, str):
-        message["content"], codes = _clean(content, redacted)
-        done.extend(codes)
-    elif isinstance(content, list):
-        for part in content:
-            if isinstance(part, dict) and isinstance(part.get("text"), str):
-                part["text"], codes = _clean(cast(str, part["text"]), redacted)
+    parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+    for held in (message, *parts):
+        for key in _TEXTS:
+            if isinstance(text := held.get(key), str):
+                held[key], codes = _clean(text, redacted)
                 done.extend(codes)
     done.extend(_mend_calls(message))
+    if redacted:
+        done.extend(_redact_calls(message))
     return done
+
+
+def _redact_calls(message: dict[str, Json]) -> list[str]:
+    done: list[str] = []
+    calls = message.get("tool_calls")
+    functions = [call.get("function") for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    for function in (*functions, message.get("function_call")):
+        if isinstance(function, dict) and isinstance(text := function.get("arguments"), str):
+            clean = redact(text)
+            if clean != text:
+                function["arguments"] = clean if _is_json(clean) or not _is_json(text) else _redact_values(text)
+                done += [code for code, mark in _MARKS.items() if clean.count(mark) > text.count(mark)]
+    return done
+
+
+def _is_json(text: str) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
+def _redact_values(arguments: str) -> str:
+    """Redact arguments in which a number is to be hidden: what takes its place must be a text."""
+
+    def hidden(value: Json) -> Json:
+        if isinstance(value, dict):
+            return {key: hidden(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [hidden(inner) for inner in value]
+        text = value if isinstance(value, str) else orjson.dumps(value).decode()
+        return value if (clean := redact(text)) == text else clean
+
+    return orjson.dumps(hidden(orjson.loads(arguments))).decode()
 
 
 def _mend_calls(message: dict[str, Json]) -> list[str]:

@@ -40,6 +40,8 @@ def prompt_key(example: Example, format: Format) -> bytes:
         last = max((i for i, m in enumerate(example.messages) if m.get("role") == "assistant"), default=None)
         before = example.messages if example.preferred or last is None else example.messages[:last]
         asked = "\x1e".join(text_of(message) for message in before if message.get("role") != "system")
+        if not asked.strip():  # an answer to nothing is told from others by itself
+            asked = "\x1e".join(text_of(message) for message in example.messages)
     return hashlib.blake2b(" ".join(asked.casefold().split()).encode(errors="replace"), digest_size=16).digest()
 
 

@@ -15,9 +15,10 @@ from advisor.dataset._source import Progress
 from advisor.task import TaskType
 from advisor.tokens._blocks import SMALL_BYTES
 from advisor.tokens._cache import OLD, remembered
+from advisor.tokens._leaks import leaks
 from advisor.tokens._limits import ANYWHERE, Aim, limit_findings, offered_context
 from advisor.tokens._open_models import estimated, is_open, model_tokens
-from advisor.tokens._quality import cost_findings, duplicates, label_findings, language_findings, leaks
+from advisor.tokens._quality import cost_findings, duplicates, label_findings, language_findings
 from advisor.tokens._tally import Finding, Tally
 from advisor.tokens._task import infer
 from advisor.tokens._vocabulary import encoding_for
@@ -127,15 +128,12 @@ def profile(
     if old_models and dataset.bytes <= SMALL_BYTES:
         model_encoding = (OLD,)
     examined = remembered(dataset, model_encoding, progress, marks=validation is not None)
-    leaked: tuple[Problem, ...] = ()
+    made = assemble(examined, dataset, dataset.fingerprint, aim)
     if validation is not None:
-        other = remembered(validation, marks=True)
+        found, counts = leaks(dataset, validation, examined.marks, remembered(validation, marks=True).marks)
         names = [source.name for source in validation.sources]
-        leaked = tuple(
-            problem(code, line, names[file], detail, backend=backend)
-            for line, file, code, detail in leaks(examined.marks, other.marks, dataset.sources[0].name)
-        )
-    made = assemble(examined, dataset, dataset.fingerprint, aim, leaked)
+        leaked = (problem(code, line, names[file], detail, backend=backend) for line, file, code, detail in found)
+        made = replace(made, problems=(*made.problems, *leaked), quality={**made.quality, **counts})
     return _for_open_model(made, dataset, model, aim) if model is not None and opened else made
 
 
@@ -197,13 +195,7 @@ def synthetic(data: DataBlock, task: TaskType | None) -> Profile:
     )
 
 
-def assemble(
-    tally: Tally,
-    dataset: Dataset,
-    fingerprint: str,
-    aim: Aim = ANYWHERE,
-    leaked: tuple[Problem, ...] = (),
-) -> Profile:
+def assemble(tally: Tally, dataset: Dataset, fingerprint: str, aim: Aim = ANYWHERE) -> Profile:
     """Turn counts into a profile."""
     count = max(1, tally.examples)
     each = percentiles(tally.lengths)
@@ -238,7 +230,7 @@ def assemble(
         has_images=tally.images > 0,
         is_preference=tally.preferences > 0,
         languages={name: round(n / told, 4) for name, n in tally.languages.most_common()},
-        problems=(*_problems(tally, dataset, findings, aim.backend), *leaked),
+        problems=tuple(_problems(tally, dataset, findings, aim.backend)),
         quality=quality,
         roles=dict(tally.roles),
         lengths=dict(tally.lengths),

@@ -25,16 +25,16 @@ def duplicates(marks: Marks, names: Sequence[str]) -> tuple[list[Finding], dict[
     """Find equal rows, nearly equal rows, and equal prompts with different answers."""
     equal, differ = _same_fast(marks) if _numpy(marks) else _same(marks)
     blamed = {at for at, _ in equal} | {at for at, _ in differ}
-    near = [(at, other) for at, other in _near(marks) if at not in blamed]
+    alike = [(at, other) for at, other in near(marks) if at not in blamed]
     found = [
         *_named("exact_duplicate", "the same as {}", equal, marks, names),
         *_named("conflicting_answers", "the same prompt as {}", differ, marks, names),
-        *_named("near_duplicate", "almost the same as {}", near, marks, names),
+        *_named("near_duplicate", "almost the same as {}", alike, marks, names),
     ]
     return found, {
         "compared": len(marks),
         "exact_duplicates": len(equal),
-        "near_duplicates": len(near),
+        "near_duplicates": len(alike),
         "conflicting_answers": len(differ),
         "duplicate_share": round(len(equal) / max(1, len(marks)), 4),
     }
@@ -84,26 +84,6 @@ def _same_fast(marks: Marks) -> tuple[Pairs, Pairs]:
     return equal, differ
 
 
-def leaks(train: Marks, validation: Marks, file: str) -> list[Finding]:
-    """Find validation examples whose prompt, or nearly whose text, is in the training data."""
-    prompts = {prompt: at for at, prompt in reversed(list(enumerate(train.prompts)))}
-    joined = Marks()
-    joined.merge(train, 0)
-    joined.merge(validation, 0)
-    size = len(train)
-    near = {at - size: other for at, other in _near(joined) if at >= size > other}
-    found: list[Finding] = []
-    for at, prompt in enumerate(validation.prompts):
-        if prompt in prompts:
-            code, other = "leak", prompts[prompt]
-        elif at in near:
-            code, other = "near_leak", near[at]
-        else:
-            continue
-        found.append((validation.lines[at], validation.files[at], code, f"line {train.lines[other]} of {file}"))
-    return found
-
-
 def _named(code: str, form: str, pairs: list[tuple[int, int]], marks: Marks, names: Sequence[str]) -> Iterator[Finding]:
     def where(other: int, beside: int) -> str:
         same = marks.files[other] == marks.files[beside]
@@ -115,7 +95,7 @@ def _named(code: str, form: str, pairs: list[tuple[int, int]], marks: Marks, nam
         yield None, 0, code, f"{len(pairs) - _KEPT:,} more line{'s' * (len(pairs) > _KEPT + 1)}"
 
 
-def _near(marks: Marks) -> Pairs:
+def near(marks: Marks) -> Pairs:
     """Return (example, earlier example like it), each example once, in order.
 
     Only examples that share a whole band of the sketch are compared, each with the first of its band.
