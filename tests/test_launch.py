@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from emulator_together import TogetherEmulator
 from paper_backend import write_sums
 
 from advisor.cli import main
+from advisor.runs import Ledger
 
 MODEL = "gpt-4.1-mini-2025-04-14"
 PLANTED = "sk-planted-8f31c2d4e5"
@@ -465,6 +467,49 @@ def test_an_interrupted_launch_is_resumed_without_a_second_job(
     assert "may or may not have reached openai" in done.stderr and "launch --resume" in done.stderr
     run = tunewise.document("jobs")[0]["run"]
     assert tunewise.document("launch", "--resume", run, "--yes", "--max-cost", "5")["job_id"]
+    assert openai.paid_jobs == 1
+
+
+def test_a_launch_killed_while_it_was_paid_is_looked_up_before_it_is_called_unsent(
+    tunewise: Tunewise, openai: OpenAIEmulator, data: Path
+) -> None:
+    openai.advance_on_poll = False
+    openai.fault("POST /fine_tuning/jobs", "stall", skip=1)  # the first is the question whether this is open at all
+    hosted = ("--backend", "openai", "--model", MODEL, "--epochs", "2", "--yes", "--max-cost", "5")
+    launching = subprocess.Popen(
+        [sys.executable, "-m", "advisor", "launch", str(data), *hosted], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    with launching:
+        while not (openai.requests and openai.requests[-1].endswith("stall")):
+            time.sleep(0.01)
+        launching.kill()
+    (found,) = tunewise.document("jobs")
+    run = found["run"]
+    assert (found["status"], found["job_id"]) == ("queued", None)
+    assert found["detail"].startswith("being sent, or interrupted") and f"launch --resume {run}" in found["detail"]
+    assert tunewise.document("receipt", run)["basis"] == "whether it was sent is not known"
+    assert f"launch --resume {run}" in tunewise("watch", run, expect=1).stderr
+    cancelled = tunewise.document("cancel", run, "--delete-uploads")
+    assert cancelled["status"] == "cancelled" and cancelled["job_id"] is not None and cancelled["uploads"] == []
+    assert [job["status"] for job in openai.state["jobs"].values()] == ["cancelled"]
+    assert openai.paid_jobs == 1
+
+
+def test_a_run_that_was_never_sent_is_given_up_with_its_reservation(
+    tunewise: Tunewise, openai: OpenAIEmulator, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("advisor.runs.launch._WAITS_S", ())
+    openai.fault("POST /files", "status", status=429, times=3, headers={"retry-after-ms": "1"})
+    hosted = ("--backend", "openai", "--model", MODEL, "--epochs", "2", "--yes", "--max-cost", "5")
+    tunewise("launch", data, *hosted, expect=1)
+    ledger, month = Ledger.open(), f"{datetime.now(UTC):%Y-%m}"
+    run = ledger.get("last").id
+    assert ledger.spent(month) > 0
+    assert tunewise("cancel", run).stdout == f"{run}: given up before it was sent\n"
+    assert ledger.spent(month) == 0
+    assert "nothing to stop" in tunewise("cancel", run, expect=1).stderr
+    resumed = tunewise.document("launch", "--resume", run, "--yes", "--max-cost", "5")
+    assert ledger.spent(month) == Decimal(resumed["quote_usd"]) > 0
     assert openai.paid_jobs == 1
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from advisor.errors import OverLimit, RunError
 from advisor.estimate import LineItem
-from advisor.runs import Ledger, Origin, Quote, Run
+from advisor.runs import Ledger, Origin, Quote, Run, record
 from advisor.runs.ledger import new_id, only_one
 from advisor.runs.saved import from_saved, to_saved
 from backends import Hyperparameters, Job, JobSpec, JobStatus, Method
@@ -116,6 +116,26 @@ def test_a_reservation_counts_until_it_is_settled_and_then_the_bill_does() -> No
     ledger.reserve("tw-b", Decimal(4), monthly_limit=limit, now=NOON)
     assert ledger.spent("2026-11") == Decimal("6.50")
     ledger.reserve("tw-a", Decimal(7), monthly_limit=limit, now=NOON + timedelta(days=30))
+
+
+def test_what_is_reserved_again_counts_in_that_month_and_is_given_back_again() -> None:
+    ledger = Ledger.open()
+    ledger.add(a_run())
+    for month, now in (("2026-11", NOON), ("2026-12", NOON + timedelta(days=20))):
+        ledger.reserve(a_run().id, Decimal(7), monthly_limit=Decimal(10), now=now)
+        assert ledger.spent(month) == 7
+        ledger.settle(a_run().id, Decimal(0), "nothing was sent")
+        assert ledger.spent(month) == 0
+
+
+def test_a_run_that_is_stopped_at_a_cap_reserves_the_cap() -> None:
+    """$3 are expected, and up to $6 can be spent."""
+    held = Quote(usd=Decimal(3), high_usd=Decimal(6), usd_per_hour=Decimal(2), cap_usd=Decimal(6))
+    ledger = Ledger.open()
+    with pytest.raises(OverLimit, match=r"\$6.00"):
+        record(ledger, replace(a_run("tw-dear"), quote=held), monthly_limit=Decimal(5), now=NOON)
+    record(ledger, replace(a_run("tw-held"), quote=replace(held, usd=None)), monthly_limit=Decimal(6), now=NOON)
+    assert ledger.spent("2026-11") == 6
 
 
 def test_an_unknown_price_cannot_be_held_to_a_limit_and_is_not_taken_for_nothing() -> None:

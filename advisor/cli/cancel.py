@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.option("--delete-uploads", "uploads_too", is_flag=True, help="Also delete what was uploaded for it.")
 @options.as_json
 def command(run: str, yes: bool, uploads_too: bool, as_json: bool) -> None:
-    """Ask the provider to stop a run; one that has ended is left as it is.
+    """Ask the provider to stop a run; one that has ended is left as it is, one that was never sent is given up.
 
     \b
     tunewise cancel tw-1122-7f3a9c01
@@ -32,9 +32,9 @@ def command(run: str, yes: bool, uploads_too: bool, as_json: bool) -> None:
 
     ledger = Ledger.open()
     found = ledger.get(run)
-    if found.job.id is None and not uploads_too:
+    live = not found.job.status.finished
+    if not live and found.job.id is None and not uploads_too:
         raise RunError(f"{found.id} was never created at {found.spec.backend}; there is nothing to stop.")
-    live = found.job.id is not None and not found.job.status.finished
     if live and not yes and not as_json and render.is_terminal():
         _agree(found)
     with closing(backends.get(found.spec.backend)) as backend:

@@ -228,11 +228,11 @@ def _resume(
         if found.job.id is None and proposal.costs_money:
             terms.check_somebody_is_here()
             consent([proposal], terms, as_json)
-        if found.job.id is None and (found.job.status.finished or ledger.last(found.id, "reserved") is None):
-            # A refused run gave its reservation back, or never had one.
+        goes_on = found.job.id is None or (found.spec.backend == "local" and not found.job.tuned_model)
+        if goes_on and (found.job.status.finished or ledger.last(found.id, "reserved") is None):
+            # A run that was refused or broke off gave its reservation back, or never had one.
             now = datetime.now(UTC)
-            usd = Decimal(0) if found.rehearses else found.quote.usd
-            say_uncounted(ledger.reserve(found.id, usd, monthly_limit=monthly_limit, now=now))
+            say_uncounted(ledger.reserve(found.id, found.reserves, monthly_limit=monthly_limit, now=now))
         try:
             send(ledger, found.id, backend, settle)
         except backends.BackendError as error:

@@ -56,7 +56,7 @@ def follow(runs: Sequence[str], *, as_json: bool, document: bool = True) -> int:
     for run in runs:
         job = ledger.get(run).job
         if job.id is None and not job.status.finished:
-            raise RunError(f"{run} was not created yet; 'tunewise launch --resume {run}' goes on with it.")
+            raise RunError(f"{run} has no job to follow; 'tunewise launch --resume {run}' goes on with it.")
     local = all(ledger.get(run).spec.backend == "local" for run in runs)
     with ExitStack() as held, Progress(talk=as_json) as progress:
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from advisor.runs.ending import cancel, delete_uploads
 from advisor.runs.history import Accuracy, accuracy, informed
-from advisor.runs.launch import Order, delete_uploads, discard, record, send, stage
+from advisor.runs.launch import Order, discard, record, send, stage
 from advisor.runs.ledger import Event, Ledger, Origin, Quote, Run
 from advisor.runs.quote import quote
 from advisor.runs.receipt import Receipt, receipt, settle
 from advisor.runs.view import View, view
-from advisor.runs.watch import Update, Watch, cancel, keep_events, read_events
+from advisor.runs.watch import Update, Watch, keep_events, read_events
 
 __all__ = [
     "Accuracy",

@@ -13,7 +13,6 @@ from pathlib import Path
 from advisor.dataset import Dataset, Format, split, write_for
 from advisor.errors import DataError, OverLimit, RunError
 from advisor.runs.ledger import Ledger, Origin, Quote, Run, folder_of, new_id, only_one
-from advisor.runs.view import uploads_of
 from backends import (
     Backend,
     BackendError,
@@ -89,8 +88,7 @@ def record(ledger: Ledger, run: Run, *, monthly_limit: Decimal | None, now: date
     """
     ledger.add(run)
     try:
-        usd = Decimal(0) if run.rehearses else run.quote.usd
-        return ledger.reserve(run.id, usd, monthly_limit=monthly_limit, now=now)
+        return ledger.reserve(run.id, run.reserves, monthly_limit=monthly_limit, now=now)
     except BaseException as error:
         reason = str(error) if isinstance(error, OverLimit) else "interrupted before anything was sent"
         ledger.save(replace(run.job, status=JobStatus.FAILED, finished=now, error=reason))
@@ -115,12 +113,12 @@ def send(
         run = ledger.get(run_id)
         if run.job.id is not None:
             return _go_on(ledger, run, backend)
-        job = _look_up(ledger, run, backend, pause, clock, settle_s)
+        job = look_up(ledger, run, backend, pause, clock, settle_s)
         waits = list(_WAITS_S)
         while job is None:
             saved = ledger.last(run.id, "job")
             resume = ledger.get(run.id).job if saved is not None else None
-            if resume is not None and resume.status is JobStatus.FAILED:
+            if resume is not None and resume.status.finished:
                 resume = replace(resume, status=JobStatus.QUEUED, error=None, finished=None)
             ledger.append(run.id, "sending", {}, clock())
             try:
@@ -130,7 +128,7 @@ def send(
                 if not waits:
                     raise
                 waits.pop(0)
-                job = _look_up(ledger, run, backend, pause, clock, settle_s)
+                job = look_up(ledger, run, backend, pause, clock, settle_s)
             except (ProviderUnavailable, RateLimited) as error:
                 asked = error.retry_after_s if isinstance(error, RateLimited) else None
                 ledger.append(run.id, "unsent", {"error": str(error)}, clock())
@@ -147,21 +145,44 @@ def send(
         return job
 
 
-def delete_uploads(ledger: Ledger, run_id: str, backend: Backend) -> tuple[str, ...]:
-    """Delete what was uploaded for a run; return the ids that are gone. Raises RunError while another run needs it."""
-    job = ledger.get(run_id).job
-    mine = set(uploads_of(job))
-    for other in ledger.runs():
-        shared = mine & set(uploads_of(other.job)) if other.spec.backend == job.backend else set()
-        if shared and other.id != job.run and not other.job.status.finished:
+def look_up(
+    ledger: Ledger,
+    run: Run,
+    backend: Backend,
+    pause: Callable[[float], None],
+    clock: Callable[[], datetime],
+    settle_s: float,
+) -> Job | None:
+    """Find the job an earlier attempt may have created; None only when the provider had time and shows none."""
+    attempt = ledger.last(run.id, "sending")
+    if attempt is None:
+        return None
+    unsent = ledger.last(run.id, "unsent")
+    if unsent is not None and unsent.seq > attempt.seq:
+        try:
+            return backend.find(run.spec)
+        except BackendError:
+            return None  # the attempt itself was answered: nothing was created
+    doubt = ledger.last(run.id, "doubt")
+    since = max(attempt.at, doubt.at) if doubt is not None else attempt.at
+    paid = any(request.costs_money for request in backend.requests(run.spec))
+    until = since + timedelta(seconds=settle_s if paid else 0)
+    wait = 0.5
+    while True:
+        try:
+            job = backend.find(run.spec)
+            if job is not None and not paid and job.status in (JobStatus.FAILED, JobStatus.CANCELLED):
+                return None  # what broke off and costs nothing goes on by being submitted again
+        except BackendError as error:
+            _tell(ledger, run, f"in doubt: {error}")
             raise RunError(
-                f"{', '.join(sorted(shared))} at {job.backend} is used by {other.id} as well, which has not ended; "
-                "nothing was deleted."
-            )
-    gone = backend.delete_uploads(job)
-    kept = {key: value for key, value in job.extra.items() if value not in gone}
-    ledger.save(replace(ledger.get(run_id).job, extra=kept))
-    return gone
+                f"{run.id} may or may not have reached {run.spec.backend}, and it cannot be looked up now ({error}) "
+                f"'tunewise launch --resume {run.id}' looks again before anything is sent."
+            ) from error
+        if job is not None or clock() >= until:
+            return job
+        pause(min(wait, max(0.0, (until - clock()).total_seconds())))
+        wait = min(wait * 2, 8.0)
 
 
 def _staged(
@@ -224,46 +245,6 @@ def _go_on(ledger: Ledger, run: Run, backend: Backend) -> Job:
         job = backend.submit(run.spec, ledger.save, job)
     ledger.save(job)
     return job
-
-
-def _look_up(
-    ledger: Ledger,
-    run: Run,
-    backend: Backend,
-    pause: Callable[[float], None],
-    clock: Callable[[], datetime],
-    settle_s: float,
-) -> Job | None:
-    """Find the job an earlier attempt may have created; None only when the provider had time and shows none."""
-    attempt = ledger.last(run.id, "sending")
-    if attempt is None:
-        return None
-    unsent = ledger.last(run.id, "unsent")
-    if unsent is not None and unsent.seq > attempt.seq:
-        try:
-            return backend.find(run.spec)
-        except BackendError:
-            return None  # the attempt itself was answered: nothing was created
-    doubt = ledger.last(run.id, "doubt")
-    since = max(attempt.at, doubt.at) if doubt is not None else attempt.at
-    paid = any(request.costs_money for request in backend.requests(run.spec))
-    until = since + timedelta(seconds=settle_s if paid else 0)
-    wait = 0.5
-    while True:
-        try:
-            job = backend.find(run.spec)
-            if job is not None and not paid and job.status in (JobStatus.FAILED, JobStatus.CANCELLED):
-                return None  # what broke off and costs nothing goes on by being submitted again
-        except BackendError as error:
-            _tell(ledger, run, f"in doubt: {error}")
-            raise RunError(
-                f"{run.id} may or may not have reached {run.spec.backend}, and it cannot be looked up now ({error}) "
-                f"'tunewise launch --resume {run.id}' looks again before anything is sent."
-            ) from error
-        if job is not None or clock() >= until:
-            return job
-        pause(min(wait, max(0.0, (until - clock()).total_seconds())))
-        wait = min(wait * 2, 8.0)
 
 
 def _comparing(ledger: Ledger, quote: Quote) -> Save:

@@ -18,7 +18,7 @@ from advisor.errors import OverLimit, RunError
 from advisor.estimate import LineItem
 from advisor.home import home
 from advisor.runs.saved import from_saved, to_saved
-from backends import REHEARSAL, Job, JobSpec, Json
+from backends import REHEARSAL, Job, JobSpec, JobStatus, Json
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -34,6 +34,7 @@ _KEEP = """
 CREATE TRIGGER IF NOT EXISTS {table}_{verb} BEFORE {verb} ON {table}
 BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END
 """
+_UNANSWERED = "being sent, or interrupted on the way: 'tunewise launch --resume {run}' looks it up and goes on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +77,16 @@ class Event:
     run: str
     seq: int
     at: datetime
-    kind: str  # job | sending | doubt | reserved | settled | billed | scorecard | note
+    kind: str  # job | sending | unsent | doubt | reserved | settled | scorecard | serving
     body: Json
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """An option that was launched, as the ledger knows it now."""
+    """An option that was launched, as the ledger knows it now.
+
+    ``unanswered``: its request may have been sent and no answer to it is kept, so that there may be a job.
+    """
 
     id: str
     created: datetime
@@ -91,6 +95,7 @@ class Run:
     origin: Origin
     job: Job
     scorecard: Json = None
+    unanswered: bool = False
 
     @property
     def folder(self) -> Path:
@@ -106,6 +111,13 @@ class Run:
     def rehearses(self) -> str | None:
         """The backend a rehearsal stands for; None when the run is a real one."""
         return str(self.spec.options.get("stands_for")) if self.spec.backend == REHEARSAL else None
+
+    @property
+    def reserves(self) -> Decimal | None:
+        """What is set aside for it, in US dollars: the cap at which it is stopped, else its quote; None is unknown."""
+        if self.rehearses:
+            return Decimal(0)
+        return self.quote.usd if self.quote.cap_usd is None else self.quote.cap_usd
 
 
 def folder_of(run: str) -> Path:
@@ -207,9 +219,11 @@ class Ledger:
             self.append(run, "settled", {"usd": usd, "basis": basis})
 
     def settled(self, run: str) -> Decimal | None:
-        """Return what a run was settled at, in US dollars; None while it is only reserved."""
-        last = self.last(run, "settled")
-        return Decimal(str(last.body["usd"])) if last is not None and isinstance(last.body, dict) else None
+        """Return what a run was settled at, in US dollars; None while it is only reserved, or reserved again."""
+        last, reserved = self.last(run, "settled"), self.last(run, "reserved")
+        if last is None or not isinstance(last.body, dict) or (reserved is not None and reserved.seq > last.seq):
+            return None
+        return Decimal(str(last.body["usd"]))
 
     def spent(self, month: str) -> Decimal:
         """Return the US dollars billed or reserved in ``month`` (YYYY-MM, UTC), as far as they are known."""
@@ -304,7 +318,9 @@ def _append(connection: sqlite3.Connection, run: str, kind: str, body: Json, at:
 
 
 def _held(connection: sqlite3.Connection, month: str, leave_out: str = "") -> dict[str, Decimal | None]:
-    """Return, of each run reserved in ``month``, what it was settled at, else what is reserved; None is unknown."""
+    """Return, of each run last reserved in ``month``, what it was settled at since, else what is reserved; None is
+    unknown.
+    """
     rows = connection.execute(
         "SELECT run, kind, at, json_extract(body, '$.usd') AS usd FROM events "
         "WHERE kind IN ('reserved', 'settled') AND run != ? ORDER BY run, seq",
@@ -313,24 +329,31 @@ def _held(connection: sqlite3.Connection, month: str, leave_out: str = "") -> di
     held: dict[str, Decimal | None] = {}
     months: dict[str, str] = {}
     for row in rows:
-        months.setdefault(row["run"], row["at"][:7])
+        if row["kind"] == "reserved" or row["run"] not in months:
+            months[row["run"]] = row["at"][:7]
         held[row["run"]] = None if row["usd"] is None else Decimal(row["usd"])
     return {run: usd for run, usd in held.items() if months[run] == month}
 
 
 def _run(connection: sqlite3.Connection, row: sqlite3.Row) -> Run:
-    newest: Mapping[str, str] = dict(
-        connection.execute(
-            "SELECT kind, body FROM events WHERE run = ?1 AND seq IN "
-            "(SELECT MAX(seq) FROM events WHERE run = ?1 AND kind IN ('job', 'scorecard') GROUP BY kind)",
+    newest: dict[str, sqlite3.Row] = {
+        event["kind"]: event
+        for event in connection.execute(
+            "SELECT kind, seq, body FROM events WHERE run = ?1 AND seq IN (SELECT MAX(seq) FROM events "
+            "WHERE run = ?1 AND kind IN ('job', 'scorecard', 'sending', 'unsent') GROUP BY kind)",
             [row["id"]],
-        ).fetchall()
-    )
+        )
+    }
     spec = from_saved(JobSpec, json.loads(row["spec"]))
     created = datetime.fromisoformat(row["created"])
     job = Job(run=row["id"], backend=spec.backend, model=spec.model, detail="not started")
     if "job" in newest:
-        job = from_saved(Job, json.loads(newest["job"]))
+        job = from_saved(Job, json.loads(newest["job"]["body"]))
+    sent, unsent = (newest[kind]["seq"] if kind in newest else 0 for kind in ("sending", "unsent"))
+    unanswered = job.id is None and sent > unsent
+    if unanswered and not job.detail.startswith("in doubt"):
+        detail = _UNANSWERED.format(run=row["id"])
+        job = replace(job, status=JobStatus.QUEUED, detail=detail, error=None, finished=None)
     return Run(
         id=row["id"],
         created=created,
@@ -338,7 +361,8 @@ def _run(connection: sqlite3.Connection, row: sqlite3.Row) -> Run:
         quote=from_saved(Quote, json.loads(row["quote"])),
         origin=from_saved(Origin, json.loads(row["plan"])),
         job=replace(job, created=job.created or created),
-        scorecard=json.loads(newest["scorecard"]) if "scorecard" in newest else None,
+        scorecard=json.loads(newest["scorecard"]["body"]) if "scorecard" in newest else None,
+        unanswered=unanswered,
     )
 
 

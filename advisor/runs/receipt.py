@@ -81,8 +81,10 @@ def bill(run: Run) -> tuple[Decimal | None, str]:
     job = run.job
     if job.billed_usd is not None:
         return job.billed_usd, "billed by the provider"
+    if job.id is None and run.unanswered:
+        return None, "whether it was sent is not known"
     if job.id is None:
-        return (Decimal(0), "nothing was sent") if job.status is JobStatus.FAILED else (None, "not sent yet")
+        return (Decimal(0), "nothing was sent") if job.status.finished else (None, "not sent yet")
     if run.rehearses:
         return Decimal(0), "a rehearsal: nothing was sent"
     if not job.status.finished:

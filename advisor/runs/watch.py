@@ -174,14 +174,6 @@ def refreshed(ledger: Ledger, run: Run, backend: Backend) -> Run:
     return ledger.get(run.id)
 
 
-def cancel(ledger: Ledger, run_id: str, backend: Backend) -> Job:
-    """Ask the provider to stop a run, and keep what it answers; one that has ended is left as it is."""
-    job = backend.cancel(ledger.get(run_id).job)
-    ledger.save(job)
-    settle(ledger, run_id)
-    return job
-
-
 def with_metrics(job: Job, backend: Backend) -> Job:
     """Return a job that has succeeded with the file its numbers were written to; one that has such a file as it is.
 

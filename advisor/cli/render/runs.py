@@ -66,7 +66,7 @@ def card(one: View) -> None:
         ("model", f"{one.model} on {_place(one)} ({one.method}, {one.objective})"),
         ("job", one.job_id),
         ("steps", steps(one.steps_done, one.steps_total) or None),
-        ("finishes about", clock(one.estimated_finish) if not one.status.finished else None),
+        ("finishes about", (clock(one.estimated_finish) or None) if not one.status.finished else None),
         ("quoted", render.usd(one.quote_usd)),
         ("their quote", render.usd(one.provider_quote_usd) if one.provider_quote_usd is not None else None),
         ("billed", render.usd(one.billed_usd) if one.status.finished else None),
