@@ -129,7 +129,7 @@ class Hosted(Backend, Generic[C]):
 
     def submit(self, spec: JobSpec, save: Save = _discard, resume: Job | None = None) -> Job:
         self.check(spec)
-        known = self.find(spec)
+        known = self.known(spec, resume)
         job = resume or self.unsent(spec)
         if known is None:
             job = self.create(spec, self._brought(spec, job, save), save)
@@ -137,6 +137,10 @@ class Hosted(Backend, Generic[C]):
             job = replace(known, extra={**job.extra, **known.extra})
         save(job)
         return job
+
+    def known(self, spec: JobSpec, resume: Job | None) -> Job | None:
+        """Return the job that an earlier submit created, if it did; ``resume`` may hold what it is recognised by."""
+        return self.find(spec)
 
     def unsent(self, spec: JobSpec) -> Job:
         """Return the job of a run that is not at the provider yet, with what it will be asked for."""

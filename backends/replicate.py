@@ -124,20 +124,13 @@ class ReplicateBackend(Hosted[Line]):
         return snapshot(job, self._training("POST", path, body, about=About.MODEL, paid=True))
 
     def find(self, spec: JobSpec) -> Job | None:
-        """Look the training up by the file that only this run uploaded, or by the destination once it has succeeded."""
-        uploads = {_address(row): str(row["id"]) for row in self._uploads_of(spec.run)}
-        destination = self._destination(spec)
-        for row in self._rows("/v1/trainings"):
-            reply = TrainingReply.model_validate(row)
-            written = (reply.output.version or "") if reply.output else ""
-            addresses = [value for value in reply.input.values() if isinstance(value, str) and value in uploads]
-            if addresses or written.startswith(f"{destination}:"):
-                extra = {"destination": destination}
-                if addresses:
-                    extra |= {"training_file": uploads[addresses[0]], "training_url": addresses[0]}
-                blank = self.unsent(spec)
-                return snapshot(replace(blank, extra={**blank.extra, **extra}), reply)
-        return None
+        """Look the training up by the file that only this run uploaded, or by what it wrote to a model of its own."""
+        return self._among_trainings(spec, {})
+
+    def known(self, spec: JobSpec, resume: Job | None) -> Job | None:
+        kept = resume.extra if resume is not None else {}
+        address = kept.get("training_url")  # still says whose the training is when the file has expired
+        return self._among_trainings(spec, {address: kept["training_file"]} if address else {})
 
     def refresh(self, job: Job) -> Job:
         return snapshot(job, self._training("GET", f"/v1/trainings/{id_of(job)}"))
@@ -183,6 +176,22 @@ class ReplicateBackend(Hosted[Line]):
         return completion(found, (time.perf_counter() - start) * 1000)
 
     # The parts of the above, in order of use
+
+    def _among_trainings(self, spec: JobSpec, kept: Mapping[str, str]) -> Job | None:
+        uploads = {**kept, **{_address(row): str(row["id"]) for row in self._uploads_of(spec.run)}}
+        destination = self._destination(spec)
+        own = f"{destination}:" if "destination" not in spec.options else None  # a chosen one other runs write to too
+        for row in self._rows("/v1/trainings"):
+            reply = TrainingReply.model_validate(row)
+            written = (reply.output.version or "") if reply.output else ""
+            addresses = [value for value in reply.input.values() if isinstance(value, str) and value in uploads]
+            if addresses or (own is not None and written.startswith(own)):
+                extra = {"destination": destination}
+                if addresses:
+                    extra |= {"training_file": uploads[addresses[0]], "training_url": addresses[0]}
+                blank = self.unsent(spec)
+                return snapshot(replace(blank, extra={**blank.extra, **extra}), reply)
+        return None
 
     def _get(self, path: str, about: About = About.OTHER) -> dict[str, Json]:
         line = self.client()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -134,6 +135,21 @@ def test_a_run_is_recognised_after_its_file_has_expired(replicate: Hosted) -> No
     replicate.emulator.state["files"].clear()
     found = replicate.backend.find(spec)
     assert found is not None and found.id == job.id
+
+
+def test_runs_that_write_to_one_model_are_not_taken_for_each_other(replicate: Hosted) -> None:
+    replicate.emulator.state["models"]["emulated/mine"] = {"hardware": "cpu", "visibility": "private", "versions": {}}
+    chosen = {"destination": "emulated/mine"}
+    first = replicate.finish(replicate.submit(replicate.spec(options=chosen)))
+    spec = replicate.spec(run="run-2", options=chosen)
+    second = replicate.finish(replicate.submit(spec))
+    assert first.tuned_model != second.tuned_model
+    assert replicate.emulator.paid_jobs == 2
+    # Its file has expired: the address that was kept still says which training is whose.
+    replicate.emulator.state["files"].clear()
+    again = replicate.backend.submit(spec, resume=replace(second, id=None))
+    assert again.id == second.id
+    assert replicate.emulator.paid_jobs == 2
 
 
 def reply(logs: str) -> TrainingReply:
