@@ -24,6 +24,7 @@ CREATE TABLE `dep` (id INT PRIMARY KEY, head_name VARCHAR(40) NOT NULL, budget D
 
 How many heads are older than 56?"""
 SCHEMA = schema_of(PROMPT)
+LONG = "replace(hex(zeroblob(450000)), '0', 'a')"  # one call of C that no time limit interrupts
 BIG = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c)"
 
 # answer, reference, what is expected: None when nothing can be told
@@ -87,7 +88,9 @@ def test_queries_are_compared_by_what_they_return(answer: str, reference: str, e
         "SELECT hex(zeroblob(900000000)) FROM head",
         f"{BIG} SELECT x FROM c",
         f"{BIG} SELECT count(*) FROM c",
-        f"{BIG} SELECT zeroblob(1000000) FROM c LIMIT 9000",
+        f"SELECT {LONG} LIKE '%' || substr({LONG}, 1, 9000) || 'b'",
+        f"SELECT instr({LONG}, substr({LONG}, 1, 400000) || 'b')",
+        f"{BIG} SELECT zeroblob(99000) FROM c LIMIT 9000",
     ],
 )
 def test_an_answer_can_neither_write_nor_run_for_ever(
@@ -211,6 +214,17 @@ def test_schema_statements_are_found_in_any_prompt() -> None:
     assert schema_of("CREATE TABLE broken (a INT") == ""
     assert schema_of("INSERT INTO t VALUES (1)") == ""
     rows = schema_of("CREATE TABLE t (a INT, b TEXT);\nINSERT INTO t VALUES (1, 'x;y'), (2, 'z');\nHow many?")
+    told = """```sql
+    CREATE TABLE t (
+      id INT,  -- the user's own
+      /* as (typed) */ name TEXT DEFAULT 'a -- b'
+    );
+    INSERT INTO t VALUES (1, 'two  blanks')
+    ```"""
+    assert schema_of(told).splitlines() == [
+        "CREATE TABLE t ( id INT, name TEXT DEFAULT 'a -- b' )",
+        "INSERT INTO t VALUES (1, 'two  blanks')",
+    ]
     assert rows.splitlines()[1] == "INSERT INTO t VALUES (1, 'x;y'), (2, 'z')"
     assert same_result("SELECT 2 FROM t LIMIT 1", "SELECT count(*) FROM t", schema=rows) is True
 

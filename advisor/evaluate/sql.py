@@ -14,7 +14,9 @@ from random import Random
 from typing import TypeAlias
 
 SECONDS, ROWS = 2.0, 10_000  # what one query may take; what it may return
-_LONGEST = 1_000_000  # bytes of one value
+# Bytes of one value, and of one pattern: no time limit reaches into a single call of LIKE, instr or replace, which take
+# the product of two lengths (0.1 s at these, two minutes at SQLite's own).
+_LONGEST, _LONGEST_PATTERN = 100_000, 200
 _LARGEST = 16_000_000  # bytes of all texts and blobs of one result
 _INSTANCES, _ROWS_EACH = 4, 40  # several small databases tell queries apart that agree by chance on one (Zhong 2020)
 _WORDS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta")
@@ -23,6 +25,7 @@ _TOKEN = re.compile(
     r"""'(?:[^']|'')*'|"[^"]*"|`[^`]*`|\[[^\]]*\]|\d+(?:\.\d+)?|\w+|<=|>=|<>|!=|\|\||\S""",
     re.UNICODE,
 )
+_PART = re.compile(r"""'(?:[^']|'')*'|"[^"]*"|`[^`]*`|--[^\n]*|/\*.*?\*/|.""", re.DOTALL)
 _OPERATORS = ("=", "<", ">", "<=", ">=", "<>", "!=")
 _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 
@@ -51,9 +54,9 @@ def schema_of(prompt: str) -> str:
     """Return the CREATE TABLE and INSERT statements that stand in a prompt, one a line; empty where there are none."""
     found = []
     for start in re.finditer(r"\b(?:create\s+(?:temp\w*\s+)?table|insert\s+into)\b", prompt, re.IGNORECASE):
-        end = _end(prompt, start.end(), table=start[0].lower().startswith("create"))
-        if end is not None:
-            found.append(" ".join(prompt[start.start() : end].split()))
+        rest = _statement(prompt, start.end(), table=start[0].lower().startswith("create"))
+        if rest is not None:
+            found.append(" ".join(start[0].split()) + rest)
     return "\n".join(found) if any(one.lower().startswith("create") for one in found) else ""
 
 
@@ -112,8 +115,9 @@ def _run(connection: sqlite3.Connection, query: str) -> Rows | None:
 def _limit(connection: sqlite3.Connection) -> None:
     """Let what runs from now on take no longer, and make no longer values, than one query may."""
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, _LONGEST_PATTERN)
     until = time.monotonic() + SECONDS
-    connection.set_progress_handler(lambda: int(time.monotonic() > until), 1_000)
+    connection.set_progress_handler(lambda: int(time.monotonic() > until), 100)
 
 
 def _plain(value: Value) -> Value:
@@ -147,28 +151,28 @@ def _tokens(query: str) -> list[str]:
     return [one if one[0] in "'\"`[" else one.casefold() for one in _TOKEN.findall(query_of(query))]
 
 
-def _end(text: str, start: int, *, table: bool) -> int | None:
-    """Return where a statement ends: behind a table's closing bracket, or at an insert's semicolon or blank line."""
-    depth, place = 0, start
-    while place < len(text):
-        letter = text[place]
-        if letter in "'\"`":
-            closing_quote = text.find(letter, place + 1)
-            if closing_quote < 0:
-                return None
-            place = closing_quote
-        elif letter == "(":
-            depth += 1
-        elif letter == ")":
-            depth -= 1
-            if table and depth == 0:
-                return place + 1
-        elif not table and depth == 0 and (letter == ";" or text.startswith("\n\n", place)):
-            return place
-        elif table and depth == 0 and letter == ";":
+def _statement(text: str, start: int, *, table: bool) -> str | None:
+    """Return what follows ``start`` without comments: to a table's closing bracket, or an insert's end; None: no end.
+
+    An insert ends at a semicolon, a blank line or the end of a code fence.
+    """
+    depth, parts = 0, [" "]
+    for found in _PART.finditer(text, start):
+        part = found[0]
+        if not table and depth == 0 and (part == ";" or text.startswith(("\n\n", "```"), found.start())):
+            break
+        if part in ("'", '"', "`") or (table and depth == 0 and part == ";"):  # a quote that is never closed
             return None
-        place += 1
-    return None if table else len(text)
+        depth += (part == "(") - (part == ")")
+        blank = part.isspace() or part.startswith(("--", "/*"))
+        if not (blank and parts[-1] == " "):
+            parts.append(" " if blank else part.replace("\n", " "))
+        if table and depth == 0 and part == ")":
+            break
+    else:
+        if table:
+            return None
+    return "".join(parts).rstrip()
 
 
 def _filled(schema: str, reference: str, seed: int) -> sqlite3.Connection:
