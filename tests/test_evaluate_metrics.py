@@ -93,7 +93,14 @@ def test_student_quantiles_are_near_scipys(share: float, freedom: int, expected:
         ("number", "It costs $1,234.50", "1234.5", 1),
         ("number", "no idea", "#### 7", 0),
         ("number", "#### -3 because 5", "#### -3", 1),
+        ("number", "x = \u22123", "-3", 1),
+        ("number", "5000001", "5000000", 0),
+        ("number", "0.30000000000000004", "0.3", 1),
         ("rouge_l", "", "word", 0),
+        ("rouge_l", "Посылка пришла поздно", "посылка пришла", 0.8),
+        ("rouge_l", "die große Lampe", "die grosse Lampe", 2 / 3),
+        ("rouge_l", "包裹迟到了", "包裹到了", 8 / 9),
+        ("token_f1", "包裹迟到了", "包裹到了", 8 / 9),
     ],
 )
 def test_metrics_by_hand(metric: str, answer: str, reference: str, expected: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import string
 import unicodedata
@@ -26,6 +27,8 @@ class NotJson(Enum):
 
 
 NOT_JSON = NotJson.NOT_JSON
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # written without blanks
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 Part = TypeVar("Part")
 
 
@@ -110,7 +113,7 @@ def tool_name(answer: Answer, reference: Reference) -> float:
 
 
 def token_f1(answer: Answer, reference: Reference) -> float:
-    """Return the F1 of words as in SQuAD: lower case, without punctuation and articles."""
+    """Return the F1 of words as in SQuAD: lower case, without punctuation and articles; Chinese and such by letter."""
     got, wanted = _squad(answer.text), _squad(reference.text)
     if not got or not wanted:
         return float(got == wanted)
@@ -118,8 +121,11 @@ def token_f1(answer: Answer, reference: Reference) -> float:
 
 
 def rouge_l(answer: Answer, reference: Reference) -> float:
-    """Return ROUGE-L's F-measure over lower-case alphanumeric words, as rouge-score computes it without stemming."""
-    got, wanted = (re.findall(r"[a-z0-9]+", side.text.lower()) for side in (answer, reference))
+    """Return ROUGE-L's F-measure over lower-case words, as rouge-score computes it without stemming.
+
+    rouge-score knows a to z alone and gives other scripts 0; here their words count, Chinese and such by letter.
+    """
+    got, wanted = (_WORD.findall(side.text.lower()) for side in (answer, reference))
     common = _longest_common(got, wanted)
     if common == 0:
         return 0.0
@@ -132,7 +138,7 @@ def number(answer: Answer, reference: Reference) -> float:
     got, wanted = _number(answer.text), _number(reference.text)
     if wanted is None:
         return exact(answer, reference)
-    return float(got is not None and abs(got - wanted) <= 1e-6 * max(1.0, abs(wanted)))
+    return float(got is not None and math.isclose(got, wanted, rel_tol=1e-9, abs_tol=1e-6))
 
 
 def sql_text(answer: Answer, reference: Reference) -> float:
@@ -202,6 +208,12 @@ def metric_for(task: TaskType | None, references: Sequence[Reference]) -> str:
     return chosen
 
 
+def numbers_in(text: str) -> list[float]:
+    """Return the numbers of a text; a comma groups digits, and a typographic minus is one."""
+    found = re.findall(r"-?\d[\d,]*(?:\.\d+)?|-?\.\d+", text.replace("\u2212", "-"))
+    return [float(one.replace(",", "")) for one in found]
+
+
 def json_of(text: str) -> Json | Literal[NotJson.NOT_JSON]:
     """Return the JSON value of a text, also inside one code fence; NOT_JSON when it is none."""
     fenced = re.fullmatch(r"\s*```(?:json)?\s*\n(.*?)\n?```\s*", text, re.DOTALL)
@@ -262,7 +274,7 @@ def _overlap_f1(got: Counter[Part], wanted: Counter[Part]) -> float:
 
 def _squad(text: str) -> list[str]:
     text = "".join(letter for letter in text.lower() if letter not in string.punctuation)
-    return re.sub(r"\b(a|an|the)\b", " ", text).split()
+    return re.sub(rf"([{_UNSPACED}])", r" \1 ", re.sub(r"\b(a|an|the)\b", " ", text)).split()
 
 
 def _longest_common(first: Sequence[str], second: Sequence[str]) -> int:
@@ -284,8 +296,7 @@ def _gives_number(text: str) -> bool:
 
 def _number(text: str) -> float | None:
     marked = text.rsplit("####", 1)
-    found = re.findall(r"-?\d[\d,]*(?:\.\d+)?|-?\.\d+", marked[-1])
+    found = numbers_in(marked[-1])
     if not found:
         return None
-    chosen = found[0] if len(marked) == 2 else found[-1]
-    return float(chosen.replace(",", ""))
+    return found[0] if len(marked) == 2 else found[-1]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from advisor.errors import DataError
-from advisor.evaluate.metrics import NOT_JSON, Answer, json_of
+from advisor.evaluate.metrics import NOT_JSON, Answer, json_of, numbers_in
 from backends import Json
 
 _HERE = Path(__file__).parent
@@ -117,8 +117,8 @@ def _none(text: str, wanted: Json, check: Mapping[str, Json]) -> bool:
 
 
 def _number(text: str, wanted: Json, check: Mapping[str, Json]) -> bool:
-    found = re.findall(r"-?\d[\d,]*(?:\.\d+)?|-?\.\d+", text)
-    return bool(found) and abs(float(found[-1].replace(",", "")) - float(str(wanted))) < 1e-9
+    found = numbers_in(text)
+    return bool(found) and abs(found[-1] - float(str(wanted))) < 1e-9
 
 
 def _matches(text: str, wanted: Json, check: Mapping[str, Json]) -> bool:

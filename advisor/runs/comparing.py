@@ -19,7 +19,7 @@ from advisor.runs.judging import judged
 from advisor.task import TaskType
 from backends import Json
 
-_FEWEST = 30  # held-out examples below which a comparison says next to nothing
+_FEWEST, _LEAST = 30, 6  # held-out examples below which a comparison says next to nothing; and nothing at all
 _TOKENS_FOR_ANSWER = 512
 
 
@@ -124,7 +124,7 @@ def compare_on(
         warnings=(*_doubts(asked, rows), *doubts),
         judge=judgement,
         frontier=cards.frontier(rows),
-        notes=(*notes, *(one.note for one in contestants if one.note)),
+        notes=(*notes, *(one.note for one in contestants if one.note), *_timing(contestants)),
     )
 
 
@@ -208,9 +208,18 @@ def _partial(judge: Contestant, contestants: Sequence[Contestant]) -> list[str]:
     return [f"The judge is the model that answers as {own[0]}: it judges its own answers; take another."] if own else []
 
 
+def _timing(contestants: Sequence[Contestant]) -> list[str]:
+    """Say what a local model's times are: it answers several questions at once, and each takes as long as all."""
+    if all(one.backend.name != "local" for one in contestants):
+        return []
+    return ["Answer times on this machine are those of the batch an answer was in; a question asked alone takes less."]
+
+
 def _doubts(asked: Sequence[Question], rows: Sequence[cards.Row]) -> list[str]:
     found = []
     if len(asked) < _FEWEST:
-        found.append(f"Only {len(asked)} held-out examples: differences under about 20 points are chance.")
+        # McNemar's exact test is below 5 % from six examples on that only one of two options gets right.
+        least = f"under {100 * _LEAST / len(asked):.0f} points" if len(asked) >= _LEAST else "of any size"
+        found.append(f"Only {len(asked)} held-out examples: a difference {least} could be chance.")
     found += [f"{one.cut_off} answers of {one.name} ended at the token limit." for one in rows if one.cut_off]
     return found
