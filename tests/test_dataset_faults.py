@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from advisor.dataset import Dataset, Level
+from advisor.dataset import Dataset, Level, fix
 from advisor.dataset._catalogue import CATALOGUE
 from advisor.tokens import profile
 
@@ -362,6 +362,26 @@ def test_leaks_are_named_with_both_lines(tmp_path: Path) -> None:
     leak = [problem for problem in found if problem.code == "leak"]
     assert [(problem.line, problem.file) for problem in leak] == [(2, str(valid))]
     assert "line 8" in leak[0].message
+
+
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_what_cannot_be_read_on_is_said_and_mended_by_hand(tmp_path: Path, kind: str) -> None:
+    from advisor.cli.render.next_steps import Asked, next_steps
+
+    path, out = tmp_path / f"a.{kind}", tmp_path / "out.jsonl"
+    if kind == "csv":
+        lines = [b"prompt,completion", *(b"question %d,answer %d" % (n, n) for n in range(3000)), b"caf\xe9,x", b"q,a"]
+    else:
+        lines = [b"[", *(json.dumps(clean(n)).encode() + b"," for n in range(60)), b'{"messages": oops},', b"{}]"]
+    path.write_bytes(b"\n".join(lines))
+    found = profile(Dataset.open(path))
+    said = [(problem.line, problem.level) for problem in found.problems if problem.code == "rest_unread"]
+    assert [level for _, level in said] == [Level.ERROR]
+    assert said[0][0] in ({62} if kind == "json" else range(2900, 3003))
+    assert next(next_steps(found, Asked((str(path),)), None))[0] == "tunewise check --explain rest_unread"
+    assert [(problem.line, problem.code) for problem in fix(Dataset.open(path), out).lost] == [
+        (said[0][0], "rest_unread")
+    ]
 
 
 def test_a_leak_is_one_in_other_case_spacing_or_system_prompt(tmp_path: Path) -> None:

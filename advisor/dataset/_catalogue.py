@@ -27,7 +27,7 @@ CATALOGUE: dict[str, Entry] = {
         "Run with --fix OUT, or save as UTF-8 without BOM.",
         "Providers read the first line as JSON and refuse it: three invisible bytes stand before the brace. OpenAI "
         "answers 'Line 1 is not a dictionary'.", {"openai": _E}),
-    "invalid_utf8": Entry(_E, "Bytes that are not UTF-8", "Save the file as UTF-8; --fix OUT leaves the row out.",
+    "invalid_utf8": Entry(_E, "Bytes that are not UTF-8", "Save the file as UTF-8, or let --fix OUT leave the row out.",
         "Every provider refuses the whole file for one such byte, and only after the upload."),
     "invalid_json": Entry(_E, "A line that is not JSON", "Mend the line, or let --fix OUT leave it out.",
         "One bad line makes OpenAI and Together refuse the whole file."),
@@ -41,6 +41,9 @@ CATALOGUE: dict[str, Entry] = {
     "wrong_columns": Entry(_E, "A row with too few or too many cells",
         "Quote cells that hold the delimiter or a line break.",
         "Such cells cannot be matched with the header, so prompt and answer may be swapped or cut."),
+    "rest_unread": Entry(_E, "The rest of the file was not read", "Mend that place, then check again.",
+        "A table or an array is one text: after bytes that are not UTF-8, or a value that is cut off, nobody can tell "
+        "where the next row begins. Counts, prices and what --fix OUT writes are of the part before."),
     "not_jsonl": Entry(_I, "Not JSON lines",
         "Nothing to do: launch writes the backend's own file; --fix OUT writes JSON lines now.",
         "OpenAI, Together and the local trainer take one JSON object per line. We convert; an upload by hand would "

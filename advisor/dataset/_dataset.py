@@ -94,6 +94,13 @@ class Dataset:
         )
 
 
+def ends(container: Container, code: str) -> bool:
+    """Tell whether nothing after a row of this fault can be read: in a table or an array one row tells of the next."""
+    if container is Container.JSON:
+        return code in ("invalid_utf8", "invalid_json", "truncated_json")
+    return container in (Container.CSV, Container.TSV) and code == "invalid_utf8"
+
+
 def usable(found: list[Fault]) -> bool:
     """Tell whether a row with these faults can be trained on anywhere."""
     return not any(level_of(code) is Level.ERROR for code, _ in found)

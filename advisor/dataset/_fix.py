@@ -11,7 +11,8 @@ from typing import cast
 
 import orjson
 
-from advisor.dataset._dataset import Dataset, usable
+from advisor.dataset._catalogue import problem
+from advisor.dataset._dataset import Dataset, ends, usable
 from advisor.dataset._scan import REDACTED, redact
 from advisor.dataset._shape import Conversation
 from advisor.dataset._source import Progress
@@ -83,6 +84,8 @@ def fix(
     seen: set[bytes] = set()
     losses, sides = Losses(), Sides()
     trained = objective or (Objective.DPO if dataset.format is Format.PREFERENCE else Objective.SFT)
+    container_of = dict(zip(dataset.sources, dataset.containers, strict=True))
+    unread: list[Problem] = []
     read = written = 0
     with atomic(out) as stream:
         for source, line, talk, found in dataset.conversations(progress):
@@ -93,6 +96,8 @@ def fix(
                 else:
                     read += 1
                     dropped.setdefault(code, Change()).add(line)
+                    if ends(container_of[source], code):
+                        unread.append(problem("rest_unread", line, source.name))
                 continue
             read += 1
             changes = mend(talk, redacted)
@@ -126,7 +131,7 @@ def fix(
             raise DataError(f"{dataset.sources[0].name}: not one row is left after the repair; see 'tunewise check'.")
         chosen = None if held_out is None else sides.held_out(dataset.sources[0].name, held_out, seed)
     held, apart = (None, 0) if chosen is None else _divide(out, chosen)
-    return Fixed(out, held, read, written, apart, dropped, mended, losses.problems(), replaced)
+    return Fixed(out, held, read, written, apart, dropped, mended, (*unread, *losses.problems()), replaced)
 
 
 def _judged_again(talk: Conversation, format: Format) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from advisor.dataset import Format, Problem
 from advisor.dataset._catalogue import problem
-from advisor.dataset._dataset import Dataset
+from advisor.dataset._dataset import Dataset, ends
 from advisor.dataset._rows import Container
 from advisor.dataset._source import Progress
 from advisor.task import TaskType
@@ -247,9 +247,12 @@ def _findings(
         findings.extend(found)
         quality.update(more)
     findings.extend(language_findings(tally.languages))
+    findings.extend(
+        (line, file, "rest_unread", "") for file, line, code, _ in tally.faults if ends(dataset.containers[file], code)
+    )
     if dataset.unread:
-        names = ", ".join(f"'{name}'" for name in dataset.unread[:6])
-        findings.append((None, 0, "unknown_field", names))
+        names, others = ", ".join(f"'{name:.40}'" for name in dataset.unread[:6]), len(dataset.unread) - 6
+        findings.append((None, 0, "unknown_field", f"{names} and {others:,} more" if others > 0 else names))
     other = next((name for container in dataset.containers if (name := _CONTAINERS.get(container))), "")
     if other:
         findings.append((None, 0, "not_jsonl", f"this is {other}"))

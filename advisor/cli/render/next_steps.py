@@ -78,7 +78,8 @@ def next_steps(profile: Profile, asked: Asked, fixed: Fixed | None) -> Iterator[
 def _is_mended(problem: Problem) -> bool:
     if problem.code in _MENDED:
         return True
-    return problem.line is not None and CATALOGUE[problem.code].level is Level.ERROR and problem.code not in _LEAKS
+    row = problem.line is not None and problem.code not in _LEAKS and problem.code != "rest_unread"
+    return row and CATALOGUE[problem.code].level is Level.ERROR
 
 
 def _onward(
