@@ -85,6 +85,9 @@ def _rows(found: Profile, name: str) -> Iterator[str]:
         parts.append(f"{repeated:,} exact duplicate{'' if repeated == 1 else 's'} kept")
     if parts:
         yield f"{', '.join(parts)}: 'tunewise check {name}' names the lines."
+    for one in found.problems:
+        if one.code == "rest_unread":
+            yield f"{one.file}: nothing after line {one.line} is read. {CATALOGUE['rest_unread'].fix}"
 
 
 def _counts(found: Profile) -> dict[str, int]:
