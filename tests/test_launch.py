@@ -431,6 +431,22 @@ def test_the_price_that_together_says_is_set_beside_ours(
         assert started["provider_quote_usd"] == "4"
 
 
+def test_a_provider_that_prices_a_job_above_the_limit_is_not_paid(
+    tunewise: Tunewise, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours is $4.00 and keeps the limit; theirs, within a fifth of ours, does not."""
+    with TogetherEmulator() as emulator:
+        monkeypatch.setenv("TOGETHER_BASE_URL", emulator.base_url)
+        monkeypatch.setenv("TOGETHER_API_KEY", emulator.key)
+        emulator.minimum_usd = 4.5
+        named = ("launch", data, "--backend", "together", "--model", "Qwen/Qwen3.5-9B", "--yes", "--max-cost", "4.2")
+        assert "prices this job at $4.50, over the $4.20 that --max-cost leaves" in tunewise(*named, expect=4).stderr
+        run = tunewise.document("jobs")[0]["run"]
+        assert emulator.paid_jobs == 0 and Ledger.open().settled(run) == 0
+        emulator.minimum_usd = 4.0
+        assert tunewise.document("launch", "--resume", run, "--yes", "--max-cost", "4.2")["job_id"]
+
+
 def test_a_model_that_answers_only_from_a_rented_machine_gets_one_and_is_evaluated(
     tunewise: Tunewise, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,6 +33,12 @@ class Proposal:
     no_room: str | None = None  # why this machine surely has too little memory for it
     secret: str | None = None  # what looks like a key in data that is to be sent away
 
+    @property
+    def highest_usd(self) -> Decimal | None:
+        """The high end of the quote, where it has one."""
+        quote = self.run.quote
+        return quote.usd if quote.high_usd is None else quote.high_usd
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -186,18 +192,24 @@ def _within(proposals: Sequence[Proposal], terms: Terms) -> None:
         raise RunError("--yes starts nothing that costs money without --max-cost USD; say how much it may cost.")
     if max_cost is None:
         return
-    total = Decimal(0)
     for proposal in paid:
-        quote = proposal.run.quote
-        highest = quote.high_usd if quote.high_usd is not None else quote.usd
-        if highest is None:
+        if proposal.highest_usd is None:
             raise OverLimit(
                 f"The price of {proposal.run.spec.model} on {proposal.run.spec.backend} is unknown, so --max-cost "
                 "cannot be kept; choose an option with a known price, or launch in a terminal and agree yourself."
             )
-        total += highest
+    total = _together(paid)
     if total > max_cost:
         raise OverLimit(f"This would cost up to {render.usd(total)}, over --max-cost {render.usd(max_cost)}.")
+
+
+def left_for(one: Proposal, proposals: Sequence[Proposal], max_cost: Decimal | None) -> Decimal | None:
+    """Return what ``max_cost`` leaves for one proposal beside the highest price of the others; None: no limit."""
+    return None if max_cost is None else max_cost - _together([other for other in proposals if other is not one])
+
+
+def _together(proposals: Sequence[Proposal]) -> Decimal:
+    return sum((one.highest_usd or Decimal(0) for one in proposals if one.costs_money), Decimal(0))
 
 
 def _fresh(proposals: Sequence[Proposal], today: date) -> None:

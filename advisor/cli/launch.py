@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli import options, render
-from advisor.cli.consent import Proposal, Terms, again, consent, discard, propose, refuse_alike, rehearsed, to_rehearse
+from advisor.cli.consent import (
+    Proposal,
+    Terms,
+    again,
+    consent,
+    discard,
+    left_for,
+    propose,
+    refuse_alike,
+    rehearsed,
+    to_rehearse,
+)
 from advisor.cli.in_data import readable
 from advisor.cli.leftovers import offer_deletion
 from advisor.cli.machines import flags as machine_flags
@@ -150,7 +161,7 @@ def command(
         if dry_run:
             discard(proposals)
     try:
-        code = _start(proposals, monthly_limit, settle, follow_it, as_json)
+        code = _start(proposals, max_cost, monthly_limit, settle, follow_it, as_json)
     finally:
         for proposal in proposals:
             proposal.backend.close()
@@ -179,7 +190,12 @@ def _dry_run(proposals: Sequence[Proposal], as_json: bool) -> None:
 
 
 def _start(
-    proposals: Sequence[Proposal], monthly_limit: Decimal | None, settle: float | None, follow_it: bool, as_json: bool
+    proposals: Sequence[Proposal],
+    max_cost: Decimal | None,
+    monthly_limit: Decimal | None,
+    settle: float | None,
+    follow_it: bool,
+    as_json: bool,
 ) -> int:
     """Keep each run, then send it; with several, a failure of one does not stop the others."""
     import backends
@@ -191,7 +207,7 @@ def _start(
     for one in proposals:
         try:
             say_uncounted(record(ledger, one.run, monthly_limit=monthly_limit, now=datetime.now(UTC)))
-            send(ledger, one.run.id, one.backend, settle)
+            send(ledger, one.run.id, one.backend, settle, left_for(one, proposals, max_cost))
             started.append(one.run.id)
         except (AdvisorError, backends.BackendError) as error:
             offer_deletion(ledger, one.run.id, one.backend, error)
@@ -234,8 +250,8 @@ def _resume(
             now = datetime.now(UTC)
             say_uncounted(ledger.reserve(found.id, found.reserves, monthly_limit=monthly_limit, now=now))
         try:
-            send(ledger, found.id, backend, settle)
-        except backends.BackendError as error:
+            send(ledger, found.id, backend, settle, terms.max_usd)
+        except (AdvisorError, backends.BackendError) as error:
             offer_deletion(ledger, found.id, backend, error)
             raise
     return _tell(ledger, [found.id], follow_it, as_json)
@@ -250,11 +266,11 @@ def say_uncounted(runs: Sequence[str]) -> None:
         )
 
 
-def send(ledger: Ledger, run: str, backend: Backend, settle: float | None) -> Job:
+def send(ledger: Ledger, run: str, backend: Backend, settle: float | None, most_usd: Decimal | None = None) -> Job:
     from advisor import runs
     from advisor.runs.launch import SETTLE_S
 
-    return runs.send(ledger, run, backend, settle_s=SETTLE_S if settle is None else settle)
+    return runs.send(ledger, run, backend, settle_s=SETTLE_S if settle is None else settle, most_usd=most_usd)
 
 
 def _tell(ledger: Ledger, runs: Sequence[str], follow_it: bool, as_json: bool) -> int:

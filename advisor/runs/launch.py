@@ -103,11 +103,13 @@ def send(
     pause: Callable[[float], None] = time.sleep,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     settle_s: float = SETTLE_S,
+    most_usd: Decimal | None = None,
 ) -> Job:
     """Create the run's job at the provider, once, whatever interrupted earlier attempts.
 
     An earlier attempt that may have reached the provider is looked up by its tag until ``settle_s`` seconds have
-    passed since it was made; only when the provider then still knows no such job is it sent again.
+    passed since it was made; only when the provider then still knows no such job is it sent again. A provider that
+    says a price of its own above ``most_usd`` is not paid: OverLimit.
     """
     with only_one(run_id):
         run = ledger.get(run_id)
@@ -122,7 +124,7 @@ def send(
                 resume = replace(resume, status=JobStatus.QUEUED, error=None, finished=None)
             ledger.append(run.id, "sending", {}, clock())
             try:
-                job = backend.submit(run.spec, _comparing(ledger, run.quote), resume)
+                job = backend.submit(run.spec, _comparing(ledger, run.quote, most_usd), resume)
             except OutcomeUnknown as error:
                 ledger.append(run.id, "doubt", {"error": str(error)}, clock())
                 if not waits:
@@ -138,7 +140,7 @@ def send(
                         f"{error} Nothing was charged; 'tunewise launch --resume {run.id}' goes on."
                     ) from error
                 pause(max(waits.pop(0), asked or 0.0))
-            except (BackendError, RunError) as error:
+            except (BackendError, RunError, OverLimit) as error:
                 _refused(ledger, run, str(error), clock())
                 raise
         ledger.save(job)
@@ -247,15 +249,22 @@ def _go_on(ledger: Ledger, run: Run, backend: Backend) -> Job:
     return job
 
 
-def _comparing(ledger: Ledger, quote: Quote) -> Save:
-    """Save each snapshot, and stop before the paid request when the provider's own price is not ours."""
+def _comparing(ledger: Ledger, quote: Quote, most_usd: Decimal | None) -> Save:
+    """Save each snapshot, and stop before the paid request when the provider's own price is not ours or too high."""
 
     def save(job: Job) -> None:
         ledger.save(job)
         stated = job.extra.get("provider_quote_usd")
-        if stated is None or job.id is not None or quote.usd is None:
+        if stated is None or job.id is not None:
             return
         theirs = Decimal(stated)
+        if most_usd is not None and theirs > most_usd:
+            raise OverLimit(
+                f"{job.backend} prices this job at ${theirs:.2f}, over the ${most_usd:.2f} that --max-cost leaves for "
+                "it, so nothing was started. Raise the limit, or train on less."
+            )
+        if quote.usd is None:
+            return
         low, high = quote.low_usd or quote.usd, quote.high_usd or quote.usd
         ours = min(max(theirs, low), high)
         if abs(theirs - ours) > ours * _FARTHEST_APART:
