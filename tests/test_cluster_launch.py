@@ -143,6 +143,18 @@ def test_workers_by_the_hour_are_priced_and_limited(
     assert sum(line.usd for line in run.quote.lines) == (run.quote.usd if run.quote.lines else 0)
 
 
+def test_runs_launched_together_share_the_cap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Of $10, three runs may cost $3.3333 each, which $2 an hour makes 1.67 hours."""
+    data = write_sums(tmp_path / "sums.jsonl", 60)
+    three = (data, "--backend", "local", "--model", "tiny", "--model", "tiny-llama", "--model", "tiny-qwen")
+    terms = ("--worker-usd-per-hour", "2", "--max-cost", "10", "--dry-run", "--json")
+    for run in json.loads(launch(monkeypatch, capfd, *three, *terms, code=0))["runs"]:
+        assert run["quote"]["cap_usd"] == "3.3333"
+        assert run["requests"][0]["body"]["options"]["max_hours"] == pytest.approx(1.66665)
+
+
 def test_price_by_the_hour_and_cap_are_in_the_ledger_and_become_the_bill(home: Path) -> None:
     run = hired(a_run({"workers": 2}, ONE_HOUR), Hire(Decimal("1.2"), Decimal(6)), timed=False)
     ledger = Ledger.open()

@@ -119,6 +119,13 @@ def test_nothing_is_pretended(
     assert "has no option 'speed'" in launch(monkeypatch, capfd, *one, "-o", "speed=1", code=1)
     assert "leave --min-workers out" in launch(monkeypatch, capfd, *one, "--min-workers", "2", code=2)
     assert "give it as a file" in launch(monkeypatch, capfd, "-", *one[1:], code=2)
+    for flags in (("--rehearse",), ("--watch",), ("--settle", "5")):
+        assert f"leave {flags[0]} out" in launch(monkeypatch, capfd, data, *one[1:3], *flags, code=2)
+    data.write_text(data.read_text() + '{"messages": []}\n')
+    limited = ("--monthly-limit", "5", "--max-cost", "0.01")
+    assert "--monthly-limit does not count a rented machine" in launch(monkeypatch, capfd, *one, *limited, code=4)
+    [note] = json.loads(launch(monkeypatch, capfd, *one, "--json", code=0))["notes"]
+    assert "1 row left out (1 messages_empty)" in note
     two = ("--model", "Qwen/Qwen3-8B", "--model", "Qwen/Qwen3-14B")
     assert "one run" in launch(monkeypatch, capfd, data, *two, code=2)
 

@@ -131,14 +131,16 @@ def test_data_that_cannot_be_read_is_said_before_anybody_is_asked(tunewise: Tune
 def test_a_dry_run_shows_the_requests_and_sends_none(
     tunewise: Tunewise, openai: OpenAIEmulator, data: Path, home: Path
 ) -> None:
-    found = tunewise.document("launch", data, "--backend", "openai", "--model", MODEL, "--epochs", "2", "--dry-run")
+    hosted = ("launch", data, "--backend", "openai", "--model", MODEL, "--epochs", "2", "-o", "suffix=2026-11-22")
+    found = tunewise.document(*hosted, "--dry-run")
     assert [request["url"].rsplit("/", 1)[-1] for request in found["requests"]] == ["files", "jobs"]
     assert found["requests"][-1]["costs_money"] is True
     assert found["requests"][-1]["body"]["model"] == MODEL
+    assert found["requests"][-1]["body"]["suffix"] == "2026-11-22"
     assert openai.requests == []
     assert openai.key not in json.dumps(found)
     assert found["settings"]["epochs"] == 2 and any("Restricted" in note for note in found["notes"])
-    shown = tunewise("launch", data, "--backend", "openai", "--model", MODEL, "--epochs", "2", "--dry-run").stdout
+    shown = tunewise(*hosted, "--dry-run").stdout
     for part in ("  settings  2 epochs", "  total     $", "  note      Restricted", "POST ", "(costs money)"):
         assert part in shown
     assert not list((home / "runs").iterdir())
@@ -666,6 +668,7 @@ def test_a_local_run_goes_the_whole_way_and_its_watcher_may_be_killed(
         (("launch", "DATA", "--backend", "local", "--model", "Qwen/Qwen2.5-72B", "--yes"), "needs about", 1),
         (("launch", "DATA", "--backend", "nowhere", "--model", "x", "--yes"), "no backend called 'nowhere'", 1),
         (("launch", "DATA", "--backend", "local", "--model", "x", "--yes", "--max-cost", "lots"), "not an amount", 2),
+        (("launch", "DATA", "--backend", "local", "--model", "tiny", "-o", "device=[1,"), "the value is no YAML", 2),
         (("watch",), "Name a run", 2),
         (("evaluate", "DATA"), "needs --backend and --model", 2),
         (("evaluate", "DATA", "--metric", "beauty"), "no metric 'beauty'", 2),

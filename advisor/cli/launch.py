@@ -106,7 +106,7 @@ def command(
     tunewise launch train.jsonl --backend together --model Qwen/Qwen3.5-9B --max-cost 10 --yes
     tunewise launch --resume tw-1122-7f3a9c01
     """
-    from advisor.runs.hire import Hire
+    from advisor.runs.hire import Hire, shared
     from backends import Hyperparameters, Method, Objective
 
     terms = Terms(max_cost, yes, stale_too, today)
@@ -136,6 +136,12 @@ def command(
     if asked.rents:
         if len(wanted) != 1:
             raise click.UsageError("--engine skypilot writes the task of one run; name one model.")
+        unheard = {"--rehearse": rehearse, "--watch": follow_it, "--settle": settle is not None}
+        if any(unheard.values()):
+            flag = next(flag for flag, given in unheard.items() if given)
+            raise click.UsageError(f"--engine skypilot writes a task and starts nothing here; leave {flag} out.")
+        if monthly_limit is not None:
+            render.note("note: --monthly-limit does not count a rented machine; --max-cost limits its hours.")
         rent(wanted[0], gpu=gpu, max_cost=max_cost, seed=seed, dry_run=dry_run, as_json=as_json)
         return
     wanted = readable(wanted)
@@ -145,7 +151,8 @@ def command(
         terms.check_somebody_is_here()
     proposals: list[Proposal] = []
     try:
-        proposals.extend(propose(order, gpu, today, seed, Hire(asked.usd_per_hour, max_cost)) for order in wanted)
+        hire = Hire(asked.usd_per_hour, None if max_cost is None else shared(max_cost, len(wanted)))
+        proposals.extend(propose(order, gpu, today, seed, hire) for order in wanted)
         if dry_run:
             _dry_run(proposals, as_json)
             return

@@ -6,7 +6,7 @@ import glob
 import re
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -153,7 +153,7 @@ def _pairs(names: tuple[str, ...], models: tuple[str, ...]) -> list[tuple[str, s
 
 
 def extras(pairs: tuple[str, ...]) -> dict[str, Json]:
-    """Read KEY=VALUE, the value as YAML: a number, true, or text."""
+    """Read KEY=VALUE, the value as YAML: a number, true, or text; a date is text."""
     import yaml
 
     found: dict[str, Json] = {}
@@ -161,7 +161,13 @@ def extras(pairs: tuple[str, ...]) -> dict[str, Json]:
         name, equals, value = pair.partition("=")
         if not equals:
             raise click.UsageError(f"--option {pair}: write it as KEY=VALUE.")
-        found[name] = yaml.safe_load(value)
+        try:
+            read = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise click.UsageError(
+                f"--option {pair}: the value is no YAML; quote what is text: {name}='\"...\"'."
+            ) from None
+        found[name] = value if isinstance(read, date) else read
     return found
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli import render
+from advisor.cli.in_data import look_into
 from advisor.errors import OverLimit, RunError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def rent(order: Order, *, gpu: str | None, max_cost: Decimal | None, seed: int, 
     if "-" in order.data:
         raise click.UsageError("--engine skypilot: the data is uploaded later; give it as a file.")
     order = replace(order, data=tuple(map(str, Dataset.open(*order.data).paths)))
-    found = _choices(order, gpu)
+    found, notes = _choices(order, gpu), look_into(order).notes
     if max_cost is not None:
         if not max_cost or (found[0].usd or 0) > max_cost:
             raise OverLimit(f"{skypilot.described(found[0])}: over --max-cost {render.usd(max_cost)}.")
@@ -49,12 +50,21 @@ def rent(order: Order, *, gpu: str | None, max_cost: Decimal | None, seed: int, 
     command = skypilot.start_command(path, content)
     if as_json:
         render.json_document(
-            {"file": path, "command": command, "task": content, "choices": found, "checked_by_skypilot": version}
+            {
+                "file": path,
+                "command": command,
+                "task": content,
+                "choices": found,
+                "checked_by_skypilot": version,
+                "notes": notes,
+            }
         )
     else:
         for choice in found:
             render.out(skypilot.described(choice))
         render.out(f"The task is in {path}. Start it: {command}")
+        for note in notes:
+            render.note(f"note: {note}")
         render.note(
             f"SkyPilot {version} reads it without complaint."
             if version

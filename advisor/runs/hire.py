@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
 from advisor.estimate import LineItem
 from advisor.runs.ledger import Quote, Run
@@ -53,10 +53,15 @@ def hired(run: Run, terms: Hire, *, timed: bool) -> Run:
         train_minutes=minutes,
         usd_per_hour=hourly,
         cap_usd=terms.cap_usd,
-        assumptions=(*quote.assumptions, *shared(workers, minutes)),
+        assumptions=(*quote.assumptions, *without_loss(workers, minutes)),
         warnings=(*quote.warnings, *_warned(hourly, minutes, options.get("max_hours"))),
     )
     return replace(run, quote=priced, spec=replace(run.spec, options=options))
+
+
+def shared(cap_usd: Decimal, runs: int) -> Decimal:
+    """Return the cap of each of several runs that may cost ``cap_usd`` together."""
+    return cap_usd if runs == 1 else (cap_usd / runs).quantize(Decimal("0.0001"), ROUND_DOWN)
 
 
 def within(options: Mapping[str, Json], hours: Decimal) -> dict[str, Json]:
@@ -72,7 +77,7 @@ def workers_of(run: Run) -> int:
     return asked if isinstance(asked, int) else 1
 
 
-def shared(workers: int, minutes: float | None) -> tuple[str, ...]:
+def without_loss(workers: int, minutes: float | None) -> tuple[str, ...]:
     """Return what a time assumes of several workers."""
     return (f"{workers} workers share the work without loss.",) if minutes is not None and workers > 1 else ()
 

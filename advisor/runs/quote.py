@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from advisor.estimate import Candidate, LineItem, Strategy
-from advisor.runs.hire import shared, workers_of
+from advisor.runs.hire import without_loss, workers_of
 from advisor.runs.ledger import Quote, Run
 from advisor.workload import Workload
 from backends import Json, Method
@@ -144,5 +144,5 @@ def _own_machine(run: Run, profile: Profile) -> Quote:
         lines=(line,) if tokens else (),
         train_minutes=minutes,
         gpu_gb=needs.peak_gb if needs else None,
-        assumptions=shared(workers, minutes),
+        assumptions=without_loss(workers, minutes),
     )
