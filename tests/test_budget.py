@@ -203,6 +203,26 @@ def test_the_verdict_is_yes_likely_partly_or_no(tmp_path: Path) -> None:
     assert "Partly: $60.00 carries prompting gpt-6-luna" in asked(tmp_path, "--limit", "60", *year)["verdict"]
 
 
+def test_where_a_plan_would_advise_otherwise_the_screen_says_why(tmp_path: Path) -> None:
+    """The budget of a plan carries the first month of tuning; this sum is for all 12, which it does not carry."""
+    file = tmp_path / "work.yaml"
+    scores = "measured: {prompt: 0.5, few_shot: 0.6}"
+    said = SMALL.replace("measured: {prompt: 0.97}", f"{scores}\nquality_target: 0.9\nrequests_per_month: 50000")
+    file.write_text(said, encoding="utf-8")
+    day = ("--workload", str(file), "--today", "2026-11-22")
+    assert run("plan", *day, "--budget-usd", "400")[1].startswith("Advice: fine-tune")
+    text = " ".join(run("budget", *day, "--limit", "400")[1].split())
+    assert "Without a limit the advice is tuning" in text and "over the 12 months the sum is for" in text
+    assert "--budget-usd of 'tunewise plan' is for training and the first month alone." in text
+
+
+def test_what_costs_nothing_has_no_months_to_show(tmp_path: Path) -> None:
+    file = tmp_path / "work.yaml"
+    file.write_text(WORKLOAD + "privacy: on_premises\ngpus: [rtx-4090]\n", encoding="utf-8")
+    _, text = run("budget", "--limit", "100", "--workload", str(file), "--today", "2026-11-22")
+    assert text.startswith("Yes: $100 carries") and "so far" not in text and "Cheapest on price" not in text
+
+
 def test_without_a_volume_no_month_is_claimed(tmp_path: Path) -> None:
     found = asked(tmp_path, "--limit", "60")
     assert found["fits"] == "open" and "no volume of requests was given" in found["verdict"]

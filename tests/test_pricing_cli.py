@@ -142,6 +142,9 @@ def test_diff_compares_the_estimates_of_two_plans(tmp_path: Path) -> None:
     table = run("diff", *both, "--md").stdout.splitlines()
     assert table[1] == "|---|---|---|---|" and any(line.startswith("| monthly (month) | $") for line in table)
     assert "before: " in run("diff", *both).stdout
+    for other in ((), (str(packaged()),), (str(tmp_path / "gone.yaml"),)):
+        refused = run("diff", both[0], *other)
+        assert isinstance(refused.exception, PriceError) and "old.yaml is a plan, but" in str(refused.exception)
 
 
 def test_copy_writes_an_overlay_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

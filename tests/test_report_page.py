@@ -234,6 +234,11 @@ def test_the_scorecard_and_the_losses_are_those_of_the_run() -> None:
     said = visible(html)
     assert "0.700 to 0.900" in said and "tuned minus base: +0.300 (+0.200 to +0.400): beyond chance." in said
     assert embedded(html)["run"]["billed_usd"] is None and "unknown" in said
+    assert "Infinity" not in html and "inf" not in said and "change -0.500 (one example: no interval): fine." in said
+    for text in (said, markdown(STORIES["run"])):
+        assert "openai/gpt-4.1 preferred tuned to base on 67% (55% to 77%; won 30, tied 20, lost 10)" in text
+        assert "Worth their price, cheapest first: base, then tuned." in text
+        assert "few-shot:6: 2 of each of 3 labels." in text and "tend to prefer longer answers" in text
 
 
 def test_a_run_without_a_scorecard_or_losses_says_so() -> None:
@@ -250,6 +255,15 @@ def test_the_comment_holds_the_answer_the_flips_and_the_warnings() -> None:
     assert "200,000 or more requests a month (now 100,000): Tune Qwen3-8B at Together" in comment
     assert "compare with the base model" in comment and "error: The answer is empty." in comment
     assert f"{TODAY.day} Nov 2026" in comment
+
+
+def test_the_comment_says_what_the_likely_sums_rest_on() -> None:
+    plan = a_plan()
+    assert plan.option.estimate
+    told = replace(plan.option.estimate, condition="gpt-6-luna told not to reason")
+    comment = markdown(a_story(replace(plan, option=replace(plan.option, estimate=told))))
+    assert "The likely sums are for gpt-6-luna told not to reason." in comment
+    assert "likely sums" not in markdown(a_story(plan))
 
 
 def test_a_long_curve_is_thinned_by_means_and_says_so() -> None:

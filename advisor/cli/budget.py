@@ -226,7 +226,7 @@ def _why_not(option: Option) -> str:
 
 
 def _text(usd: Decimal | None) -> str:
-    return "an unknown sum" if usd is None else f"{render.usd(usd)} for its first"
+    return "an unknown sum" if usd is None else f"{render.usd(usd)} for its first month"
 
 
 def _cheapest(choices: list[Choice]) -> Decimal | None:

@@ -128,12 +128,17 @@ def diff(old: Path, new: Path | None, md: bool, as_json: bool) -> None:
     tunewise prices diff plan-may.yaml plan-june.yaml
     """
     from advisor.cli.render import price_changes as page
+    from advisor.errors import PriceError
     from advisor.pricing import PriceBook
     from advisor.pricing.compare import changes
 
-    if new is not None and _is_plan(old) and _is_plan(new):
+    plans = [file for file in (old, new) if file is not None and _is_plan(file)]
+    if new is not None and len(plans) == 2:
         _diff_plans(old, new, md, as_json)
         return
+    if plans:
+        beside = "nothing to compare it with was named" if new is None else f"{new if plans == [old] else old} is not"
+        raise PriceError(f"{plans[0]} is a plan, but {beside}: compare two plans, or two price files.")
     found = changes(PriceBook.load(old, overlays=()), PriceBook.load(new))
     if as_json:
         render.json_document({"old": old, "new": new, "changes": page.change_rows(found)})

@@ -35,6 +35,8 @@ def assumptions(
             f", and of {' and '.join(dict.fromkeys(f'{one.model}, {one.variant}' for one in scored))}" if scored else ""
         )
         said = "" if workload.measured_with else " Say --measured-with MODEL if it was of another."
+        if any(option.shots for option in scored):
+            said += " Examples of your own in the prompt: count them as system tokens, and call its score prompt."
         found.append(
             f"Your measured score is taken to be of the best prompt you would use, on held-out examples{of}.{said}"
         )

@@ -16,7 +16,7 @@ _SIGMAS = 1.96  # half of a 95 % interval, in standard errors
 
 
 def doubted(choice: Choice, weighed: Sequence[Option], profile: Profile, workload: Workload) -> Choice:
-    """Lower a high confidence where the best prompt's score, one standard error off, asks for another kind of option."""
+    """Lower a high confidence where the best prompt's score, one standard error off, asks for another kind."""
     score, chosen = prompt_score(workload), choice.option
     qualities = (option.quality for option in weighed if option.quality and not option.strategy.tunes)
     mine = next((quality for quality in qualities if quality.mid == score), None)

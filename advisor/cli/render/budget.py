@@ -83,7 +83,7 @@ def plan_lines(found: Spending) -> list[str]:
 
 def _months(found: Spending, screen: Screen) -> None:
     buys, places = found.buys, found.shown_months()
-    if buys is None or not places:
+    if buys is None or not places or not buys.dear_usd:
         return
     full = "#" if screen.ascii else "█"
     wide = min(_BAR, screen.width - 46)
@@ -100,7 +100,7 @@ def _months(found: Spending, screen: Screen) -> None:
 
 
 def _scenarios(found: Spending, screen: Screen) -> None:
-    if not found.scenarios:
+    if not any(one.total_usd.high for one in found.scenarios):
         return
     screen.line()
     covers = words.months(found.buys.of_months if found.buys else 0)

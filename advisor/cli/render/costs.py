@@ -169,10 +169,6 @@ def _times(factor: Decimal) -> str:
     return f"{factor:,.0f}" if factor >= 10 else f"{float(factor):.2g}"
 
 
-def _met(one: Crossing, found: Sequence[Line]) -> tuple[float, float]:
-    return float(one.requests), float(found[one.first].monthly(one.requests).mid)
-
-
 def _seen(one: Crossing, x: Scale) -> bool:
     return x.low <= float(one.requests) <= x.high
 

@@ -159,10 +159,19 @@ def _drawing(found: Recommendation, workload: Workload, screen: Screen) -> None:
         screen.paragraph("Machines by the hour are as many as your volume needs; far more requests need more.", "dim")
 
 
+def _spread(line: Line, shown: str) -> str:
+    """Say what was spread over the months, where it shows."""
+    found = line.option.estimate
+    if line.option.strategy.tunes:
+        return " with its training spread out"
+    alone = found.monthly_usd if found else None
+    return " with its evaluation spread out" if alone and render.usd(alone.mid) != shown else ""
+
+
 def _legend(chart: Chart, told: tuple[Line, ...], crossing: list[str], screen: Screen) -> None:
     for place, one in enumerate(chart.series):
         note = f" ({one.note})" if one.note else ""
         met = crossing[place - 1].removeprefix(f"{words.full_name(told[place].option)}: ") if place else ""
-        spread = " with its training spread out" if told[place].option.strategy.tunes else ""
+        spread = _spread(told[place], one.shown)
         said = f"{one.name}{note}: {one.shown} a month{spread}{f'; {met}' if met else '.'}"
         screen.paragraph(said, style(place), first=f"  {LETTERS[place]}  ", rest="     ")

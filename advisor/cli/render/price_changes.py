@@ -63,9 +63,7 @@ def plans(old: str, new: str, found: Sequence[Difference], *, md: bool) -> None:
             f"{item.name.replace('_', ' ')} ({item.period})",
             render.usd(item.before_usd),
             render.usd(item.after_usd),
-            ""
-            if item.change_usd is None
-            else f"{'-' if item.change_usd < 0 else '+'}{render.usd(abs(item.change_usd))}",
+            _signed(item.change_usd),
         )
         for item in found
     ]

@@ -62,7 +62,8 @@ def list_page(book: PriceBook, chosen: Sequence[Entry], prompted: Sequence[Token
             table.add_row(Padding(escape(entry.name), (0, 0, 0, 2)), *row)
     console.print(table)
     _prompted(prompted)
-    render.out(f"{len(chosen)} figures; the file is of {book.as_of}. 'tunewise prices show NAME' gives the sources.")
+    count = "1 figure" if len(chosen) == 1 else f"{len(chosen)} figures"
+    render.out(f"{count}; the file is of {book.as_of}. 'tunewise prices show NAME' gives the sources.")
 
 
 def _prompted(prices: Sequence[TokenPrices]) -> None:
@@ -138,7 +139,8 @@ def _one_offer(sold: Sold) -> None:
         price = rate.price
         spread = "" if price.low == price.high else f" ({figure(price.low)} to {figure(price.high)})"
         what = " ".join(part for part in (rate.method, rate.objective, rate.tier) if part and part != "standard")
-        console.print(f"  {what}: {figure(price.mid)}{spread} USD/{rate.unit} [dim]{price.cited.status}[/]")
+        status = f" [dim]{price.cited.status}[/]" if price.cited.status else ""
+        console.print(f"  {what}: {figure(price.mid)}{spread} USD/{rate.unit}{status}")
     if not sold.rates:
         console.print("  What training it costs is not known.")
 

@@ -85,9 +85,14 @@ class Spending:
         advised = self.advice.recommendation
         if advised is None or self.best is None or advised.id == self.best.option.id:
             return None
-        total = advised.estimate.total_usd if advised.estimate else None
-        takes = f": that takes {words.plain_range(total)}" if total else ""
-        return f"Without a limit the advice is {words.phrase(advised)}{takes}."
+        name, total = words.phrase(advised), advised.estimate.total_usd if advised.estimate else None
+        if total is None:
+            return f"Without a limit the advice is {name}."
+        over = words.months(self.workload.horizon_months)
+        return (
+            f"Without a limit the advice is {name}: that takes {words.plain_range(total)} over the {over} the sum is "
+            "for. --budget-usd of 'tunewise plan' is for training and the first month alone."
+        )
 
     @property
     def condition(self) -> str | None:
@@ -100,7 +105,7 @@ class Spending:
         """Say which options are the cheapest how often, over the ranges of volume and price."""
         known = {choice.option.id: choice.option for choice in self.choices}
         ranked = sorted(((share, id) for id, share in self.shares.items() if share), key=lambda one: (-one[0], one[1]))
-        if not ranked or self.best is None:
+        if not ranked or self.best is None or not (self.buys and self.buys.dear_usd):
             return None
         named = ", ".join(f"{words.full_name(known[id])} in {share:.0%}" for share, id in ranked[:2])
         mine = self.shares.get(self.best.option.id)

@@ -141,7 +141,9 @@ def cost(option: Option, workload: Workload) -> str:
     if found.total_usd.high == 0:
         return f"no bill over {horizon}; power and wear of your own machine are not counted."
     at = f" at {volume.mid:,} requests" if volume else ""
-    once = f"{render.usd(found.one_off_usd.mid)} once, " if option.strategy.tunes and found.one_off_usd else ""
+    once, first = "", found.one_off_usd.mid if found.one_off_usd else Decimal(0)
+    if option.strategy.tunes or 100 * first > found.total_usd.mid:  # else too little to be seen in the total
+        once = f"{render.usd(first)} once{'' if option.strategy.tunes else ' to evaluate it'}, "
     short = shortened(option, workload.horizon_months)
     over = short.removeprefix("for ") if short else horizon
     month = render.usd(found.monthly_usd.mid)

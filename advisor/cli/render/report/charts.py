@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
+from advisor.cli import render
 from advisor.cli.render.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, Series
 from advisor.cli.render.report.markup import Html, folded, join, table, tag, text
 from advisor.cli.render.scale import Scale, short
@@ -160,6 +162,4 @@ def _cell(value: float | None, unit: str) -> str:
         return "–"
     if unit != "$":
         return f"{value:.4g}"
-    if value and abs(value) < 1:
-        return f"${value:.2g}"
-    return f"${value:,.0f}" if abs(value) >= 100 else f"${value:,.2f}"
+    return render.usd(Decimal(str(value)))

@@ -9,8 +9,9 @@ from advisor.cli.render import words
 from advisor.cli.render.estimate import flip_sentences
 from advisor.cli.render.options_table import representatives
 from advisor.cli.render.report.page import headline
-from advisor.cli.render.report.run import verdict
+from advisor.cli.render.report.run import findings, verdict
 from advisor.cli.render.report.story import Story, Told
+from advisor.evaluate.statistics import written
 from advisor.recommend import Option, Plan
 from backends import Json
 
@@ -39,7 +40,8 @@ def _plan(plan: Plan, *, beside: bool) -> list[str]:
     parts = [f"The plan was: {_plain(words.headline(plan.option))}"] if beside else []
     said = f"**{words.plain_range(total)} over {words.months(months)}.** " if total else "**The cost is not known.** "
     confidence = f" Confidence: {advice.confidence}." if advice.confidence else ""
-    parts.append(said + _plain(plan.reason) + confidence)
+    rests = f" The likely sums are for {_plain(estimate.condition)}." if total and estimate.condition else ""
+    parts.append(said + _plain(plan.reason) + confidence + rests)
     standing = [option for option in advice.options if option.ruled_out_by is None]
     head = ["", words.months(months), "a month", "once", "available"]
     shown = representatives(standing)[:_MOST]
@@ -73,10 +75,13 @@ def _run(told: Told) -> list[str]:
     for row in _dicts(told.scorecard, "rows"):
         low, score, high = (float(str(row[part])) for part in ("low", "score", "high"))
         mark = "**" if row["name"] == told.scorecard.get("winner") else ""
-        rows.append([f"{mark}{_plain(str(row['name']))}{mark}", f"{score:.3f}", f"{low:.3f} to {high:.3f}"])
+        rows.append([f"{mark}{_plain(str(row['name']))}{mark}", f"{score:.3f}", written(low, high)])
     parts.append(_table(["", f"{told.scorecard.get('metric')}", "95 % interval"], rows, figures=range(1, 3)))
-    warnings = told.scorecard.get("warnings")
-    return [*parts, *_listed("Mind", [str(one) for one in warnings] if isinstance(warnings, list) else [])]
+    parts += _listed("Found", findings(told.scorecard))
+    for title, key in (("Mind", "warnings"), ("What the scores rest on", "notes")):
+        said = told.scorecard.get(key)
+        parts += _listed(title, [str(one) for one in said] if isinstance(said, list) else [])
+    return parts
 
 
 def _row(option: Option, chosen: bool, horizon: int) -> list[str]:
