@@ -206,6 +206,36 @@ def a_run() -> Told:
         ],
         "samples_path": "/somewhere/private/samples.jsonl",
         "warnings": ["Only 60 held-out examples."],
+        "suites": [
+            {
+                "suite": "ours.jsonl",
+                "base": 1.0,
+                "tuned": 0.5,
+                "change": -0.5,
+                "low": float("-inf"),
+                "high": float("inf"),
+                "verdict": "fine",
+            }
+        ],
+        "judge": {
+            "judge": "openai/gpt-4.1",
+            "pairs": [
+                {
+                    "first": "base",
+                    "second": "tuned",
+                    "first_wins": 10,
+                    "ties": 20,
+                    "second_wins": 30,
+                    "preferred": 0.667,
+                    "low": 0.55,
+                    "high": 0.77,
+                    "significant": True,
+                }
+            ],
+            "limits": ["Judge models tend to prefer longer answers."],
+        },
+        "frontier": ["base", "tuned"],
+        "notes": ["few-shot:6: 2 of each of 3 labels."],
     }
     losses = {"training": tuple((step, 2 / step) for step in range(1, 31)), "validation": ((10, 0.3), (30, 0.1))}
     return Told(view, receipt, scorecard, losses)

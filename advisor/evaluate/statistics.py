@@ -22,6 +22,13 @@ class Interval:
     high: float
 
 
+def written(low: float, high: float, form: str = ".3f") -> str:
+    """Write an interval for people, each end in ``form``; a single score that is no yes or no has none."""
+    return (
+        f"{low:{form}} to {high:{form}}" if math.isfinite(low) and math.isfinite(high) else "one example: no interval"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A paired difference (second minus first) on the same examples."""

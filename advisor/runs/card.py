@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
+from advisor.evaluate.statistics import written
 from advisor.hardware import Architecture, architecture
 from advisor.runs.ledger import Run
 from advisor.runs.receipt import bill
@@ -104,7 +105,8 @@ def _scores(run: Run) -> Iterator[str]:
     yield "| | score | interval |"
     yield "|---|---|---|"
     for row in _rows(card.get("rows")):
-        yield f"| {row['name']} | {_number(row['score'])} | {_number(row['low'])} to {_number(row['high'])} |"
+        ends = written(float(str(row["low"])), float(str(row["high"])))
+        yield f"| {row['name']} | {_number(row['score'])} | {ends} |"
     yield ""
     loss = card.get("loss")
     if isinstance(loss, dict):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from math import isfinite
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from advisor.cli import render
+from advisor.evaluate.statistics import written
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -70,7 +70,7 @@ def show(found: Scorecard) -> None:
             f"{mark}{escape(row.name)}",
             f"{row.score:.3f}",
             "█" * filled + "[dim]" + "░" * (bar - filled) + "[/]",
-            f"{row.low:.3f} to {row.high:.3f}",
+            written(row.low, row.high),
             render.usd(row.usd_per_request),
             "" if row.latency_ms_p50 is None else f"{row.latency_ms_p50:,.0f} ms",
             "" if row.latency_ms_p95 is None else f"{row.latency_ms_p95:,.0f} ms",
@@ -84,7 +84,7 @@ def show(found: Scorecard) -> None:
         p = "" if one.p is None else f", McNemar p {one.p:.3f}"
         console.print(
             f"{escape(one.second)} minus {escape(one.first)}: {one.change:+.3f} "
-            f"({one.low:+.3f} to {one.high:+.3f}{p}): {certain}"
+            f"({written(one.low, one.high, '+.3f')}{p}): {certain}"
         )
     if found.winner:
         console.print(f"[bold green]{escape(found.winner)}[/] wins.")
@@ -103,7 +103,7 @@ def show(found: Scorecard) -> None:
         verdict = "better" if loss.better else ("worse" if loss.low > 0 else "no certain difference")
         console.print(
             f"Loss on the held-out answers: base {loss.base:.3f}, tuned {loss.tuned:.3f}, change {loss.change:+.3f} "
-            f"({loss.low:+.3f} to {loss.high:+.3f}) nats a token: {verdict}"
+            f"({written(loss.low, loss.high, '+.3f')}) nats a token: {verdict}"
         )
     if found.recited is not None:
         heard = found.recited
@@ -146,7 +146,7 @@ def pilot(found: Pilot) -> None:
             f"{style}{examples:,}",
             f"{style}{score:.3f}",
             f"{style}" + "█" * filled,
-            f"{style}{low:.3f} to {high:.3f}",
+            f"{style}{written(low, high)}",
             word,
         )
     console.print(grid)
@@ -172,7 +172,7 @@ def _measure(name: str, value: float) -> str:
     """Word a further measure: a mean count of words, else a share or an F1."""
     if name == "words":
         return f"{value:,.0f} word{'' if round(value) == 1 else 's'} an answer"
-    return f"{name} {value:.3f}"
+    return f"{'macro-F1' if name == 'macro_f1' else name} {value:.3f}"
 
 
 def _judgement(found: Judgement) -> list[str]:
@@ -194,8 +194,7 @@ def _regression(one: Regression) -> str:
     from rich.markup import escape
 
     colour = {"fine": "green", "warn": "yellow", "block": "red"}[one.verdict]
-    sure = f"{one.low:+.3f} to {one.high:+.3f}" if isfinite(one.low) else "one item: no interval"
     return (
-        f"{escape(one.suite)}: base {one.base:.3f}, tuned {one.tuned:.3f}, change {one.change:+.3f} ({sure}): "
-        f"[{colour}]{one.verdict}[/]"
+        f"{escape(one.suite)}: base {one.base:.3f}, tuned {one.tuned:.3f}, change {one.change:+.3f} "
+        f"({written(one.low, one.high, '+.3f')}): [{colour}]{one.verdict}[/]"
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
@@ -45,7 +44,9 @@ def contents(parts: Sequence[tuple[str, str, Html]]) -> Html:
 
 def embedded(figures: dict[str, Json]) -> str:
     """Return figures for a script element of the page: no text in them can end that element."""
-    text = json.dumps(figures, ensure_ascii=False, separators=(",", ":"))
+    import orjson
+
+    text = orjson.dumps(figures).decode()  # which writes null for an end of an interval that is not finite
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 

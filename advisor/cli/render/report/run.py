@@ -12,6 +12,7 @@ from advisor.cli.render.report.charts import figure
 from advisor.cli.render.report.markup import Html, bullets, join, section, table, tag, text, usd
 from advisor.cli.render.report.story import Told
 from advisor.cli.render.scale import linear, short
+from advisor.evaluate.statistics import written
 from advisor.runs import Receipt
 from backends import Json
 
@@ -107,7 +108,7 @@ def scorecard_section(scorecard: Mapping[str, Json] | None, run: str) -> Html:
         [
             str(row["name"]),
             f"{_number(row, 'score'):.3f}",
-            join((_interval(row), tag("small", f"{_number(row, 'low'):.3f} to {_number(row, 'high'):.3f}"))),
+            join((_interval(row), tag("small", _ends(row, ".3f")))),
             usd(_decimal(row.get("usd_per_request"))),
             _milliseconds(row.get("latency_ms_p50")),
         ]
@@ -121,9 +122,20 @@ def scorecard_section(scorecard: Mapping[str, Json] | None, run: str) -> Html:
         "scorecard",
         "Was it worth it?",
         table(caption, head, shown, numbers=(1, 3, 4), marked=best),
-        bullets([*_comparisons(scorecard), *_losses(scorecard), *_regressions(scorecard)]),
+        bullets(findings(scorecard)),
         bullets(warnings, "warnings"),
+        bullets([str(one) for one in _list(scorecard, "notes")], "plain note"),
     )
+
+
+def findings(scorecard: Mapping[str, Json]) -> list[str]:
+    """Return what the scorecard says beyond its rows, a sentence each."""
+    found = [*_comparisons(scorecard), *_judged(scorecard), *_losses(scorecard), *_regressions(scorecard)]
+    worth = [str(one) for one in _list(scorecard, "frontier")]
+    scored = any(isinstance(row, dict) and row["score"] for row in _list(scorecard, "rows"))
+    if worth and scored and len(_list(scorecard, "rows")) > 1:
+        found.append(f"Worth their price, cheapest first: {', then '.join(worth)}.")
+    return found
 
 
 def receipt_section(found: Receipt) -> Html:
@@ -170,9 +182,25 @@ def _comparisons(scorecard: Mapping[str, Json]) -> list[str]:
     for one in _list(scorecard, "comparisons"):
         if isinstance(one, dict):
             certain = "beyond chance" if one.get("significant") else "could be chance"
-            ends = f"{_number(one, 'low'):+.3f} to {_number(one, 'high'):+.3f}"
-            said.append(f"{one['second']} minus {one['first']}: {_number(one, 'change'):+.3f} ({ends}): {certain}.")
+            change = f"{_number(one, 'change'):+.3f} ({_ends(one)})"
+            said.append(f"{one['second']} minus {one['first']}: {change}: {certain}.")
     return said
+
+
+def _judged(scorecard: Mapping[str, Json]) -> list[str]:
+    judge = scorecard.get("judge")
+    if not isinstance(judge, dict):
+        return []
+    said = []
+    for one in _list(judge, "pairs"):
+        if isinstance(one, dict):
+            certain = "beyond chance" if one.get("significant") else "could be chance"
+            said.append(
+                f"The judge {judge['judge']} preferred {one['second']} to {one['first']} on "
+                f"{_number(one, 'preferred'):.0%} ({_ends(one, '.0%')}; won {one['second_wins']}, tied {one['ties']}, "
+                f"lost {one['first_wins']}): {certain}."
+            )
+    return [*said, *(str(limit) for limit in _list(judge, "limits"))] if said else []
 
 
 def _losses(scorecard: Mapping[str, Json]) -> list[str]:
@@ -180,23 +208,19 @@ def _losses(scorecard: Mapping[str, Json]) -> list[str]:
     if not isinstance(loss, dict):
         return []
     word = "better" if loss.get("better") else ("worse" if _number(loss, "low") > 0 else "no certain difference")
-    ends = f"{_number(loss, 'low'):+.3f} to {_number(loss, 'high'):+.3f}"
     return [
         f"Loss on the held-out answers: base {_number(loss, 'base'):.3f}, tuned {_number(loss, 'tuned'):.3f}, "
-        f"change {_number(loss, 'change'):+.3f} ({ends}) nats a token: {word}."
+        f"change {_number(loss, 'change'):+.3f} ({_ends(loss)}) nats a token: {word}."
     ]
 
 
 def _regressions(scorecard: Mapping[str, Json]) -> list[str]:
-    said = []
-    for one in _list(scorecard, "suites"):
-        if isinstance(one, dict):
-            ends = f"{_number(one, 'low'):+.3f} to {_number(one, 'high'):+.3f}"
-            said.append(
-                f"What was not trained ({one['suite']}): base {_number(one, 'base'):.3f}, tuned "
-                f"{_number(one, 'tuned'):.3f}, change {_number(one, 'change'):+.3f} ({ends}): {one['verdict']}."
-            )
-    return said
+    return [
+        f"What was not trained ({one['suite']}): base {_number(one, 'base'):.3f}, tuned {_number(one, 'tuned'):.3f}, "
+        f"change {_number(one, 'change'):+.3f} ({_ends(one)}): {one['verdict']}."
+        for one in _list(scorecard, "suites")
+        if isinstance(one, dict)
+    ]
 
 
 def _list(found: Mapping[str, Json], key: str) -> Sequence[Json]:
@@ -208,6 +232,10 @@ def _number(found: Mapping[str, Json], key: str) -> float:
     value = found[key]
     assert isinstance(value, int | float | str)
     return float(value)
+
+
+def _ends(found: Mapping[str, Json], form: str = "+.3f") -> str:
+    return written(_number(found, "low"), _number(found, "high"), form)
 
 
 def _decimal(value: Json) -> Decimal | None:
