@@ -11,7 +11,7 @@ from advisor.errors import AdvisorError
 def home() -> Path:
     """Return the state folder, created on first use and readable by its owner alone.
 
-    Raises AdvisorError when it cannot be made.
+    Raises AdvisorError when it cannot be made or written to.
     """
     chosen = os.environ.get("TUNEWISE_HOME")
     if chosen:
@@ -20,11 +20,13 @@ def home() -> Path:
         import platformdirs
 
         folder = Path(platformdirs.user_data_dir("tunewise", appauthor=False))
+    remedy = "set TUNEWISE_HOME to a folder you can write to."
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise AdvisorError(
-            f"{folder}: the folder for runs and caches cannot be made ({error.strerror}); set TUNEWISE_HOME to a "
-            "folder you can write to."
+            f"{folder}: the folder for runs and caches cannot be made ({error.strerror}); {remedy}"
         ) from error
+    if not os.access(folder, os.W_OK):
+        raise AdvisorError(f"{folder}: the folder for runs and caches cannot be written to; {remedy}")
     return folder

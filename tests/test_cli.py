@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
+import pexpect
 import pytest
 
 from advisor.cli import COMMANDS
@@ -101,13 +103,28 @@ def test_the_public_front_gives_functions_whatever_was_imported_before() -> None
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize(("command", "code"), [("check examples/intents_small.jsonl", 0), ("jobs", 1), ("doctor", 1)])
-def test_a_home_that_cannot_be_made_is_said_and_stops_only_what_needs_one(
-    command: str, code: int, tmp_path: Path
+def unmade(folder: Path) -> Path:
+    (folder / "file").write_text("")
+    return folder / "file" / "home"
+
+
+def unwritable(folder: Path) -> Path:
+    found = folder / "read-only"
+    found.mkdir(mode=0o500)
+    found = Path("/proc/self") if os.access(found, os.W_OK) else found  # root writes into the first
+    if os.access(found, os.W_OK):
+        pytest.skip("this user may write everywhere")
+    return found
+
+
+@pytest.mark.parametrize("home_of", [unmade, unwritable])
+@pytest.mark.parametrize(
+    ("command", "code"), [("check examples/intents_small.jsonl", 0), ("jobs", 1), ("doctor --offline", 1)]
+)
+def test_a_home_that_cannot_be_used_is_said_and_stops_only_what_needs_one(
+    command: str, code: int, home_of: Callable[[Path], Path], tmp_path: Path
 ) -> None:
-    (tmp_path / "file").write_text("")
-    offline = ["--offline"] if command == "doctor" else []
-    done = tunewise(*command.split(), *offline, TUNEWISE_HOME=str(tmp_path / "file" / "home"))
+    done = tunewise(*command.split(), TUNEWISE_HOME=str(home_of(tmp_path)))
     assert done.returncode == code
     assert "set TUNEWISE_HOME" in done.stderr + " ".join(done.stdout.split())
     assert "Traceback" not in done.stderr
@@ -151,9 +168,14 @@ def test_talk_and_colour_are_chosen_before_or_behind_the_command(tmp_path: Path)
 
 
 WITHOUT_POSIX = """
-import sys
+import os, signal, sys
+import platformdirs.unix, subprocess, tempfile  # which need some of it here
 for name in ("fcntl", "resource", "termios", "tty", "pty", "pwd", "grp", "readline", "syslog"):
     sys.modules[name] = None
+for name in ("fork", "getuid", "geteuid", "killpg", "setsid", "sysconf", "sched_getaffinity", "uname", "O_DIRECTORY"):
+    if hasattr(os, name): delattr(os, name)
+for name in ("SIGKILL", "SIGHUP", "SIGALRM", "SIGUSR1"):
+    if hasattr(signal, name): delattr(signal, name)
 from advisor.cli import main
 main()
 """
@@ -162,7 +184,9 @@ main()
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        ("check examples/intents_small.jsonl --json", 0, ""),
+        ("check examples/intents_small.jsonl", 0, ""),
+        ("plan examples/intents_small.jsonl", 0, ""),
+        ("doctor --offline", 0, ""),
         ("jobs", 0, ""),
         ("launch examples/intents_small.jsonl --backend together --model Qwen/Qwen3.5-9B --dry-run", 0, ""),
         ("launch examples/intents_small.jsonl --backend local --model tiny --yes --max-cost 1", 1, "within WSL"),
@@ -173,12 +197,43 @@ def test_a_system_without_posix_modules_does_all_but_train(arguments: str, code:
         [sys.executable, "-c", WITHOUT_POSIX, *arguments.split()],
         capture_output=True,
         text=True,
-        env={**os.environ, "TOGETHER_API_KEY": "none"},
+        env={**os.environ, "TOGETHER_API_KEY": "none", "PYTHONIOENCODING": "cp1252"},
         cwd=ROOT,
         check=False,
     )
     assert done.returncode == code, done.stderr
     assert words in done.stderr
+
+
+def test_what_an_output_cannot_say_neither_stops_a_command_nor_is_lost_in_json(tmp_path: Path) -> None:
+    rows = [{"prompt": f"\u6f22\u5b57 {'on ' * number}", "completion": "\u306f\u3044"} for number in range(9)]
+    data = tmp_path / "kanji.jsonl"
+    data.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    page = tunewise("check", str(data), PYTHONIOENCODING="cp1252")
+    assert page.returncode == 0, page.stderr
+    assert "'??'" in page.stdout and "####" in page.stdout
+    found = json.loads(tunewise("check", str(data), "--json", PYTHONIOENCODING="cp1252").stdout)
+    assert any("\u306f\u3044" in problem["message"] for problem in found["problems"])
+
+
+def test_a_file_name_that_is_not_utf_8_can_be_said(tmp_path: Path) -> None:
+    data = tmp_path / os.fsdecode(b"\xff.jsonl")
+    try:
+        data.write_text('{"prompt": "a", "completion": "b"}\n', encoding="utf-8")
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    assert data.name in json.loads(tunewise("plan", str(data), "--json").stdout)["next_step"]
+    assert "?.jsonl" in tunewise("check", str(data)).stdout
+
+
+def test_no_word_of_an_error_is_broken_at_the_edge_of_a_terminal(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    words = ["-m", "advisor", "check", "absent.jsonl"]
+    terminal = pexpect.spawn(sys.executable, words, env=environment, cwd=ROOT, encoding="utf-8", dimensions=(24, 30))
+    terminal.expect(pexpect.EOF)
+    lines = terminal.before.splitlines()
+    assert len(lines) > 2 and max(map(len, lines)) <= 30
+    assert " ".join(lines) == tunewise(*words[2:]).stderr.strip()
 
 
 def test_completion_offers_commands_and_flags() -> None:

@@ -87,6 +87,10 @@ def test_good_data_ends_in_a_rehearsal_and_a_saved_plan(folder: Path) -> None:
     assert [len(screen.splitlines()) for screen in asked.split("\n\n")[2:8]] == [15, 4, 7, 4, 7, 4]
     assert "400 examples" in terminal.seen
     assert "$ tunewise plan" in terminal.seen
+    assert "1 of 8" in terminal.seen and "8 of 8" in terminal.seen
+    assert "To say it again: fine-tune" in terminal.seen
+    (explained,) = re.findall(r"tunewise plan [^$]* --explain ", terminal.seen.partition("Every sum, setting")[2])
+    assert "--workload" in explained  # without it the sums would be others
     assert read_plan(folder / "plan.yaml").workload.measured == {"prompt": 0.71}
 
 
@@ -167,7 +171,7 @@ def test_nonsense_answers_are_asked_again_with_a_sentence(folder: Path) -> None:
         "1.7",
         "71%",
     )
-    terminal.answer("free", "none", "stop")
+    terminal.answer("free", "nan", "none", "stop")
     assert terminal.finish() == 0
     for sentence in (
         "No GPU called 'gtx-1' is known",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -44,6 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 WITHOUT_STATE = ("check", "plan", "budget", "fit")  # which a state folder only makes faster
 EVERYWHERE = ("--quiet", "--verbose", "--no-color")
+WORDS = "tunewise.words"  # the words behind a command's name, in the meta of its context
 
 
 class _Commands(click.Group):
@@ -69,6 +71,7 @@ class _Commands(click.Group):
             ctx.fail(f"There is no command '{args[0]}'.{hint}")
         name, command, rest = super().resolve_command(ctx, args)
         rest = _lifted(ctx, rest)
+        ctx.meta[WORDS] = tuple(rest)
         if command is not None:
             _apply_settings(ctx, command, rest)
         return name, command, rest
@@ -121,7 +124,7 @@ def _apply_settings(ctx: click.Context, command: click.Command, arguments: Seque
 
 
 def _do_without_state(ctx: click.Context) -> None:
-    """Where the state folder cannot be made, work in a temporary one: what is kept there only saves time."""
+    """Where the state folder cannot be made or written, work in a temporary one: what is kept there only saves time."""
     from tempfile import TemporaryDirectory
 
     from advisor.home import home
@@ -130,7 +133,9 @@ def _do_without_state(ctx: click.Context) -> None:
         home()
     except AdvisorError as error:
         render.note(f"warning: {error} This goes on without: nothing is remembered, and no earlier run is known.")
-        os.environ["TUNEWISE_HOME"] = ctx.with_resource(TemporaryDirectory(prefix="tunewise-"))
+        os.environ["TUNEWISE_HOME"] = ctx.with_resource(
+            TemporaryDirectory(prefix="tunewise-", ignore_cleanup_errors=True)  # Windows keeps what is still open
+        )
 
 
 @click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -164,6 +169,8 @@ def tunewise(ctx: click.Context, quiet: bool, verbose: bool, no_color: bool, pri
 
 def main() -> NoReturn:
     """Run the command line and exit with the contract's code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # what a pipe on Windows cannot say is a question mark, no crash
+        sys.stdout.reconfigure(errors="replace")
     if "--verbose" not in sys.argv[1:]:
         sys.exit(_exit_code(verbose=False))
     from advisor.cli.verbose import tell

@@ -88,14 +88,12 @@ def _state_folder() -> Check:
     from advisor.errors import AdvisorError
     from advisor.home import home
 
-    fix = "set TUNEWISE_HOME to a folder of yours"
     try:
         folder = home()
     except AdvisorError as error:
-        return Check("state folder", "broken", str(error).partition("; ")[0], f"{fix}; launch needs it")
+        found, _, remedy = str(error).partition("; ")
+        return Check("state folder", "broken", found, f"{remedy.removesuffix('.')}; launch needs it")
     free_gb = shutil.disk_usage(folder).free / 1e9
-    if not os.access(folder, os.W_OK):
-        return Check("state folder", "broken", f"{folder} cannot be written", fix)
     if free_gb < 5:
         return Check("state folder", "warning", f"{folder}, {free_gb:.1f} GB free", "checkpoints need room: free some")
     return Check("state folder", "ok", f"{folder}, {free_gb:.0f} GB free")

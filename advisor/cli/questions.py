@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from advisor.cli.options import read
 from advisor.cli.render.ask import ask, choose, say
+from advisor.cli.workload_flags import number
 from advisor.errors import AdvisorError
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ Step = Callable[[Answers], Answers]
 
 def questions(answers: Answers) -> list[Step]:
     """Return what to ask, given what was said so far."""
-    described = [] if answers.data else [_ask_examples, _ask_tokens]
+    described = [_ask_examples, _ask_tokens] if answers.data == () else []
     openai = [] if answers.privacy == "on_premises" else [_ask_openai]
     return [_ask_data, *described, _ask_task, _ask_volume, _ask_privacy, _ask_gpus, *openai, _ask_score, _ask_budget]
 
@@ -134,7 +136,7 @@ def _ask_data(answers: Answers) -> Answers:
 def _say_what_was_found(profile: Profile) -> None:
     """Show the examples, their tokens, the task, and the first problems; errors before remarks."""
     tokens = next(iter(profile.tokens.values()))
-    say(f"{profile.examples:,} examples, {tokens:,} tokens, longest {profile.longest:,}.")
+    say(f"{_many(profile.examples, 'example')}, {_many(tokens, 'token')}, longest {profile.longest:,}.")
     say(f"Looks like {profile.task_type}: {profile.task_reason}.")
     errors = [problem for problem in profile.problems if problem.level == "error"]
     others = len(profile.problems) - len(errors)
@@ -145,7 +147,7 @@ def _say_what_was_found(profile: Profile) -> None:
         say(f"{counted}; 'tunewise check' lists them, here {len(shown)}:")
     for problem in shown:
         place = f"line {problem.line}: " if problem.line else ""
-        say(f"- {place}{problem.message}", shorten=True)
+        say(f"- {place}{problem.message}", hang=2, most=2)
 
 
 def _many(count: int, what: str) -> str:
@@ -212,10 +214,9 @@ def _ask_task(answers: Answers) -> Answers:
 
 
 def _whole_number(text: str) -> int:
-    digits = text.replace(",", "").replace("_", "")
-    if not digits.isdigit() or int(digits) == 0:
-        raise ValueError("Give a whole number above 0, such as 20000.")
-    return int(digits)
+    if not (found := number(text)):
+        raise ValueError("Give a whole number above 0, such as 20000 or 20k.")
+    return found
 
 
 def _share(text: str) -> float:
@@ -233,7 +234,7 @@ def _amount(text: str) -> float:
         value = float(text.lstrip("$").replace(",", ""))
     except ValueError:
         value = -1.0
-    if value < 0:
+    if not 0 <= value < math.inf:
         raise ValueError("Give an amount in dollars, such as 500, or 'none'.")
     return value
 

@@ -96,14 +96,18 @@ def _offer_next_step(file: Path, answers: Answers) -> None:
 
     Raises Back when the person wants the questions again.
     """
+    from advisor.cli.render.plan import answer
     from advisor.recommend import read_plan
 
+    plan = read_plan(file)
     steps = [
         ("save", "keep the plan as plan.yaml in this folder", ()),
-        *_commands(file, read_plan(file), answers.data or ()),
+        *_commands(file, plan, answers.data or ()),
         ("stop", "that is all for now", ()),
     ]
     default = "save"
+    render.out()
+    say(f"To say it again: {answer(plan.option)}", style="bold", indent=0)  # where the screen is low, it has gone by
     while True:
         render.out()
         step = choose(

@@ -43,12 +43,17 @@ class _Requests(click.ParamType["int | dict[str, int]"]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int | dict[str, int]:
         if isinstance(value, int | dict):
             return value
-        parts = [_NUMBER.fullmatch(part) for part in str(value).replace(",", "").replace("_", "").split(":")]
-        found = [part for part in parts if part]
+        parts = [number(part) for part in str(value).split(":")]
+        found = [part for part in parts if part is not None]
         if len(parts) not in (1, 3) or len(found) != len(parts):
             self.fail(f"'{value}' is not a number of requests such as 50000 or 50k, or 20k:50k:90k.", param, ctx)
-        numbers = [int(Decimal(part[1]) * _TIMES[part[2].lower()]) for part in found]
-        return numbers[0] if len(numbers) == 1 else dict(zip(("low", "mid", "high"), numbers, strict=True))
+        return found[0] if len(found) == 1 else dict(zip(("low", "mid", "high"), found, strict=True))
+
+
+def number(text: str) -> int | None:
+    """Read a whole number such as 20000, 20,000, 20k or 1.5M; None for anything else."""
+    found = _NUMBER.fullmatch(text.replace(",", "").replace("_", ""))
+    return int(Decimal(found[1]) * _TIMES[found[2].lower()]) if found else None
 
 
 _FLAGS = (

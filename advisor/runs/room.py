@@ -26,7 +26,7 @@ def too_large(run: Run, profile: Profile) -> TooLarge | None:
     if spec.backend != "local" or arch is None or spec.options.get("engine") == "ray":
         return None
     card = gpu("cpu") if spec.options.get("device") == "cpu" else next(iter(detect()), None) or gpu("cpu")
-    if card is None:
+    if card is None or not card.memory_gb:  # how much memory there is cannot be read on every system
         return None
     workers = spec.options.get("workers")
     shards = workers if isinstance(workers, int) and spec.options.get("shard") == "fsdp" else 1

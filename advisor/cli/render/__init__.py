@@ -66,11 +66,23 @@ def error(text: str) -> None:
     print(said, file=sys.stderr)
 
 
+def says_ascii_alone() -> bool:
+    """Tell whether stdout may lack every character beyond ASCII, as a pipe on Windows does."""
+    return not (sys.stdout.encoding or "ascii").lower().startswith("utf")
+
+
 def json_document(value: object) -> None:
-    """Write ``value`` to stdout as the command's one JSON document."""
+    """Write ``value`` to stdout as the command's one JSON document; escaped where a character could be lost."""
+    import json
+
     import orjson
 
-    sys.stdout.write(orjson.dumps(to_json(value), option=orjson.OPT_INDENT_2).decode() + "\n")
+    made = to_json(value)
+    try:
+        text = "" if says_ascii_alone() else orjson.dumps(made, option=orjson.OPT_INDENT_2).decode()
+    except TypeError:  # half a character, as in the name of a file that is not UTF-8
+        text = ""
+    sys.stdout.write((text or json.dumps(made, indent=2)) + "\n")
 
 
 def to_json(value: object) -> Json:

@@ -17,19 +17,24 @@ class Back(Exception):
     """The person wants the question before this one again."""
 
 
-def say(text: str, *, style: str = "", indent: int = 2, hang: int = 0, shorten: bool = False) -> None:
+def say(text: str, *, style: str = "", indent: int = 2, hang: int = 0, most: int | None = None) -> None:
     """Write a paragraph between the questions: whole words, within the width of the terminal.
 
-    ``hang``: columns that the lines after the first are set in further; ``shorten``: one line, its end cut off.
+    ``hang``: columns that the lines after the first are set in further; ``most``: lines, of which the last ends in an
+    ellipsis where there would be more.
     """
     from rich.text import Text
 
     console = render.console()
-    room = console.width - indent
-    if shorten:
-        lines = [f"{text[: room - 1]}…" if len(text) > room else text]
-    else:
-        lines = textwrap.wrap(text, room, subsequent_indent=" " * hang, break_long_words=False, break_on_hyphens=False)
+    lines = textwrap.wrap(
+        text,
+        console.width - indent,
+        subsequent_indent=" " * hang,
+        break_long_words=False,
+        break_on_hyphens=False,
+        max_lines=most,
+        placeholder=" ...",
+    )
     for line in lines:
         console.print(Text(" " * indent + line, style="" if console.no_color else style), soft_wrap=True)
 

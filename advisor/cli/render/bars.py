@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
+from advisor.cli import render
+
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _NAME = 32  # columns of a label
 _SHOWN = 8  # labels; of more, the most frequent and the rarest
@@ -60,6 +62,8 @@ def _range(low: int, high: int) -> str:
 
 
 def _bar(length: float) -> str:
+    if render.says_ascii_alone():
+        return "#" * (round(length) or int(length > 0))
     whole, eighths = divmod(round(length * 8), 8)
     if not whole and not eighths and length > 0:
         eighths = 1

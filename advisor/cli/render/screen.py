@@ -19,7 +19,7 @@ class Screen:
 
     def __init__(self) -> None:
         self.width = max(_NARROWEST, min(_WIDEST, shutil.get_terminal_size((80, 24)).columns))
-        self.ascii = not (sys.stdout.encoding or "ascii").lower().startswith("utf")
+        self.ascii = render.says_ascii_alone()
         self._console = render.console() if sys.stdout.isatty() else None
 
     def line(self, text: str = "", style: str = "") -> None:
