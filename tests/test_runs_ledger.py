@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sqlite3
 import stat
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from advisor.errors import OverLimit, RunError
+from advisor.errors import AdvisorError, OverLimit, RunError
 from advisor.estimate import LineItem
 from advisor.runs import Ledger, Origin, Quote, Run, record
 from advisor.runs.ledger import new_id, only_one
@@ -156,7 +157,7 @@ RACER = """
 import sys
 from datetime import UTC, datetime
 from decimal import Decimal
-from advisor.errors import OverLimit
+from advisor.errors import AdvisorError, OverLimit
 from advisor.runs import Ledger
 ledger = Ledger.open()
 won = 0
@@ -224,6 +225,20 @@ def test_a_file_that_is_no_ledger_is_one_sentence(home: Path) -> None:
     (home / "ledger.sqlite3").write_text("this is not a database, whatever its name says, and long enough to be read")
     with pytest.raises(RunError, match="cannot be read"):
         Ledger.open()
+
+
+def test_a_full_disk_is_one_sentence_and_costs_nothing_that_was_written() -> None:
+    ledger = Ledger.open()
+    ledger.add(a_run())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # a write beyond it fails, as on a full disk
+    try:
+        with pytest.raises(AdvisorError, match="make room on the disk"):
+            ledger.append(a_run().id, "sending", {"long": "x" * 100_000})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    ledger.append(a_run().id, "sending", {})
+    assert [event.body for event in ledger.events(a_run().id)] == [{}]
 
 
 def test_what_a_newer_version_wrote_can_be_read() -> None:

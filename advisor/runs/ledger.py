@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Self
 
-from advisor.errors import OverLimit, RunError
+from advisor.errors import AdvisorError, OverLimit, RunError
 from advisor.estimate import LineItem
 from advisor.home import home
 from advisor.runs.saved import from_saved, to_saved
@@ -280,14 +280,16 @@ class Ledger:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with closing(self._connect()) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
+        try:
+            with closing(self._connect()) as connection, connection:
+                connection.execute("BEGIN IMMEDIATE")
                 yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            # No RunError: it says nothing about the run, whose job may be there by now.
+            raise AdvisorError(
+                f"The ledger {self.path} cannot be written ({error}); make room on the disk, or end what holds it. "
+                "'tunewise launch --resume RUN' then goes on with what was being started."
+            ) from error
 
 
 @contextmanager
