@@ -14,6 +14,7 @@ import pytest
 from paper_backend import write_sums
 
 from advisor.cli import main
+from advisor.errors import OverLimit
 from advisor.hardware import gpu
 from advisor.runs import Ledger
 from advisor.runs.hire import Hire, hired
@@ -153,6 +154,13 @@ def test_runs_launched_together_share_the_cap(
     for run in json.loads(launch(monkeypatch, capfd, *three, *terms, code=0))["runs"]:
         assert run["quote"]["cap_usd"] == "3.3333"
         assert run["requests"][0]["body"]["options"]["max_hours"] == pytest.approx(1.66665)
+
+
+def test_a_cap_of_nothing_is_a_money_limit() -> None:
+    with pytest.raises(OverLimit, match=r"cost \$2.40 an hour, so --max-cost 0 starts none"):
+        hired(a_run({"workers": 2}, ONE_HOUR), Hire(Decimal("1.2"), Decimal(0)), timed=False)
+    free = hired(a_run({"workers": 2}, ONE_HOUR), Hire(Decimal(0), Decimal(0)), timed=False)
+    assert free.quote.usd == 0 and "max_hours" not in free.spec.options
 
 
 def test_price_by_the_hour_and_cap_are_in_the_ledger_and_become_the_bill(home: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
 
+from advisor.errors import OverLimit
 from advisor.estimate import LineItem
 from advisor.runs.ledger import Quote, Run
 from backends import Json
@@ -29,7 +30,7 @@ def hired(run: Run, terms: Hire, *, timed: bool) -> Run:
     """Return the run with the price of its workers as its quote, and with the hours that the cap pays for as a limit.
 
     ``timed``: the quote's minutes are of the kind of GPU the workers have, one of them. Nothing changes for a run that
-    has no price by the hour and stays on this machine.
+    has no price by the hour and stays on this machine. Raises OverLimit where the cap pays for no hour at all.
     """
     elsewhere = run.spec.options.get("address") is not None
     quote = run.quote
@@ -42,6 +43,8 @@ def hired(run: Run, terms: Hire, *, timed: bool) -> Run:
     if not hourly:
         free = replace(_bare(quote), usd=hourly, low_usd=hourly, high_usd=hourly, usd_per_hour=hourly)
         return replace(run, quote=free)
+    if terms.cap_usd is not None and not terms.cap_usd:
+        raise OverLimit(f"The workers cost ${hourly:,.2f} an hour, so --max-cost 0 starts none of them; allow more.")
     minutes = quote.train_minutes / workers if timed and quote.train_minutes is not None else None
     options = dict(run.spec.options) if terms.cap_usd is None else within(run.spec.options, terms.cap_usd / hourly)
     usd = None if minutes is None else (hourly * Decimal(str(minutes)) / 60).quantize(_CENT)
