@@ -140,6 +140,15 @@ def test_a_sum_that_buys_nothing_exits_with_4(workload_file: str) -> None:
     assert code == 4 and text.startswith("No: $0 buys not one month of any option; the cheapest takes $")
 
 
+def test_where_nothing_stands_more_money_is_not_the_answer(tmp_path: Path) -> None:
+    file = tmp_path / "work.yaml"
+    file.write_text(WORKLOAD + "privacy: on_premises\n", encoding="utf-8")
+    code, text = run("budget", "--limit", "100", "--workload", str(file), "--today", "2026-11-22")
+    assert (
+        code == 4 and text.startswith("No: $100 buys nothing. Nothing may leave your premises") and "takes" not in text
+    )
+
+
 @pytest.mark.parametrize("limit", ["much", "-5", "inf", "nan"])
 def test_a_limit_is_an_amount(workload_file: str, limit: str) -> None:
     result = CliRunner().invoke(tunewise, ["budget", "--limit", limit, "--workload", workload_file])

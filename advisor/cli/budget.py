@@ -73,7 +73,7 @@ def command(
     else:
         screen.page(found)
     if found.best is None:
-        raise OverLimit(f"${usd:,.2f} buys not one month of any option; the cheapest takes {_text(found.needed_usd)}.")
+        raise OverLimit(found.verdict.removeprefix("No: "))
 
 
 def _spent(
@@ -223,10 +223,6 @@ def _why_not(option: Option) -> str:
     monthly = option.estimate.monthly_usd if option.estimate else None
     first = "" if monthly is None else f" and {render.usd(monthly.mid)} for the first month"
     return f"It takes {render.usd(once.mid)} once{first}, over the sum."
-
-
-def _text(usd: Decimal | None) -> str:
-    return "an unknown sum" if usd is None else f"{render.usd(usd)} for its first month"
 
 
 def _cheapest(choices: list[Choice]) -> Decimal | None:

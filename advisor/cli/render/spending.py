@@ -60,7 +60,12 @@ class Spending:
         """Answer whether the sum is enough, in one sentence that begins with yes, likely, partly, no or open."""
         sum_, buys = render.usd(self.limit_usd), self.buys
         if self.best is None or buys is None:
-            return f"No: {sum_} buys not one month of any option; the cheapest takes {render.usd(self.needed_usd)}."
+            if self.advice.recommendation is None:
+                return f"No: {sum_} buys nothing. {self.advice.reason}"
+            return (
+                f"No: {sum_} buys not one month of any option; the cheapest takes {render.usd(self.needed_usd)} for its "
+                "first."
+            )
         name, head = words.phrase(self.best.option), _WORDS[self.fit]
         if self.fit is Fit.OPEN:
             left = buys.requests_left
