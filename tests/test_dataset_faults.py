@@ -134,6 +134,16 @@ ROWS: list[tuple[str, object, str, str]] = [
     ("mojibake", row(say("user", "cafÃ© au lait"), ANSWER), "encoding_damage", "warning"),
     ("replacement", row(say("user", "caf\ufffd au lait"), ANSWER), "encoding_damage", "warning"),
     ("control character", row(say("user", "a\x07b"), ANSWER), "control_characters", "warning"),
+    ("a mark of byte order", row(say("user", "One\ufeff two"), ANSWER), "control_characters", "warning"),
+    ("nothing to be seen", row(USER, say("assistant", "\u200b \u2060")), "empty_answer", "error"),
+    ("asks nothing to be seen", row(say("user", "\u200b"), ANSWER), "empty_prompt", "warning"),
+    ("sound", row(say("user", [{"type": "input_audio", "input_audio": {"data": "AA", "format": "wav"}}]), ANSWER),
+     "unread_part", "warning"),
+    ("reasoning", row(USER, say("assistant", "x", reasoning_content="Well, then.")), "reasoning_text", "info"),
+    ("a form", row(USER, ANSWER, response_format={"type": "json_object"}), "response_format", "info"),
+    ("an old call", row(USER, {"role": "assistant", "function_call": {"name": "weather", "arguments": "{city}"}},
+                        functions=[WEATHER["function"]]), "arguments_not_json", "error"),
+    ("an old call of nothing", row(USER, {"role": "assistant", "function_call": {}}), "bad_tool_call", "error"),
     ("a refusal", row(USER, say("assistant", "I'm sorry, but I can't help with that.")), "refusal", "warning"),
     ("cut answer", row(USER, say("assistant", "word " * 120 + "and then the")), "cut_answer", "warning"),
     ("answer in the prompt", row(say("user", "Say: the quick brown fox jumps over the dog."),
@@ -176,6 +186,29 @@ def test_a_planted_row_is_found_in_its_line(tmp_path: Path, broken: object, code
     assert {where for where, _, _ in found if where is not None} == {line}
     if level != "error":
         assert not [one for one in found if one[2] is Level.ERROR]
+
+
+def test_one_fault_is_not_told_as_three(tmp_path: Path) -> None:
+    line = lay(tmp_path / "a.jsonl", row(say("User"), say("Assistant")))
+    found = profile(Dataset.open(tmp_path / "a.jsonl")).problems
+    assert [p.code for p in found if p.line == line] == ["last_not_assistant", "unknown_role", "unknown_role"]
+    known = row(USER, {"role": "assistant", "function_call": {"name": "weather", "arguments": '{"city": "Rome"}'}},
+                functions=[WEATHER["function"]])  # fmt: skip
+    lay(tmp_path / "b.jsonl", known)
+    assert [p for p in profile(Dataset.open(tmp_path / "b.jsonl")).problems if p.line is not None] == []
+    refused = row(USER, {"role": "assistant", "content": None, "refusal": "I cannot."})
+    line = lay(tmp_path / "c.jsonl", refused)
+    assert [p.message for p in profile(Dataset.open(tmp_path / "c.jsonl")).problems if p.line == line] == [
+        "An empty answer: message 2, whose text is in 'refusal'."
+    ]
+
+
+def test_what_is_not_counted_makes_the_count_inexact(tmp_path: Path) -> None:
+    lay(tmp_path / "a.jsonl", clean(99))
+    assert profile(Dataset.open(tmp_path / "a.jsonl")).exact
+    for more in (row(USER, say("assistant", "x", reasoning="Hm.")), row(say("user", [{"type": "file"}]), ANSWER)):
+        lay(tmp_path / "a.jsonl", more)
+        assert not profile(Dataset.open(tmp_path / "a.jsonl")).exact
 
 
 def wide(path: Path, rows: list[dict[str, object]]) -> Path:
@@ -353,6 +386,7 @@ def test_an_example_with_images_in_two_messages_is_one(tmp_path: Path) -> None:
     found = profile(Dataset.open(path), backend="openai", model="gpt-4o-mini-2024-07-18").problems
     said = next(problem.message for problem in found if problem.code == "images_not_taken")
     assert said.startswith("Images where the model reads text: 2 examples;")
+    assert "images_not_taken" in codes(path, backend="local")
 
 
 def test_leaks_are_named_with_both_lines(tmp_path: Path) -> None:

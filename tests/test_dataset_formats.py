@@ -541,3 +541,33 @@ def test_a_bad_byte_in_an_array_is_named_with_its_line(tmp_path: Path) -> None:
     path.write_bytes(b'[\n{"prompt": "a", "completion": "b"},\n{"prompt": "caf\xe9", "completion": "b"}\n]')
     with pytest.raises(DataError, match="line 3: this is not UTF-8 text"):
         Dataset.open(path)
+
+
+def test_roles_and_reasoning_are_written_as_the_backend_knows_them(tmp_path: Path) -> None:
+    path, out = tmp_path / "a.jsonl", tmp_path / "out.jsonl"
+    thought = {"role": "assistant", "content": "42.", "reasoning": "6 x 7"}
+    talk = [{"role": "developer", "content": "s"}, {"role": "user", "content": "q"}, thought]
+    path.write_bytes(jsonl([{"messages": talk, "weight": 2}]))
+    answers = {"openai": {}, "together": {"reasoning": "6 x 7"}, "local": {"reasoning_content": "6 x 7"}}
+    for backend, more in answers.items():
+        said = {problem.code for problem in write_for(Dataset.open(path), backend, Objective.SFT, out)}
+        made = json.loads(out.read_text())
+        answer = {"role": "assistant", "content": "42.", **more}
+        assert made["messages"] == [{"role": "system", "content": "s"}, talk[1], answer]
+        assert said == {"developer_role"} | ({"reasoning_text"} if backend == "openai" else set()) | (
+            {"setting_dropped"} if backend != "together" else set()
+        )
+        assert made.get("weight") == (2 if backend == "together" else None)
+
+
+def test_no_setting_is_lost_in_silence(tmp_path: Path) -> None:
+    path, out = tmp_path / "a.jsonl", tmp_path / "out.jsonl"
+    path.write_bytes(jsonl(RICH["text"]))
+    assert write_for(Dataset.open(path), "together", Objective.SFT, out) == ()
+    assert json.loads(out.read_text().splitlines()[0])["weight"] == 0.5
+    assert {p.code for p in write_for(Dataset.open(path), "local", Objective.SFT, out)} == {"setting_dropped"}
+    assert {p.code for p in write_for(Dataset.open(path), "replicate", Objective.SFT, out)} == {"setting_dropped"}
+    path.write_bytes(jsonl([*RICH["weights"][:1], {"messages": WANTED[1]}]))  # the last answer is not to be learnt
+    said = write_for(Dataset.open(path), "replicate", Objective.SFT, out)
+    assert [(problem.line, problem.code) for problem in said] == [(1, "not_expressible")]
+    assert len(out.read_text().splitlines()) == 1

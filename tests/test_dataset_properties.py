@@ -17,7 +17,7 @@ from advisor.tokens import profile
 from backends import Objective
 
 words = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=60).filter(
-    lambda text: text.strip() == text
+    lambda text: text.strip() == text and any(map(str.isprintable, text))
 )
 turn = st.tuples(words, words)
 talk = st.builds(

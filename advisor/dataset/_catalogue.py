@@ -113,6 +113,16 @@ CATALOGUE: dict[str, Entry] = {
         "The row is billed and teaches nothing."),
     "unknown_message_key": Entry(_W, "Keys in a message that no provider reads", "Remove them.",
         "OpenAI refuses messages with keys it does not know."),
+    "unread_part": Entry(_W, "Audio or a file in a message", "Write what it says as text, or remove the row.",
+        "The models tuned at OpenAI and Together read texts and images. What such a part costs is not counted.",
+        {"together": _E, "local": _E}),
+    "reasoning_text": Entry(_I, "Reasoning beside the answer",
+        "Nothing to do at Together or with the local trainer; elsewhere write into the answer what is to be learnt.",
+        "Together trains on it, the local trainer where the model's template shows it. OpenAI's form has no place for "
+        "it: it is left out there. The tokens counted here are without it."),
+    "response_format": Entry(_I, "A response_format in the row", "Ask the tuned model with the same response_format.",
+        "No provider's training file holds one: the form is learnt from the answers alone. It is left out of what is "
+        "written for a backend."),
     "bad_name": Entry(_W, "A name that is not a plain word", "Use letters, digits, _ and -, at most 64.",
         "OpenAI refuses other names of participants.", {"openai": _E}),
     "bad_setting": Entry(_E, "A row setting of the wrong kind", "Write it as true or false.",

@@ -57,6 +57,14 @@ def decoded(value: Json) -> Json:
     return cast(Json, found)
 
 
+INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u200e\u200f\u00ad"  # of no width: they do not make a text
+
+
+def is_blank(text: str) -> bool:
+    """Tell whether there is nothing to be seen in the text."""
+    return all(char.isspace() or char in INVISIBLE for char in text)
+
+
 def kind(value: object) -> str:
     if value is None:
         return "null"

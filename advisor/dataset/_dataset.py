@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from advisor.dataset._catalogue import level_of, problem
-from advisor.dataset._cells import Malformed, Row
+from advisor.dataset._cells import Malformed, Row, is_blank
 from advisor.dataset._rows import Container, Fault, rows
 from advisor.dataset._shape import Conversation, Shape, converse, joined, shape_of
 from advisor.dataset._sniff import sniff
@@ -122,10 +122,12 @@ def judge(row: Row | Fault, shape: Shape, columns: Mapping[str, str]) -> tuple[C
             return None, [("mixed_formats", f"this row is {own.format}, the file is {shape.format}")]
         return None, [(fault.code, fault.detail)]
     found = list(talk.notes)
+    if row.get("response_format") is not None:
+        found.append(("response_format", ""))
     if shape.known and not row.keys() <= shape.known:
         found.append(("unknown_field", ", ".join(repr(key) for key in sorted(row.keys() - shape.known))[:80]))
     if shape.format is not Format.TEXT:
         found.extend(faults(talk))
-    elif not talk.messages[0]["content"]:
+    elif is_blank(str(talk.messages[0]["content"])):
         found.append(("empty_answer", "the text is empty"))
     return talk, found

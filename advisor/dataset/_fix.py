@@ -26,7 +26,7 @@ from backends import Json, Objective
 _LINES_NAMED = 5
 _MARKS = {code: mark.decode() for code, mark in REDACTED.items()}
 _TEXTS = ("content", "text", "refusal", "reasoning", "reasoning_content")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff]")
 
 
 @dataclass(slots=True)

@@ -55,6 +55,7 @@ _PATTERNS = (
     Pattern("personal_data", "an e-mail address", b"@", re.compile(_MAIL), 64),
 )  # fmt: skip
 _DAMAGE = (
+    Pattern("control_characters", "U+FEFF, a byte order mark", b"\xef\xbb\xbf", re.compile(b"\xef\xbb\xbf")),
     Pattern("encoding_damage", "the replacement character", "\ufffd".encode(), re.compile("\ufffd".encode())),
     Pattern(
         "encoding_damage", "UTF-8 read as Latin-1", "Ã".encode(), re.compile("Ã".encode() + rb"\xc2[\x80-\xbf]")

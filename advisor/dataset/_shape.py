@@ -50,9 +50,9 @@ class Shape:
         return self.columns.get(field, field)
 
     def reads(self) -> set[str]:
-        """Return the fields of a row that are read."""
+        """Return the fields of a row that are read, or spoken of by their name."""
         fixed = {"input", "preferred_output", "non_preferred_output"} if self.format is Format.PREFERENCE else set()
-        return {*self.columns.values(), *_EXTRA, "tools", *fixed}
+        return {*self.columns.values(), *_EXTRA, "tools", "response_format", *fixed}
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias, cast
 
+from advisor.dataset._cells import INVISIBLE, is_blank, kind
 from advisor.dataset._images import MOST, image_faults, images_in
 from advisor.dataset._rows import Fault
 from advisor.dataset._shape import ROLES, Conversation
@@ -52,6 +53,8 @@ def usual(turns: object) -> bool:
         role, content = turn.get("role"), turn.get("content")
         if type(role) is not str or type(content) is not str or not content or content.isspace():
             return False
+        if content[0] in INVISIBLE:  # and perhaps nothing else
+            return False
         if (wanted and role != wanted) or role not in _AFTER:
             return False
         wanted = _AFTER[role]
@@ -59,7 +62,9 @@ def usual(turns: object) -> bool:
 
 
 def _odd(talk: Conversation, turns: list[Turn]) -> Iterator[Fault]:
-    schemas = tool_schemas(talk.tools)
+    older = talk.extra.get("functions") if talk.extra else None
+    functions = [{"function": one} for one in older] if isinstance(older, list) else []
+    schemas = tool_schemas([*talk.tools, *functions])
     before, open_calls, learnt, asked = "", set[str](), talk.preferred is not None, False
     for number, turn in enumerate(turns, 1):
         role, where = turn.get("role"), f"message {number}"
@@ -93,6 +98,8 @@ def _odd(talk: Conversation, turns: list[Turn]) -> Iterator[Fault]:
     if images > MOST:
         yield "too_many_images", f"there are {images}"
     roles = {role for turn in turns if isinstance(role := turn.get("role"), str)}
+    if not roles <= set(ROLES):  # which of them is whose was said
+        return
     if "assistant" not in roles and talk.preferred is None:
         yield "no_assistant", ""
     elif not learnt:
@@ -114,15 +121,15 @@ def message_faults(turn: Turn, number: int) -> Iterator[Fault]:
     elif role == "function":
         yield "deprecated_role", where
     if not (content is None or isinstance(content, str | list)):
-        yield "bad_content", f"{where} has {type(content).__name__}"
+        yield "bad_content", f"{where} has {kind(content)}"
     elif isinstance(content, list):
         yield from _parts(content, role, where)
     elif role == "assistant":
-        if not (turn.get("tool_calls") or turn.get("function_call")) and not (content or "").strip():
-            yield "empty_answer", where
+        if not (turn.get("tool_calls") or turn.get("function_call")) and is_blank(content or ""):
+            yield "empty_answer", f"{where}, whose text is in 'refusal'" if turn.get("refusal") else where
     elif content is None:
         yield "missing_content", f"{where}, from {role[:30]}"
-    elif role == "user" and not content.strip():
+    elif role == "user" and is_blank(content):
         yield "empty_prompt", where
     if not turn.keys() <= MESSAGE_KEYS:
         yield "unknown_message_key", f"{where} has {', '.join(sorted(map(str, turn.keys() - MESSAGE_KEYS)))[:80]}"
@@ -134,6 +141,8 @@ def message_faults(turn: Turn, number: int) -> Iterator[Fault]:
             yield "bad_weight", f"{where} has {weight!r}"
     if name is not None and not (isinstance(name, str) and _NAME.fullmatch(name)):
         yield "bad_name", where
+    if role == "assistant" and (turn.get("reasoning") or turn.get("reasoning_content")):
+        yield "reasoning_text", where
     if not (refusal is None or isinstance(refusal, str)):
         yield "bad_content", f"{where} has a refusal that is no text"
 
@@ -142,13 +151,15 @@ def _parts(content: list[object], role: str, where: str) -> Iterator[Fault]:
     if not content:
         yield ("empty_answer" if role == "assistant" else "missing_content"), f"{where} has no part"
     for part in content:
-        kind = part.get("type") if isinstance(part, dict) else None
-        if not isinstance(part, dict) or not isinstance(kind, str):
+        name = part.get("type") if isinstance(part, dict) else None
+        if not isinstance(part, dict) or not isinstance(name, str):
             yield "bad_content", f"{where} has a part that is no object with a type"
-        elif kind == "text" and not isinstance(part.get("text"), str):
+        elif name == "text" and not isinstance(part.get("text"), str):
             yield "bad_content", f"{where} has a text part without text"
-        elif kind not in ("text", "image_url", "refusal", "input_audio", "file"):
-            yield "bad_content", f"{where} has a part of type '{kind[:30]}'"
+        elif name in ("input_audio", "file"):
+            yield "unread_part", f"{where} has a part of type '{name}'"
+        elif name not in ("text", "image_url", "refusal"):
+            yield "bad_content", f"{where} has a part of type '{name[:30]}'"
     yield from image_faults(content, role, where)
 
 

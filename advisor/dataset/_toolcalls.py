@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import orjson
 
+from advisor.dataset._cells import kind
 from advisor.dataset._rows import Fault
 from backends import Json
 
@@ -46,13 +47,13 @@ def _wrong_schema(schema: Json, where: str, depth: int) -> str:
     """Return what is no JSON Schema, or nothing."""
     if not isinstance(schema, dict):
         return "" if isinstance(schema, bool) and depth else f"{where} is not an object"
-    kind = schema.get("type")
-    kinds = kind if isinstance(kind, list) else [kind] if kind is not None else []
+    named = schema.get("type")
+    kinds = named if isinstance(named, list) else [named] if named is not None else []
     unknown = next((one for one in kinds if one not in _KINDS), None)
     if unknown is not None:
         return f"{where} has the type {unknown!r}"
-    if depth == 0 and kind is not None and kind != "object":
-        return f"{where} has the type {kind!r} instead of 'object'"
+    if depth == 0 and named is not None and named != "object":
+        return f"{where} has the type {named!r} instead of 'object'"
     properties = schema.get("properties")
     if properties is not None and not isinstance(properties, dict):
         return f"{where}.properties is not an object"
@@ -82,6 +83,11 @@ def call_faults(
     turn: Mapping[str, object], where: str, schemas: Mapping[str, Schema]
 ) -> Iterator[tuple[str, str, str]]:
     """Yield (code, detail, call id) for the calls of a message; the code is empty where there is no fault."""
+    older = turn.get("function_call")
+    if isinstance(older, dict) and isinstance(older.get("name"), str):
+        yield from ((code, detail, "") for code, detail in _arguments(older, where, schemas))
+    elif older is not None:
+        yield "bad_tool_call", f"{where} has a function_call without a name", ""
     calls = turn.get("tool_calls")
     if calls is None:
         return
@@ -108,7 +114,7 @@ def call_faults(
 def _arguments(function: Mapping[str, Json], where: str, schemas: Mapping[str, Schema]) -> Iterator[Fault]:
     name, arguments = str(function["name"]), function.get("arguments")
     if not isinstance(arguments, str):
-        yield "arguments_not_text", f"{where} calls {name} with {type(arguments).__name__}"
+        yield "arguments_not_text", f"{where} calls {name} with {kind(arguments)}"
         return
     try:
         given = orjson.loads(arguments) if arguments.strip() else None
@@ -141,8 +147,8 @@ def _misfit(given: Mapping[str, Json], schema: Schema) -> str:
             if name not in properties and schema.get("additionalProperties") in (None, False):
                 return f"with {name!r}, which it does not have"
             continue
-        kind = field.get("type")
-        wanted = _PYTHON.get(kind) if isinstance(kind, str) else None
+        named = field.get("type")
+        wanted = _PYTHON.get(named) if isinstance(named, str) else None
         if wanted and (not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted)):
             return f"with {name!r} of the wrong type"
         choices = field.get("enum")

@@ -7,7 +7,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -21,8 +21,10 @@ from backends import Json, Message, Objective
 
 _SETTINGS = {
     "openai": ("parallel_tool_calls", "functions"), "azure": ("parallel_tool_calls", "functions"),
-    "together": ("weight",),
+    "together": ("weight",), "local": ("parallel_tool_calls",),
 }  # fmt: skip
+_WITHOUT_REASONING = ("openai", "azure", "nebius")  # their rows are of OpenAI's form, which has no field for it
+_REASONING = frozenset(("reasoning", "reasoning_content"))
 _SAID = 20  # rows named per kind of loss; the rest is counted
 
 
@@ -106,14 +108,15 @@ def line_for(
         return None
     if objective is Objective.SFT and example.preferred is not None:
         losses.add(example, "rejected_unused", "supervised training learns the preferred answer only")
+    example = _spoken(example, backend, losses)
     if backend == "replicate":
         return _replicate(example, format, losses)
     row = _openai(example, objective)
-    if format is Format.TEXT:
-        if backend in ("together", "local"):
-            return {"text": cast(str, example.messages[0]["content"])}
+    if format is Format.TEXT and backend in ("together", "local"):
+        row = {"text": cast(str, example.messages[0]["content"])}
+    elif format is Format.TEXT:
         losses.add(example, "text_as_answer", "plain text becomes one assistant message")
-    if backend == "together":
+    elif backend == "together":
         _as_parts(cast(dict[str, list[Message]], row["input"] if objective is Objective.DPO else row))
     accepted = _SETTINGS.get(backend, tuple(example.extra))
     for key, value in example.extra.items():
@@ -123,6 +126,34 @@ def line_for(
         else:
             losses.add(example, "setting_dropped", f"{backend} has no row setting '{key}'")
     return row
+
+
+def _spoken(example: Example, backend: str, losses: Losses) -> Example:
+    """Write roles and reasoning as the backend knows them."""
+    talk = [*example.messages, *(side for side in (example.preferred, example.non_preferred) if side)]
+    if all(len(message) == 2 and message["role"] != "developer" for message in talk):
+        return example
+    if any(message["role"] == "developer" for message in talk):
+        losses.add(example, "developer_role", "written as system")
+    if backend in _WITHOUT_REASONING and any(map(_REASONING.intersection, talk)):
+        losses.add(example, "reasoning_text", f"{backend} has no place for it")
+
+    def spoken(message: Message) -> Message:
+        made = cast(dict[str, Json], dict(message))
+        if made["role"] == "developer":
+            made["role"] = "system"
+        if backend in _WITHOUT_REASONING:
+            made = {key: value for key, value in made.items() if key not in _REASONING}
+        elif backend == "local" and "reasoning" in made:
+            made.setdefault("reasoning_content", made.pop("reasoning"))
+        return cast(Message, made)
+
+    return replace(
+        example,
+        messages=[spoken(message) for message in example.messages],
+        preferred=spoken(example.preferred) if example.preferred else None,
+        non_preferred=spoken(example.non_preferred) if example.non_preferred else None,
+    )
 
 
 def _as_parts(row: dict[str, list[Message]]) -> None:
@@ -161,18 +192,23 @@ def _set(message: Message) -> Message:
 
 def _replicate(example: Example, format: Format, losses: Losses) -> dict[str, Json] | None:
     """Prompt and completion as text: the only form Replicate's language-model trainers ever took."""
-    if format is Format.TEXT:
-        return {"text": cast(str, example.messages[0]["content"])}
     talk: list[Message] = [*example.messages, example.preferred] if example.preferred else example.messages
     if example.tools or any(m.get("tool_calls") or not isinstance(m.get("content"), str) for m in talk):
-        losses.add(example, "not_expressible", "tools and images have no place in a prompt and completion")
-        return None
-    if talk[-1]["role"] != "assistant":
-        losses.add(example, "not_expressible", "the last message is not the assistant's")
+        reason = "tools and images have no place in a prompt and completion"
+    elif talk[-1]["role"] != "assistant":
+        reason = "the last message is not the assistant's"
+    elif talk[-1].get("weight") == 0:
+        reason = "the last answer has weight 0, and it is the one that would be learnt"
+    else:
+        reason = ""
+    if reason:
+        losses.add(example, "not_expressible", reason)
         return None
     for key in example.extra:
         losses.add(example, "setting_dropped", f"replicate has no row setting '{key}'")
     texts = [(str(m["role"]), cast(str, m["content"])) for m in talk]
+    if format is Format.TEXT:
+        return {"text": texts[0][1]}
     if [role for role, _ in texts] == ["user", "assistant"]:
         return {"prompt": texts[0][1], "completion": texts[1][1]}
     losses.add(example, "flattened", "roles and turns become text in the prompt")

@@ -56,7 +56,9 @@ def limit_findings(tally: Tally, dataset: Dataset, aim: Aim) -> Iterator[Finding
         yield from _too_long(tally, dataset, longest)
     if tally.with_images > _IMAGE_ROWS and backend == "openai":
         yield None, 0, "too_many_image_rows", f"{tally.with_images:,}"
-    if tally.with_images and backend and offers and all(offer.images is False for offer in offers):
+    if tally.with_images and backend == "local":
+        yield None, 0, "images_not_taken", f"{_many(tally.with_images)}; the local trainer reads text only"
+    elif tally.with_images and backend and offers and all(offer.images is False for offer in offers):
         yield None, 0, "images_not_taken", f"{_many(tally.with_images)}; {aim.model or backend} reads text only"
 
 

@@ -31,6 +31,7 @@ _CONTAINERS = {
     Container.JSON: "a JSON array or objects over several lines", Container.CSV: "CSV", Container.TSV: "TSV",
     Container.PARQUET: "Parquet",
 }  # fmt: skip
+_UNCOUNTED = ("unread_part", "reasoning_text")  # which leave the count an estimate
 # What OpenAI still tunes, and the one dead model whose published jobs the billing rule was checked on.
 OPENAI_MODELS = (
     "gpt-4.1-2025-04-14",
@@ -225,7 +226,7 @@ def assemble(tally: Tally, dataset: Dataset, fingerprint: str, aim: Aim = ANYWHE
         task_type=task,
         task_reason=reason,
         labels=labels,
-        exact=not tally.unsure and not tally.preferences,
+        exact=not (tally.unsure or tally.preferences or any(tally.fault_counts[code] for code in _UNCOUNTED)),
         has_tools=tally.with_tools > 0 or tally.with_calls > 0,
         has_images=tally.images > 0,
         is_preference=tally.preferences > 0,
