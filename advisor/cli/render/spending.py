@@ -62,10 +62,8 @@ class Spending:
         if self.best is None or buys is None:
             if self.advice.recommendation is None:
                 return f"No: {sum_} buys nothing. {self.advice.reason}"
-            return (
-                f"No: {sum_} buys not one month of any option; the cheapest takes {render.usd(self.needed_usd)} for its "
-                "first."
-            )
+            first = f"the cheapest takes {render.usd(self.needed_usd)} for its first"
+            return f"No: {sum_} buys not one month of any option; {first}."
         name, head = words.phrase(self.best.option), _WORDS[self.fit]
         if self.fit is Fit.OPEN:
             left = buys.requests_left
