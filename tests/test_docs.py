@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
+
+from advisor.cli import EVERYWHERE, tunewise
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -81,3 +86,55 @@ def test_local_links_resolve(page: Path) -> None:
     links = re.findall(r"\]\((?!https?://|#)([^)#]+)[^)]*\)", text) + re.findall(r'src="(?!https?://)([^"]+)"', text)
     missing = [link for link in links if not (page.parent / link).exists()]
     assert not missing
+
+
+def in_pages() -> Iterator[tuple[str, str]]:
+    """Yield page and command for every command within a sentence or a block."""
+    for page in (*PAGES, ROOT / "CHANGELOG.md", ROOT / "examples" / "README.md"):
+        sentences, *blocks = re.split(
+            r"^```", page.read_text(encoding="utf-8").replace("\\\n", " "), flags=re.MULTILINE
+        )
+        lines = re.findall(r"^\s*(?:\$ )?(tunewise .*?)(?: +#.*)?$", "\n".join(blocks[::2]), flags=re.MULTILINE)
+        spans = re.findall(r"`(tunewise [^`]+)`", "\n".join((sentences, *blocks[1::2])))
+        yield from ((page.name, span) for span in (*spans, *lines) if "[OPTIONS]" not in span)
+
+
+def in_the_program() -> Iterator[tuple[str, str]]:
+    """Yield module and command for every command that a message or a help text names."""
+    for path in (*ROOT.glob("advisor/**/*.py"), *ROOT.glob("backends/**/*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        made = [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]
+        parts = {id(part) for node in made for part in ast.walk(node) if part is not node}
+        texts = [
+            "".join(str(one.value) if isinstance(one, ast.Constant) else "X" for one in node.values) for node in made
+        ]
+        plain = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in parts]
+        texts += [node.value for node in plain if isinstance(node.value, str)]
+        for text in texts:
+            found = re.findall(r"['`](tunewise [^'`]+)['`]|^\s*(tunewise .*?)(?:  .*)?$", text, flags=re.MULTILINE)
+            yield from ((path.name, quoted or shown) for quoted, shown in found)
+
+
+def test_every_command_that_anything_names_is_one() -> None:
+    wrong = []
+    for where, text in (*in_pages(), *in_the_program()):
+        for line in " ".join(text.split()).split(" && "):
+            words = line.split()
+            if words[0] == "tunewise" and words[1:] and not words[1].startswith("-"):
+                wrong += [f"{where}: {line}: {word}" for word in unknown(words[1:])]
+    assert not wrong
+
+
+def unknown(words: list[str]) -> list[str]:
+    """Return what the command line does not know: a command, or its flags."""
+    command: click.Command | None = tunewise
+    while isinstance(command, click.Group) and words and not words[0].startswith(("-", "[")):
+        name, *words = words
+        command = command.get_command(click.Context(command), name.rstrip(".,"))
+        if command is None:
+            return [name]
+    assert command is not None
+    flags = {flag for one in command.params for flag in (*one.opts, *one.secondary_opts)}
+    flags |= {"--help", "--pricing", *EVERYWHERE}
+    said = [word.partition("=")[0].rstrip(".,;:)") for word in words if re.match(r"--?[a-z]", word)]
+    return [flag for flag in said if flag not in flags]
