@@ -11,8 +11,10 @@ import pytest
 from backend_cases import CASES
 from click.testing import CliRunner, Result
 from emulator_base import Emulator
+from test_export import local_run
 
 from advisor.cli import tunewise
+from advisor.runs import Ledger
 
 MODEL = "gpt-4.1-mini-2025-04-14"
 
@@ -97,11 +99,26 @@ def test_a_cap_that_the_judge_would_pass_ends_with_four(openai: Emulator, tmp_pa
         (("--regression",), "compare a RUN with its base"),
         (("--lm-eval", "hellaswag"), "compare a RUN with its base"),
         (("--schema", "absent.json"), "does not exist"),
+        (("--data", "items.jsonl"), "takes the place of a RUN's"),
     ],
 )
 def test_flags_that_cannot_be_meant_are_refused(tmp_path: Path, flags: tuple[str, ...], said: str) -> None:
     ended = typed(data(tmp_path), "--backend", "openai", "--model", MODEL, *flags)
     assert ended.exit_code == 2 and said in " ".join(ended.stderr.split())
+
+
+def test_what_a_run_knows_itself_is_not_said_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "--against MODEL asks another one" in " ".join(typed("last", "--model", MODEL).stderr.split())
+    monkeypatch.setenv("TUNEWISE_BACKEND", "openai")  # a default for DATA, which a run passes over
+    assert "No runs yet" in str(typed("last").exception)
+    one = local_run(tmp_path)
+    Ledger.open().add(one)
+    assert "cannot be compared with itself" in " ".join(typed(one.id, "--against", "base,last").stderr.split())
+
+
+def test_chat_says_where_the_model_goes() -> None:
+    said = CliRunner().invoke(tunewise, ["chat", "--model", MODEL, "hello"]).stderr
+    assert f"tunewise chat {MODEL} --backend BACKEND" in said and "Did you mean" not in said
 
 
 def test_two_prompts_of_one_name_are_refused(openai: Emulator, tmp_path: Path) -> None:

@@ -24,6 +24,12 @@ class Voice:
     model: str
 
 
+def _misplaced(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    """Refuse --model, which other commands have: here the model is the first word."""
+    if value is not None:
+        raise click.UsageError(f"chat takes the model as its first word: tunewise chat {value} --backend BACKEND.", ctx)
+
+
 @click.command("chat")
 @click.argument("what", metavar="RUN|MODEL")
 @click.argument("message", required=False)
@@ -34,6 +40,7 @@ class Voice:
 @click.option("--system", help="The system prompt; default: that of the run's training data.")
 @click.option("--max-tokens", type=click.IntRange(1), default=512, show_default=True)
 @click.option("--temperature", type=click.FloatRange(0, 2), default=0.0, show_default=True)
+@click.option("--model", hidden=True, is_eager=True, expose_value=False, callback=_misplaced)
 @options.as_json
 def command(
     what: str,
@@ -59,6 +66,10 @@ def command(
 
     import backends
 
+    if backend is not None and (base or both):
+        raise click.UsageError(
+            "--base and --both ask what a RUN was made of; with --backend a model is asked as it is."
+        )
     named, found = _named(what, backend, base, both, beside)
     system = system if system is not None else found
     with ExitStack() as held:

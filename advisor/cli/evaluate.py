@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from advisor.cli import options, render
 from advisor.cli.orders import Usd
@@ -128,22 +129,30 @@ def command(
                 raise click.UsageError("DATA needs --backend and --model; or name a run.")
             if regression or suites or lm_eval:
                 raise click.UsageError("--regression, --suite and --lm-eval compare a RUN with its base.")
+            if data is not None:
+                raise click.UsageError("--data takes the place of a RUN's held-out examples; here DATA is asked.")
             place = backends.get(backend)
             try:
                 found = evaluate_data((Path(what),), place, model, book, chosen, today=today, progress=progress)
             finally:
                 place.close()
         else:
+            given = click.get_current_context().get_parameter_source  # a default of tunewise.yaml is for DATA
+            if ParameterSource.COMMANDLINE in (given("backend"), given("model")):
+                raise click.UsageError("A RUN knows its backend and model; --against MODEL asks another one beside it.")
             ledger = Ledger.open()
             run = ledger.get(what)
             place = backends.get(run.spec.backend)
             try:
-                named = {name: ledger.get(name) for name in chosen.against if name.startswith("tw-")}
+                runs = [name for name in chosen.against if name == "last" or name.startswith("tw-")]
+                others = {other.id: other for other in map(ledger.get, runs)}
+                if run.id in others:
+                    raise click.UsageError(f"{run.id} cannot be compared with itself; name another run with --against.")
                 also = tuple(
                     tuned(other, held.enter_context(closing(backends.get(other.spec.backend))), book, today, name)
-                    for name, other in named.items()
+                    for name, other in others.items()
                 )
-                chosen = replace(chosen, against=tuple(name for name in chosen.against if name not in named))
+                chosen = replace(chosen, against=tuple(name for name in chosen.against if name not in runs))
                 found = evaluate_run(run, place, book, chosen, today=today, held_out=data, also=also, progress=progress)
             finally:
                 place.close()

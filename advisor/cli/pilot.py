@@ -27,7 +27,7 @@ class Sizes(click.ParamType[tuple[int, ...]]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
         parts = str(value).split(",")
-        if not all(part.strip().isdigit() and int(part) > 0 for part in parts):
+        if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
             self.fail(f"'{value}' is not a list of sizes such as 50,100,200.", param, ctx)
         return tuple(sorted({int(part) for part in parts}))
 
