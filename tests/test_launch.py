@@ -587,8 +587,15 @@ def test_every_reading_of_the_validation_file_is_in_a_together_quote(
         valid = write_sums(tmp_path / f"valid-{count}.jsonl", count, start=1000)
         together = ("--backend", "together", "--model", "Qwen/Qwen3.5-9B", "--epochs", "1", "--validation", valid)
         quote = tunewise.document("launch", data, *together, "--dry-run")["quote"]
-        found.append(next(said for said in quote["assumptions"] if "validation passes" in said))
-    small, large = (int(said.split("over ")[1].split()[0].replace(",", "")) for said in found)
+        said = " ".join(quote["assumptions"]).replace(",", "")
+        match = re.search(r"(\d+) tokens an epoch.* (\d+) validation passes over (\d+) tokens", said)
+        assert match is not None
+        trained, passes, read = map(int, match.groups())
+        found.append(read)
+        assert read / count == pytest.approx(trained / 60, rel=0.2)  # both counted as this model's rows are
+        # A receipt compares what was trained on, so the quote keeps which part of its tokens is only read.
+        assert quote["validation_share"] == pytest.approx(passes * read / (trained + passes * read), rel=1e-3)
+    small, large = found
     assert 29 <= large / small <= 31
 
 

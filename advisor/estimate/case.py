@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from advisor.tokens import Profile
 
 
+def counted_tokens(profile: Profile, model: str) -> int | None:
+    """Return the tokens of one pass in our own counting for ``model``, tools included; None when never counted."""
+    if model in profile.tokens:
+        return profile.tokens[model]
+    if profile.has_tools:  # rendered into every example, which the texts alone do not show
+        return round(profile.per_example.mean * profile.examples)
+    return profile.tokens.get("o200k_base") or next(iter(profile.tokens.values()), None)
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """A candidate on its data, for its purpose, at today's prices. ``offer`` is None where nobody trains it for us."""
@@ -51,13 +60,8 @@ class Case:
 
     @property
     def counted_tokens(self) -> int | None:
-        """Return the tokens of one epoch in our own counting, tools included; None when the data was never counted."""
-        profile, tokens = self.profile, self.profile.tokens
-        if self.candidate.model in tokens:
-            return tokens[self.candidate.model]
-        if profile.has_tools:  # rendered into every example, which the texts alone do not show
-            return round(profile.per_example.mean * profile.examples)
-        return tokens.get("o200k_base") or next(iter(tokens.values()), None)
+        """Return the tokens of one epoch in our own counting; None when the data was never counted."""
+        return counted_tokens(self.profile, self.candidate.model)
 
     @property
     def in_region(self) -> bool:

@@ -38,6 +38,7 @@ def quote(
     if spec.backend == "local" and gpu is None:
         return _own_machine(run, profile)
     from advisor.estimate import Terms, estimate
+    from advisor.estimate.case import counted_tokens
 
     candidate = Candidate(
         strategy=_LOCAL[spec.method] if spec.backend == "local" else Strategy.HOSTED,
@@ -52,7 +53,7 @@ def quote(
     tier, unknown = _tier(run, book)
     if unknown is not None:
         return Quote(warnings=(unknown,))
-    checked = 0 if spec.validation_file is None else (_tokens(validation) if validation else None)
+    checked = 0 if spec.validation_file is None else (counted_tokens(validation, spec.model) if validation else None)
     # Not the user's habits of sweeps and evaluations: those are other bills.
     one_job = Terms(evaluation_rows=0, training_tier=tier, validation_tokens=checked)
     found = estimate(candidate, profile, Workload.model_validate({}), book, today=today, terms=one_job)
@@ -71,7 +72,21 @@ def quote(
         warnings=(*said, *found.warnings, *((_UNNAMED,) if spec.backend == "azure" and not _asked_type(run) else ())),
         prices_as_of=found.prices_as_of,
         usd_per_hour=hourly,
+        validation_share=_validation_share(run, book, counted_tokens(profile, spec.model), checked),
     )
+
+
+def _validation_share(run: Run, book: PriceBook, trained: int | None, checked: int | None) -> float:
+    """Return which part of the billed tokens goes into reading the validation file; a tenth of the data where unknown.
+
+    ``trained`` and ``checked`` are the tokens of one pass over either file.
+    """
+    spec, chosen = run.spec, run.spec.hyperparameters
+    offer = book.offer(spec.backend, spec.model)
+    if offer is None or not offer.billing.validation_billed or not trained or not chosen.epochs:
+        return 0.0
+    read = (chosen.evaluations or 0) * (trained / 10 if checked is None else checked)
+    return read / (chosen.epochs * trained + read)
 
 
 def _by_the_second(run: Run, book: PriceBook) -> tuple[Decimal | None, tuple[str, ...]]:
@@ -104,10 +119,6 @@ def _tier(run: Run, book: PriceBook) -> tuple[str, str | None]:
 
 def _asked_type(run: Run) -> Json:
     return run.spec.options.get("training_type")
-
-
-def _tokens(profile: Profile) -> int | None:
-    return profile.tokens.get("o200k_base") or next(iter(profile.tokens.values()), None)
 
 
 def _own_machine(run: Run, profile: Profile) -> Quote:

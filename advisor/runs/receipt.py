@@ -142,10 +142,13 @@ def peak_gb(job: Job) -> float | None:
 
 
 def quoted_tokens(run: Run) -> Decimal | None:
-    """Return the training tokens the quote was made for, over all epochs; None when it names none."""
+    """Return the training tokens the quote was made for, over all epochs; None when it names none.
+
+    What validating reads is billed too, but is not among the tokens that a provider says it trained on.
+    """
     found = [_in_tokens(line) for line in run.quote.lines]
     known = [tokens for tokens in found if tokens is not None]
-    factor = Decimal(str(run.quote.corrected.get("training tokens", 1)))
+    factor = Decimal(str(run.quote.corrected.get("training tokens", 1) * (1 - run.quote.validation_share)))
     return (sum(known, Decimal(0)) * factor).to_integral_value() if known else None
 
 
