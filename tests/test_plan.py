@@ -85,6 +85,27 @@ def test_every_screen_keeps_its_width(monkeypatch: pytest.MonkeyPatch, width: in
     )
 
 
+def test_what_is_said_of_the_cost_adds_up(tmp_path: Path) -> None:
+    """500 answers to evaluate it are a tenth of a year of 300 requests a month: said, not hidden in the total."""
+    told = {"task": "classification", "data": {"examples": 5000, "tokens_per_example": 120, "output_tokens": 5}}
+    file = write(tmp_path / "w.yaml", {**told, "requests_per_month": 300, "measured": {"prompt": 0.9}})
+    text = " ".join(run("--workload", file).stdout.split())
+    said = re.search(r"Cost: \$(\S+) once to evaluate it, \$(\S+) a month at 300 requests, \$(\S+) ", text)
+    assert said
+    once, month, total = map(float, said.groups())
+    assert once + 12 * month == pytest.approx(total, rel=0.02)
+    assert re.search(r"A Prompt \S+ instructions alone, OpenAI: \$\S+ a month with its evaluation spread out", text)
+
+
+def test_who_stops_reading_the_page_has_the_plan(tmp_path: Path) -> None:
+    out = tmp_path / "plan.yaml"
+    command = [sys.executable, "-m", "advisor", "plan", str(TICKETS), "--measured", "prompt=0.9", "--out", str(out)]
+    with subprocess.Popen([*command, *DAY], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT) as asked:
+        assert asked.stdout
+        asked.stdout.close()
+    assert read_plan(out).data == (TICKETS.resolve(),)
+
+
 def test_the_drawing_marks_where_two_cost_the_same() -> None:
     text = run(TICKETS, "--measured", "prompt=0.97", "--requests-per-month", 1_000_000).stdout
     drawing = text[text.index("What a month costs") : text.index("What would change")]
@@ -453,5 +474,14 @@ def test_requests_may_be_said_in_thousands_and_millions(said: str, many: str) ->
 
 def test_the_command_that_explains_is_whole_and_no_source_is_cut() -> None:
     said = " ".join(run(TICKETS, "--requests-per-month", "20k").output.replace("\\\n", " ").split())
-    assert re.search(rf"tunewise plan {re.escape(str(TICKETS))} --explain \S+:openai/gpt-6-luna", said)
+    flags = "--requests-per-month 20k --today 2026-11-22"
+    assert re.search(rf"tunewise plan {re.escape(str(TICKETS))} {flags} --explain \S+:openai/gpt-6-luna", said)
     assert ".. " not in said and "Dots are the range of what A may cost." in said
+
+
+@pytest.mark.parametrize("out", [("--out", "{}"), ("--out={}",)])
+def test_the_command_that_explains_does_not_write_the_plan_again(tmp_path: Path, out: tuple[str, ...]) -> None:
+    file = tmp_path / "plan.yaml"
+    text = " ".join(run(TICKETS, *(word.format(file) for word in out), "--task", "other").stdout.split())
+    again = text[text.index("Every sum, setting and source of it:") :]
+    assert file.exists() and "--out" not in again and str(file) not in again and "--task other" in again

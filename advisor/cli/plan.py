@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from advisor.cli import options, render
+from advisor.cli import WORDS, options, render
 from advisor.cli.workload_flags import workload_flags
 from advisor.errors import OverLimit
 
@@ -82,31 +81,37 @@ def command(
     )
     if out and found.recommendation and found.recommendation.strategy.tunes:
         found = replace(found, next_step=f"tunewise launch {shlex.quote(str(out))}")
+
+    def keep(path: Path) -> None:
+        made = {"today": today, "created": date.today()}
+        write_plan(path, found, data=data, fingerprint=profile.fingerprint, workload=workload, **made)
+        render.note(f"plan written to {path}")
+
+    if out and found.recommendation:  # before the page, so that who stops reading it has the file
+        keep(out)
     if as_json:
         render.json_document(pages.document(found, profile))
     elif explain:
         pages.explanation(found, explain)
     else:
         pages.page(found, workload, " ".join(("tunewise plan", named)).rstrip() + flags)
-    if out:
-        write_plan(
-            out,
-            found,
-            data=data,
-            fingerprint=profile.fingerprint,
-            workload=workload,
-            today=today,
-            created=date.today(),
-        )
-        render.note(f"plan written to {out}")
+    if out and not found.recommendation:
+        keep(out)  # says that there is no plan to write
     _hold(found, limits)
 
 
 def _again(data: tuple[Path, ...]) -> str:
-    """Return the flags of this very call, for the command that carries the advice out."""
-    names = {str(path) for path in data}
-    given = sys.argv[sys.argv.index("plan") + 1 :] if "plan" in sys.argv else []
-    return "".join(f" {shlex.quote(word)}" for word in given if word not in names and word != "--json")
+    """Return the flags of this very call, without where to keep the advice, for the command that carries it out."""
+    context, names = click.get_current_context(), {str(path) for path in data}
+    words = iter(context.meta.get(WORDS, ()))
+    given: list[str] = []
+    for word in words:
+        if word == "--out":
+            next(words, None)
+        elif word not in names and word != "--json" and not word.startswith("--out="):
+            given.append(word)
+    pricing = context.find_root().params.get("pricing")
+    return "".join(f" {shlex.quote(word)}" for word in (*given, *(("--pricing", pricing) if pricing else ())))
 
 
 def _hold(found: Recommendation, limits: Mapping[str, Decimal | None]) -> None:
