@@ -188,10 +188,15 @@ def test_a_judge_that_tosses_coins_names_a_winner_as_seldom_as_promised() -> Non
     """80 judged comparisons of equal options: a winner in 5 % of them, give or take 2.4."""
     random, named = Random(9), 0
     answers = [(Answer("one"), Answer("other"))] * 40
-    for seed in range(80):
+    for _ in range(80):
         verdicts = [(random.choice(list(Verdict)), random.choice(list(Verdict))) for _ in answers]
-        named += tally("first", "second", answers, verdicts, seed=seed).significant
+        named += tally("first", "second", answers, verdicts).significant
     assert named / 80 <= 0.1
+
+
+def test_ties_alone_do_not_prove_that_two_options_are_equal() -> None:
+    found = tally("first", "second", [(Answer("a"), Answer("b"))] * 10, [(Verdict.TIE, Verdict.TIE)] * 10)
+    assert found.preferred == 0.5 and found.low < 0.4 and found.high > 0.6
 
 
 def test_length_that_decides_is_named(tmp_path: Path) -> None:

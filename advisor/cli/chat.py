@@ -90,6 +90,7 @@ def _named(
 ) -> tuple[list[tuple[str, str, str]], str | None]:
     """Return who is asked (label, backend, model), and the system prompt the run was trained with."""
     from advisor.runs import Ledger
+    from advisor.runs.serving import trained_system
 
     found: list[tuple[str, str, str]] = []
     system = None
@@ -97,7 +98,7 @@ def _named(
         found.append((what, backend, what))
     else:
         run = Ledger.open().get(what)
-        system = _trained_system(run.origin.train)
+        system = trained_system(run)
         if base or both:
             found.append(("base", run.spec.backend, run.job.extra.get("base", run.spec.model)))
         if not base:
@@ -116,21 +117,6 @@ def _tuned(run: Run) -> str:
     if run.askable is None:
         raise RunError(f"{run.id} has no tuned model (it is {run.job.status}); --base asks its base.")
     return run.askable
-
-
-def _trained_system(train: object) -> str | None:
-    """Return the system prompt of the first training example: a tuned model expects what it was trained with."""
-    from pathlib import Path
-
-    from advisor.dataset import Dataset
-
-    if not isinstance(train, Path) or not train.is_file():
-        return None
-    first = next(iter(Dataset.open(train).examples()), None)
-    if first is None or first.messages[0]["role"] != "system":
-        return None
-    content = first.messages[0].get("content")
-    return content if isinstance(content, str) else None
 
 
 def _say(

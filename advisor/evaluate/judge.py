@@ -13,7 +13,7 @@ from statistics import fmean
 
 from advisor.errors import DataError
 from advisor.evaluate.metrics import Answer, Reference
-from advisor.evaluate.statistics import CONFIDENCE, mcnemar, mean_interval
+from advisor.evaluate.statistics import CONFIDENCE, mcnemar, paired_interval
 from backends import Message
 
 VERDICT_TOKENS = 400
@@ -117,13 +117,15 @@ def tally(
     answers: Sequence[tuple[Answer, Answer]],
     verdicts: Sequence[tuple[Verdict | None, Verdict | None] | None],
     *,
-    seed: int = 0,
     pairs: int = 1,
 ) -> Judged:
     """Add up the verdicts on two options; None stands for a pair of equal answers. ``pairs``: options compared."""
     scores = [0.5 if one is None else settled(*one) for one in verdicts]
-    interval = mean_interval(scores, seed=seed, confidence=1 - (1 - CONFIDENCE) / pairs)
-    p = mcnemar(scores.count(0.0), scores.count(1.0))
+    lost, won = scores.count(0.0), scores.count(1.0)
+    # (won - lost) / total lies between -1 and 1, and the share preferred, ties counting half, between 0 and 1.
+    ends = paired_interval(lost, won, len(scores), 1 - (1 - CONFIDENCE) / pairs)
+    low, high = ((1 + end) / 2 for end in ends)
+    p = mcnemar(lost, won)
     both = [one for one in verdicts if one is not None]
     turned = {Verdict.A: Verdict.B, Verdict.B: Verdict.A, Verdict.TIE: Verdict.TIE}
     agreed = [swapped is not None and straight is turned[swapped] for straight, swapped in both]
@@ -135,14 +137,14 @@ def tally(
     return Judged(
         first=first,
         second=second,
-        first_wins=scores.count(0.0),
+        first_wins=lost,
         ties=scores.count(0.5),
-        second_wins=scores.count(1.0),
-        preferred=interval.value,
-        low=interval.low,
-        high=interval.high,
+        second_wins=won,
+        preferred=fmean(scores),
+        low=low,
+        high=high,
         p=p,
-        significant=(interval.low > 0.5 or interval.high < 0.5) and p < (1 - CONFIDENCE) / pairs,
+        significant=(low > 0.5 or high < 0.5) and p < (1 - CONFIDENCE) / pairs,
         agreement=fmean(agreed) if agreed else None,
         equal=len(verdicts) - len(both),
         unread=sum(part is None for one in both for part in one),

@@ -83,12 +83,23 @@ def paired_difference(
     needed = examples_needed(value, stdev(steps), confidence=confidence) if len(steps) > 1 else None
     if all(score in (0, 1) for score in (*first, *second)):
         lost, won = steps.count(-1), steps.count(1)
-        low, high = _bonett_price(lost, won, len(steps), confidence)
+        low, high = paired_interval(lost, won, len(steps), confidence)
         return Difference(value, low, high, mcnemar(lost, won), needed)
     if len(steps) == 1:
         return Difference(value, -math.inf, math.inf, None, None)
     low, high = _resampled(len(steps), lambda picks: fmean([steps[pick] for pick in picks]), seed, confidence)
     return Difference(value, low, high, None, needed)
+
+
+def paired_interval(lost: int, won: int, total: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Return Bonett and Price's interval (2012) of (won - lost) / total: of paired yes/no scores, or wins and ties.
+
+    As Wilson's for one share, it does not claim certainty where no example differs.
+    """
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    up, down = (won + 1) / (total + 2), (lost + 1) / (total + 2)
+    half = z * math.sqrt((up + down - (up - down) ** 2) / (total + 2))
+    return max(-1.0, up - down - half), min(1.0, up - down + half)
 
 
 def ratio_difference(
@@ -137,17 +148,6 @@ def _wilson(yes: float, total: int, confidence: float) -> Interval:
     middle = (share + z * z / (2 * total)) / (1 + z * z / total)
     half = z / (1 + z * z / total) * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
     return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
-
-
-def _bonett_price(lost: int, won: int, total: int, confidence: float) -> tuple[float, float]:
-    """Bonett and Price's interval of a paired difference of yes/no scores (2012), of which ``lost`` and ``won`` differ.
-
-    As Wilson's for one share, it does not claim certainty where no example differs.
-    """
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    up, down = (won + 1) / (total + 2), (lost + 1) / (total + 2)
-    half = z * math.sqrt((up + down - (up - down) ** 2) / (total + 2))
-    return max(-1.0, up - down - half), min(1.0, up - down + half)
 
 
 def _resampled(

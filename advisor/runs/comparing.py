@@ -99,7 +99,6 @@ def compare_on(
                 kept,
                 purse,
                 at_once=options.at_once,
-                seed=options.seed,
                 progress=step,
             )
             doubts += _partial(options.judge, contestants)

@@ -26,7 +26,6 @@ def judged(
     purse: Purse,
     *,
     at_once: int = 8,
-    seed: int = 0,
     progress: Callable[[], None] = lambda: None,
 ) -> tuple[Judgement, list[str]]:
     """Let ``judge`` compare the last option with each of the others; return what it found and what speaks against it.
@@ -62,7 +61,7 @@ def judged(
         verdicts: list[tuple[Verdict | None, Verdict | None] | None] = [None] * len(pairs)
         for number, place in enumerate(open_ones):
             verdicts[place] = (read[2 * number], read[2 * number + 1])
-        found.append(judges.tally(other, last, pairs, verdicts, seed=seed, pairs=len(others)))
+        found.append(judges.tally(other, last, pairs, verdicts, pairs=len(others)))
         prices |= {str(one.messages[-1].get("content")): got.usd for one, got in zip(posed, said, strict=True)}
     paid = [price for price in prices.values() if price is not None]
     usd = sum(paid, Decimal(0)) if len(paid) == len(prices) else None

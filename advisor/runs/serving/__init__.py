@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from advisor.runs.serving.commands import ENGINES, Serving, likely_names, serving
 from advisor.runs.serving.endpoint import Endpoint
-from advisor.runs.serving.export import MERGED, export_adapter, export_card, export_merged, export_ollama
+from advisor.runs.serving.export import (
+    MERGED,
+    export_adapter,
+    export_card,
+    export_merged,
+    export_ollama,
+    trained_system,
+)
 from advisor.runs.serving.gguf import export_gguf
 from advisor.runs.serving.verify import Verification, verify
 
@@ -21,5 +28,6 @@ __all__ = [
     "export_ollama",
     "likely_names",
     "serving",
+    "trained_system",
     "verify",
 ]
