@@ -408,3 +408,23 @@ def test_a_500_row_file_is_checked_in_little_time(tmp_path: Path) -> None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 1.2  # 0.4 s on a quiet machine
+
+
+def launch_notes(path: Path, backend: str, model: str, *more: str) -> str:
+    words = ["launch", str(path), "--backend", backend, "--model", model, "--dry-run", "--json", *more]
+    return " ".join(document(CliRunner().invoke(tunewise, words))["notes"])  # type: ignore[call-overload]
+
+
+def test_launch_says_what_the_backend_refuses_before_anybody_agrees(tmp_path: Path) -> None:
+    openai, together = ("openai", "gpt-4.1-mini-2025-04-14"), ("together", "Qwen/Qwen3.5-9B")
+    marked = {"messages": [{"role": "developer", "content": "Stop at <|endoftext|>."}, *row(1)["messages"]]}  # type: ignore[misc]
+    path = lay(tmp_path / "a.jsonl", *[marked] * 4, {**row(99), "response_format": {"type": "json_object"}})
+    said = launch_notes(path, *openai)
+    assert "openai refuses this, or the job fails there: A special-token string in the text." in said
+    assert f"'tunewise check {path} --for openai' says where" in said
+    assert "written as system" in said and "a response_format in 1 row" in said
+    assert "refuses" not in launch_notes(path, *together)
+    assert "Very few examples: 9, and openai takes no fewer than 10" in launch_notes(lay(path, count=10), *openai)
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text("".join(json.dumps({key: f"{text} {n}" for key, text in PAIR.items()}) + "\n" for n in range(60)))
+    assert "refuses" not in launch_notes(pairs, *openai, "--objective", "sft")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli import render
-from advisor.cli.in_data import look_into
+from advisor.cli.in_data import look_into, refused
 from advisor.errors import AdvisorError, OverLimit, RunError
 
 if TYPE_CHECKING:
-    from advisor.runs import Order, Run
+    from advisor.runs import Ledger, Order, Run
     from advisor.runs.hire import Hire
     from backends import Backend
 
@@ -97,14 +97,20 @@ def propose(order: Order, gpu: str | None, today: date, seed: int, hire: Hire | 
         notes = [*holds.notes, *lost]
         try:
             described = profile(
-                Dataset.open(run.origin.train or run.spec.train_file), backend=order.backend, model=order.model
+                Dataset.open(run.origin.train or run.spec.train_file),
+                backend=order.backend,
+                model=order.model,
+                objective=run.spec.objective,
             )
+            notes += refused(order, described)
             valid = run.spec.validation_file
             checked = profile(Dataset.open(valid), backend=order.backend, model=order.model) if valid else None
             run = with_settings(run, backend, described)
             price = quote(run, described, PriceBook.load(), gpu=gpu, today=today, validation=checked)
             run = replace(run, quote=replace(price, assumptions=(*run.quote.assumptions, *price.assumptions)))
-            run = replace(run, quote=informed(Ledger.open(), run))
+            ledger = Ledger.open()
+            run = replace(run, quote=informed(ledger, run))
+            notes += _same(ledger, run)
             crowded = too_large(run, described) if gpu is None else None
         except AdvisorError as error:
             notes.append(f"The price is unknown: {error}")
@@ -119,6 +125,20 @@ def propose(order: Order, gpu: str | None, today: date, seed: int, hire: Hire | 
         if run is not None:
             runs.discard(run)
         raise
+
+
+def _same(ledger: Ledger, run: Run) -> Iterator[str]:
+    """Name what was launched with the same data and settings and has not ended: a command that was given twice."""
+    for other in ledger.runs():
+        alike = replace(
+            other.spec, run=run.id, train_file=run.spec.train_file, validation_file=run.spec.validation_file
+        )
+        if other.job.status.finished or alike != run.spec or other.origin.fingerprint != run.origin.fingerprint:
+            continue
+        if other.job.id is None:
+            yield f"{other.id} is the same, and has no job yet: 'tunewise launch --resume {other.id}' goes on with it."
+        else:
+            yield f"{other.id} is the same, and {other.job.status}: 'tunewise watch {other.id}' follows it. This is another."
 
 
 def to_rehearse(one: Proposal) -> Proposal:

@@ -35,11 +35,9 @@ def readable(orders: Sequence[Order]) -> list[Order]:
 def look_into(order: Order) -> InData:
     """Read the data of an order, as ``check`` and ``plan`` do (what they counted is remembered), and its validation."""
     from advisor.dataset import Dataset
-    from advisor.dataset._source import SPOOLED
     from advisor.tokens import profile
 
-    unnamed = order.group or any(Path(path).name.startswith(SPOOLED) for path in order.data)  # a file of our own
-    given: list[tuple[tuple[str | Path, ...], str]] = [(order.data, "DATA" if unnamed else shlex.join(order.data))]
+    given: list[tuple[tuple[str | Path, ...], str]] = [(order.data, _name(order))]
     if order.validation is not None:
         given.append(((order.validation,), shlex.quote(str(order.validation))))
     notes: list[str] = []
@@ -48,8 +46,29 @@ def look_into(order: Order) -> InData:
         found = profile(Dataset.open(*paths))
         said = _secret(found, name)
         secrets += said
-        notes += [*said, *_rows(found, name), *_personal(found, name)]
+        notes += [*said, *_rows(found, name), *_forms(found, name), *_personal(found, name)]
     return InData(tuple(notes), " ".join(secrets) if secrets and order.backend != "local" else None)
+
+
+def refused(order: Order, sent: Profile) -> Iterator[str]:
+    """Say what the order's backend refuses, or fails at, of the rows it would be ``sent``."""
+    from advisor.dataset import CATALOGUE, Level
+
+    wrong = [one for one in sent.problems if one.level is Level.ERROR and one.code != "developer_role"]  # not written
+    said = [one.message.rstrip(".") if one.line is None else CATALOGUE[one.code].title for one in wrong]
+    if said:
+        yield (
+            f"{order.backend} refuses this, or the job fails there: {'; '.join(dict.fromkeys(said))}. "
+            f"'tunewise check {_name(order)} --for {order.backend}' says where, and what to do."
+        )
+
+
+def _name(order: Order) -> str:
+    """Name the data as the command line would be given it again; 'DATA' where it is a file of our own."""
+    from advisor.dataset._source import SPOOLED
+
+    unnamed = order.group or any(Path(path).name.startswith(SPOOLED) for path in order.data)
+    return "DATA" if unnamed else shlex.join(order.data)
 
 
 def _secret(found: Profile, name: str) -> list[str]:
@@ -66,6 +85,12 @@ def _personal(found: Profile, name: str) -> Iterator[str]:
     lines = _lines(found, "personal_data")
     if lines:
         yield f"{name} holds what looks like personal data ({lines}): a tuned model can repeat it."
+
+
+def _forms(found: Profile, name: str) -> Iterator[str]:
+    if rows := _counts(found).get("response_format"):
+        held = f"{name} has a response_format in {_many(rows, 'row')}"
+        yield f"{held}, which no training file keeps: ask the tuned model with the same one."
 
 
 def _rows(found: Profile, name: str) -> Iterator[str]:
