@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from test_estimate import LUNA, MINI, NINE, PRIME, TODAY, book, made, profile_of, work
 
 from advisor.cli import tunewise
+from advisor.cli.render.estimate import flip
 from advisor.errors import OverLimit
 from advisor.estimate import Affordable, Candidate, afford, monthly_spend
 from advisor.workload import Workload
@@ -280,3 +281,8 @@ def test_months_start_on_the_same_day_of_each() -> None:
     starts = [month.starts for month in monthly_spend(Decimal(0), Decimal(1), Decimal(5), date(2026, 10, 31))]
     ends = [date(2026, 10, 31), date(2026, 11, 30), date(2026, 12, 31), date(2027, 1, 31), date(2027, 2, 28)]
     assert starts == ends
+
+
+def test_what_would_change_the_answer_is_said_with_separators() -> None:
+    assert flip("requests_per_month", "20000", "3783934 or more") == "3,783,934 or more requests a month (now 20,000)"
+    assert flip("error_cost_usd", None, "0.08 or less") == "a wrong answer costing $0.08 or less (now not said)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -234,6 +235,13 @@ def test_no_word_of_an_error_is_broken_at_the_edge_of_a_terminal(tmp_path: Path)
     lines = terminal.before.splitlines()
     assert len(lines) > 2 and max(map(len, lines)) <= 30
     assert " ".join(lines) == tunewise(*words[2:]).stderr.strip()
+
+
+def test_one_is_no_plural(tmp_path: Path) -> None:
+    (tmp_path / "one.jsonl").write_text('{"prompt": "a", "completion": "b"}\n', encoding="utf-8")
+    done = tunewise("plan", str(tmp_path / "one.jsonl"), "--requests-per-month", "1")
+    assert "1 example is little" in done.stdout
+    assert not re.search(r"\b1 (examples|requests|tokens|options|months)\b", " ".join(done.stdout.split()))
 
 
 def test_completion_offers_commands_and_flags() -> None:

@@ -87,7 +87,8 @@ def _data(prospect: Prospect, profile: Profile) -> str | None:
     if not candidate.strategy.tunes:
         return None
     if profile.examples < FEWEST_EXAMPLES:
-        return f"{profile.examples} examples are too few to train on; {FEWEST_EXAMPLES} is the least a provider takes."
+        have = "1 example is" if profile.examples == 1 else f"{profile.examples} examples are"
+        return f"{have} too little to train on; {FEWEST_EXAMPLES} is the least a provider takes."
     if profile.has_images and not (prospect.offer and prospect.offer.images):
         return f"Your examples hold images, and {candidate.model} is trained on text here."
     offer = prospect.offer

@@ -147,7 +147,8 @@ def _too_thin(facts: Facts, classes: Classes) -> tuple[Reason, ...]:
         )
         return (Reason(text, "your-data"), cited("thin-labels"), cited("retrieved-shots"))
     needed = classes.thresholds.examples_needed(facts.task)
-    have = f"{facts.examples:,} examples are few" if facts.examples else "there are no examples yet"
+    many = "1 example is little" if facts.examples == 1 else f"{facts.examples:,} examples are few"
+    have = many if facts.examples else "there are no examples yet"
     text = f"{have} for fine-tuning, which is advised from about {needed:,} on"
     support = {TaskType.CLASSIFICATION: "classification-rows", TaskType.TOOL_USE: "tool-traces"}
     return (Reason(text, "your-data"), cited(support.get(facts.task, "small-data")), cited("small-data-support"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from advisor.cli.render import words
 from advisor.recommend import Recommendation
 
@@ -28,6 +30,7 @@ _SAID = {
 # Variables that are factors of what holds now, so that the value now is always 1 and says nothing.
 _FACTORS = {"price_factor": "its prices times {}", "throughput_factor": "its speed times {}"}
 _ON_COST_ALONE = " (on cost alone)"
+_LONG = re.compile(r"\d{4,}(?![\d.])")
 
 
 def flip(variable: str, current: str | None, flips_at: str) -> str:
@@ -36,6 +39,7 @@ def flip(variable: str, current: str | None, flips_at: str) -> str:
     if variable.endswith("_usd"):
         value = f"${value}" if value[:1].isdigit() else value
         current = f"${current}" if current and current[:1].isdigit() else current
+    value, current = (_LONG.sub(lambda found: f"{int(found[0]):,}", text or "") for text in (value, current))
     said = (_FACTORS.get(variable) or _SAID.get(variable, variable + " {}")).format(value)
     said += ", on cost alone" if alone else ""
     return said if variable in _FACTORS else f"{said} (now {(current or 'not said').replace('_', ' ')})"
