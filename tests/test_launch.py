@@ -507,6 +507,8 @@ def test_a_launch_killed_while_it_was_paid_is_looked_up_before_it_is_called_unse
     assert found["detail"].startswith("being sent, or interrupted") and f"launch --resume {run}" in found["detail"]
     assert tunewise.document("receipt", run)["basis"] == "whether it was sent is not known"
     assert f"launch --resume {run}" in tunewise("watch", run, expect=1).stderr
+    again = tunewise.document("launch", data, *hosted, "--dry-run")["notes"]
+    assert f"{run} is the same and has no job yet: 'tunewise launch --resume {run}' goes on with it." in again
     cancelled = tunewise.document("cancel", run, "--delete-uploads")
     assert cancelled["status"] == "cancelled" and cancelled["job_id"] is not None and cancelled["uploads"] == []
     assert [job["status"] for job in openai.state["jobs"].values()] == ["cancelled"]
@@ -529,6 +531,20 @@ def test_a_run_that_was_never_sent_is_given_up_with_its_reservation(
     resumed = tunewise.document("launch", "--resume", run, "--yes", "--max-cost", "5")
     assert ledger.spent(month) == Decimal(resumed["quote_usd"]) > 0
     assert openai.paid_jobs == 1
+
+
+def test_a_command_given_twice_is_named(
+    tunewise: Tunewise, openai: OpenAIEmulator, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    openai.advance_on_poll = False
+    hosted = ("launch", data, "--backend", "openai", "--model", MODEL, "--epochs", "2", "--dry-run")
+    run = tunewise.launched(data)["run"]
+    (said,) = [note for note in tunewise.document(*hosted)["notes"] if run in note]
+    assert said == f"{run} is the same and queued: 'tunewise watch {run}'. This would be another run."
+    assert not [note for note in tunewise.document(*hosted, "--seed", "1")["notes"] if run in note]
+    tunewise("cancel", run)
+    assert not [note for note in tunewise.document(*hosted)["notes"] if run in note]
 
 
 def test_resuming_a_run_that_was_never_sent_is_agreed_to_like_a_launch(

@@ -136,9 +136,9 @@ def _same(ledger: Ledger, run: Run) -> Iterator[str]:
         if other.job.status.finished or alike != run.spec or other.origin.fingerprint != run.origin.fingerprint:
             continue
         if other.job.id is None:
-            yield f"{other.id} is the same, and has no job yet: 'tunewise launch --resume {other.id}' goes on with it."
+            yield f"{other.id} is the same and has no job yet: 'tunewise launch --resume {other.id}' goes on with it."
         else:
-            yield f"{other.id} is the same, and {other.job.status}: 'tunewise watch {other.id}' follows it. This is another."
+            yield f"{other.id} is the same and {other.job.status}: 'tunewise watch {other.id}'. This would be another run."
 
 
 def to_rehearse(one: Proposal) -> Proposal:
