@@ -541,7 +541,7 @@ def test_a_command_given_twice_is_named(
     hosted = ("launch", data, "--backend", "openai", "--model", MODEL, "--epochs", "2", "--dry-run")
     run = tunewise.launched(data)["run"]
     (said,) = [note for note in tunewise.document(*hosted)["notes"] if run in note]
-    assert said == f"{run} is the same and queued: 'tunewise watch {run}'. This would be another run."
+    assert said == f"{run} is the same and queued: 'tunewise watch {run}'. This is another run."
     assert not [note for note in tunewise.document(*hosted, "--seed", "1")["notes"] if run in note]
     tunewise("cancel", run)
     assert not [note for note in tunewise.document(*hosted)["notes"] if run in note]

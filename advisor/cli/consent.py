@@ -138,7 +138,7 @@ def _same(ledger: Ledger, run: Run) -> Iterator[str]:
         if other.job.id is None:
             yield f"{other.id} is the same and has no job yet: 'tunewise launch --resume {other.id}' goes on with it."
         else:
-            yield f"{other.id} is the same and {other.job.status}: 'tunewise watch {other.id}'. This would be another run."
+            yield f"{other.id} is the same and {other.job.status}: 'tunewise watch {other.id}'. This is another run."
 
 
 def to_rehearse(one: Proposal) -> Proposal:
