@@ -95,11 +95,15 @@ def test_an_answer_with_any_line_separator_is_kept_whole(tmp_path: Path, asked: 
     assert backend.calls.count("complete") == 3
 
 
-def test_errors_that_cost_nothing_are_retried(tmp_path: Path, asked: list[Question]) -> None:
+def test_what_was_not_answered_is_asked_again_and_counted_where_it_may_be_billed(
+    tmp_path: Path, asked: list[Question]
+) -> None:
     troubles = {"complete": [RateLimited("slow", 3.0), ProviderUnavailable("502"), ProviderUnavailable("502")]}
     backend = PaperBackend(tmp_path / "paper", troubles=troubles)
-    assert ask(backend, asked, tmp_path / "samples.jsonl", at_once=1) == 40
+    purse = Purse(Decimal(1), worst_usd=Decimal("0.01"), at_once=1)
+    assert ask(backend, asked, tmp_path / "samples.jsonl", at_once=1, purse=purse) == 40
     assert backend.calls.count("complete") == 43
+    assert purse.spent == Decimal("0.42")  # a refusal for haste is not billed
 
 
 def test_a_provider_that_stays_away_is_an_error_and_keeps_what_was_answered(

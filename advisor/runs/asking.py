@@ -163,11 +163,11 @@ def ask_all(
         progress()
     purse.check(len(todo))
 
-    def ask(key: str, question: Question) -> tuple[str, Decimal | None]:
-        completion = _once(contestant, question, max_tokens, pause)
+    def ask(key: str, question: Question) -> tuple[str, Decimal | None, int]:
+        completion, lost = _once(contestant, question, max_tokens, pause)
         usd = contestant.price(completion)
         answers.keep(key, _row(contestant, question, completion, usd))
-        return key, usd
+        return key, usd, lost
 
     with ThreadPoolExecutor(max_workers=max(1, at_once)) as pool:
         waiting: Iterator[tuple[str, Question]] = iter(todo.items())
@@ -176,7 +176,10 @@ def ask_all(
             for left in range(len(todo) - 1, -1, -1):
                 done = next(as_completed(running))
                 running.remove(done)
-                purse.count(*done.result())
+                key, usd, lost = done.result()
+                purse.count(key, usd)
+                for number in range(lost):  # no answer came, but it may be billed
+                    purse.count(f"{key} {number}", None)
                 progress()
                 purse.check(left)
                 following = next(waiting, None)
@@ -245,11 +248,14 @@ def _dearest(one: Contestant, asked: Sequence[Question], longest: int) -> Decima
     return one.price(Completion("", prompt_tokens=size // 2 + 1, completion_tokens=longest))
 
 
-def _once(contestant: Contestant, question: Question, max_tokens: int, pause: Callable[[float], None]) -> Completion:
-    """Ask, and ask again after an error that cost nothing."""
+def _once(
+    contestant: Contestant, question: Question, max_tokens: int, pause: Callable[[float], None]
+) -> tuple[Completion, int]:
+    """Ask, and ask again when no answer came; return the answer, and how often none came though one may be billed."""
+    lost = 0
     for wait in (*_RETRIES_S, None):
         try:
-            return contestant.backend.complete(
+            answer = contestant.backend.complete(
                 contestant.model,
                 contestant.messages(question),
                 tools=question.tools,
@@ -257,9 +263,11 @@ def _once(contestant: Contestant, question: Question, max_tokens: int, pause: Ca
                 temperature=0.0,
                 seed=0,
             )
+            return answer, lost
         except (ProviderUnavailable, RateLimited) as error:
             if wait is None:
                 raise
+            lost += isinstance(error, ProviderUnavailable)
             asked = error.retry_after_s if isinstance(error, RateLimited) else None
             pause(max(wait, asked or 0.0))
     raise AssertionError("unreachable")
