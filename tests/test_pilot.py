@@ -53,4 +53,5 @@ def test_the_decision_follows_the_band(scores: tuple[float, ...], target: float 
 
 def test_one_size_makes_no_curve() -> None:
     found = concluded((0.6,))
+    assert found.warnings == ()  # one point neither rises nor falls
     assert (found.curve, found.prediction, found.advice) == (None, None, "Take at least two sizes.")

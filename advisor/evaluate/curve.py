@@ -109,6 +109,8 @@ def doubts(points: Sequence[Point]) -> tuple[str, ...]:
         found.append(
             f"The smallest size is {ordered[0].examples}: below about {FEWEST} examples curves are flat and then jump."
         )
+    if len(ordered) == 1:
+        return tuple(found)
     if len(ordered) < _POINTS:
         found.append(f"{len(ordered)} sizes make a line, not a curve; take three.")
     if ordered[-1].score <= ordered[0].score:

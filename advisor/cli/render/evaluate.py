@@ -151,7 +151,7 @@ def pilot(found: Pilot) -> None:
         )
     console.print(grid)
     if found.answers_usd != 0:
-        console.print(f"[dim]The answers to the test questions cost {render.usd(found.answers_usd)}.[/]")
+        console.print(f"[dim]Answers to the test questions: {render.usd(found.answers_usd)}[/]")
     for warning in found.warnings:
         console.print(f"[yellow]{escape(warning)}[/]")
     if found.predictions:
