@@ -372,6 +372,9 @@ def test_evaluation_people_and_retraining_are_lines() -> None:
     assert "evaluation on 100 held-out examples" in names and "people" in names and "making the data" in names
     once_again = next(line for line in result.lines if line.name == "retraining")
     assert result.one_off_usd is not None and once_again.usd == 2 * result.one_off_usd.mid  # months 4 and 8 of 12
+    hosted = replace(NINE, serving="self_hosted", gpu="a100-80gb")
+    lines = {line.name: line.source for line in made(hosted, work(gpus=[]), retrain_every_months=4).lines}
+    assert lines["retraining"] == lines["training, 1 run at the minimum charge"] != lines["serving on a100-80gb"]
 
 
 def test_an_offer_that_is_not_simply_open_says_so() -> None:

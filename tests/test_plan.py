@@ -97,6 +97,20 @@ def test_what_is_said_of_the_cost_adds_up(tmp_path: Path) -> None:
     assert re.search(r"A Prompt \S+ instructions alone, OpenAI: \$\S+ a month with its evaluation spread out", text)
 
 
+def test_a_tax_stands_beside_the_total(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = (TICKETS, "--measured", "prompt=0.97", "--requests-per-month", 1_000_000)
+    plain = " ".join(run(*asked).stdout.split())
+    Path("pricing.local.yaml").write_text("own: {tax_rate: 0.5}\n")
+    text = " ".join(run(*asked).stdout.split())
+    said = re.search(
+        r"a month at 1,000,000 requests, \$(\S+) \(\S+ to \S+\) over 12 months, and \$(\S+) of tax\.", text
+    )
+    assert said and float(said[2]) == pytest.approx(float(said[1]) / 2, abs=1) and "of tax" not in plain
+    explained = run(*asked, "--explain", "prompt:openai/gpt-6-luna").stdout
+    assert "tax on top of that, low / mid / high: $" in explained
+
+
 def test_who_stops_reading_the_page_has_the_plan(tmp_path: Path) -> None:
     out = tmp_path / "plan.yaml"
     command = [sys.executable, "-m", "advisor", "plan", str(TICKETS), "--measured", "prompt=0.9", "--out", str(out)]

@@ -208,7 +208,7 @@ def _retrain(case: Case, one_off: Range | None, months: Decimal, sheet: Sheet) -
     times = -(-int(months) // every) - 1
     if times > 0:
         low, high = times * one_off.low, times * one_off.high
-        cited = _same_source(sheet)
+        cited = _same_source(sheet, "once")
         sheet.add("retraining", Decimal(times), "time", one_off.mid, cited, period="horizon", low=low, high=high)
 
 
@@ -237,7 +237,8 @@ def _spread(monthly: Range, requests: Three) -> Range | None:
     return Range(min(cases), cases[1], max(cases))
 
 
-def _same_source(sheet: Sheet) -> Citation:
-    """Return the source of a line made of other lines: that of the last priced one."""
-    line = next((line for line in reversed(sheet.lines) if line.source), None)
+def _same_source(sheet: Sheet, period: str | None = None) -> Citation:
+    """Return the source of a line made of other lines: that of the last of them, or of the first of a period."""
+    lines = sheet.lines[::-1] if period is None else [line for line in sheet.lines if line.period == period]
+    line = next((line for line in lines if line.source), None)
     return YOURS if line is None else Citation(line.source, line.checked)

@@ -87,7 +87,7 @@ def unknowns(choice: Choice, chosen: Option | None, profile: Profile, workload: 
         yield "How well a tuned model would do on this task: published cases give odds, not a score."
     if workload.requests_per_month is None and not (chosen and total(chosen) is not None):
         yield "How many requests a month: without it no month and no total can be summed."
-    elif workload.requests_per_month and chosen and chosen.strategy.tunes and chosen.serving != "tokens":
+    elif workload.requests_per_month and chosen and chosen.serving in ("dedicated", "self_hosted"):
         many = f"{workload.requests_per_month.mid:,} requests a month"
         yield f"Whether the machines counted carry {many}: their speed was not measured."
     if workload.latency_p95_ms is not None:

@@ -19,6 +19,7 @@ _SUMS = (
     ("per_request_usd", "a request"),
     ("monthly_usd", "a month"),
     ("total_usd", "over the horizon"),
+    ("tax_usd", "tax on top of that"),
 )
 
 
@@ -60,6 +61,8 @@ def _sums(estimate: Estimate, screen: Screen) -> None:
     screen.section("Sums", [_line(line) for line in estimate.lines])
     for name, said in _SUMS:
         amount: Range | None = getattr(estimate, name)
+        if amount is None and name == "tax_usd":
+            continue
         exact = amount is not None and amount.low == amount.high
         ends = () if amount is None else (amount.mid,) if exact else (amount.low, amount.mid, amount.high)
         label = said if exact or amount is None else f"{said}, low / mid / high"

@@ -147,7 +147,8 @@ def cost(option: Option, workload: Workload) -> str:
     short = shortened(option, workload.horizon_months)
     over = short.removeprefix("for ") if short else horizon
     month = render.usd(found.monthly_usd.mid)
-    return f"{once}{month} a month{at}, {plain_range(found.total_usd)} over {over}.{rests}"
+    tax = f", and {render.usd(found.tax_usd.mid)} of tax" if found.tax_usd is not None else ""
+    return f"{once}{month} a month{at}, {plain_range(found.total_usd)} over {over}{tax}.{rests}"
 
 
 def capital(text: str) -> str:

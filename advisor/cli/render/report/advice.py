@@ -54,6 +54,8 @@ def tiles(plan: Plan) -> Html:
         ):
             amount: Range | None = getattr(option.estimate, part)
             found.append((name, spread(amount)))
+        if option.estimate.tax_usd is not None:
+            found.append(("Tax, on top of that", spread(option.estimate.tax_usd)))
     if option.quality:
         q = option.quality
         ends = tag("small", f"{q.low:.0%} to {q.high:.0%}; {q.basis}", class_="range")
