@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -79,6 +80,8 @@ class Workload(_Part):
     def _one_number_is_all_three(cls, value: object) -> object:
         if isinstance(value, int) and not isinstance(value, bool):
             return {"low": value, "mid": value, "high": value}
+        if not isinstance(value, dict | Volume):
+            raise ValueError("must be a whole number such as 200000, or {low: 50000, mid: 200000, high: 400000}")
         return value
 
     @field_validator("privacy")
@@ -118,6 +121,18 @@ def parse_workload(content: dict[str, object], where: str) -> Workload:
         for issue in error.errors():
             field = ".".join(str(part) for part in issue["loc"]) or "workload"
             unknown = issue["type"] == "extra_forbidden"
-            message = "unknown key" if unknown else issue["msg"].removeprefix("Value error, ")
+            message = _unknown(issue["loc"]) if unknown else issue["msg"].removeprefix("Value error, ")
             lines.append(f"{where}: {field}: {message}.")
-        raise WorkloadError("\n".join(lines) + "\nThe keys are listed in the guide, docs/workload.md.") from error
+        raise WorkloadError("\n".join(lines)) from error
+
+
+def _unknown(place: tuple[int | str, ...]) -> str:
+    """Say which key was meant, or which there are."""
+    parts: dict[int | str, type[_Part]] = {
+        "data": DataBlock,
+        "prompt_tokens": PromptTokens,
+        "requests_per_month": Volume,
+    }
+    known = (parts[place[0]] if len(place) > 1 else Workload).model_fields
+    near = get_close_matches(str(place[-1]), known, n=1)
+    return f"unknown key (did you mean '{near[0]}'?)" if near else f"unknown key; there are {', '.join(known)}"

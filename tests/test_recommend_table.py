@@ -301,6 +301,11 @@ def test_a_score_of_an_unknown_way_is_refused(name: str, meant: str | None) -> N
         Asked({"measured": {"prompt": 0.71, name: 0.78}}).answer()
 
 
+def test_a_standing_with_an_unknown_provider_is_refused() -> None:
+    with pytest.raises(WorkloadError, match=r"standing: There is no backend 'opnai'.*openai"):
+        Asked({"standing": {"opnai": "active"}}).answer()
+
+
 def test_the_model_that_was_measured_is_the_one_advised() -> None:
     """Not the best of its kind, which nobody measured; and where it is not on the list, nobody is sure."""
     asked = Asked({"measured": {"prompt": 0.5}, "error_cost_usd": 1, "gpus": ["rtx-4090"]})

@@ -49,7 +49,7 @@ def recommend(
     all_named(workload)
     workload = sharpened(_own_gpus(workload), own)
     found = prospects(profile, workload, book, tuple(backends), tuple(models))
-    _all_known(found, book, backends, models)
+    _all_known(found, workload, book, backends, models)
     weighed = with_scores(options(found, profile, workload, book, today), workload, own)
     choice = doubted(choose(weighed, profile, workload), weighed, profile, workload)
     judgement = choice.judgement
@@ -118,11 +118,14 @@ def _with_a_gpu(
         yield Flip("gpus", "none", owned.gpus[0], then.id)
 
 
-def _all_known(found: Sequence[Prospect], book: PriceBook, backends: Sequence[str], models: Sequence[str]) -> None:
+def _all_known(
+    found: Sequence[Prospect], workload: Workload, book: PriceBook, backends: Sequence[str], models: Sequence[str]
+) -> None:
     """Refuse a name nothing is known of. Raises WorkloadError."""
-    for name in backends:
+    for name in (*backends, *workload.standing):
         if name not in (*places.names(), *book.providers):
-            raise WorkloadError(f"There is no backend '{name}'. There are: {', '.join(places.names())}.")
+            where = "" if name in backends else "standing: "
+            raise WorkloadError(f"{where}There is no backend '{name}'. There are: {', '.join(places.names())}.")
     where = f" at {' or '.join(backends)}" if backends else ""
     for name in models:
         if not any(named(item.candidate.model, (name,)) for item in found):

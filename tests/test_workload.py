@@ -1,0 +1,47 @@
+"""The workload file: what its guide shows can be loaded, and what cannot be used is refused with a remedy."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from advisor.errors import WorkloadError
+from advisor.workload import Workload, load_workload, parse_workload
+
+GUIDE = (Path(__file__).parent.parent / "docs" / "workload.md").read_text(encoding="utf-8")
+
+
+def test_the_guide_shows_every_key_and_nothing_else() -> None:
+    shown: set[str] = set()
+    for block in re.findall(r"```yaml\n(.*?)```", GUIDE, flags=re.DOTALL):
+        content = yaml.safe_load(block)
+        shown |= set(parse_workload(content, where="the guide").model_fields_set)
+    assert shown == set(Workload.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("reqests_per_month: 5", "reqests_per_month: unknown key (did you mean 'requests_per_month'?)."),
+        (
+            "data: {exmples: 3, examples: 3, tokens_per_example: 9}",
+            "data.exmples: unknown key (did you mean 'examples'",
+        ),
+        ("colour: red", "colour: unknown key; there are task, data,"),
+        ("requests_per_month: 5.5", "requests_per_month: must be a whole number such as 200000, or {low:"),
+        ("requests_per_month: {low: 3, mid: 2, high: 9}", "low <= mid <= high"),
+        ("privacy: eu", "privacy: must be any, no_training_use, region:NAME or on_premises."),
+        ("measured: {prompt: 71}", "measured.prompt: "),
+        ("a: [", "line 1: this is not valid YAML"),
+        ("- 1", "is a mapping such as"),
+    ],
+)
+def test_what_cannot_be_used_is_named_with_a_remedy(text: str, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "work.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(WorkloadError, match=re.escape(said)) as refused:
+        load_workload(file)
+    assert str(refused.value).startswith(str(file))
