@@ -571,3 +571,34 @@ def test_no_setting_is_lost_in_silence(tmp_path: Path) -> None:
     said = write_for(Dataset.open(path), "replicate", Objective.SFT, out)
     assert [(problem.line, problem.code) for problem in said] == [(1, "not_expressible")]
     assert len(out.read_text().splitlines()) == 1
+
+
+def test_a_quote_that_is_never_closed_is_told_from_a_quoted_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    rows = [f"film {n} was fine\tgood" for n in range(30)]
+    path.write_text(
+        "\n".join(["text\tlabel", *rows[:4], '"Great one\tgood', *rows[4:9], '"Great, too\tgood', *rows[9:]])
+    )
+    assert [(p.line, p.code) for p in Dataset.open(path).problems()] == [(6, "swallowed_rows")]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["prompt,completion", "a,b", '"open,x', "c,d", "e,f", "g,h", '"i"",j']) + "\n")
+    assert ("swallowed_rows", 3) in [(p.code, p.line) for p in Dataset.open(path).problems()]
+    path.write_text('prompt,completion\n"Dear Bob,\nthank you, yes\nwell, no, never\nBye",kind\n')
+    assert Dataset.open(path).problems() == ()
+
+
+def test_names_are_known_in_any_case(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("Id,Question, Answer\n1,q,a\n2,r,b\n")
+    data = Dataset.open(path)
+    assert [example.messages[0]["content"] for example in data.examples()] == ["q", "r"]
+    assert data.unread == ("Id",)
+    path.write_text("Answer,answer,question\nx,a,q\ny,b,r\n")
+    assert [example.messages[1]["content"] for example in Dataset.open(path).examples()] == ["a", "b"]
+
+
+def test_messages_by_themselves_are_told_where_they_belong(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(talk) + "\n" for talk in WANTED))
+    with pytest.raises(DataError, match=r'write each conversation as one object: \{"messages": \[...\]\}'):
+        Dataset.open(path)

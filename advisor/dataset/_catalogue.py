@@ -39,8 +39,13 @@ CATALOGUE: dict[str, Entry] = {
     "not_an_object": Entry(_E, "A row that is not an object", "Write each row as one JSON object.",
         "A row must have named fields; a bare text or list has none."),
     "wrong_columns": Entry(_E, "A row with too few or too many cells",
-        "Quote cells that hold the delimiter or a line break.",
-        "Such cells cannot be matched with the header, so prompt and answer may be swapped or cut."),
+        "Quote cells that hold the delimiter or a line break, and close every quote.",
+        "Such cells cannot be matched with the header, so prompt and answer may be swapped or cut. A quote that is "
+        "never closed swallows all lines after it."),
+    "swallowed_rows": Entry(_W, "A quoted cell that seems to hold other rows",
+        'Close the quote that begins it; where it is part of the text, write """ for a cell that begins with one.',
+        "A cell that begins with a quote goes on to the next quote, over line ends: rows in between become text of "
+        "this one, are not counted and not learnt as rows."),
     "rest_unread": Entry(_E, "The rest of the file was not read", "Mend that place, then check again.",
         "A table or an array is one text: after bytes that are not UTF-8, or a value that is cut off, nobody can tell "
         "where the next row begins. Counts, prices and what --fix OUT writes are of the part before."),

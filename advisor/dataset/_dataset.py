@@ -15,7 +15,7 @@ from advisor.dataset._source import Progress, Source, find, fingerprint
 from advisor.dataset._structure import faults, usual
 from advisor.dataset._types import Example, Format, Level, Problem
 from advisor.errors import DataError
-from backends import Message
+from backends import Json, Message
 
 
 class Dataset:
@@ -122,6 +122,8 @@ def judge(row: Row | Fault, shape: Shape, columns: Mapping[str, str]) -> tuple[C
             return None, [("mixed_formats", f"this row is {own.format}, the file is {shape.format}")]
         return None, [(fault.code, fault.detail)]
     found = list(talk.notes)
+    if shape.delimiter and any(_swallows(cell, shape.delimiter, len(row)) for cell in row.values()):
+        found.append(("swallowed_rows", ""))
     if row.get("response_format") is not None:
         found.append(("response_format", ""))
     if shape.known and not row.keys() <= shape.known:
@@ -131,3 +133,13 @@ def judge(row: Row | Fault, shape: Shape, columns: Mapping[str, str]) -> tuple[C
     elif is_blank(str(talk.messages[0]["content"])):
         found.append(("empty_answer", "the text is empty"))
     return talk, found
+
+
+def _swallows(cell: Json, delimiter: str, columns: int) -> bool:
+    """Tell a quoted cell that holds rows: its inner lines have as many delimiters as a row, or tabs between tabs."""
+    if not isinstance(cell, str) or "\n" not in cell:
+        return False
+    if delimiter == "\t":
+        return delimiter in cell
+    inner = cell.split("\n")[1:-1]
+    return len(inner) > 1 and all(line.count(delimiter) == columns - 1 for line in inner)

@@ -26,8 +26,8 @@ PROMPTS = (
     "article",
 )
 COMPLETIONS = (
-    "completion", "answer", "output", "response", "assistant", "target", "label", "category", "intent", "summary",
-    "sql",
+    "completion", "answer", "output", "response", "assistant", "target", "label_text", "label_name", "label",
+    "category", "intent", "summary", "sql", "ideal",
 )  # fmt: skip
 SYSTEMS = ("system", "system_prompt")
 CONTEXTS = ("input", "context")  # the text that an instruction or a question is about
@@ -45,6 +45,7 @@ class Shape:
     columns: Mapping[str, str]
     unread: tuple[str, ...] = ()  # fields of the first rows that nothing reads
     known: frozenset[str] = frozenset()  # fields that are read or unread; a row may hold others
+    delimiter: str = ""  # between the cells, where the rows are those of tables
 
     def column(self, field: str) -> str:
         return self.columns.get(field, field)
@@ -68,20 +69,25 @@ class Conversation:
 
 
 def shape_of(keys: Iterable[str], columns: Mapping[str, str]) -> Shape | None:
-    """Return the shape that a row with these keys has; None when it is none we know. ``columns`` wins over names."""
+    """Return the shape that a row with these keys has; None when it is none we know. ``columns`` wins over names.
+
+    Names are known in any case: Question is question, unless both are there.
+    """
     have = set(keys)
     if any(name not in have for name in columns.values()):
         return None
-    free = have - set(columns.values())
+    exact = {name: name for name in have - set(columns.values())}
+    free = {**{name.casefold(): name for name in sorted(exact, reverse=True)}, **exact}
 
     def find(field: str, names: tuple[str, ...]) -> str | None:
-        return columns.get(field) or next((name for name in names if name in free), None)
+        return columns.get(field) or next((free[name] for name in names if name in free), None)
 
     def shape(format: Format, **found: str | None) -> Shape:
         return Shape(format, {**columns, **{field: name for field, name in found.items() if name}})
 
     def given(prompt: str | None) -> str | None:
-        return None if prompt in CONTEXTS else find("input", CONTEXTS)
+        found = find("input", CONTEXTS)
+        return None if found == prompt else found
 
     messages = find("messages", ("messages",))
     system = find("system", SYSTEMS)
@@ -99,18 +105,18 @@ def shape_of(keys: Iterable[str], columns: Mapping[str, str]) -> Shape | None:
     if turns:
         return shape(Format.SHAREGPT, conversations=turns, system=system)
     instruction = find("instruction", ("instruction",))
-    asked = {"question", "prompt", "instruction"} & free  # beside one of them, a query is what is to be written
+    asked = {"question", "prompt", "instruction"} & free.keys()  # beside one of them, a query is what is to be written
     completion = find("completion", (*COMPLETIONS, "query") if asked else COMPLETIONS)
     if instruction and "prompt" not in columns:
-        answer = columns.get("completion") or next((n for n in ("output", "response", *COMPLETIONS) if n in free), None)
+        answer = find("completion", ("output", "response", *COMPLETIONS))
         if answer:
             return shape(
                 Format.INSTRUCTION, instruction=instruction, input=given(None), completion=answer, system=system
             )
-    prompt = columns.get("prompt") or next((name for name in PROMPTS if name in free and name != completion), None)
+    prompt = find("prompt", tuple(name for name in PROMPTS if free.get(name) != completion))
     if prompt and completion:
         return shape(Format.PROMPT_COMPLETION, prompt=prompt, completion=completion, input=given(prompt), system=system)
-    text = columns.get("text") or ("text" if "text" in free else None)
+    text = find("text", ("text",))
     if (text and not prompt) or (text == prompt and text):
         return Shape(Format.TEXT, {**columns, "text": text})
     return None
@@ -123,7 +129,8 @@ def joined(shapes: Sequence[Shape]) -> Shape:
     for field, name in (item for shape in alike for item in shape.columns.items()):
         if field in ("input", "system", "prompt") and name not in columns.values():
             columns.setdefault(field, name)
-    made = Shape(alike[0].format, columns)
+    delimiters = {shape.delimiter for shape in shapes}
+    made = Shape(alike[0].format, columns, delimiter=delimiters.pop() if len(delimiters) == 1 else "")
     unread = dict.fromkeys(name for shape in alike for name in shape.unread if name not in made.reads())
     return replace(made, unread=tuple(unread), known=frozenset().union(*(shape.known for shape in alike)))
 

@@ -33,7 +33,12 @@ def sniff(source: Source, columns: Mapping[str, str]) -> tuple[Container, Shape]
     if unknown:
         raise DataError(f"--columns: there is no field '{min(unknown)}'; the fields are {', '.join(FIELDS)}.")
     container = _container(source, columns)
-    return container, _shape(source, container, columns)
+    shape = _shape(source, container, columns)
+    if container in (Container.CSV, Container.TSV):
+        first = head(source).split(b"\n", 1)[0]
+        comma = ";" if first.count(b";") > first.count(b",") else ","
+        shape = replace(shape, delimiter="\t" if container is Container.TSV else comma)
+    return container, shape
 
 
 def _container(source: Source, columns: Mapping[str, str]) -> Container:
@@ -176,6 +181,11 @@ def _no_shape(source: Source, row: Mapping[str, object], columns: Mapping[str, s
         return DataError(
             f"{source.name}, line {line}: the rows seem to be the list in the field {inside!r:.42}; write them one to"
             f" a line: jq -c '.[\"{inside}\"][]' {shlex.quote(source.name)} > OUT.jsonl"
+        )
+    if {"role", "content"} <= row.keys():
+        return DataError(
+            f"{source.name}, line {line}: these are messages by themselves; write each conversation as one object:"
+            ' {"messages": [...]}.'
         )
     prompt = next((name for name in PROMPTS if name in keys), None)
     if prompt and not columns:

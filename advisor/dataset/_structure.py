@@ -50,14 +50,14 @@ def usual(turns: object) -> bool:
     for turn in turns:
         if type(turn) is not dict or len(turn) != 2:
             return False
-        role, content = turn.get("role"), turn.get("content")
-        if type(role) is not str or type(content) is not str or not content or content.isspace():
+        try:
+            role, content = turn["role"], turn["content"]
+            after = _AFTER[role]
+        except (KeyError, TypeError):
             return False
-        if content[0] in INVISIBLE:  # and perhaps nothing else
+        if type(content) is not str or not content or content.isspace() or (wanted and role != wanted):
             return False
-        if (wanted and role != wanted) or role not in _AFTER:
-            return False
-        wanted = _AFTER[role]
+        wanted = after
     return wanted == "user" and len(turns) > 1
 
 
