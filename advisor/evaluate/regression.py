@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 
 from advisor.evaluate.metrics import Answer
 from advisor.evaluate.scorecard import Regression, TokenLosses
-from advisor.evaluate.statistics import mean_interval, paired_difference, ratio_difference
+from advisor.evaluate.statistics import paired_difference, ratio_difference
 from advisor.evaluate.suite import Item
 
 _HERE = Path(__file__).parent
@@ -73,8 +74,8 @@ def judged(name: str, before: Sequence[float], after: Sequence[float], seed: int
         verdict = "block" if step.high < -0.1 else "warn"
     return Regression(
         suite=name,
-        base=mean_interval(before).value,
-        tuned=mean_interval(after).value,
+        base=fmean(before),
+        tuned=fmean(after),
         change=step.value,
         low=step.low,
         high=step.high,

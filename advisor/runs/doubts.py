@@ -44,7 +44,7 @@ def near_copies(asked: Sequence[Question], trained: Sequence[Question]) -> list[
         words = asked_text(question).split()
         if asked_text(question) in exact or len(words) < _FEWEST_WORDS:
             continue
-        near = next((name for name, other in by_answer[_answer(question)] if _alike(words, other)), None)
+        near = _nearest(words, by_answer[_answer(question)])
         if near is not None:
             found.append((question.id, near))
     if len(found) < max(2, _SHARE * len(asked)):
@@ -61,10 +61,15 @@ def _answer(question: Question) -> str:
     return f"{answer.text.strip()} {answer.tool_calls}"
 
 
-def _alike(one: Sequence[str], other: Sequence[str]) -> bool:
-    both = SequenceMatcher(None, other, one, autojunk=False)
-    # The first two are quick upper bounds of the third.
-    return both.real_quick_ratio() >= _ALIKE and both.quick_ratio() >= _ALIKE and both.ratio() >= _ALIKE
+def _nearest(words: Sequence[str], known: Sequence[tuple[str, Sequence[str]]]) -> str | None:
+    """Return the name of the first of ``known`` that is nearly the same text."""
+    both = SequenceMatcher(None, (), words, autojunk=False)
+    for name, other in known:
+        both.set_seq1(other)
+        # The first two are quick upper bounds of the third.
+        if both.real_quick_ratio() >= _ALIKE and both.quick_ratio() >= _ALIKE and both.ratio() >= _ALIKE:
+            return name
+    return None
 
 
 def memorised(held_out: LossComparison, trained: TokenLosses | None) -> list[str]:
