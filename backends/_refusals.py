@@ -40,6 +40,10 @@ class FileNotReady(ProviderUnavailable):
     """The provider still looks at the uploaded file; the create request was refused and cost nothing."""
 
 
+class RightMissing(AuthenticationFailed):
+    """The key is good, but may not do this."""
+
+
 class Unreadable(ValueError):
     """A reply that is not what the API describes."""
 
@@ -155,9 +159,9 @@ def _by_status(refusal: Refusal, provider: Provider, about: About, said: str) ->
     if status == 402 or code in _FUNDS_CODES or (status in (400, 403, 429) and _FUNDS_WORDS.search(said)):
         return FundsMissing(f"{name} refused for lack of funds: {said} Add credit or raise the limit there.")
     if status == 401:
-        return AuthenticationFailed(f"{name} refused the API key. {provider.key_advice}")
+        return AuthenticationFailed(f"{name} refused the API key: it is wrong or has ended. {provider.key_advice}")
     if status == 403:
-        return AuthenticationFailed(f"{name} says this key may not do that: {said} Use a key with that right.")
+        return RightMissing(f"{name} says this key may not do that: {said} Use a key with that right.")
     if status == 429:
         return _rate_limited(refusal, name, said)
     if status == 400 and re.search(r"file[^.]*not ready|not ready[^.]*file", said, re.I):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from backends._errors import AuthenticationFailed, FileRejected, FundsMissing, ProviderUnavailable
 from backends._hosted import Hosted
-from backends._refusals import About
+from backends._refusals import About, RightMissing
 
 if TYPE_CHECKING:
     from together import Together
@@ -22,6 +22,8 @@ def upload(backend: Hosted[Together], path: Path) -> str:
     files = backend.client().with_options(max_retries=0).files
     try:
         return backend.ask(lambda: str(files.upload(path, purpose="fine-tune", check=False).id), about=About.FILE)
+    except RightMissing:
+        raise
     except AuthenticationFailed as error:
         # ``find`` was just answered with the same key, so it is not the key.
         raise FundsMissing(

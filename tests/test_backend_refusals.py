@@ -19,7 +19,7 @@ from backends import (
     RateLimited,
     SpecRefused,
 )
-from backends._refusals import About, HttpRefusal, Provider, read, translate
+from backends._refusals import About, HttpRefusal, Provider, RightMissing, read, translate
 
 HOUSE = Provider("house", "House", "HOUSE_API_KEY", closed="Train elsewhere.")
 
@@ -42,7 +42,7 @@ def error(
     ("found", "kind", "word"),
     [
         (error(401), AuthenticationFailed, "Set HOUSE_API_KEY"),
-        (error(403, "not yours"), AuthenticationFailed, "may not do that: not yours."),
+        (error(403, "not yours"), RightMissing, "may not do that: not yours."),
         (error(403, code="training_not_available"), AccessClosed, "Train elsewhere."),
         (error(402, "pay"), FundsMissing, "Add credit"),
         (error(429, "quota", "insufficient_quota"), FundsMissing, "Add credit"),

@@ -525,6 +525,8 @@ def test_a_run_that_was_never_sent_is_given_up_with_its_reservation(
     ledger, month = Ledger.open(), f"{datetime.now(UTC):%Y-%m}"
     run = ledger.get("last").id
     assert ledger.spent(month) > 0
+    assert "Nothing is known" in tunewise("logs", run).stderr
+    assert "No run is like that" in tunewise("jobs", "--status", "running").stdout
     assert tunewise("cancel", run).stdout == f"{run}: given up before it was sent\n"
     assert ledger.spent(month) == 0
     assert "nothing to stop" in tunewise("cancel", run, expect=1).stderr
@@ -693,6 +695,8 @@ def test_a_local_run_goes_the_whole_way_and_its_watcher_may_be_killed(
         (("launch", "DATA", "--backend", "local", "--model", "x", "--yes", "--max-cost", "lots"), "not an amount", 2),
         (("launch", "DATA", "--backend", "local", "--model", "tiny", "-o", "device=[1,"), "the value is no YAML", 2),
         (("watch",), "Name a run", 2),
+        (("watch", "--all"), "No run is going on", 0),
+        (("jobs", "--status", "runing"), "is not one of", 2),
         (("evaluate", "DATA"), "needs --backend and --model", 2),
         (("evaluate", "DATA", "--metric", "beauty"), "no metric 'beauty'", 2),
     ],

@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from paper_backend import NOON
 from rich.console import Console
 from test_runs_ledger import a_run
 
-from advisor.cli.render.runs import table
+from advisor.cli.render.runs import card, table
 from advisor.cli.render.watch import Progress
 from advisor.runs import Run, Update, view
 from backends import Job, JobEvent, JobStatus
@@ -48,6 +49,17 @@ def test_no_word_of_the_ledgers_table_is_broken(
         assert {run.spec.backend, "running", f"{run.job.steps_done}/2400", "$7.50"} <= {w.strip(",") for w in words}
     assert set(MODELS[:2]) | {"me/trainer:0123456789ab"} <= set(words)
     assert "…" not in shown
+
+
+def test_a_name_in_brackets_is_shown_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    run = a_run()
+    odd = replace(run.origin, data=("/data/[final] rows.jsonl",), held_out=Path("/data/[/dim].jsonl"))
+    card(view(replace(run, origin=odd, spec=replace(run.spec, model="./[b]/model"))))
+    shown = capsys.readouterr().out
+    assert "/data/[final] rows.jsonl" in shown and "/data/[/dim].jsonl" in shown and "./[b]/model" in shown
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -12,6 +12,7 @@ from backend_cases import write_rows
 from hosted_stage import Hosted, hosted
 
 from backends import (
+    AuthenticationFailed,
     FileRejected,
     FundsMissing,
     Hyperparameters,
@@ -61,6 +62,12 @@ def test_the_estimate_says_that_the_credit_does_not_suffice(together: Hosted) ->
     with pytest.raises(FundsMissing, match=r"4\.00 USD for this job; the account's limit is 3\.00 USD"):
         together.submit()
     assert together.emulator.paid_jobs == 0
+
+
+def test_a_key_that_may_not_upload_is_not_called_used_up_credit(together: Hosted) -> None:
+    together.emulator.fault("POST /files", "status", status=403)
+    with pytest.raises(AuthenticationFailed, match="may not do that"):
+        together.submit()
 
 
 def test_used_up_free_credit_is_not_called_a_wrong_key(together: Hosted) -> None:

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 @click.command("jobs")
 @click.option("--backend", help="Only runs on this backend.")
-@click.option("--status", help="Only runs in this state: queued, running, succeeded, failed, cancelled.")
+@click.option(
+    "--status",
+    type=click.Choice(["queued", "running", "succeeded", "failed", "cancelled"]),
+    help="Only runs in this state.",
+)
 @options.as_json
 def command(backend: str | None, status: str | None, as_json: bool) -> None:
     """List the runs in the ledger, newest first; those of this machine are looked at, no provider is asked.
@@ -30,6 +34,9 @@ def command(backend: str | None, status: str | None, as_json: bool) -> None:
     views = tuple(view(run) for run in found if status in (None, run.job.status))
     if as_json:
         render.json_document(views)
+        return
+    if not views and (backend or status):
+        render.out("No run is like that; 'tunewise jobs' lists all.")
         return
     from advisor.cli.render.runs import table
 

@@ -277,7 +277,11 @@ def send(ledger: Ledger, run: str, backend: Backend, settle: float | None, most_
     from advisor import runs
     from advisor.runs.launch import SETTLE_S
 
-    return runs.send(ledger, run, backend, settle_s=SETTLE_S if settle is None else settle, most_usd=most_usd)
+    try:
+        return runs.send(ledger, run, backend, settle_s=SETTLE_S if settle is None else settle, most_usd=most_usd)
+    except KeyboardInterrupt:
+        render.note(f"Whether {run} was created is looked up, and gone on with, by: tunewise launch --resume {run}")
+        raise
 
 
 def _tell(ledger: Ledger, runs: Sequence[str], follow_it: bool, as_json: bool) -> int:

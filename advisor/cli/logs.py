@@ -35,6 +35,8 @@ def command(run: str, metrics: bool, as_json: bool) -> None:
     if as_json:
         render.json_document(events)
         return
+    if not events:
+        render.note(f"Nothing is known of {found.id} beyond what 'tunewise show {found.id}' says.")
     from advisor.cli.render.runs import log
 
     log(event for event in events if metrics or event.message)

@@ -36,6 +36,8 @@ def command(ctx: click.Context, runs: tuple[str, ...], every: bool, as_json: boo
         chosen += [run.id for run in ledger.runs() if not run.job.status.finished and run.job.id is not None]
     if not chosen and not every:
         raise click.UsageError("Name a run, or give --all; 'tunewise jobs' lists them.")
+    if not chosen:
+        render.note("No run is going on; 'tunewise jobs' lists them all.")
     ctx.exit(follow(chosen, as_json=as_json))
 
 

@@ -58,29 +58,29 @@ def card(one: View) -> None:
     from rich.markup import escape
 
     grid = grid_of()
-    rows: list[tuple[str, object]] = [
+    rows: list[tuple[str, str | None]] = [
         ("run", one.run),
         ("status", f"[{COLOURS[one.status]}]{one.status}[/] {escape(_beside(one))}".strip()),
         ("error", escape(one.error) if one.error else None),
         ("changed", f"[yellow]{escape(changed_text(one))}[/]" if one.changed_by_provider else None),
-        ("model", f"{one.model} on {_place(one)} ({one.method}, {one.objective})"),
+        ("model", escape(f"{one.model} on {_place(one)} ({one.method}, {one.objective})")),
         ("job", one.job_id),
         ("steps", steps(one.steps_done, one.steps_total) or None),
         ("finishes about", (clock(one.estimated_finish) or None) if not one.status.finished else None),
         ("quoted", render.usd(one.quote_usd)),
         ("their quote", render.usd(one.provider_quote_usd) if one.provider_quote_usd is not None else None),
         ("billed", render.usd(one.billed_usd) if one.status.finished else None),
-        ("tuned model", one.tuned_model),
-        ("data", ", ".join(one.data)),
+        ("tuned model", escape(one.tuned_model) if one.tuned_model else None),
+        ("data", escape(", ".join(one.data))),
         ("uploaded", ", ".join(one.uploads) or None),
-        ("held out", one.held_out),
-        ("metrics", one.metrics_path),
-        ("folder", one.folder),
+        ("held out", escape(str(one.held_out)) if one.held_out else None),
+        ("metrics", escape(str(one.metrics_path)) if one.metrics_path else None),
+        ("folder", escape(str(one.folder))),
         ("created", f"{one.created:%Y-%m-%d %H:%M:%S} UTC"),
     ]
     for name, value in rows:
         if value is not None:
-            grid.add_row(f"[dim]{name}[/]", str(value))
+            grid.add_row(f"[dim]{name}[/]", value)
     for column in grid.columns:
         column.overflow = "fold"
     render.console().print(grid)
@@ -112,8 +112,10 @@ def receipt_table(found: Receipt) -> None:
     for line in found.lines:
         error = "" if line.error_pct is None else f"{line.error_pct:+.1f} %"
         grid.add_row(line.name, _amount(line.quoted, line.unit), _amount(line.actual, line.unit), error, line.basis)
+    from rich.markup import escape
+
     console = render.console()
-    console.print(f"Receipt of {found.run}: {found.model} on {found.backend}, {found.status}")
+    console.print(escape(f"Receipt of {found.run}: {found.model} on {found.backend}, {found.status}"))
     console.print(grid)
     taught = [f"{line.name} {100 * (line.corrected - 1):+.1f} %" for line in found.lines if line.corrected != 1]
     if taught:
@@ -124,8 +126,8 @@ def receipt_table(found: Receipt) -> None:
         checked = f", read {item.checked}" if item.checked else ""
         quantity = render.decimal_text(round(item.quantity, 4))
         console.print(
-            f"[dim]quoted: {item.name}: {quantity} {item.unit} x {render.usd(item.unit_usd)} = "
-            f"{render.usd(item.usd)} ({item.source}{checked})[/]"
+            f"[dim]quoted: {escape(item.name)}: {quantity} {item.unit} x {render.usd(item.unit_usd)} = "
+            f"{render.usd(item.usd)} ({escape(item.source)}{checked})[/]"
         )
 
 
