@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from statistics import fmean
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from advisor.evaluate.curve import BAND, Point, doubts, expected_error, fit, predict
 from advisor.evaluate.metrics import METRICS, Answer, Reference, confusions, label_of, macro_f1, metric_for
+from advisor.evaluate.scorecard import Comparison, needed
 from advisor.evaluate.statistics import (
     examples_needed,
     mcnemar,
@@ -187,6 +189,14 @@ def test_further_comparisons_need_more_examples() -> None:
     first, second = [0.1, 0.5, 0.3, 0.2, 0.9], [0.2, 0.6, 0.3, 0.4, 0.8]
     one, five = (paired_difference(first, second, confidence=1 - 0.05 / pairs).needed for pairs in (1, 5))
     assert one is not None and five is not None and five > 1.3 * one
+
+
+def test_the_examples_that_would_settle_it_are_those_of_what_is_open() -> None:
+    near = Comparison("a", "best", 0.02, 0.01, 0.03, None, significant=True, examples_needed=20)
+    far = Comparison("b", "best", 0.1, -0.1, 0.3, None, significant=False, examples_needed=400)
+    assert needed((near, far)) == 400
+    assert needed((near,)) is None
+    assert needed((far, replace(far, change=0.0, examples_needed=None))) is None
 
 
 def test_a_loss_is_weighted_by_tokens_not_by_examples() -> None:

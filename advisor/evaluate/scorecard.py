@@ -222,6 +222,13 @@ def winner(comparisons: Sequence[Comparison]) -> str | None:
     return comparisons[0].second if comparisons and all(one.significant for one in comparisons) else None
 
 
+def needed(comparisons: Sequence[Comparison]) -> int | None:
+    """Return how many examples would settle what could still be chance; None where nothing is open, or no effect."""
+    found = [one.examples_needed for one in comparisons if not one.significant]
+    known = [one for one in found if one is not None]
+    return max(known) if known and len(known) == len(found) else None
+
+
 def compare_loss(base: TokenLosses, tuned: TokenLosses, *, seed: int = 0) -> LossComparison:
     """Compare two models' loss on the same tokens; every token counts the same."""
     if base.tokens != tuned.tokens:

@@ -118,7 +118,7 @@ def compare_on(
         regression=None,
         samples_path=samples,
         comparisons=comparisons,
-        examples_needed=None if best or not comparisons else comparisons[0].examples_needed,
+        examples_needed=cards.needed(comparisons),
         confusion=cards.mistakes(answers[contestants[-1].name], references) if metric == "label" else (),
         warnings=(*_doubts(asked, rows), *doubts),
         judge=judgement,
