@@ -560,6 +560,22 @@ def test_roles_and_reasoning_are_written_as_the_backend_knows_them(tmp_path: Pat
         assert made.get("weight") == (2 if backend == "together" else None)
 
 
+def test_keys_that_are_refused_are_not_written(tmp_path: Path) -> None:
+    path, out = tmp_path / "a.jsonl", tmp_path / "out.jsonl"
+    dumped = {"role": "assistant", "content": "a", "refusal": None, "annotations": [], "tool_calls": [], "mood": "good"}
+    path.write_bytes(jsonl([{"messages": [{"role": "user", "content": "q", "name": "Bob"}, dumped]}]))
+    for backend in ("openai", "together", "local"):
+        said = write_for(Dataset.open(path), backend, Objective.SFT, out)
+        assert [problem.message for problem in said] == ["Keys in a message that no provider reads: mood: left out."]
+        assert json.loads(out.read_text())["messages"] == [
+            {"role": "user", "content": "q", "name": "Bob"}, {"role": "assistant", "content": "a"}
+        ]  # fmt: skip
+    old = {"role": "assistant", "function_call": {"name": "weather", "arguments": "{}"}}
+    path.write_bytes(jsonl([{"messages": [WANTED[0][0], old]}, {"messages": WANTED[0]}]))
+    assert [p.code for p in write_for(Dataset.open(path), "local", Objective.SFT, out)] == ["not_expressible"]
+    assert write_for(Dataset.open(path), "openai", Objective.SFT, out) == ()
+
+
 def test_no_setting_is_lost_in_silence(tmp_path: Path) -> None:
     path, out = tmp_path / "a.jsonl", tmp_path / "out.jsonl"
     path.write_bytes(jsonl(RICH["text"]))

@@ -57,6 +57,8 @@ def usual(turns: object) -> bool:
             return False
         if type(content) is not str or not content or content.isspace() or (wanted and role != wanted):
             return False
+        if content[0] in INVISIBLE:  # and perhaps nothing else
+            return False
         wanted = after
     return wanted == "user" and len(turns) > 1
 

@@ -15,6 +15,7 @@ import orjson
 
 from advisor.dataset._catalogue import problem
 from advisor.dataset._dataset import Dataset
+from advisor.dataset._structure import MESSAGE_KEYS
 from advisor.dataset._types import Example, Format, Problem
 from advisor.errors import DataError
 from backends import Json, Message, Objective
@@ -23,7 +24,7 @@ _SETTINGS = {
     "openai": ("parallel_tool_calls", "functions"), "azure": ("parallel_tool_calls", "functions"),
     "together": ("weight",), "local": ("parallel_tool_calls",),
 }  # fmt: skip
-_WITHOUT_REASONING = ("openai", "azure", "nebius")  # their rows are of OpenAI's form, which has no field for it
+_OPENAI_FORM = ("openai", "azure", "nebius")  # no reasoning in its messages; functions, which tools have replaced
 _REASONING = frozenset(("reasoning", "reasoning_content"))
 _SAID = 20  # rows named per kind of loss; the rest is counted
 
@@ -109,6 +110,9 @@ def line_for(
     if objective is Objective.SFT and example.preferred is not None:
         losses.add(example, "rejected_unused", "supervised training learns the preferred answer only")
     example = _spoken(example, backend, losses)
+    if backend not in _OPENAI_FORM and any(message.get("function_call") for message in example.messages):
+        losses.add(example, "not_expressible", f"{backend} knows calls of tools, not of functions")
+        return None
     if backend == "replicate":
         return _replicate(example, format, losses)
     row = _openai(example, objective)
@@ -129,22 +133,24 @@ def line_for(
 
 
 def _spoken(example: Example, backend: str, losses: Losses) -> Example:
-    """Write roles and reasoning as the backend knows them."""
+    """Write roles and the keys of messages as the backend knows them, and say what goes."""
     talk = [*example.messages, *(side for side in (example.preferred, example.non_preferred) if side)]
-    if all(len(message) == 2 and message["role"] != "developer" for message in talk):
+    if all(len(message) == 2 and "content" in message and message["role"] != "developer" for message in talk):
         return example
     if any(message["role"] == "developer" for message in talk):
         losses.add(example, "developer_role", "written as system")
-    if backend in _WITHOUT_REASONING and any(map(_REASONING.intersection, talk)):
+    gone = _REASONING if backend in _OPENAI_FORM else frozenset()
+    if any(map(gone.intersection, talk)):
         losses.add(example, "reasoning_text", f"{backend} has no place for it")
+    unknown = {key for message in talk for key in message.keys() - MESSAGE_KEYS}
+    if unknown:
+        losses.add(example, "unknown_message_key", f"{', '.join(sorted(unknown))[:80]}: left out")
 
     def spoken(message: Message) -> Message:
-        made = cast(dict[str, Json], dict(message))
+        made = {key: value for key, value in message.items() if key in MESSAGE_KEYS - gone and value != []}
         if made["role"] == "developer":
             made["role"] = "system"
-        if backend in _WITHOUT_REASONING:
-            made = {key: value for key, value in made.items() if key not in _REASONING}
-        elif backend == "local" and "reasoning" in made:
+        if backend == "local" and "reasoning" in made:
             made.setdefault("reasoning_content", made.pop("reasoning"))
         return cast(Message, made)
 
