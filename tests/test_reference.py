@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pkgutil
+import re
 import runpy
 from pathlib import Path
 
@@ -20,3 +22,11 @@ def test_golden_reference_pages_are_those_the_code_writes() -> None:
             f"{path} is not what the code says: renew it with 'python docs/reference/make.py' and read the diff"
         )
     assert {path.name for path in FOLDER.glob("*.md")} == set(pages)
+
+
+def test_every_name_of_the_library_page_and_of_the_errors_is_there() -> None:
+    text = "".join((FOLDER / page).read_text(encoding="utf-8") for page in ("library.md", "exit-codes.md"))
+    names = re.findall(r"`((?:advisor|backends)\.[\w.]+)", text)
+    assert len(names) > 40
+    for name in names:
+        pkgutil.resolve_name(name)

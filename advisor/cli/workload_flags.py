@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli import options
+from advisor.task import TaskType
 
 if TYPE_CHECKING:
     from advisor.workload import Workload
@@ -58,10 +59,13 @@ def number(text: str) -> int | None:
 
 _FLAGS = (
     click.option(
-        "--workload", "file", type=click.Path(path_type=Path), help="A YAML file with what follows (docs/workload.md)."
+        "--workload", "file", type=click.Path(path_type=Path), help="A YAML file with what follows, by its keys."
     ),
     click.option(
-        "--task", metavar="TASK", help="classification, extraction ... (docs/workload.md); default: inferred."
+        "--task",
+        metavar="TASK",
+        type=click.Choice([task.value for task in TaskType]),
+        help=f"One of {', '.join(TaskType)}; default: inferred.",
     ),
     click.option("--requests-per-month", type=_Requests(), help="One number (20000, 20k), or LOW:LIKELY:HIGH."),
     click.option(
@@ -73,15 +77,19 @@ _FLAGS = (
     click.option("--horizon-months", type=click.IntRange(1, 120), help="Default: 12."),
     click.option("--budget-usd", "--budget", type=options.Usd(), help="For training and the first month."),
     click.option("--privacy", metavar="WHAT", help="any, no_training_use, region:NAME or on_premises."),
-    click.option("--latency-p95-ms", type=click.IntRange(1)),
+    click.option("--latency-p95-ms", type=click.IntRange(1), help="In how long 95 of 100 answers must be there."),
     click.option("--gpu", "gpus", multiple=True, help="A GPU you own; again for each one."),
     click.option("--may-rent-gpus/--no-rented-gpus", default=None, help="Default: may rent."),
     click.option("--standing", type=_Pair(), multiple=True, help="openai=never_fine_tuned, active or inactive."),
     click.option("--measured", type=_Pair(), multiple=True, help="A score, 0 to 1: prompt=0.71, few_shot=0.78."),
     click.option("--measured-with", metavar="MODEL", help="The model that was prompted; default: the one advised."),
-    click.option("--quality-target", type=click.FloatRange(0, 1)),
+    click.option("--quality-target", type=click.FloatRange(0, 1), help="The share of right answers that is wanted."),
     click.option("--error-cost-usd", type=options.Usd(), help="What one wrong answer costs."),
-    click.option("--knowledge-changes", type=click.Choice(["never", "monthly", "daily"])),
+    click.option(
+        "--knowledge-changes",
+        type=click.Choice(["never", "monthly", "daily"]),
+        help="How often the facts it answers from do. Default: never.",
+    ),
 )
 _NAMES = (
     "task", "requests_per_month", "prompt_tokens", "cache_hit", "horizon_months", "budget_usd", "privacy",

@@ -232,7 +232,8 @@ def _exit_codes() -> Iterator[str]:
             said = re.search(rf"^\W*{kind.__name__} +(.+)$", tree, re.MULTILINE)
             if said is not None:
                 code = getattr(kind, "exit_code", 1)
-                rows.append((f"`{root.__module__.split('.')[0]}.{kind.__name__}`", str(code), said[1]))
+                home = "backends" if root is BackendError else root.__module__
+                rows.append((f"`{home}.{kind.__name__}`", str(code), said[1]))
         yield from _table(("error", "exit code", "means"), rows)
 
 
@@ -271,7 +272,13 @@ def _library() -> Iterator[str]:
 
 
 def _name(title: str, thing: object) -> Iterator[str]:
-    first = (inspect.getdoc(thing) or "").split("\n\n")[0].replace("\n", " ")
+    said = thing.__doc__ if inspect.isclass(thing) and thing.__module__.startswith(("advisor", "backends")) else None
+    said = inspect.getdoc(thing) if inspect.isfunction(thing) else said
+    first = inspect.cleandoc(said or "").split("\n\n")[0].replace("\n", " ")
+    if isinstance(thing, str):
+        first = f"It is `{thing}`."
+    if inspect.isclass(thing) and issubclass(thing, Enum):
+        first = f"{first} One of {', '.join(member.name for member in thing)}.".strip()
     described = not first.startswith(f"{title.split('.')[-1]}(")  # else it is the signature that dataclasses write
     shown = _signature(thing) if inspect.isfunction(thing) else ""
     yield f"- `{title}{shown}`" + (f"  \n  {first}" if first and described else "")
@@ -279,17 +286,14 @@ def _name(title: str, thing: object) -> Iterator[str]:
         for name, method in vars(thing).items():
             function = method.__func__ if isinstance(method, classmethod) else method
             if inspect.isfunction(function) and not name.startswith("_"):
-                signature = (
-                    str(inspect.signature(function))
-                    .replace("(cls, ", "(")
-                    .replace("(self, ", "(")
-                    .replace("(self)", "()")
-                )
+                signature = re.sub(r"^\((?:cls|self)(?:, )?", "(", _signature(function))
                 yield f"  - `.{name}{signature}`  \n    {(inspect.getdoc(function) or '').split(chr(10) * 2)[0]}"
 
 
 def _signature(function: types.FunctionType) -> str:
-    return re.sub(r"<function .*? at 0x\w+>", "...", str(inspect.signature(function)).replace("'", ""))
+    """Write a signature without the quotes around its annotations; those of its defaults stay."""
+    plain = re.sub(r"(: |-> )(['\"])(.*?)\2(?=[,)]| =|$)", r"\1\3", str(inspect.signature(function)))
+    return re.sub(r"<function .*? at 0x\w+>", "...", plain)
 
 
 def main() -> None:
