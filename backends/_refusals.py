@@ -91,7 +91,12 @@ _CONNECTION_ERRORS = ("APIConnectionError", "APITimeoutError")
 _TRANSPORT_PACKAGES = ("httpx", "httpx2", "httpcore", "httpcore2")
 _NEVER_SENT = ("ConnectError", "ConnectTimeout", "UnsupportedProtocol", "PoolTimeout")
 _FUNDS_CODES = ("insufficient_quota", "billing_hard_limit_reached", "insufficient_funds", "billing_not_active")
-_FUNDS_WORDS = re.compile(r"insufficient (funds|credit|balance)|explore plan|exceeded your current quota|billing", re.I)
+# Refusals repeat words of the data, such as a label "billing" or an argument "destination": a word alone says nothing.
+_FUNDS_WORDS = re.compile(
+    r"insufficient (funds|credit|balance)|explore plan|exceeded your current quota|your billing|billing (limit|hard)",
+    re.I,
+)
+_DESTINATION_WORDS = re.compile(r"training destination|destination (model )?(does|is|must|was|could|cannot)", re.I)
 _MODEL_CODES = ("model_not_found", "model_not_available")
 _MODEL_WORDS = re.compile(r"not (available|supported)[^.]{0,40}fine-?tun|model[^.]*(does not exist|not found)", re.I)
 _FILE_CODES = ("invalid_training_file", "invalid_validation_file", "invalid_file_format", "invalid_file")
@@ -152,7 +157,7 @@ def _by_status(refusal: Refusal, provider: Provider, about: About, said: str) ->
         return AccessClosed(
             f"{name} no longer lets this organisation create fine-tuning jobs. {provider.closed}".strip()
         )
-    if "destination" in said:
+    if _DESTINATION_WORDS.search(said):
         return SpecRefused(
             f"{name} cannot write the destination: {said} Set 'destination' to a model of your own account."
         )
