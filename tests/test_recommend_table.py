@@ -431,6 +431,19 @@ def test_a_score_belongs_to_the_model_that_was_measured() -> None:
     ]
 
 
+def test_a_score_of_a_model_nothing_is_known_of_is_nobody_elses() -> None:
+    with pytest.raises(WorkloadError, match="measured_with: no option prompts a model 'foo-9'"):
+        Asked(prompt(0.97, measured_with="foo-9")).answer()
+    model = "Qwen/Qwen2.5-7B-Instruct"
+    asked = Asked(prompt(0.97, measured_with=model), "other")
+    for narrowed in (asked, replace(asked, backends=("together",)), replace(asked, models=("gpt-4.1-mini",))):
+        found = narrowed.answer()
+        chosen = found.recommendation
+        assert chosen and chosen.model == model and chosen.quality
+        tuned = any(option.strategy.tunes and option.model == model for option in found.options)
+        assert tuned == (narrowed is asked)
+
+
 def test_a_model_beyond_the_list_can_be_the_one_that_was_measured() -> None:
     found = Asked(prompt(0.97, measured_with="gpt-4.1")).answer()
     assert found.recommendation and found.recommendation.id == "prompt:openai/gpt-4.1"

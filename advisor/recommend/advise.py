@@ -47,9 +47,12 @@ def recommend(
     assumptions.
     """
     all_named(workload)
+    prompted_with = workload.measured_with
     workload = sharpened(_own_gpus(workload), own)
     found = prospects(profile, workload, book, tuple(backends), tuple(models))
     _all_known(found, workload, book, backends, models)
+    if prompted_with is not None:
+        _can_be_prompted(prompted_with, found)
     weighed = with_scores(options(found, profile, workload, book, today), workload, own)
     choice = doubted(choose(weighed, profile, workload), weighed, profile, workload)
     judgement = choice.judgement
@@ -134,6 +137,15 @@ def _all_known(
                 "no shape. 'tunewise prices list' shows the models with a price; a local folder with a config.json "
                 "works too."
             )
+
+
+def _can_be_prompted(model: str, found: Sequence[Prospect]) -> None:
+    """Refuse a measured model that no option prompts: its score would be taken for another's. Raises WorkloadError."""
+    if not any(named(item.candidate.model, (model,)) for item in found if not item.candidate.strategy.tunes):
+        raise WorkloadError(
+            f"measured_with: no option prompts a model '{model}', so none can have its score: no price of it is known, "
+            "nor a GPU that holds it. 'tunewise prices list' shows the models with a price."
+        )
 
 
 def _sentence(text: str) -> str:

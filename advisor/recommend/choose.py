@@ -185,7 +185,9 @@ def _by_quality(
     if profile.is_preference and judgement.way is not Way.PROMPT:
         confidence = "low"  # the published cases are of supervised tuning
     if judgement.way is Way.PROMPT:
-        option = best_prompt(standing, _recipes(profile, workload, facts, judgement))
+        recipes = _recipes(profile, workload, facts, judgement)
+        keeps = recipes == measured_recipes(workload)  # on the model it was measured with
+        option = used_prompt(standing, workload) if keeps else best_prompt(standing, recipes)
         extra: tuple[Reason, ...] = ()
         if judge(replace(facts, offered=frozenset(Way))).way is not Way.PROMPT:
             text = "every way of fine-tuning is ruled out, though published results would favour it"

@@ -172,27 +172,29 @@ def _servings(offer: TrainingOffer, workload: Workload) -> list[tuple[str, str |
 def _local(
     profile: Profile, workload: Workload, places: tuple[str, ...], models: tuple[str, ...]
 ) -> Iterator[Prospect]:
-    """Open models on the user's GPUs and on rented ones; the first model in every method, the others in one."""
-    if places and "local" not in places:
-        return
+    """Open models on the user's GPUs and on rented ones; the first model in every method, the others in one.
+
+    A model whose prompt was measured comes first, and is prompted whatever narrows what is tuned.
+    """
     known = {item.model: item.why for item in catalogue().local}
     asked = [name for name in models if hardware.architecture(name) is not None]
-    if models and not asked:
-        return
-    prompted = False
+    here = not places or "local" in places
+    tuned = (asked if models else list(known)) if here else []
     said = workload.measured_with
-    first = [said] if said and workload.on_premises else []
-    for rank, model in enumerate(dict.fromkeys((*first, *(asked or known)))):
+    first = [said] if said and hardware.architecture(said) else []
+    prompted = False
+    for rank, model in enumerate(dict.fromkeys((*first, *tuned))):
         arch = hardware.architecture(model)
         if arch is None:
             continue
         why = known.get(model, "")
-        for gpu in dict.fromkeys(workload.gpus):
+        trains = model in tuned or (here and not models)
+        for gpu in dict.fromkeys(workload.gpus) if trains else ():
             for strategy in _METHOD if not rank else (_roomiest(arch, gpu, profile),):
                 yield _on_gpu(model, arch, gpu, strategy, profile, why, whose="your")
         fitting = (name for name in catalogue().rented if _fits(arch, Method.LORA, name, profile)[0] == "yes")
         rented = next(fitting, None)
-        if rented and rented not in workload.gpus and (rank < 2 or asked):
+        if trains and rented and rented not in workload.gpus and (rank < 2 or asked):
             yield _on_gpu(model, arch, rented, Strategy.LOCAL_LORA, profile, why, whose="a rented")
         card = next(iter(workload.gpus), rented)
         if card and not prompted and _answers_on(arch, card):
