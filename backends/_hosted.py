@@ -152,14 +152,14 @@ class Hosted(Backend, Generic[C]):
         """Return the settings that the provider repeats in its job, so that a change of them is noticed."""
         return spec.hyperparameters
 
-    def changed(self, job: Job, accepted: Hyperparameters) -> dict[str, str]:
-        """Return what to keep in a job's ``extra`` when the provider trains with other settings than asked for."""
+    def compared(self, job: Job) -> Job:
+        """Return the job with a word in its ``extra`` where the provider trains with other settings than asked for."""
         found = []
         for name, asked in json.loads(job.extra.get("requested", "{}")).items():
-            got = getattr(accepted, name)
+            got = getattr(job.accepted, name, None)
             if got is not None and abs(float(got) - float(asked)) > 1e-9 * max(1.0, abs(float(asked))):
                 found.append(f"{name}: asked {asked:g}, got {got:g}")
-        return {"changed_by_provider": "; ".join(found)} if found else {}
+        return replace(job, extra={**job.extra, "changed_by_provider": "; ".join(found)}) if found else job
 
     @abstractmethod
     def stored_bytes(self, name: str) -> int | None:
@@ -231,7 +231,6 @@ class Hosted(Backend, Generic[C]):
                 raise SpecRefused(f"'{setting}' belongs to method lora; leave it out or change the method.")
         for path in filter(None, (spec.train_file, spec.validation_file)):
             self._check_file(path)
-
         if spec.hyperparameters.dpo_beta is not None and spec.objective is not Objective.DPO:
             raise SpecRefused("dpo_beta belongs to objective dpo; leave it out or change the objective.")
 

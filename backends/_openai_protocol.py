@@ -20,7 +20,7 @@ from backends._errors import SpecRefused
 from backends._files import files_of, placeholders
 from backends._hosted import Checkpoint, Hosted, id_of, within
 from backends._openai_files import stored_name, upload
-from backends._openai_replies import JobReply, job_event, job_reply, metric_rows, numbers, snapshot
+from backends._openai_replies import job_event, job_reply, metric_rows, numbers, snapshot
 from backends._refusals import About, FileNotReady
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class OpenAIProtocol(Hosted["OpenAI"]):
                     raise
                 self.sleep(waits.pop(0))
             else:
-                return self._snapshot(job, reply)
+                return self.compared(snapshot(job, reply))
 
     def find(self, spec: JobSpec) -> Job | None:
         client, tag = self.client(), {TAG: spec.run}
@@ -172,7 +172,7 @@ class OpenAIProtocol(Hosted["OpenAI"]):
                 reply = job_reply(found)
                 named = reply.user_provided_suffix or reply.suffix
                 if (reply.metadata or {}).get(TAG) == spec.run or (not reply.metadata and named == spec.run):
-                    return self._snapshot(self.unsent(spec), reply)
+                    return self.compared(snapshot(self.unsent(spec), reply))
             return None
 
         return self.ask(look)
@@ -181,7 +181,7 @@ class OpenAIProtocol(Hosted["OpenAI"]):
         client = self.client()
         job_id = id_of(job)
         reply = self.ask(lambda: job_reply(client.fine_tuning.jobs.retrieve(job_id)), about=About.JOB)
-        fresh = self._snapshot(job, reply)
+        fresh = self.compared(snapshot(job, reply))
         if fresh.status is JobStatus.RUNNING and reply.total_steps is None:
             for event in self.ask(lambda: client.fine_tuning.jobs.list_events(job_id, limit=20).data):
                 data = numbers(getattr(event, "data", None))
@@ -262,12 +262,8 @@ class OpenAIProtocol(Hosted["OpenAI"]):
 
     def _act(self, job: Job, verb: str) -> Job:
         jobs, job_id = self.client().fine_tuning.jobs, id_of(job)
-        return self._snapshot(job, self.ask(lambda: job_reply(getattr(jobs, verb)(job_id)), about=About.JOB))
-
-    def _snapshot(self, job: Job, reply: JobReply) -> Job:
-        fresh = snapshot(job, reply)
-        changed = {} if fresh.accepted is None else self.changed(fresh, fresh.accepted)
-        return replace(fresh, extra={**fresh.extra, **changed})
+        reply = self.ask(lambda: job_reply(getattr(jobs, verb)(job_id)), about=About.JOB)
+        return self.compared(snapshot(job, reply))
 
 
 def _environment_url() -> str:

@@ -35,7 +35,7 @@ from backends._files import content_hash, files_of, placeholders
 from backends._hosted import Checkpoint, Hosted, behind, id_of, within
 from backends._refusals import About, Provider
 from backends._together_files import upload, wait_until_valid
-from backends._together_replies import JobReply, RowPreview, job_events, job_reply, snapshot
+from backends._together_replies import RowPreview, job_events, job_reply, snapshot
 from backends._together_request import arguments, check_bounds, evaluations, price_question
 from backends._together_serving import adapters, rates, serve, stop
 
@@ -140,7 +140,7 @@ class TogetherBackend(Hosted["Together"]):
         save(job)
         once = client.with_options(max_retries=0).fine_tuning
         reply = self.ask(lambda: job_reply(once.create(**asked, model_limits=limits)), about=About.FILE, paid=True)
-        return self._snapshot(job, reply)
+        return self.compared(snapshot(job, reply))
 
     def find(self, spec: JobSpec) -> Job | None:
         client = self.client()
@@ -151,7 +151,7 @@ class TogetherBackend(Hosted["Together"]):
                 if reply.suffix == spec.run or (
                     not reply.suffix and f"-{spec.run}-" in (reply.model_output_name or "")
                 ):
-                    return self._snapshot(self.unsent(spec), reply)
+                    return self.compared(snapshot(self.unsent(spec), reply))
             return None
 
         return self.ask(look)
@@ -159,7 +159,7 @@ class TogetherBackend(Hosted["Together"]):
     def refresh(self, job: Job) -> Job:
         client, job_id = self.client(), id_of(job)
         reply = self.ask(lambda: job_reply(client.fine_tuning.retrieve(job_id)), about=About.JOB)
-        fresh = self._snapshot(job, reply)
+        fresh = self.compared(snapshot(job, reply))
         if fresh.status is JobStatus.FAILED and fresh.error is None:
             reasons = [event.message for event in self.events(fresh) if event.level == "error"]
             return replace(fresh, error=reasons[-1] if reasons else f"Together ended it as '{fresh.detail}'.")
@@ -171,7 +171,7 @@ class TogetherBackend(Hosted["Together"]):
             return fresh
         client, job_id = self.client(), id_of(job)
         reply = self.ask(lambda: job_reply(client.fine_tuning.cancel(job_id)), about=About.JOB)
-        return self._snapshot(fresh, reply)
+        return self.compared(snapshot(fresh, reply))
 
     def events(self, job: Job, after: str | None = None) -> Iterator[JobEvent]:
         client, job_id = self.client(), id_of(job)
@@ -258,10 +258,6 @@ class TogetherBackend(Hosted["Together"]):
             "provider_quote_usd": f"{found.estimated_total_price:.6f}",
             "provider_quote_tokens": str(int(found.estimated_train_token_count or 0)),
         }
-
-    def _snapshot(self, job: Job, reply: JobReply) -> Job:
-        fresh = snapshot(job, reply)
-        return replace(fresh, extra={**fresh.extra, **self.changed(fresh, reply.accepted)})
 
 
 def _base_url() -> str:
