@@ -19,7 +19,7 @@ from advisor.cli import tunewise
 from advisor.errors import RunError
 from advisor.runs import Ledger, Run
 from advisor.runs.card import base_licence, model_card
-from advisor.runs.serving.export import export_adapter, export_merged, tuned_folder
+from advisor.runs.serving.export import export_adapter, export_card, export_merged, tuned_folder
 from advisor.runs.serving.modelfile import limits, modelfile
 from backends import JobStatus
 from backends.local import tiny
@@ -242,7 +242,11 @@ def test_a_failed_merge_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_a_hosted_run_exports_its_card_alone(tmp_path: Path) -> None:
     run = a_run()
+    with pytest.raises(RunError, match="has no tuned model"):  # and so no card
+        export_card(run, tmp_path / "card.md")
+    run = replace(run, job=replace(run.job, status=JobStatus.SUCCEEDED, tuned_model="ft:one"))
     Ledger.open().add(run)
+    Ledger.open().save(run.job)
     with pytest.raises(RunError, match="only the card"):
         tuned_folder(run)
     card = tmp_path / "card.md"

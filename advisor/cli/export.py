@@ -15,7 +15,7 @@ _NEW = click.Path(path_type=Path)
 @click.argument("run")
 @click.option("--adapter", type=_NEW, metavar="OUT", help="A folder with the adapter and its tokenizer.")
 @click.option("--merged", type=_NEW, metavar="OUT", help="A folder with base and adapter in one model.")
-@click.option("--card", type=_NEW, metavar="OUT.md", help="The model card alone; of any run, hosted ones too.")
+@click.option("--card", type=_NEW, metavar="OUT.md", help="The model card alone; of hosted runs too.")
 @click.option("--ollama", type=_NEW, metavar="OUT", help="A folder with a Modelfile and the merged model.")
 @click.option("--gguf", type=_NEW, metavar="OUT.gguf", help="One file for llama.cpp, made by its own converter.")
 @click.option(
@@ -48,6 +48,8 @@ def command(
         raise click.UsageError("Say what to write: --adapter, --merged, --card, --ollama or --gguf.")
     found = Ledger.open().get(run)
     notes: list[str] = []
+    if card is not None:
+        export_card(found, card)
     if adapter is not None:
         notes += export_adapter(found, adapter)
     if merged is not None:
@@ -56,8 +58,6 @@ def command(
         notes += export_ollama(found, ollama)
     if gguf is not None:
         notes += export_gguf(found, gguf, installed_in)
-    if card is not None:
-        export_card(found, card)
     written = {name: path for name, path in wanted.items() if path is not None}
     if as_json:
         render.json_document({"run": found.id, "written": written, "notes": notes})

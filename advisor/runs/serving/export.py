@@ -59,7 +59,8 @@ def export_ollama(run: Run, out: Path) -> tuple[str, ...]:
 
 
 def export_card(run: Run, out: Path) -> None:
-    """Write the model card of any run into the file ``out``."""
+    """Write the card of a run's tuned model, wherever that is, into the file ``out``."""
+    _trained(run)
     if out.exists():
         raise RunError(f"{out} exists already; name a new file.")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -68,19 +69,25 @@ def export_card(run: Run, out: Path) -> None:
 
 def tuned_folder(run: Run) -> Path:
     """Return the folder of a run's tuned model. Raises RunError where there is none on this machine."""
-    if run.rehearses:
-        raise RunError(f"{run.id} was a rehearsal of {run.rehearses}: nothing was trained to be exported.")
+    tuned = _trained(run)
     if run.spec.backend != "local":
         raise RunError(
             f"{run.id} was trained by {run.spec.backend}, and its weights stay there: only the card can be exported, "
             f"and 'tunewise chat {run.id}' asks it."
         )
-    if run.job.tuned_model is None:
-        raise RunError(f"{run.id} has no tuned model (it is {run.job.status}).")
-    folder = Path(run.job.tuned_model)
+    folder = Path(tuned)
     if not folder.is_dir():
         raise RunError(f"The tuned model of {run.id} is gone from {folder}; launch the run again.")
     return folder
+
+
+def _trained(run: Run) -> str:
+    """Return the tuned model of a run as its backend names it. Raises RunError where nothing was trained."""
+    if run.rehearses:
+        raise RunError(f"{run.id} was a rehearsal of {run.rehearses}: nothing was trained to be exported.")
+    if run.job.tuned_model is None:
+        raise RunError(f"{run.id} has no tuned model (it is {run.job.status}).")
+    return run.job.tuned_model
 
 
 def trainer_folder(run: Run) -> Path:
