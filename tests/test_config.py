@@ -97,6 +97,7 @@ def test_limits_of_the_file_hold_a_launch_back(folder: Path) -> None:
         ("- model\n", "key: value"),
         ("model: [\n", "not YAML"),
         ("model:\n", "has no value"),
+        ("model: null\n", "has no value"),
     ],
 )
 def test_a_mistake_names_file_line_and_remedy(folder: Path, text: str, words: str) -> None:

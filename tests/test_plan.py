@@ -432,7 +432,7 @@ def test_an_evaluated_run_on_the_same_data_is_used(home: Path) -> None:
     # Elsewhere a larger model would be prompted, so the small base's score is no prompt to beat.
     found = document(TICKETS)
     assert found["confidence"] == "low"
-    assert "Your 1 settled runs at local were billed 1.50x their quote (median)." in str(found["assumptions"])
+    assert "Your settled run at local was billed 1.50x the quote." in str(found["assumptions"])
 
 
 def test_real_datasets_get_advice(shared: Path) -> None:

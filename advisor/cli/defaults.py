@@ -147,7 +147,8 @@ def _setting(path: Path, name: Node, value: Node) -> Setting:
         raise ConfigError(f"{where}: there is no key '{name.value}'; {hint}")
     if not isinstance(value.value, str):
         raise ConfigError(f"{where}: '{key}' takes one value, not a list or a mapping.")
-    checked = _checked(value.value, KEYS[key].kind, f"{where}: '{key}'")
+    text = "" if value.tag.endswith(":null") else value.value
+    checked = _checked(text, KEYS[key].kind, f"{where}: '{key}'")
     if KEYS[key].kind == "path":
         checked = str(path.parent / Path(str(checked)).expanduser())
     return Setting(key, checked, str(path), line)

@@ -144,4 +144,7 @@ def _held(ledger: Ledger, runs: tuple[Run, ...]) -> Iterator[str]:
             ratios.setdefault(run.spec.backend, []).append(float(billed / run.quote.usd))
     for place, found in ratios.items():
         times = statistics.median(found)
-        yield f"Your {len(found)} settled runs at {place} were billed {times:.2f}x their quote (median)."
+        if len(found) == 1:
+            yield f"Your settled run at {place} was billed {times:.2f}x the quote."
+        else:
+            yield f"Your {len(found)} settled runs at {place} were billed {times:.2f}x their quotes (median)."
