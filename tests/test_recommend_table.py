@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -337,6 +338,14 @@ def test_a_prompt_on_which_tuning_gained_little_asks_for_a_better_prompt_first()
     assert found.odds_from and "17.5 of 20 task groups" in found.odds_from and "a wider class" in found.odds_from
     tried = Asked({"measured": {"prompt": 0.86, "few_shot": 0.9}}, "extraction", 2000).answer()
     assert tried.confidence == "low" and tried.next_step.startswith("tunewise pilot DATA")
+
+
+def test_what_a_wrong_answer_must_cost_never_looks_like_what_it_costs() -> None:
+    asked = Asked(prompt(0.75, error_cost_usd=1), volume=10_000)
+    tie = next(flip.flips_at for flip in asked.answer().flips if flip.variable == "error_cost_usd")
+    found = asked.answer(error_cost_usd=tie.removeprefix("below $")).reason
+    must, said = re.findall(r"\$(\d\.\d+)", found)
+    assert f"you say ${said}" in found and float(must) > float(said)
 
 
 def test_openai_is_closed_to_newcomers_and_closing_for_customers() -> None:

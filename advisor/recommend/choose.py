@@ -172,7 +172,7 @@ def _not_worth_it(standing: Sequence[Option], workload: Workload, judgement: Jud
     says = ", which you have not said" if said is None else f"; you say {_dollars(said)}"
     text = (
         f"tuning would cost ${found.extra_usd_per_month:,.0f} a month more, and {_gain(found, 'its')} pays for that "
-        f"only if a wrong answer costs you more than {_dollars(found.error_cost_of_tie_usd)}{says}"
+        f"only if a wrong answer costs you more than {_dollars(found.error_cost_of_tie_usd, beside=said)}{says}"
     )
     option = used_prompt(standing, workload)
     return Choice(option, Reason(text, "arithmetic"), judgement.reasons, judgement, "medium") if option else None
@@ -235,11 +235,11 @@ def _money(standing: Sequence[Option], workload: Workload, tuned: Option) -> tup
         less = f"${-found.extra_usd_per_month:,.0f} a month less than" if found.extra_usd_per_month else "no more than"
         hoped = "" if tuned.serving == "tokens" else ", if the machines counted carry it: their speed was not measured"
         return (Reason(f"it also costs {less} prompting{hoped}", "arithmetic"),)
+    said = workload.error_cost_usd
     text = (
         f"it costs ${found.extra_usd_per_month:,.0f} a month more than prompting; at {_gain(found, 'the')} that pays "
-        f"where a wrong answer costs more than {_dollars(found.error_cost_of_tie_usd)}"
+        f"where a wrong answer costs more than {_dollars(found.error_cost_of_tie_usd, beside=said)}"
     )
-    said = workload.error_cost_usd
     text += f"; you say {_dollars(said)}" if said is not None else ""
     return (Reason(text, "arithmetic"),)
 
@@ -249,8 +249,12 @@ def _gain(found: PriceOfTuning, whose: str) -> str:
     return f"the gain of {points} you measured" if found.measured else f"{whose} usual gain of {points}"
 
 
-def _dollars(usd: Decimal) -> str:
-    return f"${usd:,.2f}" if usd >= 1 or usd == round(usd, 2) else f"${Decimal(f'{usd:.2g}'):f}"
+def _dollars(usd: Decimal, beside: Decimal | None = None) -> str:
+    """Write two digits of an amount, more where these would make it look like the one it stands ``beside``."""
+    short = usd if usd == round(usd, 2) else round(usd, 2) if usd >= 1 else Decimal(f"{usd:.2g}")
+    if short == beside != usd:
+        short = Decimal(f"{usd:.4g}")
+    return f"${short:,.2f}" if short == round(short, 2) else f"${short:f}"
 
 
 def _of_the_method(option: Option) -> tuple[Reason, ...]:
