@@ -505,6 +505,7 @@ def test_a_launch_killed_while_it_was_paid_is_looked_up_before_it_is_called_unse
     run = found["run"]
     assert (found["status"], found["job_id"]) == ("queued", None)
     assert found["detail"].startswith("being sent, or interrupted") and f"launch --resume {run}" in found["detail"]
+    assert f"{run} has no job: being sent, or interrupted" in tunewise("jobs").stderr
     assert tunewise.document("receipt", run)["basis"] == "whether it was sent is not known"
     assert f"launch --resume {run}" in tunewise("watch", run, expect=1).stderr
     again = tunewise.document("launch", data, *hosted, "--dry-run")["notes"]
@@ -696,6 +697,7 @@ def test_a_local_run_goes_the_whole_way_and_its_watcher_may_be_killed(
         (("launch", "DATA", "--backend", "local", "--model", "tiny", "-o", "device=[1,"), "the value is no YAML", 2),
         (("watch",), "Name a run", 2),
         (("watch", "--all"), "No run is going on", 0),
+        (("keys", "set", "local"), "needs no key", 2),
         (("jobs", "--status", "runing"), "is not one of", 2),
         (("evaluate", "DATA"), "needs --backend and --model", 2),
         (("evaluate", "DATA", "--metric", "beauty"), "no metric 'beauty'", 2),

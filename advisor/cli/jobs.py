@@ -41,6 +41,9 @@ def command(backend: str | None, status: str | None, as_json: bool) -> None:
     from advisor.cli.render.runs import table
 
     table(views)
+    for one in views:
+        if one.job_id is None and not one.status.finished:
+            render.note(f"{one.run} has no job: {one.detail}")
 
 
 def _as_it_is(ledger: Ledger, run: Run) -> Run:

@@ -16,6 +16,8 @@ from backends._hosted import KEYRING_NAME
 def _known(ctx: click.Context, param: click.Parameter, value: str) -> str:
     if value not in names():
         raise click.BadParameter(f"there is no backend '{value}'; choose one of: {', '.join(names())}.")
+    if value == "local":
+        raise click.BadParameter("training here needs no key.")
     return value
 
 

@@ -280,7 +280,7 @@ def send(ledger: Ledger, run: str, backend: Backend, settle: float | None, most_
     try:
         return runs.send(ledger, run, backend, settle_s=SETTLE_S if settle is None else settle, most_usd=most_usd)
     except KeyboardInterrupt:
-        render.note(f"Whether {run} was created is looked up, and gone on with, by: tunewise launch --resume {run}")
+        render.note(f"To look up whether {run} was created, and go on with it: tunewise launch --resume {run}")
         raise
 
 

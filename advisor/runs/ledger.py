@@ -310,7 +310,7 @@ def only_one(run: str) -> Iterator[None]:
 
 def _usd(amount: Decimal) -> str:
     """Write an amount in whole cents, or in full when cents would hide it."""
-    return f"${amount:.2f}" if amount == 0 or amount >= Decimal("0.01") else f"${amount:f}"
+    return f"${amount:.2f}" if amount == 0 or amount >= Decimal("0.01") else f"${amount.normalize():f}"
 
 
 def _append(connection: sqlite3.Connection, run: str, kind: str, body: Json, at: datetime) -> None:
