@@ -318,6 +318,36 @@ def test_no_file_that_was_given_is_written_over(tmp_path: Path) -> None:
     assert held.read_bytes() == valid.read_bytes() == before
 
 
+@pytest.mark.parametrize("share", ["nan", "inf", "0", "-1", "0.7", "1.5"])
+def test_a_share_that_is_none_is_a_usage_error(tmp_path: Path, share: str) -> None:
+    assert run(lay(tmp_path / "a.jsonl"), "--fix", tmp_path / "out.jsonl", "--held-out", share).exit_code == 2
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_what_could_not_be_held_out_or_written_is_said(tmp_path: Path) -> None:
+    path, out = lay(tmp_path / "a.jsonl"), tmp_path / "out.jsonl"
+    assert "30 instead of 50 examples are held out" in run(path, "--fix", out, "--held-out", "50").stderr
+    assert "instead of" not in run(path, "--fix", out, "--held-out", "30").stderr
+    for place in (tmp_path, path / "out.jsonl"):
+        result = run(path, "--fix", place)
+        assert result.exit_code == 1
+        assert "cannot be written" in str(result.exception)
+    assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "known"),
+    [
+        (("--model", "gpt-9"), False), (("--for", "together", "--model", "nope"), False), (("--model", "gpt-4o"), True),
+        (("--for", "openai", "--model", "Qwen/Qwen3.5-9B"), False), (("--model", "Qwen/Qwen3.5-9B"), True),
+        (("--for", "azure", "--model", "gpt-4o-2024-08-06"), True), (("--for", "local", "--model", "tiny"), True),
+    ],
+)  # fmt: skip
+def test_a_model_whose_limits_are_not_known_is_said(tmp_path: Path, flags: tuple[str, ...], known: bool) -> None:
+    found = document(run(lay(tmp_path / "a.jsonl"), "--json", *flags))["problems"]
+    assert ("unknown_model" in {problem["code"] for problem in found}) is not known  # type: ignore[union-attr,index]
+
+
 def test_what_a_repair_did_is_named(tmp_path: Path) -> None:
     key = {"messages": [{"role": "user", "content": "key sk-a1b2c3d4e5f6g7h8i9j0k1"},
                         {"role": "assistant", "content": "Noted."}]}  # fmt: skip

@@ -66,8 +66,10 @@ def command(
         raise click.UsageError("Name the data: tunewise check train.jsonl")
     if out is None and (held_out is not None or redact):
         raise click.UsageError("--held-out and --redact go with --fix OUT.")
-    if held_out is not None and (held_out <= 0 or (held_out > 1 and held_out != int(held_out))):
-        raise click.BadParameter("give a share such as 0.1, or a whole number of examples", param_hint="--held-out")
+    if held_out is not None and not (0 < held_out <= 0.5 or (held_out >= 1 and held_out.is_integer())):
+        raise click.BadParameter(
+            "give a share of at most 0.5, such as 0.1, or a whole number of examples", param_hint="--held-out"
+        )
     if backend is not None:
         _known(backend)
 
@@ -104,6 +106,11 @@ def command(
                 seed=seed,
                 progress=progress,
                 kept=other.paths if other else (),
+            )
+        if share is not None and share >= 1 and fixed.rows_held_out < share:
+            render.note(
+                f"{fixed.rows_held_out} instead of {share} examples are held out: at most half is, and examples with "
+                "one prompt stay together."
             )
     if as_json:
         render.json_document(show.document(found, fixed))

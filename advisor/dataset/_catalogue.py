@@ -184,6 +184,10 @@ CATALOGUE: dict[str, Entry] = {
         "Together takes embedded images only; a link that dies loses the example.", {"together": _E}),
     "too_many_image_rows": Entry(_E, "More than 50,000 examples with images", "Take a sample.",
         "OpenAI takes at most 50,000 examples with images."),
+    "unknown_model": Entry(_W, "A model whose limits are not known",
+        "Check the spelling: 'tunewise prices list' names the models of each backend.",
+        "Neither its longest example nor what it is trained for could be checked; a model that is not sold there makes "
+        "the job fail."),
     "images_not_taken": Entry(_E, "Images where the model reads text",
         "Choose a model that sees, or remove the images.",
         "The job is refused, or the images are dropped."),

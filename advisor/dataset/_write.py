@@ -59,10 +59,16 @@ def canonical(example: Example, format: Format) -> dict[str, Json]:
 
 @contextmanager
 def atomic(out: Path) -> Iterator[BinaryIO]:
-    """Open a file that takes its name only when the block ends well; an error or Ctrl-C leaves nothing behind."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{out.name}.", dir=out.parent)
+    """Open a file that takes its name only when the block ends well; an error or Ctrl-C leaves nothing behind.
+
+    Raises DataError when it cannot be written.
+    """
+    name = ""
     try:
+        if out.is_dir():
+            raise IsADirectoryError(0, "this is a folder")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{out.name}.", dir=out.parent)
         with os.fdopen(handle, "wb", buffering=1 << 20) as stream:
             yield stream
             stream.flush()
@@ -71,9 +77,11 @@ def atomic(out: Path) -> Iterator[BinaryIO]:
         os.umask(mask)
         Path(name).chmod(0o666 & ~mask)
         Path(name).replace(out)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        raise DataError(f"{out}: this cannot be written ({error.strerror or error}); name another place.") from None
+    finally:
+        if name:
+            Path(name).unlink(missing_ok=True)
 
 
 @dataclass(slots=True)

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from advisor.dataset import Dataset, Format
 from advisor.dataset._rows import Container
+from advisor.tokens._open_models import is_open
 from advisor.tokens._tally import Finding, Tally
 from backends import Objective
 
 if TYPE_CHECKING:
     from advisor.pricing import TrainingOffer
 
+_DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")  # Azure sells by the name without its date
 _LEAST = {"openai": 10}
 _IMAGE_ROWS = 50_000  # OpenAI's vision fine-tuning guide
 _SFT_ONLY = ("nebius", "replicate")  # Token Factory's create request; a trainer of one's own on Replicate
 _CHAT_ONLY = ("openai", "azure", "nebius")  # their files hold conversations; the others take plain text as it is
+_ANY_MODEL = ("local", "replicate")  # what they train, the user brings
 _DPO_TEXT_ONLY = ("openai", "azure")  # OpenAI's guide to direct preference optimisation
 
 
@@ -48,6 +52,8 @@ def limit_findings(tally: Tally, dataset: Dataset, aim: Aim) -> Iterator[Finding
     elif count < 50 and dataset.format is not Format.TEXT:  # of which a long one may hold more than many
         yield None, 0, "too_few_examples" if count < 10 else "few_examples", f"{count}"
     offers, most = _offers(aim)
+    if aim.model and not offers and backend not in _ANY_MODEL and not (backend is None and is_open(aim.model)):
+        yield None, 0, "unknown_model", f"the price book knows no '{aim.model}' at {backend or 'openai'}"
     yield from _method_findings(tally, dataset, aim, offers)
     if most and dataset.bytes > most:
         yield None, 0, "file_too_large", f"{dataset.bytes / 1e6:,.0f} MB, and {backend} takes {most / 1e6:,.0f} MB"
@@ -119,7 +125,8 @@ def _offers(aim: Aim) -> tuple[tuple[TrainingOffer, ...], int | None]:
     most = sold[0].max_file_bytes if sold and aim.backend else None
     if aim.model is None:
         return sold, most
-    found = book.offer(aim.backend or "openai", aim.model)
+    seller = aim.backend or "openai"
+    found = book.offer(seller, aim.model) or book.offer(seller, _DATED.sub("", aim.model))
     return (() if found is None else (found,)), most
 
 
