@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from advisor.errors import WorkloadError
-from advisor.hardware import architecture, lora_params
-from advisor.hardware.models import catalogue
+from advisor.hardware import Setup, architecture, fit, gpu, lora_params, peak
+from advisor.hardware.models import catalogue, from_mapping
+from backends import Method
 
 # Tuned siblings and repackagings have the shape of their base.
 SIBLINGS = {
@@ -91,3 +93,44 @@ def test_experts_count_in_full_for_memory_and_only_the_active_ones_for_work() ->
     assert arch.params == pytest.approx(30.5e9, rel=0.01)
     assert arch.active_params == pytest.approx(3.35e9, rel=0.01)
     assert arch.active_linear_params < arch.active_params
+
+
+@pytest.mark.parametrize(
+    ("more", "experts", "active"),
+    [
+        ({"model_type": "qwen3_moe", "num_experts": 16, "num_experts_per_tok": 4}, 16, 4),
+        ({"model_type": "qwen2_moe", "num_experts": 16, "num_experts_per_tok": 4,
+          "shared_expert_intermediate_size": 128}, 18, 6),
+        ({"model_type": "deepseek_v3", "n_routed_experts": 16, "num_experts_per_tok": 4, "n_shared_experts": 1}, 17, 5),
+        ({"model_type": "ernie4_5_moe", "moe_num_experts": 16, "moe_k": 4, "moe_num_shared_experts": 2}, 18, 6),
+        ({"model_type": "llama4_text", "num_local_experts": 16, "num_experts_per_tok": 1}, 17, 2),
+        ({"model_type": "someone_new", "num_experts": 16}, 16, 16),  # how many work is not said: all, to be safe
+        ({"model_type": "hunyuan_v1_dense", "num_experts": 1}, 0, 0),
+    ],
+)  # fmt: skip
+def test_a_mixture_is_read_from_its_config_with_the_experts_that_all_tokens_share(
+    more: dict[str, object], experts: int, active: int
+) -> None:
+    config: dict[str, object] = {
+        "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+        "intermediate_size": 256, "moe_intermediate_size": 64, "vocab_size": 100,
+    }  # fmt: skip
+    arch = from_mapping(config | more, "mixture", "here")
+    assert (arch.experts, arch.experts_per_token) == (experts, active)
+    assert arch.layer.ffn == (64 * active if experts else 256)
+    per_layer = 3 * 64 * 64 * experts + 64 * experts if experts else 3 * 64 * 256
+    assert arch.linear_params == 2 * (2 * 64 * (64 + 32) + per_layer)
+
+
+def test_experts_stay_wide_under_a_4_bit_base_and_are_copied_under_adapters() -> None:
+    """30.5 billion parameters in 4 bits would be 17 GB; but experts are no linear layers, and only those are packed."""
+    arch = architecture("Qwen/Qwen3-30B-A3B")
+    card = gpu("rtx-4090")
+    assert arch is not None and card is not None
+    routed = 48 * 128 * 3 * 2048 * 768
+    setup = Setup(Method.QLORA, checkpointing=True)
+    terms = peak(arch, setup).terms
+    assert terms["weights"] == pytest.approx((2 * routed + 0.5159 * (arch.linear_params - routed)) / 1e9, rel=0.03)
+    assert fit(arch, Method.QLORA, card, seq=512).fits == "no"
+    kept, again = (peak(arch, replace(setup, checkpointing=flag)).allocated_gb for flag in (False, True))
+    assert kept - again > 0.95 * 2 * routed / 1e9 * 46 / 48  # a copy in each layer, or in the one that is recomputed

@@ -95,9 +95,11 @@ def test_spellings_of_drivers_and_clouds(spelling: str, name: str) -> None:
 
 
 def plant_driver(folder: Path, monkeypatch: pytest.MonkeyPatch, lines: str) -> None:
-    """Put a program called nvidia-smi first on the path that prints ``lines``."""
+    """Put a program called nvidia-smi first on the path that prints ``lines``, each behind a uuid."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    listed = "\n".join(f"GPU-{place}a{place}, {line}" for place, line in enumerate(lines.splitlines()))
     program = folder / "nvidia-smi"
-    program.write_text(f"#!/bin/sh\nprintf '%s' '{lines}'\n")
+    program.write_text(f"#!/bin/sh\nprintf '%s' '{listed}'\n")
     program.chmod(program.stat().st_mode | stat.S_IEXEC)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
 
@@ -112,6 +114,27 @@ def test_detection_reads_the_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert found[2].peak_tflops is None and found[2].memory_gb == pytest.approx(68.719, abs=0.001)
     unknown = fit(LLAMA, Method.QLORA, found[2])
     assert unknown.fits == "yes" and unknown.tokens_per_s is None
+
+
+@pytest.mark.parametrize(
+    ("visible", "names"),
+    [
+        ("", []),
+        ("-1", []),
+        ("1", ["a100-40gb"]),
+        ("1, 0", ["a100-40gb", "rtx-4090"]),
+        ("GPU-1a", ["a100-40gb"]),
+        ("1,7,0", ["a100-40gb"]),  # what is behind a card that is not there is hidden too
+        ("GPU-", []),  # names two
+    ],
+)
+def test_only_the_cards_that_a_program_may_see_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visible: str, names: list[str]
+) -> None:
+    plant_driver(tmp_path, monkeypatch, "NVIDIA GeForce RTX 4090, 24564\nNVIDIA A100-SXM4-40GB, 40960")
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert [card.name for card in detect()] == names
 
 
 def test_a_launch_spreads_over_the_cards_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +167,9 @@ def test_no_driver_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("PATH", str(tmp_path))
     assert detect() == ()
     monkeypatch.undo()
-    plant_driver(tmp_path, monkeypatch, "No devices were found")
+    plant_driver(tmp_path, monkeypatch, "")
+    assert detect() == ()
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho No devices were found\n")
     assert detect() == ()
 
 

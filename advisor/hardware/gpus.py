@@ -50,14 +50,33 @@ def gpus() -> tuple[Gpu, ...]:
 
 
 def detect() -> tuple[Gpu, ...]:
-    """Return the accelerators of this machine, without importing torch; () when there is none."""
+    """Return the accelerators that CUDA_VISIBLE_DEVICES leaves, without importing torch; () when there is none."""
     if platform.system() == "Darwin" and platform.machine() == "arm64":
         return _apple()
     program = shutil.which("nvidia-smi")
     if program is None:
         return ()
-    listing = _run(program, "--query-gpu=name,memory.total", "--format=csv,noheader,nounits")
-    return tuple(found for line in listing.splitlines() if (found := _from_driver(line)))
+    listing = _run(program, "--query-gpu=uuid,name,memory.total", "--format=csv,noheader,nounits")
+    return tuple(found for line in _visible(listing.splitlines()) if (found := _from_driver(line)))
+
+
+def _visible(lines: list[str]) -> list[str]:
+    """Return the lines (uuid, name, memory) of the cards that CUDA shows a program, without their uuid.
+
+    As CUDA reads the variable: numbers or beginnings of uuids; the first that names no card ends the list.
+    """
+    cards = [line.partition(",") for line in lines]
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is None:
+        return [card for _, _, card in cards]
+    found: list[str] = []
+    for name in chosen.replace(" ", "").split(","):
+        numbers = [card for place, (_, _, card) in enumerate(cards) if name == str(place)]
+        begin = [card for uuid, _, card in cards if name.startswith("GPU-") and uuid.startswith(name)]
+        if len(numbers + begin) != 1:
+            break
+        found += numbers + begin
+    return found
 
 
 @cache

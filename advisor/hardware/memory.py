@@ -9,7 +9,7 @@ from typing import Literal
 from advisor.hardware.models import Architecture
 from advisor.hardware.stacks import TUNEWISE, Stack
 from backends import Method
-from backends._memory import ALL_LINEAR, kept_per_token
+from backends._memory import ALL_LINEAR, kept_per_token, merged_bytes
 
 Optimizer = Literal["adamw", "adamw_8bit", "paged_adamw_8bit"]
 
@@ -119,7 +119,13 @@ def peak(arch: Architecture, setup: Setup) -> Memory:
         layer = setup.saved_per_token * setup.width / 2 * setup.tokens / arch.layers
     layer *= stack.layer_kbit if setup.kbit else stack.layer
     boundary = setup.stream * arch.hidden * arch.layers * setup.tokens * (_NOT_OFFLOADED if setup.offload else 1.0)
-    kept, live = (boundary, layer) if setup.checkpointing else (layer * arch.layers, 0.0)
+    merged = merged_bytes(
+        arch.layer,
+        width=setup.width,
+        full=setup.method is Method.FULL or not stack.stacks_experts,
+        targets=setup.targets,
+    )
+    kept, live = (boundary, layer + 2 * merged) if setup.checkpointing else ((layer + merged) * arch.layers, merged)
     scores = arch.heads * setup.seq * setup.tokens if setup.eager else 0.0
     if setup.checkpointing:
         live += stack.eager * (_EAGER_KBIT if setup.kbit else 1.0) * scores
@@ -159,6 +165,8 @@ def weight_bytes(arch: Architecture, setup: Setup) -> float:
     if not setup.kbit:
         return setup.width * params
     few = arch.linear_params + (arch.vocab * arch.hidden if setup.stack.head_kbit else 0)
+    if setup.stack.stacks_experts:
+        few -= arch.layer.stacked * arch.layers
     return setup.quantised * few + setup.stream * (params - few)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from typing import Any
 
 
@@ -22,9 +23,10 @@ def main() -> None:
 
 
 def measure(model_id: str, method: str, rank: int, seq: int) -> dict[str, float]:
-    """Run one forward pass of ``seq`` tokens on the meta device and add up the storages autograd keeps.
+    """Run a forward pass of ``seq`` tokens and one of twice as many on the meta device: what autograd keeps beyond.
 
-    Attention counts as a fused kernel does: q, k, v and the output are kept, the scores are not.
+    So what it keeps whatever the length (experts with their adapters added in) is not taken for activations. Attention
+    counts as a fused kernel does: q, k, v and the output are kept, the scores are not.
     """
     import torch
     from transformers import AttentionInterface, AutoConfig, AutoModelForCausalLM
@@ -44,6 +46,7 @@ def measure(model_id: str, method: str, rank: int, seq: int) -> dict[str, float]
         return Fused.apply(query, key, value).transpose(1, 2).contiguous(), None
 
     AttentionInterface.register("tunewise_probe", attention)
+    torch.autocast = lambda *_, **__: nullcontext()  # PEFT switches it off around experts; meta has none to switch
     config = AutoConfig.from_pretrained(model_id).get_text_config()
     config.use_cache = False
     with torch.device("meta"):
@@ -62,20 +65,25 @@ def measure(model_id: str, method: str, rank: int, seq: int) -> dict[str, float]
                     parameter.data = parameter.data.to(torch.bfloat16)
         trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
         weights = {parameter.untyped_storage()._cdata for parameter in model.parameters()}
-        kept: dict[int, tuple[int, Any]] = {}
-
-        def keep(tensor: Any) -> Any:
-            storage = tensor.untyped_storage()
-            if storage._cdata not in weights:
-                # Holding the storage keeps its address from being used again.
-                kept[storage._cdata] = storage.nbytes(), storage
-            return tensor
-
         inner = model if method == "full" else model.get_base_model()
-        tokens = torch.zeros((1, seq), dtype=torch.long)
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            inner.base_model(input_ids=tokens, use_cache=False)
-    return {"saved_per_token": sum(size for size, _ in kept.values()) / seq, "params": params, "trained": trained}
+
+        def saved(length: int) -> int:
+            kept: dict[int, tuple[int, Any]] = {}
+
+            def keep(tensor: Any) -> Any:
+                storage = tensor.untyped_storage()
+                if storage._cdata not in weights:
+                    # Holding the storage keeps its address from being used again.
+                    kept[storage._cdata] = storage.nbytes(), storage
+                return tensor
+
+            tokens = torch.zeros((1, length), dtype=torch.long)
+            with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+                inner.base_model(input_ids=tokens, use_cache=False)
+            return sum(size for size, _ in kept.values())
+
+        per_token = (saved(2 * seq) - saved(seq)) / seq
+    return {"saved_per_token": per_token, "params": params, "trained": trained}
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from advisor.errors import WorkloadError
-from backends._memory import EXPERTS, EXPERTS_PER_TOKEN, FFN, HEADS, HIDDEN, Layer, layer_of, number
+from backends._memory import FFN, HEADS, HIDDEN, Layer, experts_of, layer_of, number
 
 Mlp = Literal["gated", "2-matmul"]
 
@@ -86,6 +86,7 @@ class Architecture:
             norms=self.norms,
             head_norms=self.qk_norm,
             experts=self.experts_per_token if self.experts else 0,
+            stacked=self.experts * self._expert_params,
             hybrid=self.hybrid,
         )
 
@@ -192,7 +193,7 @@ def from_mapping(content: dict[str, object], model: str, where: str) -> Architec
         layer = layer_of(config)
         hidden, heads = number(config, *HIDDEN), number(config, *HEADS)
         ffn = number(config, *FFN, default=4 * hidden)
-        experts = number(config, *EXPERTS, default=0)
+        experts, per_token, moe_ffn = experts_of(config)
         return Architecture(
             model=model,
             hidden=hidden,
@@ -205,8 +206,8 @@ def from_mapping(content: dict[str, object], model: str, where: str) -> Architec
             tied=bool(config.get("tie_word_embeddings", kind.startswith(_TIED_BY_DEFAULT))),
             mlp="gated" if layer.gated else "2-matmul",
             experts=experts,
-            experts_per_token=number(config, *EXPERTS_PER_TOKEN, default=0) if experts else 0,
-            moe_ffn=number(config, "moe_intermediate_size", default=ffn) if experts else 0,
+            experts_per_token=per_token,
+            moe_ffn=moe_ffn,
             qkv_bias=bool(config.get("attention_bias", kind.startswith("qwen2"))),
             qk_norm=layer.head_norms,
             norms=layer.norms,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from advisor.hardware.gpus import Gpu
-from advisor.hardware.memory import Setup, lora_params
+from advisor.hardware.memory import Setup, lora_params, weight_bytes
 from advisor.hardware.models import Architecture
 from advisor.hardware.stacks import TUNEWISE
 from backends import Method
@@ -71,7 +71,7 @@ def step_seconds(arch: Architecture, setup: Setup, card: Gpu) -> Band | None:
     )
     reading = 0.0
     if card.bandwidth_gbs is not None:
-        reading = _READS * _weight_bytes(arch, setup) / setup.shards / (card.bandwidth_gbs * 1e9)
+        reading = _READS * weight_bytes(arch, setup) / setup.shards / (card.bandwidth_gbs * 1e9)
     fixed = (setup.stack.step_s * factor for factor in _STEP_SPREAD)
     shares = reversed(utilisation(setup, card))
     pairs = zip(fixed, shares, strict=True)
@@ -114,9 +114,3 @@ def _active_lora(arch: Architecture, rank: int) -> float:
         return lora_params(arch, rank)
     idle = rank * arch.layers * 3 * (arch.hidden + arch.moe_ffn) * (arch.experts - arch.experts_per_token)
     return lora_params(arch, rank) - idle
-
-
-def _weight_bytes(arch: Architecture, setup: Setup) -> float:
-    if setup.kbit:
-        return setup.quantised * arch.linear_params + 2.0 * arch.embedding_params
-    return setup.width * arch.params

@@ -20,6 +20,8 @@ class Stack:
     ``unties``: embedding and output head are two matrices even where the model shares them.
     ``loads_whole``: several GPUs each load the whole model before they share it out.
     ``loss_numbers``: the loss makes at most this many logits at a time; None: all of them.
+    ``stacks_experts``: a mixture's experts are tensors of all of them and no linear layers: a 4-bit base leaves them
+    in 16 bits, and adapters are added to a copy of them in each pass.
     ``packed``: steps are full of tokens and run through fused kernels.
 
     Measured, docs/memory.md says on what:
@@ -41,6 +43,7 @@ class Stack:
     unties: bool = False
     loads_whole: bool = False
     loss_numbers: int | None = None
+    stacks_experts: bool = False
     packed: bool = False
     logits: float = 14.0
     logits_kbit: float = 14.0
@@ -86,7 +89,7 @@ FSDP_QLORA = Stack("fsdp-qlora", adapter=4.0, step=2.0, packed=True, step_s=0.03
 # Our own trainer: at most 2^26 logits at a time, adapters in the precision of the base, fp32 master copies, and the
 # gradients in fp32 (2 bytes more) while the optimiser runs. Its constants are those it decides by itself.
 TUNEWISE = Stack(
-    "tunewise", master=True, step=ours.STEP, loss_numbers=ours.LOGITS_AT_ONCE, packed=True,
+    "tunewise", master=True, step=ours.STEP, loss_numbers=ours.LOGITS_AT_ONCE, stacks_experts=True, packed=True,
     logits=ours.LOGIT_BYTES, logits_kbit=ours.LOGIT_BYTES, layer=ours.LAYER, layer_kbit=ours.LAYER_KBIT,
     reserve=ours.RESERVE, step_s=0.05, margin=ours.MARGIN,
 )  # fmt: skip
