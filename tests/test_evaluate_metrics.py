@@ -83,6 +83,10 @@ def test_student_quantiles_are_near_scipys(share: float, freedom: int, expected:
         ("json_fields", '{"a": 1, "b": "X"}', '{"b": "x", "a": 1.0}', 1),
         ("json_fields", '{"a": 1, "b": 2}', '{"a": 1, "b": 3}', 0.5),
         ("json_fields", '{"a": [1, 2, 3]}', '{"a": [3, 2]}', 0.8),
+        ("json_fields", '[{"a": 3, "b": 4}, {"a": 1, "b": 2}]', '[{"a": 1, "b": 2}, {"a": 3, "b": 4}]', 1),
+        ("json_fields", '[{"a": 1, "b": 4}, {"a": 3, "b": 2}]', '[{"a": 1, "b": 2}, {"a": 3, "b": 4}]', 0.5),
+        ("json_fields", '{"a": [1, 1], "b": []}', '{"a": [1, 2], "b": []}', 2 / 3),
+        ("json_fields", '{"a": {}}', '{"a": []}', 0),
         ("json_fields", '{"a": {"b": true}}', '{"a": {"b": 1}}', 0),
         ("json_fields", '{"a": "1", "b": "true"}', '{"a": 1, "b": true}', 0),
         ("json_fields", '{"a": 9007199254740993}', '{"a": 9007199254740992}', 0),
@@ -107,6 +111,11 @@ def test_student_quantiles_are_near_scipys(share: float, freedom: int, expected:
 )
 def test_metrics_by_hand(metric: str, answer: str, reference: str, expected: float) -> None:
     assert score(metric, answer, reference) == pytest.approx(expected)
+
+
+def test_json_nested_too_deep_to_be_meant_is_scored_without_an_error() -> None:
+    deep = "[" * 900 + "1" + "]" * 900
+    assert score("json_fields", deep, deep) in (0, 1)  # by how deep this Python may go
 
 
 def test_tool_calls_match_by_name_and_by_the_meaning_of_their_arguments() -> None:

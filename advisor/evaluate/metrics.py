@@ -6,7 +6,6 @@ import json
 import math
 import re
 import string
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Literal, Self, TypeVar
 
 from advisor.evaluate import sql
+from advisor.evaluate.fields import overlap, plain
 from advisor.evaluate.schema import keeps
 from advisor.task import TaskType
 from backends import Json, Message, ToolCall
@@ -62,7 +62,7 @@ class Reference(Answer):
 
 def exact(answer: Answer, reference: Reference) -> float:
     """1 when the texts are equal after trimming, case folding and joining white space."""
-    return float(_plain(answer.text) == _plain(reference.text))
+    return float(plain(answer.text) == plain(reference.text))
 
 
 def label(answer: Answer, reference: Reference) -> float:
@@ -74,7 +74,7 @@ def label_of(text: str) -> str:
     """Return the label a text gives: its first line without quotes, markup and closing punctuation, case folded."""
     first = text.strip().splitlines()[0] if text.strip() else ""
     first = re.sub(r"^(?:label|category|class|answer)\s*[:=]\s*", "", first.strip(" \t`*\"'"), flags=re.IGNORECASE)
-    return _plain(first.strip(" \t`*\"'.,;:!"))
+    return plain(first.strip(" \t`*\"'.,;:!"))
 
 
 def json_valid(answer: Answer, reference: Reference) -> float:
@@ -92,11 +92,11 @@ def json_schema(answer: Answer, reference: Reference) -> float:
 
 
 def json_fields(answer: Answer, reference: Reference) -> float:
-    """Return the F1 of the leaf fields, path and value both right; lists are compared without order."""
+    """Return the F1 of the leaf fields, path and value both right; the items of a list may come in any order."""
     got, wanted = json_of(answer.text), json_of(reference.text)
     if got is NOT_JSON or wanted is NOT_JSON:
         return exact(answer, reference) if wanted is NOT_JSON else 0.0
-    return _overlap_f1(Counter(_leaves(got)), Counter(_leaves(wanted)))
+    return overlap(got, wanted)
 
 
 def tools(answer: Answer, reference: Reference) -> float:
@@ -236,26 +236,6 @@ def confusions(got: Sequence[str], wanted: Sequence[str], most: int = 10) -> tup
     """Return the commonest mistakes as (right label, label given, count)."""
     wrong = Counter((right, given) for given, right in zip(got, wanted, strict=True) if given != right)
     return tuple((right, given, count) for (right, given), count in wrong.most_common(most))
-
-
-def _plain(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-
-
-def _leaves(value: Json) -> list[tuple[str, str]]:
-    """Return (path, value) of all that holds nothing further; however deep, since degenerate answers are."""
-    found, left = [], [("", value)]
-    while left:
-        path, one = left.pop()
-        if isinstance(one, dict) and one:
-            left += [(f"{path}.{key}", item) for key, item in one.items()]
-        elif isinstance(one, list) and one:
-            left += [(f"{path}[]", item) for item in one]
-        elif isinstance(one, float) and one.is_integer():  # 3.0 is 3
-            found.append((path, str(int(one))))
-        else:
-            found.append((path, json.dumps(_plain(one) if isinstance(one, str) else one)))
-    return found
 
 
 def _call(call: ToolCall) -> tuple[str, str]:
