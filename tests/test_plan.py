@@ -111,6 +111,15 @@ def test_a_tax_stands_beside_the_total(tmp_path: Path, monkeypatch: pytest.Monke
     assert "tax on top of that, low / mid / high: $" in explained
 
 
+@pytest.mark.parametrize(("budget", "short"), [(260, True), (600, False)])
+def test_a_budget_that_holds_at_the_likely_cost_alone_says_so(budget: int, short: bool) -> None:
+    """A rented GPU is $248 a month, and up to $540."""
+    asked = (TICKETS, "--measured", "prompt=0.5", "--requests-per-month", 50_000, "--budget-usd", budget)
+    text = " ".join(run(*asked).stdout.split())
+    assert text.startswith("Advice: fine-tune") and "is for training and the first month" in text
+    assert bool(re.search(r"the first month, which take \$54\d at the dear end;", text)) is short
+
+
 def test_who_stops_reading_the_page_has_the_plan(tmp_path: Path) -> None:
     out = tmp_path / "plan.yaml"
     command = [sys.executable, "-m", "advisor", "plan", str(TICKETS), "--measured", "prompt=0.9", "--out", str(out)]

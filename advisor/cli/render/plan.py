@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass, field, fields
+from decimal import Decimal
 
 from advisor.cli import render
 from advisor.cli.render import words
@@ -74,10 +75,7 @@ def page(found: Recommendation, workload: Workload, again: str) -> None:
             odds = f" Odds that tuning beats the best prompt, from published cases: {found.p_finetune_wins:.0%}"
             odds += f" ({found.odds_from})." if found.odds_from else "."
         if workload.budget_usd is not None:
-            screen.paragraph(
-                f"Budget: {render.usd(workload.budget_usd)} is for training and the first month; "
-                "'tunewise budget --limit' spreads a sum over the whole time."
-            )
+            screen.paragraph(_budget(found.recommendation, workload.budget_usd))
         screen.paragraph(f"Confidence: {found.confidence}.{odds}")
     for reason in found.reasons[1:]:
         screen.bullet(sources.mark(reason))
@@ -125,6 +123,19 @@ def answer(option: Option | None) -> str:
         how = f" with {_TUNED[option.method]}" if option.method else ""
         return f"fine-tune {option.model} at {option.backend}{how}."
     return f"fine-tune {option.model} with {words.METHODS[option.strategy]} {words.machine(option)}."
+
+
+def _budget(option: Option, budget_usd: Decimal) -> str:
+    """Say what the budget is for, and where it may not do: options are held to it at their likely cost."""
+    found = option.estimate
+    first = found.one_off_usd + found.monthly_usd if found and found.one_off_usd and found.monthly_usd else None
+    dear = ""
+    if first is not None and first.high > budget_usd:
+        dear = f", which take {render.usd(first.high)} at the dear end"
+    return (
+        f"Budget: {render.usd(budget_usd)} is for training and the first month{dear}; 'tunewise budget --limit' spreads "
+        "a sum over the whole time."
+    )
 
 
 def _cost(option: Option, found: Recommendation, workload: Workload) -> str:
