@@ -129,13 +129,10 @@ def _budget(option: Option, budget_usd: Decimal) -> str:
     """Say what the budget is for, and where it may not do: options are held to it at their likely cost."""
     found = option.estimate
     first = found.one_off_usd + found.monthly_usd if found and found.one_off_usd and found.monthly_usd else None
-    dear = ""
+    said = f"Budget: {render.usd(budget_usd)} is for training and the first month"
     if first is not None and first.high > budget_usd:
-        dear = f", which take {render.usd(first.high)} at the dear end"
-    return (
-        f"Budget: {render.usd(budget_usd)} is for training and the first month{dear}; 'tunewise budget --limit' spreads "
-        "a sum over the whole time."
-    )
+        said += f", which take {render.usd(first.high)} at the dear end"
+    return f"{said}; 'tunewise budget --limit' spreads a sum over the whole time."
 
 
 def _cost(option: Option, found: Recommendation, workload: Workload) -> str:
