@@ -105,13 +105,13 @@ def test_the_public_front_gives_functions_whatever_was_imported_before() -> None
 
 
 def unmade(folder: Path) -> Path:
-    (folder / "file").write_text("")
+    (folder / "file").touch()
     return folder / "file" / "home"
 
 
 def unwritable(folder: Path) -> Path:
     found = folder / "read-only"
-    found.mkdir(mode=0o500)
+    found.mkdir(mode=0o500, exist_ok=True)
     found = Path("/proc/self") if os.access(found, os.W_OK) else found  # root writes into the first
     if os.access(found, os.W_OK):
         pytest.skip("this user may write everywhere")
@@ -129,6 +129,7 @@ def test_a_home_that_cannot_be_used_is_said_and_stops_only_what_needs_one(
     assert done.returncode == code
     assert "set TUNEWISE_HOME" in done.stderr + " ".join(done.stdout.split())
     assert "Traceback" not in done.stderr
+    assert code == 1 or tunewise(*command.split(), "--quiet", TUNEWISE_HOME=str(home_of(tmp_path))).stderr == ""
 
 
 def test_verbose_tells_files_times_and_the_end_on_stderr_alone(home: Path) -> None:
@@ -244,14 +245,20 @@ def test_one_is_no_plural(tmp_path: Path) -> None:
     assert not re.search(r"\b1 (examples|requests|tokens|options|months)\b", " ".join(done.stdout.split()))
 
 
-def test_completion_offers_commands_and_flags() -> None:
+def test_completion_offers_commands_and_flags(tmp_path: Path) -> None:
+    (tmp_path / "tunewise.yaml").write_text("modle: x\n", encoding="utf-8")  # is said by commands, not by the Tab key
+
     def offered(words: str, number: int) -> list[str]:
         asked = {"_TUNEWISE_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(number)}
         code = "from advisor.cli import main; main()"
-        environment = {**os.environ, **asked}
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=ROOT)
-        return [line.split(",")[1] for line in done.stdout.splitlines()]
+        environment = {**os.environ, **asked, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path, check=False
+        )
+        assert done.stderr == ""
+        return [line.split(",")[1] for line in done.stdout.splitlines() if line]
 
     assert offered("tunewise p", 1) == ["plan", "pilot", "prices"]
     assert offered("tunewise launch --dry", 2) == ["--dry-run"]
+    assert offered("tunewise lanch --dry", 2) == []
     assert offered("tunewise launch x.jsonl --method ql", 4) == ["qlora"]

@@ -65,6 +65,8 @@ class _Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        if ctx.resilient_parsing:  # completion: what is wrong is for the command itself to say
+            return super().resolve_command(ctx, args)
         if args and args[0] not in COMMANDS:
             near = get_close_matches(args[0], COMMANDS, n=1)
             hint = f" Did you mean '{near[0]}'?" if near else " 'tunewise --help' lists them."
@@ -72,6 +74,7 @@ class _Commands(click.Group):
         name, command, rest = super().resolve_command(ctx, args)
         rest = _lifted(ctx, rest)
         ctx.meta[WORDS] = tuple(rest)
+        render.configure(quiet=ctx.params["quiet"], color=not ctx.params["no_color"])
         if command is not None:
             _apply_settings(ctx, command, rest)
         return name, command, rest
