@@ -208,6 +208,15 @@ def test_a_run_over_the_monthly_limit_is_kept_as_failed_and_not_sent(staged: Run
     assert ledger.spent("2026-11") == 0
 
 
+def test_a_bill_that_no_watcher_lived_to_settle_takes_the_place_of_the_quote(recorded: Ledger, staged: Run) -> None:
+    job = recorded.get("tw-1122-cafe0001").job
+    recorded.save(replace(job, id="job-1", status=JobStatus.SUCCEEDED, billed_usd=Decimal(2)))
+    assert recorded.spent("2026-11") == 5
+    again = replace(staged, id="tw-again", spec=replace(staged.spec, run="tw-again"), job=replace(job, run="tw-again"))
+    record(recorded, replace(again, quote=Quote(usd=Decimal(5))), monthly_limit=Decimal(7), now=NOON)
+    assert recorded.spent("2026-11") == 7
+
+
 def test_a_job_that_failed_where_it_costs_money_is_not_started_again(recorded: Ledger, tmp_path: Path) -> None:
     backend = PaperBackend(tmp_path / "paper", steps=1)
     start(recorded, backend)

@@ -240,6 +240,7 @@ def _resume(
 
     import backends
     from advisor.runs import Ledger
+    from advisor.runs.launch import reserve
 
     ledger = Ledger.open()
     found = ledger.get(name)
@@ -254,8 +255,7 @@ def _resume(
         goes_on = found.job.id is None or (found.spec.backend == "local" and not found.job.tuned_model)
         if goes_on and (found.job.status.finished or ledger.last(found.id, "reserved") is None):
             # A run that was refused or broke off gave its reservation back, or never had one.
-            now = datetime.now(UTC)
-            say_uncounted(ledger.reserve(found.id, found.reserves, monthly_limit=monthly_limit, now=now))
+            say_uncounted(reserve(ledger, found, monthly_limit=monthly_limit, now=datetime.now(UTC)))
         try:
             send(ledger, found.id, backend, settle, terms.max_usd)
         except (AdvisorError, backends.BackendError) as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 from advisor.dataset import Dataset, Format, split, write_for
 from advisor.errors import DataError, OverLimit, RunError
 from advisor.runs.ledger import Ledger, Origin, Quote, Run, folder_of, new_id, only_one
+from advisor.runs.receipt import settle
 from backends import (
     Backend,
     BackendError,
@@ -88,11 +89,22 @@ def record(ledger: Ledger, run: Run, *, monthly_limit: Decimal | None, now: date
     """
     ledger.add(run)
     try:
-        return ledger.reserve(run.id, run.reserves, monthly_limit=monthly_limit, now=now)
+        return reserve(ledger, run, monthly_limit=monthly_limit, now=now)
     except BaseException as error:
         reason = str(error) if isinstance(error, OverLimit) else "interrupted before anything was sent"
         ledger.save(replace(run.job, status=JobStatus.FAILED, finished=now, error=reason))
         raise
+
+
+def reserve(ledger: Ledger, run: Run, *, monthly_limit: Decimal | None, now: datetime) -> tuple[str, ...]:
+    """Reserve a run's price, as ``record`` does; under a limit, the bills of ended runs take the place of their quotes.
+
+    A watcher that dies between the end of a run and its bill leaves the quote standing.
+    """
+    for other in ledger.runs() if monthly_limit is not None else ():
+        if other.job.status.finished and ledger.settled(other.id) is None:
+            settle(ledger, other.id)
+    return ledger.reserve(run.id, run.reserves, monthly_limit=monthly_limit, now=now)
 
 
 def send(
