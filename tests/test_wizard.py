@@ -104,6 +104,16 @@ def test_no_data_plans_from_a_description(folder: Path) -> None:
     assert plan.option.strategy in ("prompt", "few_shot")
 
 
+def test_answers_that_lead_nowhere_are_asked_for_again_with_a_reason(folder: Path) -> None:
+    terminal = Terminal(folder)
+    terminal.answer("none", "500", "300", "other", "unknown", "on_premises", "none", "unknown", "none")
+    terminal.answer("", "", "", "", "", "", "rtx-4090", "", "", "stop")
+    assert terminal.finish() == 0
+    refused, _, then = terminal.seen.partition("These answers lead nowhere")
+    assert "you name no GPU there" in refused and "[500]" in then and "[on_premises]" in then
+    assert "To say it again" in then
+
+
 def test_a_missing_file_is_asked_for_again(folder: Path) -> None:
     terminal = Terminal(folder)
     terminal.answer(

@@ -35,9 +35,11 @@ def run() -> None:
         answers, number = _start()
         while True:
             answers = _conversation(answers, number)
-            number = 0  # where the advice cannot be given, the data is asked for again
+            number = 0
             plan = _advise(answers)
             if plan is None:
+                render.out()
+                say("These answers lead nowhere: here they are again, to change one of them.", style="yellow", indent=0)
                 continue
             try:
                 return _offer_next_step(plan, answers)

@@ -30,7 +30,7 @@ _SAID = {
 # Variables that are factors of what holds now, so that the value now is always 1 and says nothing.
 _FACTORS = {"price_factor": "its prices times {}", "throughput_factor": "its speed times {}"}
 _ON_COST_ALONE = " (on cost alone)"
-_LONG = re.compile(r"\d{4,}(?![\d.])")
+_LONG = re.compile(r"(?<![\w.-])\d{4,}(?![\w.-])")  # not of a name such as rtx-4090
 
 
 def flip(variable: str, current: str | None, flips_at: str) -> str:
