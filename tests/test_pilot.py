@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from advisor.cli.experience import of_pilot
+from advisor.cli.render import to_json
 from advisor.runs.pilot import Design, Paid, Pilot, conclude
 
 PLAN = Design("pilot-1", Path("test.jsonl"), ((100, Path("a")), (200, Path("b")), (400, Path("c"))), 400)
@@ -49,6 +52,14 @@ def test_what_is_free_and_what_is_unknown_are_told_apart(usd: Decimal | None, sa
 )
 def test_the_decision_follows_the_band(scores: tuple[float, ...], target: float | None, said: str) -> None:
     assert said in concluded(scores, target=target).advice
+
+
+def test_a_pilot_on_all_the_data_counts_as_measured_and_is_not_read_beyond_it(tmp_path: Path) -> None:
+    path = tmp_path / "pilot.json"
+    path.write_text(json.dumps(to_json(concluded((0.6, 0.7, 0.775)))))
+    found = of_pilot(path, 500)  # 400 are left of them after the test part
+    assert (found.score, found.basis) == (0.775, "pilot pilot-1, measured with 400 examples")
+    assert of_pilot(path, 900).basis == "pilot pilot-1, its curve read at 800 examples"
 
 
 def test_one_size_makes_no_curve() -> None:

@@ -34,6 +34,7 @@ class _Pilot(BaseModel):
     metric: str
     model: str | None = None
     predictions: tuple[_Prediction, ...] = Field(min_length=1)
+    points: tuple[_Prediction, ...] = ()  # measured
 
 
 def of_ledger(fingerprint: str, *, on_premises: bool) -> tuple[tuple[Measurement, ...], tuple[str, ...]]:
@@ -59,7 +60,7 @@ def of_ledger(fingerprint: str, *, on_premises: bool) -> tuple[tuple[Measurement
 
 
 def of_pilot(path: Path, examples: int) -> Measurement:
-    """Return what a pilot (the document of `tunewise pilot --json`) predicts for all the data. Raises DataError."""
+    """Return what a pilot (the document of `tunewise pilot --json`) says of so many examples. Raises DataError."""
     try:
         found = _Pilot.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
@@ -76,8 +77,9 @@ def of_pilot(path: Path, examples: int) -> Measurement:
             f"{path}: this pilot trained a model made on the spot, which shows the way and not what a real one would "
             "score; run it with the model you mean."
         )
-    near = min(found.predictions, key=lambda item: abs(item.examples - examples))
-    basis = f"pilot {found.id}, its curve read at {near.examples:,} examples"
+    near = min((*found.points, *found.predictions), key=lambda item: abs(item.examples - examples))
+    how = "measured with" if near in found.points else "its curve read at"
+    basis = f"pilot {found.id}, {how} {near.examples:,} examples"
     return Measurement("pilot", near.score, near.low, near.high, basis, found.model)
 
 
