@@ -147,6 +147,21 @@ def test_diff_compares_the_estimates_of_two_plans(tmp_path: Path) -> None:
         assert isinstance(refused.exception, PriceError) and "old.yaml is a plan, but" in str(refused.exception)
 
 
+def test_an_overlay_is_checked_on_the_packaged_prices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example of 'prices check --help', and the file that 'prices copy' writes."""
+    monkeypatch.chdir(tmp_path)
+    run("copy")
+    monkeypatch.chdir(tmp_path.parent)  # so that it is not in use
+    file = tmp_path / "pricing.local.yaml"
+    assert "valid, " in run("check", str(file)).stdout
+    file.write_text("gpu_rental: {l4: {typical_usd_per_hour: 0.72, source: gpu-survey, checked: 2026-11-20}}\n")
+    assert document("check", str(file))["files"] == [str(packaged()), str(file)]
+    (change,) = document("diff", str(packaged()), str(file))["changes"]  # type: ignore[misc]
+    assert change["key"] == "gpu_rental.l4.typical_usd_per_hour" and change["after"] == "0.72"
+    file.write_text("gpu_rental: {l4: {typical_usd_per_hour: 720, source: gpu-survey, checked: 2026-11-20}}\n")
+    assert "is the unit right?" in str(run("check", str(file)).exception)
+
+
 def test_copy_writes_an_overlay_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert run("copy").exit_code == 0 and Path("pricing.local.yaml").is_file()

@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 from datetime import date
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 from urllib.parse import urlsplit
 
 import click
 
 from advisor.cli import options, render
 from advisor.pricing.rates import Standing
+
+if TYPE_CHECKING:
+    from advisor.pricing import PriceBook
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 _MOST_BYTES = 50_000_000
@@ -93,16 +96,15 @@ def show(name: str, standing: Standing | None, today: date, as_json: bool) -> No
 @options.today
 @options.as_json
 def check(file: Path | None, max_age: int | None, today: date, as_json: bool) -> None:
-    """Validate a price file (default: the one in use) and say how old its figures are.
+    """Validate a price file, or an overlay on the packaged one (default: what is in use), and say how old it is.
 
     \b
     tunewise prices check pricing.local.yaml
     """
     from advisor.cli.render import prices as page
-    from advisor.pricing import PriceBook
     from advisor.pricing.entries import entries
 
-    book = PriceBook.load(file)
+    book = _book(file)
     found = entries(book)
     too_old = [entry for entry in found if max_age is not None and (entry.age_days(today) or 0) > max_age]
     if as_json:
@@ -129,7 +131,6 @@ def diff(old: Path, new: Path | None, md: bool, as_json: bool) -> None:
     """
     from advisor.cli.render import price_changes as page
     from advisor.errors import PriceError
-    from advisor.pricing import PriceBook
     from advisor.pricing.compare import changes
 
     plans = [file for file in (old, new) if file is not None and _is_plan(file)]
@@ -139,13 +140,24 @@ def diff(old: Path, new: Path | None, md: bool, as_json: bool) -> None:
     if plans:
         beside = "nothing to compare it with was named" if new is None else f"{new if plans == [old] else old} is not"
         raise PriceError(f"{plans[0]} is a plan, but {beside}: compare two plans, or two price files.")
-    found = changes(PriceBook.load(old, overlays=()), PriceBook.load(new))
+    found = changes(_book(old), _book(new))
     if as_json:
         render.json_document({"old": old, "new": new, "changes": page.change_rows(found)})
     elif md:
         page.diff_markdown(found)
     else:
         page.diff_page(found)
+
+
+def _book(file: Path | None) -> PriceBook:
+    """Return a price file as a book, an overlay laid over the packaged file; None: the book in use."""
+    from advisor.pricing import PriceBook
+    from advisor.pricing.book import packaged
+    from advisor.pricing.source_file import read
+
+    if file is None or "version" in read(file).tree:
+        return PriceBook.load(file)
+    return PriceBook.load(packaged(), overlays=(file,))
 
 
 def _is_plan(file: Path) -> bool:

@@ -104,8 +104,8 @@ def check(files: Sequence[SourceFile]) -> PriceFile:
             lines.append(f"{path}, line {line}: {field}: {message}.")
         if "version" not in files[0].tree:
             lines.append(
-                f"{files[0].path} has to be a whole price file; to change a few prices only, put them in "
-                "pricing.local.yaml ('tunewise prices copy' writes one)."
+                f"{files[0].path} has to be a whole price file; a pricing.local.yaml in the working folder, which is "
+                "read by itself, changes a few prices only ('tunewise prices copy' writes one)."
             )
         raise PriceError("\n".join(lines)) from error
 
