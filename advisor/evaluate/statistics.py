@@ -45,21 +45,19 @@ class Difference:
         return (self.low > 0 or self.high < 0) and (self.p is None or self.p < 1 - CONFIDENCE)
 
 
-def mean_interval(scores: Sequence[float], *, seed: int = 0, confidence: float = CONFIDENCE) -> Interval:
+def mean_interval(scores: Sequence[float], *, seed: int = 0) -> Interval:
     """Return the mean of ``scores`` and its interval: Wilson's for yes/no scores, else the bootstrap's."""
     if not scores:
         raise ValueError("an interval needs at least one score")
     if all(score in (0, 1) for score in scores):
-        return _wilson(sum(scores), len(scores), confidence)
+        return _wilson(sum(scores), len(scores))
     if len(scores) == 1:
         return Interval(scores[0], -math.inf, math.inf)
-    low, high = _resampled(len(scores), lambda picks: fmean([scores[pick] for pick in picks]), seed, confidence)
+    low, high = _resampled(len(scores), lambda picks: fmean([scores[pick] for pick in picks]), seed)
     return Interval(fmean(scores), max(low, min(0.0, *scores)), min(high, max(1.0, *scores)))
 
 
-def ratio_interval(
-    totals: Sequence[float], weights: Sequence[float], *, seed: int = 0, confidence: float = CONFIDENCE
-) -> Interval:
+def ratio_interval(totals: Sequence[float], weights: Sequence[float], *, seed: int = 0) -> Interval:
     """Return sum(totals)/sum(weights) with its bootstrap interval over examples: a token-weighted mean loss."""
     value = sum(totals) / sum(weights)
     if len(totals) == 1:
@@ -68,7 +66,7 @@ def ratio_interval(
     def ratio(picks: Sequence[int]) -> float:
         return sum(totals[pick] for pick in picks) / sum(weights[pick] for pick in picks)
 
-    low, high = _resampled(len(totals), ratio, seed, confidence)
+    low, high = _resampled(len(totals), ratio, seed)
     return Interval(value, low, high)
 
 
@@ -115,10 +113,9 @@ def statistic_interval(
     *,
     seed: int = 0,
     resamples: int = RESAMPLES,
-    confidence: float = CONFIDENCE,
 ) -> Interval:
     """Return any statistic of examples 0..size-1 (such as macro-F1) with its bootstrap interval."""
-    low, high = _resampled(size, statistic, seed, confidence, resamples)
+    low, high = _resampled(size, statistic, seed, resamples=resamples)
     return Interval(statistic(range(size)), low, high)
 
 
@@ -141,9 +138,9 @@ def examples_needed(effect: float, spread: float, *, power: float = 0.8, confide
     return math.ceil((z * spread / effect) ** 2)
 
 
-def _wilson(yes: float, total: int, confidence: float) -> Interval:
+def _wilson(yes: float, total: int) -> Interval:
     """Wilson's score interval (1927), which stays inside 0..1 and holds its coverage at small n and near the ends."""
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
     share = yes / total
     middle = (share + z * z / (2 * total)) / (1 + z * z / total)
     half = z / (1 + z * z / total) * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
@@ -154,7 +151,7 @@ def _resampled(
     size: int,
     statistic: Callable[[Sequence[int]], float],
     seed: int,
-    confidence: float,
+    confidence: float = CONFIDENCE,
     resamples: int = RESAMPLES,
 ) -> tuple[float, float]:
     """Return the expanded percentile interval: percentiles widened for small n (Hesterberg 2015, section 5.4).
