@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from advisor.cli import options, render
 from advisor.cli.consent import (
@@ -36,6 +37,21 @@ from advisor.errors import AdvisorError
 if TYPE_CHECKING:
     from advisor.runs import Ledger
     from backends import Backend, Job
+
+
+# What may be said anew of a run that goes on; all else is as it was launched.
+_RESUMED = (
+    "resume",
+    "max_cost",
+    "monthly_limit",
+    "yes",
+    "stale_too",
+    "dry_run",
+    "follow_it",
+    "settle",
+    "today",
+    "as_json",
+)
 
 
 @click.command("launch")
@@ -113,8 +129,15 @@ def command(
     if rehearse and (resume or dry_run):
         raise click.UsageError("--rehearse goes with neither --resume nor --dry-run.")
     if resume:
-        if sources or backend_names or models:
-            raise click.UsageError("--resume RUN goes on with that run as it is; leave the data and settings out.")
+        settings = [
+            param.opts[0]
+            for param in ctx.command.params
+            if param.name not in _RESUMED and ctx.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE
+        ]
+        if settings:
+            raise click.UsageError(
+                f"--resume RUN goes on with that run as it is; leave the data and settings out ({settings[0]})."
+            )
         ctx.exit(_resume(resume, terms, monthly_limit, settle, dry_run, follow_it, as_json))
     asked = machines(ctx)
     given = Hyperparameters(
@@ -133,6 +156,8 @@ def command(
         for order in asked.apply(orders(sources, backend_names or asked.backends, models))
     ]
     check_models(wanted)
+    if gpu is not None and not any(order.backend == "local" for order in wanted):
+        raise click.UsageError("--gpu prices a run with --backend local on a rented GPU; leave it out.")
     if asked.rents:
         if len(wanted) != 1:
             raise click.UsageError("--engine skypilot writes the task of one run; name one model.")

@@ -15,8 +15,7 @@ def with_settings(run: Run, backend: Backend, profile: Profile) -> Run:
     """Return the run with its settings filled in; what was asked for stays. ``profile`` is of the training part.
 
     The local trainer chooses for itself, since it knows the model it loads; why it takes several GPUs is an assumption
-    of the quote. A hosted job never gets a provider's
-    unsuitable default.
+    of the quote. A hosted job never gets a provider's unsuitable default.
     """
     spec = run.spec
     asked = spec.hyperparameters
