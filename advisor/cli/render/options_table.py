@@ -56,8 +56,9 @@ def ruled_out(options: Sequence[Option], screen: Screen) -> None:
             groups.setdefault(" ".join(option.ruled_out_by.split()[:4]), []).append(option)
     if not groups:
         return
+    count = sum(map(len, groups.values()))
     screen.line()
-    screen.line(f"Ruled out: {sum(map(len, groups.values()))} options (--explain OPTION says more)", "bold")
+    screen.line(f"Ruled out: {count} {'option' if count == 1 else 'options'} (--explain OPTION says more)", "bold")
     for fallen in sorted(groups.values(), key=len, reverse=True):
         first = fallen[0]
         more = f" and {len(fallen) - 1} more" if len(fallen) > 1 else ""
