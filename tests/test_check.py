@@ -440,6 +440,15 @@ def test_a_500_row_file_is_checked_in_little_time(tmp_path: Path) -> None:
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 1.2  # 0.4 s on a quiet machine
 
 
+def test_all_problems_are_one_document(tmp_path: Path) -> None:
+    found = json.loads(run("--explain", "list", "--json").stdout)
+    assert {"code", "level", "title", "why", "fix", "at"} == set(found[0]) and len(found) > 60
+    rows = [{"messages": [*row(n)["messages"], *row(n + 1)["messages"]]} for n in range(30)]  # type: ignore[misc]
+    out = tmp_path / "out.jsonl"
+    said = run(lay(tmp_path / "a.jsonl", *rows, count=0), "--for", "replicate", "--fix", out).stdout
+    assert "(lines 1, 2, 3, 4, 5 and 15 more)" in " ".join(said.split()) and said.count("\n!") == 2
+
+
 def launch_notes(path: Path, backend: str, model: str, *more: str) -> str:
     words = ["launch", str(path), "--backend", backend, "--model", model, "--dry-run", "--json", *more]
     return " ".join(document(CliRunner().invoke(tunewise, words))["notes"])  # type: ignore[call-overload]

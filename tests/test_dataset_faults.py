@@ -126,6 +126,8 @@ ROWS: list[tuple[str, object, str, str]] = [
     ("fim token", row(say("user", "x <|fim_suffix|>"), ANSWER), "special_token", "warning"),
     ("an API key", row(say("user", "Use sk-proj-a1B2c3D4e5F6g7H8i9J0k1L2"), ANSWER), "secret", "warning"),
     ("an AWS key", row(say("user", "id AKIAIOSFODNN7EXAMPLE"), ANSWER), "secret", "warning"),
+    ("a password in a link", row(say("user", "Use postgres://me:hunter22@db.acme.io"), ANSWER), "secret", "warning"),
+    ("a payment key", row(say("user", "sk_li" + "ve_4eC39HqLyjWDarjtT1zdp7dc"), ANSWER), "secret", "warning"),
     ("a private key", row(say("user", "-----BEGIN RSA" + " PRIVATE KEY-----\nabc"), ANSWER), "secret", "warning"),
     ("an e-mail", row(say("user", "Write to jane.doe@acme.io"), ANSWER), "personal_data", "warning"),
     ("a card", row(say("user", "Card 4111 1111 1111 1111"), ANSWER), "personal_data", "warning"),
@@ -201,6 +203,22 @@ def test_one_fault_is_not_told_as_three(tmp_path: Path) -> None:
     assert [p.message for p in profile(Dataset.open(tmp_path / "c.jsonl")).problems if p.line == line] == [
         "An empty answer: message 2, whose text is in 'refusal'."
     ]
+
+
+def test_outliers_in_several_files_are_named_with_their_file(tmp_path: Path) -> None:
+    long = row(USER, say("assistant", " ".join(f"n{n}" for n in range(900)) + "."))
+    one, two = wide(tmp_path / "a.jsonl", [clean(n) for n in range(60)]), wide(tmp_path / "b.jsonl", [long])
+    found = [p.message for p in profile(Dataset.open(one, two)).problems if p.code == "long_outliers"]
+    assert len(found) == 1 and f": {two}:1." in found[0].replace("lines ", "").replace("line ", "")
+
+
+def test_the_share_of_system_prompts_is_of_all_examples(tmp_path: Path) -> None:
+    rows = [row(say("system", "Be careful. " * 60 if n % 3 else f"Be {n}. " * 45), *clean(n)["messages"][1:])  # type: ignore[index]
+            for n in range(300)]  # fmt: skip
+    found = profile(Dataset.open(wide(tmp_path / "a.jsonl", rows)))
+    said = next(problem.message for problem in found.problems if problem.code == "system_prompt_cost")
+    assert f", {found.roles['system'] // 300:,} an example" in said
+    assert found.quality["distinct_system_prompts"] is None  # only the first are kept
 
 
 def test_what_is_not_counted_makes_the_count_inexact(tmp_path: Path) -> None:

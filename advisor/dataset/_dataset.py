@@ -85,8 +85,8 @@ class Dataset:
                     line, source.name, talk.messages, talk.tools, talk.preferred, talk.non_preferred, talk.extra or {}
                 )
 
-    def problems(self, backend: str | None = None, model: str | None = None) -> tuple[Problem, ...]:
-        """Return what is wrong, in the order of the lines."""
+    def problems(self, backend: str | None = None) -> tuple[Problem, ...]:
+        """Return what is wrong with the rows, in the order of the lines; ``profile`` knows of the whole, too."""
         return tuple(
             problem(code, line, source.name, detail, backend=backend)
             for source, line, _, found in self.conversations()

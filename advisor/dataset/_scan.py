@@ -52,6 +52,7 @@ _MAIL = rb"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*\.[
 _PATTERNS = (
     Pattern("special_token", "", b"<|", SPECIAL),
     Pattern("secret", "a private key", b"-----BEGIN", re.compile(rb"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----")),
+    Pattern("secret", "a password in a link", b"://", re.compile(rb"://[^\s/:@?#\"'<>]{0,64}:[^\s/:@?#\"'<>]{3,128}@")),
     Pattern("personal_data", "an e-mail address", b"@", re.compile(_MAIL), 64),
 )  # fmt: skip
 _DAMAGE = (
@@ -69,12 +70,14 @@ _SECRETS: tuple[tuple[str, re.Pattern[bytes]], ...] = (
     ("an AWS key", re.compile(rb"AKIA[0-9A-Z]{16}(?![0-9A-Z])")),
     ("a GitHub token", re.compile(rb"ghp_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{40,}")),
     ("a Slack token", re.compile(rb"xox[abprs]-[A-Za-z0-9-]{16,}")),
+    ("a Stripe key", re.compile(rb"[rs]k_live_[A-Za-z0-9]{20,}")),
+    ("a GitLab token", re.compile(rb"glpat-[A-Za-z0-9_-]{20,}")),
     ("a Google key", re.compile(rb"AIza[0-9A-Za-z_-]{35}")),
     ("a Hugging Face token", re.compile(rb"hf_[A-Za-z0-9]{30,}")),
     ("a signed token", re.compile(rb"eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}")),
 )
 _LONG_WORD = b"a" * 20
-_ANY_SECRET = re.compile(rb"sk-|AKIA|ghp_|github_pat_|xox[abprs]-|AIza|hf_|eyJ")
+_ANY_SECRET = re.compile(rb"sk-|[rs]k_live_|glpat-|AKIA|ghp_|github_pat_|xox[abprs]-|AIza|hf_|eyJ")
 _CONTROL = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 # Digits are found on a copy in which every digit is 0 and every other byte is a blank: four in a row start a look.
 # The same copy tells, by the byte 1, whether there is a control character anywhere.

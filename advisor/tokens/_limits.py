@@ -149,5 +149,11 @@ def _too_long(tally: Tally, dataset: Dataset, longest: int) -> Iterator[Finding]
     named = [(file, line) for tokens, file, line in tally.longest_first()[:5] if tokens > longest]
     several = len(dataset.sources) > 1
     lines = ", ".join(f"{dataset.sources[file].name}:{line}" if several else f"{line}" for file, line in named)
+    both = ", both answers of a pair together" if tally.preferences else ""
     where = f"the longest {'is in line' if len(named) == 1 else 'are in lines'} {lines}"
-    yield None, named[0][0], "over_token_limit", f"{over:,} over {longest:,} tokens, {lost:,} tokens cut off; {where}"
+    yield (
+        None,
+        named[0][0],
+        "over_token_limit",
+        f"{over:,} over {longest:,} tokens, {lost:,} tokens cut off{both}; {where}",
+    )

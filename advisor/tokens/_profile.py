@@ -242,9 +242,10 @@ def _findings(
     tally: Tally, dataset: Dataset, labels: Mapping[str, int] | None
 ) -> tuple[list[Finding], dict[str, Json]]:
     """Return what the whole shows, and the figures behind it."""
-    repeated, facts = tally.repeats or duplicates(tally.marks, [source.name for source in dataset.sources])
+    names = [source.name for source in dataset.sources]
+    repeated, facts = tally.repeats or duplicates(tally.marks, names)
     findings, quality = list(repeated), dict(facts)
-    for found, more in (label_findings(labels, tally), cost_findings(tally)):
+    for found, more in (label_findings(labels, tally), cost_findings(tally, names)):
         findings.extend(found)
         quality.update(more)
     findings.extend(language_findings(tally.languages))
@@ -252,8 +253,8 @@ def _findings(
         (line, file, "rest_unread", "") for file, line, code, _ in tally.faults if ends(dataset.containers[file], code)
     )
     if dataset.unread:
-        names, others = ", ".join(f"'{name:.40}'" for name in dataset.unread[:6]), len(dataset.unread) - 6
-        findings.append((None, 0, "unknown_field", f"{names} and {others:,} more" if others > 0 else names))
+        fields, others = ", ".join(f"'{name:.40}'" for name in dataset.unread[:6]), len(dataset.unread) - 6
+        findings.append((None, 0, "unknown_field", f"{fields} and {others:,} more" if others > 0 else fields))
     other = next((name for container in dataset.containers if (name := _CONTAINERS.get(container))), "")
     if other:
         findings.append((None, 0, "not_jsonl", f"this is {other}"))

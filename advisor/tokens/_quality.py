@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from advisor.tokens._marks import WORDS, Marks
-from advisor.tokens._tally import Finding, Tally
+from advisor.tokens._tally import SYSTEMS_KEPT, Finding, Tally
 from backends import Json
 
 _KEPT = 100  # lines named per code
-_SIMILAR = 29  # equal bins of 32, about 0.9 of the trigrams in common
+_SIMILAR = 29  # equal bins of 32, about 0.9 of the token pairs in common
 _LARGE = 50_000  # examples: from here on numpy compares, when it is there
 _RARE = 10  # examples a label should have; OpenAI refuses whole files below 10
 _DOMINANT = 0.6
@@ -166,10 +166,11 @@ def label_findings(labels: Mapping[str, int] | None, tally: Tally) -> tuple[list
     return found, {"labels": len(labels), "majority_label": frequent, "majority_baseline": round(most / total, 4)}
 
 
-def cost_findings(tally: Tally) -> tuple[list[Finding], dict[str, Json]]:
+def cost_findings(tally: Tally, names: Sequence[str]) -> tuple[list[Finding], dict[str, Json]]:
     """Find what is paid for without need: one system prompt over and over, and outliers in length."""
     found: list[Finding] = []
-    facts: dict[str, Json] = {"distinct_system_prompts": len(tally.systems)}
+    distinct = len(tally.systems)
+    facts: dict[str, Json] = {"distinct_system_prompts": distinct if distinct < SYSTEMS_KEPT else None}
     total = tally.billed["o200k_base"]
     spent = tally.roles["system"]
     if tally.systems and total:
@@ -177,33 +178,32 @@ def cost_findings(tally: Tally) -> tuple[list[Finding], dict[str, Json]]:
         facts["system_share"] = round(share, 4)
         _, count = tally.systems.most_common(1)[0]
         if share > 0.25 and count > 0.5 * tally.examples:
-            detail = (
-                f"{share:.0%} of all billed tokens, {spent // max(1, sum(tally.systems.values())):,} in each example"
-            )
+            detail = f"{share:.0%} of all billed tokens, {spent // tally.examples:,} an example"
             found.append((None, 0, "system_prompt_cost", detail))
     if tally.examples >= _COMPARED:
-        found.extend(_outliers(tally))
+        found.extend(_outliers(tally, names))
     return found, facts
 
 
-def _outliers(tally: Tally) -> Iterator[Finding]:
+def _outliers(tally: Tally, names: Sequence[str]) -> Iterator[Finding]:
     """Find the few examples that are far longer, and the few answers that are far shorter, than the median."""
     typical = _median(tally.lengths)
     far = [(file, line) for tokens, file, line in tally.longest_first() if tokens > max(10 * typical, 500)]
     if far:
-        detail = f"{len(far)} over ten times the median of {typical:,} tokens: {_lines(far)}"
+        detail = f"{len(far)} over ten times the median of {typical:,} tokens: {_lines(far, names)}"
         yield None, far[0][0], "long_outliers", detail
     answer = _median(tally.outputs)
     count = sum(number for tokens, number in tally.outputs.items() if tokens * 10 < answer)
     if answer >= _LONG_ANSWER and 0 < count <= _FEW * tally.examples:
         short = [(file, line) for tokens, file, line in tally.shortest_first() if tokens * 10 < answer]
-        detail = f"{count} under a tenth of the median of {answer:,} tokens: {_lines(short)}"
+        detail = f"{count} under a tenth of the median of {answer:,} tokens: {_lines(short, names)}"
         yield None, short[0][0], "short_outliers", detail
 
 
-def _lines(places: list[tuple[int, int]]) -> str:
+def _lines(places: list[tuple[int, int]], names: Sequence[str]) -> str:
     word = "line" if len(places) == 1 else "lines"
-    return f"{word} {', '.join(str(line) for _, line in places[:5])}{', ...' if len(places) > 5 else ''}"
+    said = [f"{line}" if len(names) == 1 else f"{names[file]}:{line}" for file, line in places[:5]]
+    return f"{word} {', '.join(said)}{', ...' if len(places) > 5 else ''}"
 
 
 def _median(counts: Mapping[int, int]) -> int:

@@ -14,6 +14,7 @@ from advisor.dataset import CATALOGUE, Dataset, Fixed, Format, Level, Problem
 from advisor.tokens import Profile
 
 _LINES = 6  # line numbers named per problem
+_LINES_FIXED = 5  # and per kind of change
 _WORDS = {Level.ERROR: "error", Level.WARNING: "warning", Level.INFO: "note"}
 _COLOURS = {Level.ERROR: "31", Level.WARNING: "33", Level.INFO: "36"}  # ANSI: red, yellow, cyan
 _FORMATS = {
@@ -189,19 +190,27 @@ def _fixed(fixed: Fixed, width: int) -> None:
     """Print what --fix did, like a diff: - for rows left out, ~ for rows changed, + for rows written."""
     for sign, changes, verb in (("-", fixed.dropped, "dropped"), ("~", fixed.mended, "mended")):
         for code, change in changes.items():
-            lines = ", ".join(str(line) for line in change.lines)
-            rest = f" and {change.rows - len(change.lines):,} more" if change.rows > len(change.lines) else ""
-            where = f"{'line' if change.rows == 1 else 'lines'} {lines}{rest}"
+            where = f"{'line' if change.rows == 1 else 'lines'} {_first(change.lines, change.rows)}"
             title = CATALOGUE[code].title
             _wrapped(f"{sign} ", f"{change.rows:,} {verb}: {title[0].lower()}{title[1:]} ({where})", width)
+    lost: dict[str, list[int]] = {}
     for problem in fixed.lost:
-        _wrapped("! ", problem.message if problem.line is None else f"line {problem.line}: {problem.message}", width)
+        lost.setdefault(problem.message, []).extend([] if problem.line is None else [problem.line])
+    for message, places in lost.items():
+        lines = f" ({'line' if len(places) == 1 else 'lines'} {_first(places)})" if places else ""
+        _wrapped("! ", f"{message.rstrip('.')}{lines}.", width)
     kept = fixed.rows_written - fixed.rows_held_out
     was = ", in place of the file that was there" if fixed.replaced else ""
     render.out(f"+ {kept:,} of {_many(fixed.rows_read, 'row')} written to {fixed.out}{was}")
     if fixed.held_out is not None:
         render.out(f"+ {fixed.rows_held_out:,} held out in {fixed.held_out}")
     render.out()
+
+
+def _first(lines: Sequence[int], count: int = 0) -> str:
+    """Name the first lines, and say how many more there are of ``count`` (of these, where it is not given)."""
+    more = max(count, len(lines)) - len(lines[:_LINES_FIXED])
+    return f"{', '.join(map(str, lines[:_LINES_FIXED]))}{f' and {more:,} more' if more else ''}"
 
 
 def explanation(code: str, as_json: bool) -> None:
@@ -211,8 +220,10 @@ def explanation(code: str, as_json: bool) -> None:
     from advisor.errors import DataError
 
     width = _width()
-    if code == "list" and not as_json:
-        for name, entry in CATALOGUE.items():
+    if code == "list":
+        if as_json:
+            render.json_document([_entry(name) for name in CATALOGUE])
+        for name, entry in () if as_json else CATALOGUE.items():
             _wrapped(f"{name:<23} {_WORDS[entry.level]:<8} ", entry.title, width)
         return
     if code not in CATALOGUE:
@@ -221,7 +232,7 @@ def explanation(code: str, as_json: bool) -> None:
         raise DataError(f"There is no problem '{code}'; {hint}")
     entry = CATALOGUE[code]
     if as_json:
-        render.json_document({"code": code, **{k: getattr(entry, k) for k in ("level", "title", "why", "fix", "at")}})
+        render.json_document(_entry(code))
         return
     levels = [f"{_WORDS[level]} for {name}" for name, level in entry.at.items()]
     _wrapped("", f"{code}: {entry.title} ({', '.join((_WORDS[entry.level], *levels))})", width)
@@ -229,6 +240,10 @@ def explanation(code: str, as_json: bool) -> None:
     _wrapped("", entry.why, width)
     render.out()
     _wrapped("What to do: ", entry.fix, width)
+
+
+def _entry(code: str) -> dict[str, object]:
+    return {"code": code, **{key: getattr(CATALOGUE[code], key) for key in ("level", "title", "why", "fix", "at")}}
 
 
 def _many(count: int, word: str) -> str:
