@@ -24,6 +24,7 @@ from advisor.hardware import (
     fit,
     flops_per_token,
     gpu,
+    peak,
     point_of_run,
     remember,
     remembered,
@@ -263,6 +264,16 @@ def test_points_of_unknown_models_say_nothing() -> None:
     assert correction([], card) is None
 
 
+def test_memory_is_compared_at_the_heaviest_pass_not_at_the_usual_one() -> None:
+    card = gpu("rtx-4090")
+    assert card is not None
+    setup = Setup(Method.LORA, seq=8192, checkpointing=False)
+    peak_gb = peak(LLAMA, setup).reserved_gb
+    point = Point("rtx-4090", LLAMA.model, "lora", 16, 600, 2400, False, 2400, 1.0, None, peak_gb, peak_tokens=8192)
+    found = correction([point], card)
+    assert found is not None and found.memory == pytest.approx(1.0)
+
+
 def plant_run(folder: Path, device: str, ranks: int = 1) -> None:
     folder.mkdir(parents=True)
     contents = {
@@ -273,6 +284,8 @@ def plant_run(folder: Path, device: str, ranks: int = 1) -> None:
             "step_seconds": 2.5,
             "tokens_per_step": 16384.0,
             "micro_batch_tokens": 4096,
+            "longest_tokens": 900,  # max_seq_length is only what the model could read
+            "heaviest_pass_tokens": 4000,
             "gradient_checkpointing": True,
             "peak_allocated_gb": 6.1,
             "peak_reserved_gb": 6.6,
@@ -300,7 +313,7 @@ def test_finished_runs_of_the_trainer_are_points(home: Path) -> None:
     plant_run(home / "runs" / "tw-3", "Card of Tomorrow")
     (home / "runs" / "tw-4").mkdir()
     (home / "runs" / "tw-4" / "summary.json").write_text("torn")
-    point = Point("l4", "Qwen/Qwen3-0.6B", "qlora", 8, 1024, 4096, True, 16384.0, 2.5, 6.1, 6.6)
+    point = Point("l4", "Qwen/Qwen3-0.6B", "qlora", 8, 900, 4096, True, 16384.0, 2.5, 6.1, 6.6, 4000)
     assert remembered() == (point,)
     assert point_of_run(home / "runs" / "tw-4") is None
     path = remember(point)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from statistics import median
@@ -28,7 +28,8 @@ _CREDIBLE = (0.6, 1.6)
 class Point:
     """One run of our trainer: a step of ``tokens_per_step`` tokens in micro-steps of ``micro_batch_tokens``.
 
-    Memory in GB (10^9 bytes), None without CUDA. ``seq`` is the longest sequence in tokens.
+    Memory in GB (10^9 bytes), None without CUDA. ``seq`` is the longest sequence in tokens; ``peak_tokens`` those of
+    the pass whose memory it is, where that is not ``micro_batch_tokens``.
     """
 
     gpu: str
@@ -42,6 +43,7 @@ class Point:
     step_seconds: float
     peak_allocated_gb: float | None = None
     peak_reserved_gb: float | None = None
+    peak_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +96,9 @@ def point_of_run(folder: Path) -> Point | None:
     """Read a finished run folder of the local trainer; None when it holds no measured step of one known device.
 
     Uses ``config.json`` (model, method), ``chosen.json`` (the settings trained with), ``environment.json`` (device,
-    ranks), ``summary.json`` (``step_seconds``, ``tokens_per_step``, ``micro_batch_tokens``,
-    ``gradient_checkpointing``, ``peak_allocated_gb``, ``peak_reserved_gb``) and, where there are at least three steps,
-    the medians of ``metrics.jsonl``, which the slow first step does not move.
+    ranks), ``summary.json`` (``step_seconds``, ``tokens_per_step``, ``micro_batch_tokens``, ``longest_tokens``,
+    ``heaviest_pass_tokens``, ``gradient_checkpointing``, ``peak_allocated_gb``, ``peak_reserved_gb``) and, where there
+    are at least three steps, the medians of ``metrics.jsonl``, which the slow first step does not move.
     """
     names = ("config.json", "chosen.json", "environment.json", "summary.json")
     spec, chosen, environment, summary = (_read(folder / name) for name in names)
@@ -113,13 +115,14 @@ def point_of_run(folder: Path) -> Point | None:
         model=str(chosen.get("base") or spec.get("model") or ""),
         method=str(spec.get("method") or "lora"),
         rank=_whole(settings.get("lora_rank")) or 16,
-        seq=_whole(settings.get("max_seq_length")) or micro,
+        seq=_whole(summary.get("longest_tokens")) or _whole(settings.get("max_seq_length")) or micro,
         micro_batch_tokens=min(micro, int(tokens)),
         checkpointing=bool(summary.get("gradient_checkpointing", False)),
         tokens_per_step=tokens,
         step_seconds=seconds,
         peak_allocated_gb=_number(summary.get("peak_allocated_gb")),
         peak_reserved_gb=_number(summary.get("peak_reserved_gb")),
+        peak_tokens=_whole(summary.get("heaviest_pass_tokens")),
     )
 
 
@@ -144,7 +147,8 @@ def correction(points: Sequence[Point], card: Gpu) -> Correction | None:
         if estimate is not None:
             times.append((estimate.mid, point.step_seconds * point.micro_batch_tokens / point.tokens_per_step))
         if point.peak_reserved_gb is not None:
-            factor = point.peak_reserved_gb / peak(arch, setup).reserved_gb
+            heaviest = replace(setup, seq=point.peak_tokens or setup.tokens, micro_batch=1)
+            factor = point.peak_reserved_gb / peak(arch, heaviest).reserved_gb
             if _CREDIBLE[0] <= factor <= _CREDIBLE[1]:
                 factors.append(factor)
     if not times and not factors:
