@@ -14,9 +14,11 @@ from test_runs_ledger import a_run
 
 from advisor.dataset import Dataset
 from advisor.errors import OverLimit, RunError
+from advisor.evaluate.metrics import Answer
 from advisor.evaluate.scorecard import frontier
 from advisor.runs import Origin, Run
 from advisor.runs.asking import Answers, Contestant, Purse, Question, ask_all
+from advisor.runs.comparing import room
 from advisor.runs.contestants import questions
 from advisor.runs.evaluation import Options, evaluate_data, evaluate_run
 from advisor.runs.nearest import Nearest
@@ -146,6 +148,11 @@ def test_what_is_kept_counts_against_the_cap_and_the_last_answer_may_reach_it(
         spend("0.10", 11)
     assert spend("0.11", 11) == Decimal("0.11")
     assert backend.calls.count("complete") == 11
+
+
+def test_an_answer_has_room_in_every_script() -> None:
+    assert room([Answer("x" * 300)]) == 200
+    assert room([Answer("模" * 300)]) >= 450  # a token and a half each
 
 
 def test_the_bound_of_a_price_counts_tools_and_letters_of_many_bytes(tmp_path: Path) -> None:

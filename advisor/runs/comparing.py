@@ -165,8 +165,10 @@ def judged_by(
 
 
 def room(references: Sequence[Answer]) -> int:
-    """Return how many tokens an answer may take: twice the longest reference at three characters a token."""
-    longest = max(len(one.text) for one in references)
+    """Return how many tokens an answer may take: twice the longest reference at three bytes a token."""
+    longest = max(
+        len(one.text.encode(errors="replace")) for one in references
+    )  # a Chinese letter is three, and a token
     if any(one.tool_calls for one in references):
         return _TOKENS_FOR_ANSWER
     return max(16, min(2048, 2 * longest // 3))

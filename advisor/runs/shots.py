@@ -17,7 +17,7 @@ from advisor.runs.asking import Question
 from advisor.runs.nearest import Nearest
 from backends import Message, ToolCall
 
-_CHARS_A_TOKEN = 3
+_BYTES_A_TOKEN = 3
 _LONGEST_LABEL = 80
 
 
@@ -79,7 +79,10 @@ def asked_text(question: Question) -> str:
 
 def _chosen(shown: Sequence[Question], labels: int, room: int, *, nearest: bool) -> Shots:
     """Two of every label, else one, where they fit; else the nearest, which need not show every label."""
-    sizes = [sum(len(Answer.of(turn).text) for turn in _turns(one)) / _CHARS_A_TOKEN + 8 for one in shown]
+    sizes = [
+        sum(len(Answer.of(turn).text.encode(errors="replace")) for turn in _turns(one)) / _BYTES_A_TOKEN + 8
+        for one in shown
+    ]
     large = round(fmean(sizes)) if sizes else 1
     count, no_room = shots_to_show(labels, len(shown), large, room)
     known = f"about {room:,} tokens of examples fit, at {large} each"
