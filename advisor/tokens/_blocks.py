@@ -22,33 +22,23 @@ from advisor.dataset._dataset import Dataset, judge, usable
 from advisor.dataset._rows import Container, jsonl_rows, lines_of, rows
 from advisor.dataset._source import BLOCK_BYTES, MAX_LINE_BYTES, Progress, Source, blocks
 from advisor.errors import DataError
-from advisor.tokens._counting import Counting, Encode
-from advisor.tokens._marks import Ids, Sketch, fast_sketch, sketch
+from advisor.tokens._codec import Codec, FastCodec
+from advisor.tokens._counting import Counting
+from advisor.tokens._marks import Sketch, fast_sketch, sketch
 from advisor.tokens._tally import Tally
-from advisor.tokens._vocabulary import LONG_RUN, encoder, encoding, ranks_file
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
 SMALL_BYTES = 8 << 20
 _FAST_SKETCH_BYTES = 1 << 20  # from here on the fast sketch earns its import
+MEMORY_BYTES = 900 << 20  # for all processes together
 _LOOK_EVERY = 64  # in large data the form and language of every 64th example is looked at
 _BUFFER_BYTES = 1 << 18  # read at once: stays in the processor's cache until its lines are parsed
 _IN_FLIGHT = 3  # blocks per process that wait or are worked on: what bounds the memory
 
 _Job: TypeAlias = tuple[int, int, int, bytes | None]  # file, offset, bytes, and the content where it is compressed
 _Done: TypeAlias = tuple[Tally, int]  # tally with lines counted from 1 in the block, number of line ends
-
-
-@dataclass(frozen=True, slots=True)
-class Codec:
-    """Two ways to the same token ids: ``quick`` for texts of bounded length, ``careful`` for any."""
-
-    quick: Encode
-    careful: Encode
-
-    def pick(self, quick: bool) -> Encode:
-        return self.quick if quick else self.careful
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +49,7 @@ class Reading:
     encodings: tuple[str, ...]
     checks: bool
     large: bool
+    share: int = MEMORY_BYTES  # what a process may keep of the words it met
 
 
 def examine(
@@ -72,8 +63,8 @@ def examine(
     """Read everything once. ``encodings`` come beside o200k_base; each costs 0.1 s to load."""
     large = dataset.bytes > SMALL_BYTES
     wanted = ("o200k_base", *encodings)
-    reading = Reading(dataset, tuple(dict.fromkeys(wanted)), checks, large)
     workers = processes or (min(8, _cores()) if large else 1)
+    reading = Reading(dataset, tuple(dict.fromkeys(wanted)), checks, large, MEMORY_BYTES // workers)
     if workers > 1 and all(container is Container.JSONL for container in dataset.containers):
         return _shared_out(reading, workers, progress)
     return _alone(reading, progress)
@@ -184,27 +175,25 @@ class Worker:
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
-        name, *others = reading.encodings
-        load = _fast_codec if reading.large and importlib.util.find_spec("gigatoken") else _codec
-        self._codec = load(name)
-        self._others = {other: load(other) for other in others}
-        self._name = name
+        fast = reading.large and importlib.util.find_spec("gigatoken") is not None
+        self._codecs: dict[str, Codec] = {
+            name: FastCodec(name, reading.share) if fast else Codec(name) for name in reading.encodings
+        }
         self._sketch: Sketch | None = None
         if reading.checks:
-            fast = reading.dataset.bytes > _FAST_SKETCH_BYTES and importlib.util.find_spec("numpy") is not None
-            self._sketch = fast_sketch() if fast else sketch
+            numpy = reading.dataset.bytes > _FAST_SKETCH_BYTES and importlib.util.find_spec("numpy") is not None
+            self._sketch = fast_sketch() if numpy else sketch
 
-    def _counting(self, longest: int) -> Counting:
-        """Return a fresh count for texts of at most ``longest`` characters."""
-        every = _LOOK_EVERY if self.reading.large else 1
-        quick = longest < LONG_RUN
-        others = {name: codec.pick(quick) for name, codec in self._others.items()}
-        return Counting(self._name, self._codec.pick(quick), others, self._sketch, every)
+    def _counting(self) -> Counting:
+        """Return a fresh count."""
+        for codec in self._codecs.values():
+            codec.renew()
+        return Counting(self._codecs, self._sketch, _LOOK_EVERY if self.reading.large else 1)
 
     def count(self, lines: list[bytes], file: int, first: bool) -> _Done:
         """Count JSON lines, each with its end; they are counted from 1."""
         newlines = len(lines) - bool(lines and not lines[-1].endswith(b"\n"))
-        counting, dataset, seen = self._counting(max(map(len, lines), default=0)), self.reading.dataset, 0
+        counting, dataset, seen = self._counting(), self.reading.dataset, 0
         tally = counting.tally
         # Only a file may begin with a byte order mark: a block that does not begin one starts at line 2, moved back.
         shift = 0 if first else 1
@@ -225,7 +214,7 @@ class Worker:
 
     def count_rows(self, source: Source, container: Container, file: int, progress: Progress | None = None) -> Tally:
         """Count a file of any other container."""
-        counting, dataset = self._counting(LONG_RUN), self.reading.dataset
+        counting, dataset = self._counting(), self.reading.dataset
         for line, row in rows(source, container, progress):
             talk, found = judge(row, dataset.shape, dataset.columns)
             for fault in found:
@@ -233,21 +222,3 @@ class Worker:
             if talk is not None and usable(found):
                 counting.add(talk, file, line)
         return counting.finish()
-
-
-def _codec(name: str) -> Codec:
-    return Codec(encoding(name).encode_ordinary, encoder(name))
-
-
-def _fast_codec(name: str) -> Codec:
-    """Return gigatoken's encoder of the checked ranks; special-token strings are ordinary text to it, as we want."""
-    from gigatoken.gigatoken_rs import BPETokenizer
-
-    scheme = {"o200k_base": "o200k", "cl100k_base": "gpt4"}[name]
-    quick = cast(Encode, BPETokenizer.from_tiktoken(str(ranks_file(name)), scheme, {}).encode)
-    quick("warm")  # builds its tables before the processes are forked
-
-    def careful(text: str) -> Ids:
-        return quick(text) if len(text) < LONG_RUN else encoder(name)(text)
-
-    return Codec(quick, careful)

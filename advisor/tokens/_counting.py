@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TypeAlias, cast
 
 import orjson
@@ -13,32 +13,37 @@ from advisor.dataset._scan import scan, utf8
 from advisor.dataset._shape import Conversation
 from advisor.dataset._write import text_of
 from advisor.tokens._billing import LOW_DETAIL_IMAGE, PER_EXAMPLE, PER_MESSAGE, tools_text
+from advisor.tokens._codec import Codec, Encode
 from advisor.tokens._marks import Ids, Sketch
 from advisor.tokens._tally import SYSTEMS_KEPT, Tally
 from backends import Json, Message
 
-Encode: TypeAlias = Callable[[str], Ids]
+_Waiting: TypeAlias = tuple[Conversation, list[Message], int, int]  # with its messages, file and line
 
 _MEMO = 4096  # distinct system prompts and tool lists whose count is remembered
+_TOGETHER = 4 << 20  # characters encoded together
 _SCAN_BYTES = 1 << 20  # texts searched together
 _STEPS = re.compile(r"(?:\bstep \d|\btherefore\b|\bthus\b|=\s*\$?\d|####|<think>|\bso the answer\b)", re.IGNORECASE)
 _CODE = re.compile(r"```|^\s*(?:def|class|import|SELECT|function|const|#include|public)\b", re.MULTILINE)
 
 
 class Counting:
-    """Adds conversations to a tally. ``others`` are further encodings, counted for their totals alone."""
+    """Adds conversations to a tally: the first of ``codecs`` in every detail, the others for their totals alone."""
 
-    def __init__(
-        self, name: str, encode: Encode, others: Mapping[str, Encode], sketch: Sketch | None, every: int = 1
-    ) -> None:
+    def __init__(self, codecs: Mapping[str, Codec], sketch: Sketch | None, every: int = 1) -> None:
         self.tally = Tally()
-        self._name, self._encode, self._others = name, encode, tuple(others.items())
+        (self._name, self._codec), *others = codecs.items()
+        self._encode = self._codec.encode
+        self._others = [(name, codec.encode) for name, codec in others]
         self._sketch, self._every = sketch, every
         self._memo: dict[str | bytes, int] = {}
         self._other_memo: dict[tuple[str, str | bytes], int] = {}
         self._overhead: dict[str, int] = {}  # tokens of a message with this role, before its content
         self._roles: dict[str, int] = {}
         self._sums = [0, 0, 0]  # tokens, billed, trained
+        self._waiting: list[_Waiting] = []
+        self._plain: list[str] = []  # their contents, which are encoded together
+        self._characters = 0
         self._ids: list[list[Ids]] = []
         self._systems: set[bytes] = set()
         self._texts: list[bytes] = []
@@ -46,16 +51,48 @@ class Counting:
         self._bytes = 0
 
     def add(self, talk: Conversation, file: int, line: int) -> None:
-        """Count one conversation, and look at it when quality is asked for."""
+        """Take one conversation; it is counted together with others."""
+        messages = talk.messages
+        if talk.non_preferred is not None and talk.preferred is not None:
+            messages = [*messages, talk.preferred, talk.non_preferred]
+        characters, plain = 0, self._plain
+        for message in messages:
+            content = message.get("content")
+            if type(content) is str and "tool_calls" not in message and message["role"] != "system":
+                plain.append(content)
+                characters += len(content)
+        self._waiting.append((talk, messages, file, line))
+        self._characters += characters
+        if self._characters > _TOGETHER:
+            self._count()
+
+    def _count(self) -> None:
+        ids: list[Ids] = []
+        if self._sketch is None:
+            counts = iter(self._codec.each(self._plain, len))
+        else:
+            ids.extend(self._codec.each(self._plain, _kept))
+            counts = map(len, ids)
+        kept = iter(ids)
+        for talk, messages, file, line in self._waiting:
+            self._one(talk, messages, file, line, counts, kept)
+        self._waiting, self._plain, self._characters = [], [], 0
+
+    def _one(
+        self, talk: Conversation, messages: list[Message], file: int, line: int, counts: Iterator[int],
+        ids: Iterator[Ids],
+    ) -> None:  # fmt: skip
+        """Count one conversation, and look at it when quality is asked for.
+
+        ``counts`` has the tokens of contents that are plain text, and ``ids`` their ids where they are sketched.
+        """
         tally, encode, roles, overhead = self.tally, self._encode, self._roles, self._overhead
         tokens = trained = output = answers = 0
         billed = PER_EXAMPLE
         parts: list[Ids] = []
+        sketched = self._sketch is not None
         rejected = talk.non_preferred
-        messages = talk.messages
         images = tally.images
-        if rejected is not None and talk.preferred is not None:
-            messages = [*messages, talk.preferred, rejected]
         for message in messages:
             role, content = message["role"], message.get("content")
             if type(content) is not str or "tool_calls" in message:
@@ -63,9 +100,9 @@ class Counting:
             elif role == "system":
                 count = self._remembered(content)
             else:
-                ids = encode(content)
-                count = len(ids)
-                parts.append(ids)
+                count = next(counts)
+                if sketched:
+                    parts.append(next(ids))
             tokens += count
             if role not in overhead:
                 overhead[role] = PER_MESSAGE + len(encode(role))
@@ -97,12 +134,13 @@ class Counting:
         for name, other in self._others:
             self._add_other(name, other, messages, talk, rejected)
         self._describe(talk)
-        if self._sketch is not None:
+        if sketched:
             self._ids.append(parts)
             self._look(talk, messages, file, line)
 
     def finish(self) -> Tally:
-        """Sketch and search what is still waiting, and return the tally."""
+        """Count, sketch and search what is still waiting, and return the tally."""
+        self._count()
         self._search()
         tally = self.tally
         if self._sketch is not None and self._ids:
@@ -284,6 +322,10 @@ class Counting:
             self._memo.clear()
         self._memo[key] = count
         return count
+
+
+def _kept(ids: Ids) -> Ids:
+    return ids
 
 
 def _identity(messages: list[Message], raw: list[bytes]) -> bytes:

@@ -80,7 +80,7 @@ def encoding(name: str) -> tiktoken.Encoding:
     import tiktoken
 
     words = VOCABULARIES[name]
-    tokens = _tokens(words)
+    tokens = token_bytes(name)
     return tiktoken.Encoding(
         name,
         pat_str=words.pattern,
@@ -127,8 +127,9 @@ def ranks_file(name: str) -> Path:
     return path
 
 
-def _tokens(words: Vocabulary) -> list[bytes]:
-    """Return the token bytes in rank order; kept ready-made for this Python, since decoding them costs 0.1 s."""
+def token_bytes(name: str) -> list[bytes]:
+    """Return the tokens in rank order; kept ready-made for this Python, since decoding them costs 0.1 s."""
+    words = VOCABULARIES[name]
     path = _cache() / f"{words.name}-{words.sha256[:12]}-{sys.implementation.cache_tag}.ranks"
     try:
         tokens = marshal.loads(path.read_bytes())
