@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -128,6 +129,9 @@ def test_config_says_what_is_in_force_and_from_where(folder: Path) -> None:
     assert settings["home"]["source"] == "TUNEWISE_HOME"  # the variable is stronger than line 1 of the file
     assert settings["color"] == {"key": "color", "value": None, "source": "default", "line": None}
     assert "tunewise.yaml:2" in tunewise("config").stdout
+    (folder / "tunewise.yaml").write_text("model: '[/old]'\nquiet: yes\n", encoding="utf-8")
+    page = tunewise("config")
+    assert "[/old]" in page.stdout and re.search(r"quiet +true ", page.stdout), page.stderr
 
 
 def test_prices_that_a_project_brings_are_named(folder: Path) -> None:
