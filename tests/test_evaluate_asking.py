@@ -84,13 +84,13 @@ def test_an_interrupted_evaluation_goes_on_without_paying_twice(tmp_path: Path, 
 
 
 class Wordy(PaperBackend):
-    """Separates its lines by what Python's splitlines takes for their end, and JSON does not."""
+    """Separates its lines by what splitlines takes for their end, and ends within a character of two halves."""
 
     def complete(self, *args: object, **settings: object) -> Completion:
-        return replace(super().complete(*args, **settings), text="one\u2028two\x85three")  # type: ignore[arg-type]
+        return replace(super().complete(*args, **settings), text="one\u2028two\x85three\ud83d")  # type: ignore[arg-type]
 
 
-def test_an_answer_with_any_line_separator_is_kept_whole(tmp_path: Path, asked: list[Question]) -> None:
+def test_an_answer_of_any_characters_is_kept_and_never_asked_for_again(tmp_path: Path, asked: list[Question]) -> None:
     backend = Wordy(tmp_path / "paper")
     ask(backend, asked[:3], tmp_path / "samples.jsonl")
     ask(backend, asked[:3], tmp_path / "samples.jsonl")

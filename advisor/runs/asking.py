@@ -130,7 +130,7 @@ class Answers:
         assert isinstance(saved, dict) and self._file is not None
         with self._turn:
             self._known[key] = saved
-            self._file.write(json.dumps(saved, ensure_ascii=False).encode() + b"\n")
+            self._file.write(json.dumps(saved, ensure_ascii=False).encode(errors="replace") + b"\n")
             self._file.flush()
 
 
@@ -244,7 +244,7 @@ class Purse:
 def _dearest(one: Contestant, asked: Sequence[Question], longest: int) -> Decimal | None:
     """Return an upper bound of one answer's price: the longest prompt at two bytes a token, the longest answer."""
     prompts = ([list(one.messages(question)), list(question.tools)] for question in asked)
-    size = max(len(json.dumps(prompt, ensure_ascii=False, default=dict).encode()) for prompt in prompts)
+    size = max(len(json.dumps(prompt, ensure_ascii=False, default=dict).encode(errors="replace")) for prompt in prompts)
     return one.price(Completion("", prompt_tokens=size // 2 + 1, completion_tokens=longest))
 
 
