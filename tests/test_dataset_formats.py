@@ -576,6 +576,31 @@ def test_keys_that_are_refused_are_not_written(tmp_path: Path) -> None:
     assert write_for(Dataset.open(path), "openai", Objective.SFT, out) == ()
 
 
+@pytest.mark.parametrize("backend", ["openai", "azure", "nebius", "together", "local", "replicate"])
+def test_what_is_read_back_differs_only_where_that_was_said(tmp_path: Path, backend: str) -> None:
+    path, out = tmp_path / "a.jsonl", tmp_path / "out.jsonl"
+    asked, answer = WANTED[0]
+    kinds = [*RICH.values(), *([{"messages": talk}] for talk in WANTED[:2]), *([{"messages": talk}] for talk in (
+        [{**asked, "name": "Bob"}, answer], [asked, {**answer, "reasoning_content": "Hm."}],
+        [asked, {**answer, "refusal": "No."}], [asked, {"role": "system", "content": "s"}, answer],
+        [*WANTED[0], asked], [{**asked, "mood": "good"}, answer], [{**asked, "role": "developer"}, answer],
+    ))]  # fmt: skip
+    kept = 0
+    for rows in kinds:
+        path.write_bytes(jsonl(rows))
+        data = Dataset.open(path)
+        paired = data.format is Format.PREFERENCE and backend != "replicate"
+        try:
+            said = write_for(data, backend, Objective.DPO if paired else Objective.SFT, out)
+        except DataError as error:
+            assert backend == "replicate" and "nothing can be written" in str(error)
+            continue
+        wanted, found = list(data.examples()), list(Dataset.open(out).examples())
+        assert said or [replace(one, file="") for one in found] == [replace(one, file="") for one in wanted]
+        kept += not said
+    assert kept >= (2 if backend == "replicate" else 6)
+
+
 def test_no_setting_is_lost_in_silence(tmp_path: Path) -> None:
     path, out = tmp_path / "a.jsonl", tmp_path / "out.jsonl"
     path.write_bytes(jsonl(RICH["text"]))

@@ -220,6 +220,8 @@ def _replicate(example: Example, format: Format, losses: Losses) -> dict[str, Js
         return None
     for key in example.extra:
         losses.add(example, "setting_dropped", f"replicate has no row setting '{key}'")
+    for key in sorted({key for message in talk for key in message} - {"role", "content", "weight"}):
+        losses.add(example, "setting_dropped", f"replicate has no '{key}' in a message")
     texts = [(str(m["role"]), cast(str, m["content"])) for m in talk]
     if format is Format.TEXT:
         return {"text": texts[0][1]}
