@@ -226,6 +226,15 @@ def test_where_a_plan_would_advise_otherwise_the_screen_says_why(tmp_path: Path)
     assert "--budget-usd of 'tunewise plan' is for training and the first month alone." in text
 
 
+@pytest.mark.parametrize("name", ["rtx-4090", "4090"])
+def test_a_gpu_of_ones_own_is_not_rented_whatever_it_is_called(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "work.yaml"
+    file.write_text(WORKLOAD + f"privacy: on_premises\ngpus: ['{name}']\n", encoding="utf-8")
+    _, text = run("budget", "--limit", "100", "--workload", str(file), "--today", "2026-11-22", "--json")
+    bought = [option["buys"] for option in json.loads(text)["options"] if option["buys"]]
+    assert len(bought) > 3 and {D(buys["one_off_usd"]["high"]) for buys in bought} == {D(0)}
+
+
 def test_what_costs_nothing_has_no_months_to_show(tmp_path: Path) -> None:
     file = tmp_path / "work.yaml"
     file.write_text(WORKLOAD + "privacy: on_premises\ngpus: [rtx-4090]\n", encoding="utf-8")

@@ -55,9 +55,9 @@ def command(
     from advisor.cli.render import budget as screen
     from advisor.cli.render import spending
     from advisor.pricing import PriceBook
-    from advisor.recommend import recommend
+    from advisor.recommend import recommend, with_gpu_names
 
-    workload = workload.model_copy(update={"budget_usd": None})
+    workload = with_gpu_names(workload.model_copy(update={"budget_usd": None}))
     profile = options.profile_of(data, workload, exact=exact)
     book = PriceBook.load()
     advice = recommend(profile, workload, book, today=today, backends=backends, models=models)

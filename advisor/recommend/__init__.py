@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from advisor.recommend.advise import recommend
+from advisor.recommend.advise import recommend, with_gpu_names
 from advisor.recommend.judge import Facts, Judgement, Verdict, Way, judge
 from advisor.recommend.measured import Measurement
 from advisor.recommend.plan_file import Plan, PlanError, read_plan, write_plan
@@ -25,5 +25,6 @@ __all__ = [
     "judge",
     "read_plan",
     "recommend",
+    "with_gpu_names",
     "write_plan",
 ]

@@ -48,7 +48,7 @@ def recommend(
     """
     all_named(workload)
     prompted_with = workload.measured_with
-    workload = sharpened(_own_gpus(workload), own)
+    workload = sharpened(with_gpu_names(workload), own)
     found = prospects(profile, workload, book, tuple(backends), tuple(models))
     _all_known(found, workload, book, backends, models)
     if prompted_with is not None:
@@ -88,7 +88,7 @@ def recommend(
     )
 
 
-def _own_gpus(workload: Workload) -> Workload:
+def with_gpu_names(workload: Workload) -> Workload:
     """Return the workload with our names for its GPUs; 4090 is enough. Raises WorkloadError for an unknown one."""
     names = []
     for said in workload.gpus:
