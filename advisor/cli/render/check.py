@@ -266,4 +266,4 @@ def _has_colours() -> bool:
     if not sys.stdout.isatty():
         return False
     console = render.console()
-    return not console.no_color and console.color_system is not None
+    return not console.no_color and not console.legacy_windows and console.color_system is not None
