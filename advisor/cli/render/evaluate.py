@@ -89,7 +89,7 @@ def show(found: Scorecard) -> None:
     if found.winner:
         console.print(f"[bold green]{escape(found.winner)}[/] wins.")
     elif len(found.rows) > 1:
-        needed = f"; about {found.examples_needed} examples would show it" if found.examples_needed else ""
+        needed = f"; about {found.examples_needed:,} examples would show it" if found.examples_needed else ""
         console.print(f"No winner: the difference could be chance{needed}.")
     if found.judge is not None:
         for line in _judgement(found.judge):
