@@ -138,7 +138,7 @@ def _train(
     from dataclasses import replace
 
     import backends
-    from advisor.cli.launch import say_uncounted, send
+    from advisor.cli.starting import say_uncounted, send
     from advisor.cli.watch import follow
     from advisor.runs import record
 
