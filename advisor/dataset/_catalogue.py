@@ -225,7 +225,7 @@ CATALOGUE: dict[str, Entry] = {
         "What occurs once or twice is not learnt, and cannot be tested."),
     "label_variants": Entry(_W, "Labels that differ only in case or spacing", "Write them the same way.",
         "The model learns two names for one thing, and exact-match scores fall."),
-    "constant_answer": Entry(_W, "All answers are the same", "Check the column: --columns completion=NAME.",
+    "constant_answer": Entry(_W, "All answers are the same", "Check which column holds the answers: --columns completion=NAME.",
         "There is nothing to learn."),
     "refusal": Entry(_W, "Answers that are refusals", "Remove them, unless refusing is what you teach.",
         "The model learns to refuse more than before."),
