@@ -226,6 +226,22 @@ def test_where_a_plan_would_advise_otherwise_the_screen_says_why(tmp_path: Path)
     assert "--budget-usd of 'tunewise plan' is for training and the first month alone." in text
 
 
+def test_a_sum_that_cuts_nothing_pays_once_what_the_plan_says(tmp_path: Path) -> None:
+    """Examples near each question are no fixed prefix, and a tuned model is sent fewer tokens: priced as in the plan."""
+    file = tmp_path / "work.yaml"
+    prompt = "prompt_tokens: {system: 2000, user: 300, output: 40}"
+    said = SMALL.replace("prompt_tokens: {system: 100, user: 300, output: 40}", prompt)
+    file.write_text(
+        said + "requests_per_month: 1000\nhorizon_months: 1\nstanding: {openai: active}\n", encoding="utf-8"
+    )
+    both = ("--workload", str(file), "--today", "2026-11-22", "--json")
+    advised = {one["id"]: one["estimate"] for one in json.loads(run("plan", *both)[1])["options"]}
+    bought = json.loads(run("budget", *both, "--limit", "1000")[1])["options"]
+    uncut = {one["id"]: one["buys"]["one_off_usd"] for one in bought if one["buys"] and not one["buys"]["cuts"]}
+    assert any(id.endswith(":retrieved") for id in uncut) and any(id.startswith("hosted:openai") for id in uncut)
+    assert uncut == {id: advised[id]["one_off_usd"] for id in uncut}
+
+
 @pytest.mark.parametrize("name", ["rtx-4090", "4090"])
 def test_a_gpu_of_ones_own_is_not_rented_whatever_it_is_called(tmp_path: Path, name: str) -> None:
     file = tmp_path / "work.yaml"

@@ -114,7 +114,9 @@ def afford(
     settings = list(_settings(candidate, profile, book, terms))
     least: tuple[_Setting, Range] | None = None
     for setting in settings:
-        once = _once(setting, candidate, profile, workload, book, today, terms)
+        # With nothing cut it is the sum that was given: some recipes are priced with a prompt of their own.
+        uncut = setting is settings[0]
+        once = full.one_off_usd if uncut else _once(setting, candidate, profile, workload, book, today, terms)
         if once is None or once.mid > limit_usd:
             continue
         if monthly is None or once.mid + full.months * monthly.mid <= limit_usd:
