@@ -227,7 +227,7 @@ def test_where_a_plan_would_advise_otherwise_the_screen_says_why(tmp_path: Path)
 
 
 def test_a_sum_that_cuts_nothing_pays_once_what_the_plan_says(tmp_path: Path) -> None:
-    """Examples near each question are no fixed prefix, and a tuned model is sent fewer tokens: priced as in the plan."""
+    """Examples near each question are no fixed prefix, and a tuned model is sent fewer tokens: as in the plan."""
     file = tmp_path / "work.yaml"
     prompt = "prompt_tokens: {system: 2000, user: 300, output: 40}"
     said = SMALL.replace("prompt_tokens: {system: 100, user: 300, output: 40}", prompt)
