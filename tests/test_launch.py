@@ -464,7 +464,11 @@ def test_a_model_that_answers_only_from_a_rented_machine_gets_one_and_is_evaluat
         assert "without --max-per-hour" in tunewise(*serve, "--yes", expect=1).stderr
         assert "over --max-per-hour $5.00" in tunewise(*serve, "--yes", "--max-per-hour", "5", expect=4).stderr
         assert emulator.state.get("deployments", {}) == {}
+        emulator.fault("POST /v2/projects/{project_id}/endpoints/{endpoint_id}/deployments", "drop")
+        assert "the same command looks first" in tunewise(*serve, "--yes", "--max-per-hour", "6", expect=1).stderr
+        assert "finds the one that stands" in tunewise("serve", run, "--stop", expect=1).stderr
         found = tunewise.document(*serve, "--yes", "--max-per-hour", "6")
+        assert len(emulator.state["deployments"]) == 1
         assert (found["usd_per_hour"], found["stops_after_idle_minutes"]) == ("5.49", 45)
         emulator.deployed = False  # only the rented machine answers
         assert tunewise.document("evaluate", run, "--against", "base")["rows"][1]["name"] == "tuned"

@@ -44,21 +44,26 @@ def host(run: Run, *, idle_minutes: int, most_per_hour: Decimal | None, yes: boo
         )
         if not yes and not click.confirm("Rent it?", default=False, err=True):
             raise RunError("Nothing was rented.")
+        ledger = Ledger.open()
+        ledger.append(run.id, "hiring", {"idle_minutes": idle_minutes})
         try:
             found = backend.serve(run.job, idle_minutes=idle_minutes)
         except backends.OutcomeUnknown as error:
             raise RunError(
                 f"{run.spec.backend} did not say whether the machine was rented; the same command looks first."
             ) from error
+        except backends.BackendError:
+            ledger.append(run.id, "stopped", {})
+            raise
+        ledger.append(run.id, "serving", found)
         too_dear = most_per_hour is not None and (found.usd_per_hour is None or found.usd_per_hour > most_per_hour)
         if too_dear:
             backend.stop(found)
+            ledger.append(run.id, "stopped", {})
             raise OverLimit(
                 f"The machine would cost {render.usd(found.usd_per_hour)} an hour, over --max-per-hour "
                 f"{render.usd(most_per_hour)}; it was stopped at once."
             )
-    ledger = Ledger.open()
-    ledger.append(run.id, "serving", found)
     ledger.save(replace(run.job, extra={**run.job.extra, "served_as": found.model}))
     if as_json:
         render.json_document(found)
@@ -76,12 +81,19 @@ def stop(run: Run, *, as_json: bool) -> None:
     from advisor.runs.saved import from_saved
 
     ledger = Ledger.open()
-    kept = ledger.last(run.id, "serving")
-    if kept is None or "served_as" not in run.job.extra:
+    known = [event for kind in ("hiring", "serving", "stopped") if (event := ledger.last(run.id, kind)) is not None]
+    newest = max(known, key=lambda event: event.seq, default=None)
+    if newest is None or newest.kind == "stopped":
         raise RunError(f"{run.id} is not served at {run.spec.backend}; there is nothing to stop.")
-    found = from_saved(backends.Serving, kept.body)
+    if newest.kind == "hiring":
+        raise RunError(
+            f"A machine was asked for and its answer was lost: 'tunewise serve {run.id} --at-provider' finds the one "
+            "that stands before it rents any, and --stop ends it then."
+        )
+    found = from_saved(backends.Serving, newest.body)
     with closing(backends.get(run.spec.backend)) as backend:
         _gone(backend, found)
+    ledger.append(run.id, "stopped", {})
     extra = {name: value for name, value in run.job.extra.items() if name != "served_as"}
     ledger.save(replace(run.job, extra=extra))
     if as_json:

@@ -78,7 +78,7 @@ class Event:
     run: str
     seq: int
     at: datetime
-    kind: str  # job | sending | unsent | doubt | reserved | settled | scorecard | serving
+    kind: str  # job | sending | unsent | doubt | reserved | settled | scorecard | hiring | serving | stopped
     body: Json
 
 
