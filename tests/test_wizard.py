@@ -181,8 +181,9 @@ def test_nonsense_answers_are_asked_again_with_a_sentence(folder: Path) -> None:
         "1.7",
         "71%",
     )
-    terminal.answer("free", "nan", "none", "stop")
+    terminal.answer("free", "nan", "$1,500", "b", "", "stop")
     assert terminal.finish() == 0
+    assert "[1500]" in terminal.seen
     for sentence in (
         "No GPU called 'gtx-1' is known",
         "Give a whole number",

@@ -236,7 +236,7 @@ def _amount(text: str) -> float:
         value = -1.0
     if not 0 <= value < math.inf:
         raise ValueError("Give an amount in dollars, such as 500, or 'none'.")
-    return value
+    return int(value) if value.is_integer() else value
 
 
 def _paths(text: str) -> tuple[str, ...]:
