@@ -150,6 +150,25 @@ def test_what_is_kept_counts_against_the_cap_and_the_last_answer_may_reach_it(
     assert backend.calls.count("complete") == 11
 
 
+class Thinker(PaperBackend):
+    """Thinks aloud before it answers; "endless" thinks alone."""
+
+    def complete(self, model: str, *args: object, **settings: object) -> Completion:  # type: ignore[override]
+        said = super().complete("paper-9", *args, **settings)  # type: ignore[arg-type]
+        return replace(said, text=f"<think>1 or 2?{'' if model == 'endless' else f'</think>{said.text}'}")
+
+
+def test_what_is_thought_aloud_is_no_part_of_the_answer(tmp_path: Path) -> None:
+    data = write_sums(tmp_path / "test.jsonl", 30)
+    options = Options(against=("base", "endless"), metric="exact", max_tokens=9)
+    card = evaluate_data((data,), Thinker(tmp_path / "p"), "brief", None, options, today=DAY)
+    assert [row.score for row in card.rows] == [1.0, 0.0]
+    assert [one for one in card.warnings if "thoughts alone" in one] == [
+        "30 of 30 answers of endless are thoughts alone, cut off at 9 tokens; --max-tokens 4096 leaves room for an "
+        "answer."
+    ]
+
+
 def test_an_answer_has_room_in_every_script() -> None:
     assert room([Answer("x" * 300)]) == 200
     assert room([Answer("模" * 300)]) >= 450  # a token and a half each

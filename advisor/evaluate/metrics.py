@@ -8,7 +8,7 @@ import re
 import string
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Literal, Self, TypeVar
@@ -28,6 +28,7 @@ class NotJson(Enum):
 
 NOT_JSON = NotJson.NOT_JSON
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # written without blanks
+_THOUGHT = re.compile(r"^\s*<think>.*?</think>\s*", re.DOTALL)
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 Part = TypeVar("Part")
 
@@ -38,6 +39,16 @@ class Answer:
 
     text: str
     tool_calls: tuple[ToolCall, ...] = ()
+
+    @property
+    def spoken(self) -> Self:
+        """The answer without what was thought aloud before it; a thought that never ends stays."""
+        return replace(self, text=_THOUGHT.sub("", self.text))
+
+    @property
+    def only_thought(self) -> bool:
+        """Whether it was cut off before the thought came to an end."""
+        return self.spoken.text.lstrip().startswith("<think>")
 
     @classmethod
     def of(cls, message: Message) -> Self:

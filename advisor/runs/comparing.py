@@ -20,7 +20,7 @@ from advisor.task import TaskType
 from backends import Json
 
 _FEWEST, _LEAST = 30, 6  # held-out examples below which a comparison says next to nothing; and nothing at all
-_TOKENS_FOR_ANSWER = 512
+_TOKENS_FOR_ANSWER, _TO_THINK = 512, 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def compare_on(
         raise RunError("A judge compares two options; name another with --against.")
     references, metric, notes = judged_by(asked, shown, task, options)
     rules = judges.rubric(options.rubric)
-    longest = options.max_tokens or room(references)
+    longest = options.max_tokens or room([Answer.of(one.reference) for one in asked])
     purse = purse or Purse(options.max_usd, at_once=options.at_once)
     if options.judge is not None:
         purse.expect([options.judge], asked, judges.VERDICT_TOKENS)  # an unknown price is refused before any answer
@@ -86,9 +86,8 @@ def compare_on(
     judgement, doubts = None, list[str]()
     with Answers(samples) as kept:
         for one in contestants:
-            answers[one.name] = ask_all(
-                one, asked, kept, max_tokens=longest, at_once=options.at_once, purse=purse, progress=step
-            )
+            said = ask_all(one, asked, kept, max_tokens=longest, at_once=options.at_once, purse=purse, progress=step)
+            answers[one.name] = [replace(given, answer=given.answer.spoken) for given in said]
         if options.judge is not None:
             judgement, doubts = judged(
                 options.judge,
@@ -105,6 +104,12 @@ def compare_on(
     scored = [
         cards.row(one.name, one.backend.name, one.model, metric, answers[one.name], references, seed=options.seed)
         for one in contestants
+    ]
+    doubts += [
+        f"{count} of {len(asked)} answers of {name} are thoughts alone, cut off at {longest} tokens; --max-tokens "
+        f"{max(_TO_THINK, 2 * longest)} leaves room for an answer."
+        for name, given in answers.items()
+        if (count := sum(one.answer.only_thought for one in given))
     ]
     rows = tuple(replace(row, tuned_from=one.tuned_from) for row, one in zip(scored, contestants, strict=True))
     comparisons = cards.compare(metric, answers, references, seed=options.seed)
@@ -136,11 +141,13 @@ def judged_by(
     """
     if options.database is not None:
         _check(options.database)
-    references = [replace(Reference.of(one.reference), asked=_prompt(one), database=options.database) for one in asked]
+    references = [
+        replace(Reference.of(one.reference).spoken, asked=_prompt(one), database=options.database) for one in asked
+    ]
     metric = options.metric or metric_for(task, references)
     if options.metric is None and task is None and metric in ("rouge_l", "number"):
         # A few answers of many labels look like any text; the training answers tell.
-        known = metric_for(None, [*references, *(Reference.of(one.reference) for one in shown)])
+        known = metric_for(None, [*references, *(Reference.of(one.reference).spoken for one in shown)])
         metric = "label" if known == "label" else metric
     notes = []
     if metric.startswith("json_"):
@@ -175,7 +182,7 @@ def room(references: Sequence[Answer]) -> int:
 
 
 def _schema(path: Path | None, known: Sequence[Question]) -> tuple[Mapping[str, Json], str]:
-    values = [value for one in known if (value := json_of(Answer.of(one.reference).text)) is not NOT_JSON]
+    values = [value for one in known if (value := json_of(Answer.of(one.reference).spoken.text)) is not NOT_JSON]
     if path is not None:
         given = read_schema(path)
         broken = sum(

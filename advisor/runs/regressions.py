@@ -50,7 +50,7 @@ def regressions(
             asked = [Question(item.id, ({"role": "user", "content": item.ask},), _NOTHING) for item in some]
             purse.expect((one,), asked, _TOKENS)
             return [
-                got.answer
+                got.answer.spoken
                 for got in ask_all(one, asked, kept, max_tokens=_TOKENS, at_once=options.at_once, purse=purse)
             ]
 
