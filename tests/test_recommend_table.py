@@ -209,6 +209,8 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
     "wrong answers that cost nothing, and a target": (
         Asked(prompt(0.75, error_cost_usd=0, quality_target=0.9), volume=10_000), "prompt:", "; you say $0.00",
         "medium"),
+    "no requests at all": (
+        Asked(prompt(0.62), volume=0), "prompt:", "only if a wrong answer costs", "medium"),
     "wrong answers that cost two dollars": (
         Asked(prompt(0.75, error_cost_usd=2), volume=10_000), "hosted:together/", "scores 75%", "medium"),
     "volume not known": (

@@ -111,8 +111,10 @@ def price_of_tuning(standing: Sequence[Option], workload: Workload) -> PriceOfTu
     gain = round(own[1] - score, 4) if own is not None and measured else packaged().band(score).median_gain
     if extra <= 0:
         return PriceOfTuning(extra, gain, measured, None)
-    fewer_errors = volume.mid * Decimal(str(gain)) if volume else Decimal(0)
-    return PriceOfTuning(extra, gain, measured, extra / fewer_errors) if fewer_errors else None
+    if volume is None or not gain:
+        return None
+    fewer_errors = max(1, volume.mid) * Decimal(str(gain))  # no request at all is no reason to tune: taken as one
+    return PriceOfTuning(extra, gain, measured, extra / fewer_errors)
 
 
 def total(option: Option) -> Decimal | None:
