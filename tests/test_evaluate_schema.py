@@ -114,6 +114,13 @@ def test_a_schema_that_is_none_is_refused(tmp_path: Path, content: object, messa
         read_schema(written(tmp_path / "s.json", content))
 
 
+def test_a_degenerate_answer_does_not_keep_a_schema_that_holds_itself() -> None:
+    value: Json = {}
+    for _ in range(600):
+        value = {"child": value}
+    assert keeps(value, {"properties": {"child": {"$ref": "#"}}, "type": "object"}) is False
+
+
 def test_nothing_is_fetched_for_a_schema() -> None:
     with pytest.raises(DataError, match=r"put it under \$defs"):
         keeps(1, {"$ref": "http://127.0.0.1:9/schema.json"})

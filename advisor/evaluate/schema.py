@@ -66,11 +66,13 @@ def inferred_schema(values: Sequence[Json]) -> Mapping[str, Json]:
 
 
 def keeps(value: Json, schema: Mapping[str, Json]) -> bool:
-    """Tell whether a value keeps a schema; references to other documents are not followed."""
+    """Tell whether a value keeps a schema; references to other documents are not followed, nor any without end."""
     from referencing.exceptions import Unresolvable
 
     try:
         return bool(_validator(json.dumps(schema, sort_keys=True)).is_valid(value))
+    except RecursionError:  # a degenerate answer in a schema that holds itself
+        return False
     except Unresolvable as error:
         raise DataError(f"The JSON Schema refers to what it does not hold ({error}); put it under $defs.") from error
 
