@@ -281,4 +281,4 @@ def test_real_data_goes_through_the_whole_of_evaluate_on_a_local_model(
         card = evaluate_run(ledger.get(run.id), local, None, options, today=DAY)
     assert card.metric == metric
     assert [row.name for row in card.rows] == ["base", "few-shot:2", "tuned"]
-    assert card.loss is not None and card.loss.better
+    assert card.loss is not None and card.loss.tuned < card.loss.base
