@@ -182,7 +182,7 @@ class OpenAIProtocol(Hosted["OpenAI"]):
         job_id = id_of(job)
         reply = self.ask(lambda: job_reply(client.fine_tuning.jobs.retrieve(job_id)), about=About.JOB)
         fresh = self.compared(snapshot(job, reply))
-        if fresh.status is JobStatus.RUNNING and reply.total_steps is None:
+        if fresh.status in (JobStatus.RUNNING, JobStatus.SUCCEEDED) and reply.total_steps is None:
             for event in self.ask(lambda: client.fine_tuning.jobs.list_events(job_id, limit=20).data):
                 data = numbers(getattr(event, "data", None))
                 if "step" in data:

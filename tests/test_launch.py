@@ -158,7 +158,7 @@ def test_from_launch_to_receipt(tunewise: Tunewise, openai: OpenAIEmulator, data
     rows = [json.loads(line) for line in Path(ended["metrics_path"]).read_text().splitlines()]
     assert {"step", "train_loss", "train_accuracy"} <= rows[0].keys()  # of the provider's result file
     assert "loss" in tunewise("watch", run).stdout
-    assert tunewise.document("show", run)["steps_done"] == ended["steps_total"]
+    assert tunewise.document("show", run)["steps_done"] == ended["steps_total"] > 0
     assert [one["run"] for one in tunewise.document("jobs", "--status", "succeeded")] == [run]
     assert "Created fine-tuning job" in tunewise("logs", run).stdout
     receipt = tunewise.document("receipt", run)

@@ -137,6 +137,15 @@ def test_steps_of_a_running_job(openai: Hosted) -> None:
     assert job.estimated_finish is not None
 
 
+def test_an_ended_job_has_done_all_its_steps_whoever_watched_it(openai: Hosted) -> None:
+    openai.emulator.advance_on_poll = False
+    job = openai.submit()
+    openai.emulator.tick(20)
+    ended = openai.backend.refresh(job)
+    assert ended.status is JobStatus.SUCCEEDED
+    assert ended.steps_done == ended.steps_total > 0
+
+
 def test_pause_and_resume(openai: Hosted) -> None:
     job = openai.submit()
     with pytest.raises(SpecRefused, match="not running"):
