@@ -12,6 +12,7 @@ from click.core import ParameterSource
 
 from advisor.cli import options, render
 from advisor.cli.orders import Usd
+from advisor.errors import DataError
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -136,6 +137,8 @@ def command(
                 found = evaluate_data((Path(what),), place, model, book, chosen, today=today, progress=progress)
             finally:
                 place.close()
+        elif Path(what).suffix:  # no run has one
+            raise DataError(f"{what}: there is no such file; check the spelling and the folder you are in.")
         else:
             given = click.get_current_context().get_parameter_source  # a default of tunewise.yaml is for DATA
             if ParameterSource.COMMANDLINE in (given("backend"), given("model")):
