@@ -257,6 +257,19 @@ def test_the_comment_holds_the_answer_the_flips_and_the_warnings() -> None:
     assert f"{TODAY.day} Nov 2026" in comment
 
 
+def test_a_rehearsal_is_shown_as_one() -> None:
+    """A page to share must not pass a drawn curve off as a training."""
+    told = a_run()
+    story = a_story(
+        None, replace(told, view=replace(told.view, rehearses="together", backend="rehearsal"), scorecard=None)
+    )
+    said = visible(page(story))
+    assert "A rehearsal of Qwen3-8B at Together: nothing was sent, trained or paid." in said
+    assert "This curve is drawn" in said and "is trained" not in said
+    assert "### A rehearsal of Qwen3-8B at Together" in markdown(story)
+    assert "rehearsal" not in visible(page(a_story(None, told))).lower()
+
+
 def test_the_comment_says_what_the_likely_sums_rest_on() -> None:
     plan = a_plan()
     assert plan.option.estimate

@@ -127,7 +127,7 @@ def read_plan(path: Path) -> Plan:
     except yaml.YAMLError as error:
         raise PlanError(f"{path}: this is not valid YAML; {remedy}.") from error
     if not isinstance(content, dict) or "option" not in content:
-        raise PlanError(f"{path}: this is not a plan file; {remedy}.")
+        raise PlanError(f"{path}: this is not a plan file; 'tunewise plan DATA --out plan.yaml' makes one.")
     if content.get("version") != VERSION:
         raise PlanError(
             f"{path}: version {content.get('version')} is not {VERSION}, which this program reads; {remedy}."

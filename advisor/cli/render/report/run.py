@@ -23,10 +23,12 @@ _CELL = 220  # drawing units across an interval
 
 def run_headline(told: Told) -> str:
     """Say in one sentence what became of the run."""
-    one = told.view
+    one, model = told.view, told.view.model.rsplit("/", 1)[-1]
+    if one.rehearses:
+        return f"A rehearsal of {model} at {words.title(one.rehearses)}: nothing was sent, trained or paid."
     where = "on this machine" if one.backend == "local" else f"at {words.title(one.backend)}"
     state = {"succeeded": "is trained", "failed": "failed", "cancelled": "was cancelled", "running": "is training"}
-    return f"{one.model.rsplit('/', 1)[-1]} {state.get(one.status, 'waits to be trained')} {where}."
+    return f"{model} {state.get(one.status, 'waits to be trained')} {where}."
 
 
 def verdict(scorecard: Mapping[str, Json]) -> str:
@@ -94,8 +96,12 @@ def loss_section(told: Told) -> Html:
         why = "No loss was kept for this run: 'tunewise watch' keeps what the provider reports."
         return section("loss", "Training", tag("p", why))
     longest = max(len(points) for points in told.losses.values())
-    thinned = tag("p", f"Each point is the mean of {-(-longest // _MOST_POINTS)} steps.", class_="note")
-    return section("loss", "Training", figure(chart, thinned if longest > _MOST_POINTS else ""))
+    notes = []
+    if told.view.rehearses:
+        notes.append("This curve is drawn, for the look of it: nothing was trained.")
+    if longest > _MOST_POINTS:
+        notes.append(f"Each point is the mean of {-(-longest // _MOST_POINTS)} steps.")
+    return section("loss", "Training", figure(chart, *(tag("p", note, class_="note") for note in notes)))
 
 
 def scorecard_section(scorecard: Mapping[str, Json] | None, run: str) -> Html:
