@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from backends._base import Completion, Json, Message, ToolCall
 from backends._hosted import ANSWER_TIMEOUT_S, Hosted
-from backends._refusals import About
+from backends._refusals import About, Unreadable
 
 if TYPE_CHECKING:
     from openai import OpenAI
+    from openai.types.chat import ChatCompletion
     from together import Together
 
 
@@ -31,8 +32,15 @@ def chat(
         sent["tools"] = [dict(tool) for tool in tools]
     asked = [{name: value for name, value in turn.items() if name not in _TRAINING_ONLY} for turn in messages]
     patient = backend.client().with_options(timeout=backend.timeout_s or ANSWER_TIMEOUT_S)
+
+    def answered() -> ChatCompletion:
+        reply: ChatCompletion = patient.chat.completions.create(model=model, messages=asked, **sent)
+        if not getattr(reply, "choices", None):  # none at all, or a page of HTML
+            raise Unreadable("an answer without choices")
+        return reply
+
     start = time.perf_counter()
-    reply = backend.ask(lambda: patient.chat.completions.create(model=model, messages=asked, **sent), about=About.MODEL)
+    reply = backend.ask(answered, about=About.MODEL)
     choice, usage = reply.choices[0], reply.usage
     details = getattr(usage, "prompt_tokens_details", None)
     return Completion(

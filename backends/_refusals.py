@@ -147,7 +147,9 @@ def translate(
                 f"{name}: {word}, so it is not known whether the job was created. Look it up before trying again: "
                 "'tunewise launch --resume RUN' does that."
             )
-        return ProviderUnavailable(f"{name} is not available: {word}. Nothing was spent; try again in a few minutes.")
+        lost = about is About.MODEL and refusal.status is None and refusal.sent  # an answer, which may be billed
+        advice = "Try" if lost else "Nothing was spent; try"
+        return ProviderUnavailable(f"{name} is not available: {word}. {advice} again in a few minutes.")
     return _by_status(refusal, provider, about, said)
 
 

@@ -19,6 +19,7 @@ from backends import (
     Method,
     ModelNotTunable,
     Objective,
+    ProviderUnavailable,
     RateLimited,
     SpecRefused,
     _openai_files,
@@ -204,6 +205,13 @@ def test_a_reasoning_model_is_asked_without_temperature(openai: Hosted) -> None:
         assert answer.text == "I was asked: hi"
     # Refused once, asked again without, and remembered for the second question.
     assert [line.split()[-1] for line in openai.asked("POST /chat")] == ["400", "200", "200"]
+
+
+@pytest.mark.parametrize("body", [{"id": "x", "object": "chat.completion", "choices": []}, {"error": "none"}])
+def test_an_answer_without_one_is_no_answer(openai: Hosted, body: dict[str, object]) -> None:
+    openai.emulator.fault("POST /chat/completions", "status", status=200, body=body)
+    with pytest.raises(ProviderUnavailable, match=r"could not be read\. Try again"):
+        openai.backend.complete(openai.spec().model, [{"role": "user", "content": "1"}])
 
 
 def test_a_training_row_can_be_asked_as_it_is(openai: Hosted) -> None:
