@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pydantic import BaseModel, Field
 
 from backends._base import Completion, Job, JobEvent, JobStatus, Json
-from backends._errors import BackendError
+from backends._errors import BackendError, ProviderUnavailable
 
 _STATUSES = {
     "starting": JobStatus.QUEUED,
@@ -103,7 +103,9 @@ def snapshot(job: Job, reply: TrainingReply) -> Job:
 
 
 def completion(prediction: Mapping[str, Json], latency_ms: float) -> Completion:
-    """Return the answer in an ended prediction. Raises BackendError when it holds none."""
+    """Return the answer in a prediction. Raises ProviderUnavailable before its end, BackendError when it holds none."""
+    if prediction.get("status") in ("starting", "processing"):
+        raise ProviderUnavailable("Replicate's model has not answered in five minutes; it may still start. Ask later.")
     if prediction.get("status") != "succeeded":
         raise BackendError(
             f"Replicate ended the answer as '{prediction.get('status')}': {prediction.get('error')}. Ask again."

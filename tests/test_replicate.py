@@ -11,8 +11,8 @@ import pytest
 from emulator_replicate import RUNNER_VERSION, TRAINER
 from hosted_stage import Hosted, hosted
 
-from backends import FundsMissing, Hyperparameters, JobStatus, ModelNotTunable, SpecRefused
-from backends._replicate_replies import TrainingReply, log_events, progress
+from backends import BackendError, FundsMissing, Hyperparameters, JobStatus, ModelNotTunable, SpecRefused
+from backends._replicate_replies import TrainingReply, completion, log_events, progress
 
 
 @pytest.fixture
@@ -127,6 +127,12 @@ def test_an_answer_is_waited_for_and_joined(replicate: Hosted) -> None:
         "max_new_tokens": 512,
         "temperature": 0.01,  # the least this model takes
     }
+
+
+@pytest.mark.parametrize(("status", "said"), [("starting", "has not answered"), ("failed", "as 'failed': no memory")])
+def test_an_answer_that_did_not_come(status: str, said: str) -> None:
+    with pytest.raises(BackendError, match=said):
+        completion({"status": status, "error": "no memory"}, 1.0)
 
 
 def test_a_run_is_recognised_after_its_file_has_expired(replicate: Hosted) -> None:
