@@ -160,3 +160,18 @@ def test_what_cannot_be_sampled_is_counted(huge: Path, tmp_path: Path) -> None:
     long.write_text("".join(json.dumps({"prompt": "a " * 60_000, "completion": f"{n}"}) + "\n" for n in range(8)))
     for path in (packed, long):
         assert preview(Dataset.open(path)).exact
+
+
+def test_a_few_short_answers_in_a_sample_have_no_lines(huge: Path) -> None:
+    lines = rows(800).splitlines(keepends=True)
+    long = " ".join(f"word{number}" for number in range(40))
+    lines = [line.replace('"Answer', f'"{long} Answer') for line in lines]
+    lines[::40] = [json.dumps({"messages": [{"role": "user", "content": line[30:90]},
+                                            {"role": "assistant", "content": "TODO"}]}) + "\n"
+                   for line in lines[::40]]  # fmt: skip
+    huge.write_text("".join(lines), encoding="utf-8")
+    data = Dataset.open(huge)
+    sampled = preview(data)
+    assert sampled.sampled is not None
+    assert "short_outliers" not in {problem.code for problem in sampled.problems}
+    assert "short_outliers" in {problem.code for problem in profile(data).problems}

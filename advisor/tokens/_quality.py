@@ -196,8 +196,9 @@ def _outliers(tally: Tally, names: Sequence[str]) -> Iterator[Finding]:
     count = sum(number for tokens, number in tally.outputs.items() if tokens * 10 < answer)
     if answer >= _LONG_ANSWER and 0 < count <= _FEW * tally.examples:
         short = [(file, line) for tokens, file, line in tally.shortest_first() if tokens * 10 < answer]
-        detail = f"{count} under a tenth of the median of {answer:,} tokens: {_lines(short, names)}"
-        yield None, short[0][0], "short_outliers", detail
+        if short:  # of a sample no line is known
+            detail = f"{count} under a tenth of the median of {answer:,} tokens: {_lines(short, names)}"
+            yield None, short[0][0], "short_outliers", detail
 
 
 def _lines(places: list[tuple[int, int]], names: Sequence[str]) -> str:
