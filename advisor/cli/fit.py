@@ -72,7 +72,9 @@ def command(
     chosen = Methods(method)
     saved = measure(model, chosen, rank=rank).saved_per_token if exact else None
     if calibrate:
-        _calibrate(model, chosen, rank)
+        measured = _calibrate(model, chosen, rank)
+        if measured not in {card.name for card in cards}:
+            render.note(f"That was measured on {measured}, which is not asked about here: --gpu {measured} uses it.")
     total = tokens * epochs if tokens else _tokens(data) * epochs if data else None
     book = PriceBook.load()
     found = []
@@ -94,8 +96,8 @@ def command(
         page.show(arch, chosen, seq, rank, found, exact=exact)
 
 
-def _calibrate(model: str, method: Method, rank: int) -> None:
-    """Train a few short and a few long steps with the local trainer and keep what they measured."""
+def _calibrate(model: str, method: Method, rank: int) -> str:
+    """Train a few short and a few long steps with the local trainer, keep what they measured, and say on what."""
     import json
     import tempfile
     import time
@@ -130,6 +132,7 @@ def _calibrate(model: str, method: Method, rank: int) -> None:
             if point is None:
                 raise RunError(f"The calibration run measured nothing: {job.error or job.detail}")
             remember(point)
+    return point.gpu
 
 
 def _shape(model: str, params: str | None) -> Architecture:

@@ -112,8 +112,8 @@ def peak(arch: Architecture, setup: Setup) -> Memory:
         "training states": _state_bytes(arch, setup) / setup.shards,
     }
     gradients = {"gradients": _gradient_bytes(arch, setup) / setup.shards}
-    if setup.shards > 1:
-        held["gathered layers"] = 2 * setup.width * arch.linear_params / arch.layers
+    if setup.shards > 1:  # the layer that computes and the next one; embedding and head stay gathered all the step
+        held["gathered layers"] = setup.width * (2 * arch.linear_params / arch.layers + arch.embedding_params)
     layer = layer_activations(arch, setup)
     if setup.saved_per_token is not None:
         layer = setup.saved_per_token * setup.width / 2 * setup.tokens / arch.layers
