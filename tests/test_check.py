@@ -408,6 +408,7 @@ def test_columns_and_their_mistakes(tmp_path: Path) -> None:
     path.write_text("".join(json.dumps({"q": f"Q{n}?", "a": f"A{n}"}) + "\n" for n in range(60)))
     assert run(path).exit_code == 1
     assert run(path, "--columns", "prompt").exit_code == 2
+    assert "no field 'promt'" in (slip := run(path, "--columns", "promt=q,completion=a")).stderr and slip.exit_code == 2
     found = document(run(path, "--columns", "prompt=q,completion=a", "--json"))
     assert (found["examples"], found["format"]) == (60, "prompt_completion")
 

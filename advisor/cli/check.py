@@ -133,4 +133,12 @@ def _mapping(text: str | None) -> dict[str, str]:
     pairs = [part.split("=", 1) for part in (text or "").split(",") if part.strip()]
     if any(len(pair) != 2 or not pair[0].strip() or not pair[1].strip() for pair in pairs):
         raise click.BadParameter("write it as prompt=question,completion=answer", param_hint="--columns")
-    return {field.strip(): name.strip() for field, name in pairs}
+    named = {field.strip(): name.strip() for field, name in pairs}
+    if named:
+        from advisor.dataset import FIELDS
+
+        unknown = sorted(named.keys() - set(FIELDS))
+        if unknown:
+            fields = f"there is no field '{unknown[0]}'; the fields are {', '.join(FIELDS)}"
+            raise click.BadParameter(fields, param_hint="--columns")
+    return named

@@ -8,6 +8,7 @@ from __future__ import annotations
 from advisor.dataset._catalogue import CATALOGUE
 from advisor.dataset._dataset import Dataset
 from advisor.dataset._fix import Fixed, fix
+from advisor.dataset._shape import FIELDS
 from advisor.dataset._sniff import UnknownFields
 from advisor.dataset._split import split
 from advisor.dataset._types import Example, Format, Level, Problem
@@ -15,6 +16,7 @@ from advisor.dataset._write import write_for
 
 __all__ = [
     "CATALOGUE",
+    "FIELDS",
     "Dataset",
     "Example",
     "Fixed",
