@@ -9,6 +9,7 @@ from datetime import date
 from advisor.estimate import estimate
 from advisor.pricing import PriceBook
 from advisor.recommend.choose import choose
+from advisor.recommend.pick import kind_of, of_another_kind
 from advisor.recommend.values import Flip, Option
 from advisor.tokens import Profile
 from advisor.workload import Volume, Workload
@@ -25,7 +26,6 @@ def volume_flip(
     workload: Workload,
     book: PriceBook,
     today: date,
-    kind: Callable[[Option], str],
 ) -> Flip | None:
     """Return the nearest volume at which another kind of option than ``chosen`` is advised; None where there is none.
 
@@ -46,18 +46,14 @@ def volume_flip(
     volume = workload.requests_per_month
     now = volume.mid if volume and volume.mid else _FIRST
     there = advised(now)
-    if there is None or kind(there) != kind(chosen):
+    if there is None or kind_of(there) != kind_of(chosen):
         return None
     for factor, side in ((4.0, "more"), (0.25, "fewer")):
-        found = _nearest(now, factor, lambda requests: _other(advised(requests), chosen, kind))
+        found = _nearest(now, factor, lambda requests: of_another_kind(advised(requests), chosen))
         if found is not None:
             edge, then = found
             return Flip("requests_per_month", f"{now:,}" if volume else "not said", f"{edge:,} or {side}", then.id)
     return None
-
-
-def _other(then: Option | None, chosen: Option, kind: Callable[[Option], str]) -> Option | None:
-    return then if then is not None and kind(then) != kind(chosen) else None
 
 
 def _nearest(now: int, factor: float, other: Callable[[int], Option | None]) -> tuple[int, Option] | None:

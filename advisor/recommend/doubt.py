@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from advisor.recommend.choose import Choice, choose
 from advisor.recommend.measured import prompt_score, with_best_prompt
-from advisor.recommend.pick import kind_of
+from advisor.recommend.pick import of_another_kind
 from advisor.recommend.values import Option, Reason
 from advisor.tokens import Profile
 from advisor.workload import Workload
@@ -25,7 +25,7 @@ def doubted(choice: Choice, weighed: Sequence[Option], profile: Profile, workloa
     for end in (mine.high, mine.low):
         off = score + (end - score) / _SIGMAS
         then = choose(weighed, profile, with_best_prompt(workload, off)).option
-        if then is not None and kind_of(then) != kind_of(chosen):
+        if of_another_kind(then, chosen):
             text = f"by chance alone your prompt's {score:.0%} may be {off:.0%}, which would change the advice"
             reason = Reason(f"{text}: measure it on more examples", "your-workload")
             return replace(choice, supporting=(reason, *choice.supporting), confidence="medium")

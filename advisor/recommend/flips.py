@@ -18,7 +18,7 @@ from advisor.recommend.at_volume import volume_flip
 from advisor.recommend.choose import Choice, choose, facts_of
 from advisor.recommend.gates import first_month_usd, is_over_budget, nothing_to_look_up, standing
 from advisor.recommend.measured import best_recipe, prompt_score, with_best_prompt
-from advisor.recommend.pick import kind_of, price_of_tuning, prompt_to_beat, used_tuned
+from advisor.recommend.pick import kind_of, of_another_kind, price_of_tuning, prompt_to_beat, used_tuned
 from advisor.recommend.values import ON_COST_ALONE, Flip, Option
 from advisor.tokens import Profile
 from advisor.workload import Changes, Workload
@@ -42,7 +42,7 @@ def flips_of(
         found += _examples(chosen, weighed, profile, workload)
         found += _volume(chosen, workload, tuned, prompted)
         found += _error_cost(chosen, weighed, profile, workload)
-        if flip := volume_flip(chosen, (tuned, prompted), profile, workload, book, today, kind_of):
+        if flip := volume_flip(chosen, (tuned, prompted), profile, workload, book, today):
             found.append(flip)
     found += _budget(chosen, weighed, profile, workload)
     found += _standing(weighed, workload, book, today)
@@ -70,11 +70,6 @@ def _volume_of(flip: Flip) -> int:
     return int(flip.flips_at.split()[0].replace(",", ""))
 
 
-def _other(chosen: Option, then: Option | None) -> Option | None:
-    """Return what would be chosen then, where it is of another kind than what is chosen now."""
-    return then if then is not None and kind_of(then) != kind_of(chosen) else None
-
-
 def _score(chosen: Option, weighed: Sequence[Option], profile: Profile, workload: Workload) -> Iterator[Flip]:
     """Search the best measured prompt's score for the point where the advice changes; a higher one never asks to tune.
 
@@ -95,9 +90,9 @@ def _score(chosen: Option, weighed: Sequence[Option], profile: Profile, workload
         last, above = (middle, above) if option and option.strategy.tunes else (last, middle)
     current = "not measured" if score is None else f"{score:g}"
     if chosen.strategy.tunes:
-        if (then := _other(chosen, at(above))) and (score is None or score < above / 100):
+        if (then := of_another_kind(at(above), chosen)) and (score is None or score < above / 100):
             yield Flip(f"measured.{variable}", current, f"{above / 100:g} or more", then.id)
-    elif (then := _other(chosen, at(last))) and (score is None or score >= above / 100):
+    elif (then := of_another_kind(at(last), chosen)) and (score is None or score >= above / 100):
         yield Flip(f"measured.{variable}", current, f"below {above / 100:g}", then.id)
 
 
@@ -107,7 +102,7 @@ def _examples(chosen: Option, weighed: Sequence[Option], profile: Profile, workl
         return
     needed = ceil(limits.examples_per_label * facts.labels) if facts.labels else limits.examples_needed(facts.task)
     count, text = (needed, f"{needed:,} or more") if facts.examples < needed else (needed - 1, f"fewer than {needed:,}")
-    if then := _other(chosen, choose(weighed, replace(profile, examples=count), workload).option):
+    if then := of_another_kind(choose(weighed, replace(profile, examples=count), workload).option, chosen):
         yield Flip("examples", f"{facts.examples:,}", text, then.id)
 
 
@@ -134,8 +129,8 @@ def _error_cost(chosen: Option, weighed: Sequence[Option], profile: Profile, wor
     below = chosen.strategy.tunes
     if now is not None and (now < tie) == below:
         return
-    value = tie * _JUST_BELOW if below else tie
-    if then := _other(chosen, choose(weighed, profile, workload.model_copy(update={"error_cost_usd": value})).option):
+    asked = workload.model_copy(update={"error_cost_usd": tie * _JUST_BELOW if below else tie})
+    if then := of_another_kind(choose(weighed, profile, asked).option, chosen):
         current = "not said" if now is None else f"${now:,.2f}" if now == round(now, 2) else f"${now:f}"
         yield Flip("error_cost_usd", current, f"below ${tie:.2g}" if below else f"${tie:.2g} or more", then.id)
 
@@ -183,7 +178,7 @@ def _knowledge(
             replace(option, ruled_out_by=reason) if option.strategy is Strategy.RETRIEVAL else option
             for option in weighed
         ]
-        if then := _other(chosen, choose(gated, profile, asked).option):
+        if then := of_another_kind(choose(gated, profile, asked).option, chosen):
             yield Flip("knowledge_changes", now, value, then.id)
             return
 

@@ -48,6 +48,11 @@ def kind_of(option: Option) -> str:
     return "retrieval" if option.strategy is Strategy.RETRIEVAL else "tuned" if option.strategy.tunes else "prompt"
 
 
+def of_another_kind(then: Option | None, chosen: Option) -> Option | None:
+    """Return what would be chosen then, where it is of another kind than what is chosen now."""
+    return then if then is not None and kind_of(then) != kind_of(chosen) else None
+
+
 def recipe_of(option: Option) -> str:
     """Return how an option prompts: prompt, few_shot, optimised, retrieved or many."""
     suffix = option.id.rsplit(":", 1)[-1]
