@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SMALL_BYTES = 8 << 20
 _FAST_SKETCH_BYTES = 1 << 20  # from here on the fast sketch earns its import
-MEMORY_BYTES = 900 << 20  # for all processes together
+MEMORY_BYTES = 500 << 20  # for the words that all processes together may remember
 _LOOK_EVERY = 64  # in large data the form and language of every 64th example is looked at
 _BUFFER_BYTES = 1 << 18  # read at once: stays in the processor's cache until its lines are parsed
 _IN_FLIGHT = 3  # blocks per process that wait or are worked on: what bounds the memory

@@ -42,12 +42,14 @@ class Codec:
 class FastCodec(Codec):
     """gigatoken's way, to the same ids; special-token strings are ordinary text to it, as we want.
 
-    It remembers every word it meets and forgets none: of random letters, five times their own size. Where that comes to
-    more than ``share`` bytes, ``renew`` loads it again, which takes 0.4 s.
+    It remembers every word it meets and forgets none: of random letters, five times their own size. When that comes to
+    more than ``share`` bytes, ``renew`` loads it again, which takes 0.4 s. Its tables grow by doubling, so that twice
+    the share may be taken for a moment.
     """
 
     def __init__(self, name: str, share: int) -> None:
         self._name, self._share = name, share
+        self.encode = self._careful
         self._load()
 
     def _load(self) -> None:
@@ -57,7 +59,6 @@ class FastCodec(Codec):
         self._quick = cast(Encode, BPETokenizer.from_tiktoken(str(ranks_file(self._name)), scheme, {}).encode)
         self._return = self._quick(CUT)[0]  # the first text builds its tables, before the processes are forked
         self._blocks, self._base = 0, _resident()
-        self.encode = self._careful
 
     def _careful(self, text: str) -> Ids:
         return self._quick(text) if len(text) < LONG_RUN else encoder(self._name)(text)
@@ -84,6 +85,7 @@ class FastCodec(Codec):
     def renew(self) -> None:
         self._blocks += 1
         if (_resident() - self._base > self._share) if self._base else self._blocks > _BLIND_BLOCKS:
+            del self._quick  # before the next one takes its place in memory
             self._load()
 
 
