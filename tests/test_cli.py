@@ -132,6 +132,14 @@ def test_a_home_that_cannot_be_used_is_said_and_stops_only_what_needs_one(
     assert code == 1 or tunewise(*command.split(), "--quiet", TUNEWISE_HOME=str(home_of(tmp_path))).stderr == ""
 
 
+def test_a_cache_that_cannot_be_written_costs_no_answer(home: Path) -> None:
+    home.mkdir()
+    (home / "cache").touch()
+    done = tunewise("check", "examples/intents_small.jsonl", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["examples"] == 240
+
+
 def test_verbose_tells_files_times_and_the_end_on_stderr_alone(home: Path) -> None:
     quiet = tunewise("check", "examples/intents_small.jsonl", "--json")
     done = tunewise("check", "examples/intents_small.jsonl", "--json", "--verbose", OPENAI_API_KEY="planted-12345678")

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from binascii import a2b_base64
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,7 +124,10 @@ def ranks_file(name: str) -> Path:
     words = VOCABULARIES[name]
     path = _cache() / f"{name}-{words.sha256[:12]}.tiktoken"
     if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != words.sha256:
-        _keep(path, _packaged(words))
+        try:
+            _keep(path, _packaged(words))
+        except OSError as error:
+            raise AdvisorError(f"{path}: cannot be written ({error.strerror}); free some room there.") from None
     return path
 
 
@@ -138,7 +142,8 @@ def token_bytes(name: str) -> list[bytes]:
     except (OSError, ValueError, EOFError, TypeError):
         pass
     tokens = list(map(a2b_base64, _packaged(words).split()[::2]))  # a line is the token in base64 and its rank
-    _keep(path, marshal.dumps(tokens))
+    with suppress(OSError):  # a full disk costs speed, not the answer
+        _keep(path, marshal.dumps(tokens))
     return tokens
 
 
@@ -164,12 +169,16 @@ def _packaged(words: Vocabulary) -> bytes:
 
 def _cache() -> Path:
     folder = home() / "cache"
-    folder.mkdir(exist_ok=True)
+    with suppress(OSError):  # it is asked for even where nothing can be kept
+        folder.mkdir(exist_ok=True)
     return folder
 
 
 def _keep(path: Path, content: bytes) -> None:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(content)
-    Path(name).replace(path)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+        Path(name).replace(path)
+    finally:
+        Path(name).unlink(missing_ok=True)
