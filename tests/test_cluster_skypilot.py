@@ -19,9 +19,10 @@ from advisor.cli.launch import command
 from advisor.errors import RunError
 from advisor.hardware import architecture
 from advisor.pricing import PriceBook
+from advisor.runs import Order
 from advisor.runs.rented import choices
-from advisor.runs.skypilot import checked
-from backends import Method
+from advisor.runs.skypilot import checked, unsaid
+from backends import Hyperparameters, Method
 
 
 @pytest.fixture
@@ -93,6 +94,11 @@ def test_a_dry_run_writes_a_task_that_goes_on_after_a_lost_machine(
     highest = max(Decimal(choice["high_usd"]) for choice in found["choices"])
     hours = round(float(5 / highest), 4)
     assert set(said["extra"]) == {"folder=/tunewise-runs/run", "loss_on=last", f"max_hours={hours}"}
+
+
+def test_planned_settings_that_no_flag_says_are_named() -> None:
+    order = Order(("x",), "local", "m", hyperparameters=Hyperparameters(epochs=3, lora_rank=8, lora_alpha=32))
+    assert unsaid(order) == ("lora_alpha 32",)
 
 
 def test_files_of_a_pattern_are_uploaded_one_by_one_and_a_lower_limit_stays(

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,6 +23,7 @@ _RUNS = "/tunewise-runs"  # the bucket, where checkpoints outlive a machine
 _DISK_GB = 256
 _LOADS = "import sys, sky; sky.Task.from_yaml(sys.argv[1]); print(sky.__version__)"
 _CHECK_S = 180
+_FLAGS = {"epochs": "--epochs", "batch_size": "--batch-size", "learning_rate": "--learning-rate", "lora_rank": "--rank"}
 
 
 def task(name: str, order: Order, found: Sequence[Choice], seed: int) -> dict[str, Json]:
@@ -80,6 +82,12 @@ def described(choice: Choice) -> str:
         f"{choice.count} x {choice.accelerator}: {choice.peak_gb:.1f} of {choice.memory_gb:.1f} GB; "
         f"${choice.typical_usd} an hour (${choice.low_usd} to ${choice.high_usd}, read {choice.checked}); {cost}"
     )
+
+
+def unsaid(order: Order) -> tuple[str, ...]:
+    """Name the settings of an order that no flag of the launch on the rented machine can say."""
+    said = {name: value for name, value in asdict(order.hyperparameters).items() if value is not None}
+    return tuple(f"{name} {value}" for name, value in said.items() if name not in _FLAGS and name != "seed")
 
 
 def start_command(path: Path, content: Mapping[str, Json]) -> str:
@@ -146,14 +154,10 @@ def _command(
     seed: int,
 ) -> str:
     """Return the launch on the rented machine. Its folder is the same after each recovery, so that it goes on there."""
-    settings = order.hyperparameters
     asked: dict[str, object] = {
         "--method": order.method,
         "--objective": order.objective,
-        "--epochs": settings.epochs,
-        "--batch-size": settings.batch_size,
-        "--learning-rate": settings.learning_rate,
-        "--rank": settings.lora_rank,
+        **{flag: getattr(order.hyperparameters, name) for name, flag in _FLAGS.items()},
         "--seed": seed,
         "--held-out": order.held_out if validation is None else None,
         "--workers": choice.count if choice.count > 1 else None,
