@@ -8,6 +8,8 @@ import io
 import json
 import re
 from dataclasses import replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -643,3 +645,29 @@ def test_messages_by_themselves_are_told_where_they_belong(tmp_path: Path) -> No
     path.write_text("".join(json.dumps(talk) + "\n" for talk in WANTED))
     with pytest.raises(DataError, match=r'write each conversation as one object: \{"messages": \[...\]\}'):
         Dataset.open(path)
+
+
+@pytest.mark.parametrize(
+    ("cell", "read"),
+    [
+        (Decimal("1.50"), "1.50"), (date(2026, 1, 31), "2026-01-31"), (datetime(2026, 1, 31), "2026-01-31T00:00:00"),
+        (timedelta(seconds=3), "0:00:03"), (float("nan"), None), (0.5, "0.5"), (True, "true"), (b"\xff", None),
+    ],
+)  # fmt: skip
+def test_what_only_parquet_holds_is_read_or_said(tmp_path: Path, cell: object, read: str | None) -> None:
+    path = tmp_path / "a.parquet"
+    path.write_bytes(parquet([{"prompt": "q", "completion": cell}] * 2))
+    data = Dataset.open(path)
+    assert [example.messages[1]["content"] for example in data.examples()] == ([read] * 2 if read else [])
+    assert {problem.code for problem in data.problems()} <= {"empty_answer", "bad_content"}
+    profile(data)
+
+
+def test_bytes_in_a_message_are_an_error_of_its_row(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    seen = [{"type": "image_url", "image_url": {"url": "https://x.org/a.png", "bytes": b"\xff"}}]
+    talk = [{"role": "user", "content": seen}, {"role": "assistant", "content": [{"type": "text", "text": "a"}]}]
+    path.write_bytes(parquet([{"messages": talk}] * 2))
+    found = profile(Dataset.open(path))
+    assert found.examples == 0
+    assert [problem.line for problem in found.problems if problem.code == "bad_content"] == [1, 2]

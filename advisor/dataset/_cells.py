@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import warnings
+from datetime import timedelta
+from decimal import Decimal
 from typing import TypeAlias, cast
 
 import orjson
@@ -24,7 +26,7 @@ class Malformed(Exception):
 
 
 def text_in(row: Row, key: str) -> str:
-    """Read a text column: numbers and booleans as written, a list of sentences joined, an object as JSON."""
+    """Read a text column: numbers, booleans and dates as written, a list of sentences joined, an object as JSON."""
     if key not in row:
         raise Malformed("missing_field", f"there is no '{key}'")
     value = row[key]
@@ -34,7 +36,19 @@ def text_in(row: Row, key: str) -> str:
         return ""
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return " ".join(cast(list[str], value))
-    return orjson.dumps(value).decode()
+    if isinstance(value, float) and value != value:  # NaN: how tables of numbers leave a cell empty
+        return ""
+    try:
+        return orjson.dumps(value, default=_of_a_table).decode().strip('"')
+    except TypeError:
+        raise Malformed("bad_content", f"'{key}' is {kind(value)}") from None
+
+
+def _of_a_table(value: object) -> str:
+    """Write what Parquet holds and JSON does not."""
+    if isinstance(value, Decimal | timedelta):
+        return str(value)
+    raise TypeError
 
 
 def decoded(value: Json) -> Json:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias, cast
 
+import orjson
+
 from advisor.dataset._cells import INVISIBLE, is_blank, kind
 from advisor.dataset._images import MOST, image_faults, images_in
 from advisor.dataset._rows import Fault
@@ -133,6 +135,10 @@ def message_faults(turn: Turn, number: int) -> Iterator[Fault]:
         yield "missing_content", f"{where}, from {role[:30]}"
     elif role == "user" and is_blank(content):
         yield "empty_prompt", where
+    try:
+        orjson.dumps(turn)
+    except TypeError:  # out of Parquet
+        yield "bad_content", f"{where} holds what JSON cannot: bytes, a date or a decimal"
     if not turn.keys() <= MESSAGE_KEYS:
         yield "unknown_message_key", f"{where} has {', '.join(sorted(map(str, turn.keys() - MESSAGE_KEYS)))[:80]}"
     weight, name, refusal = turn.get("weight"), turn.get("name"), turn.get("refusal")
