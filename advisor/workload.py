@@ -80,7 +80,7 @@ class Workload(_Part):
     def _one_number_is_all_three(cls, value: object) -> object:
         if isinstance(value, int) and not isinstance(value, bool):
             return {"low": value, "mid": value, "high": value}
-        if not isinstance(value, dict | Volume):
+        if value is not None and not isinstance(value, dict | Volume):
             raise ValueError("must be a whole number such as 200000, or {low: 50000, mid: 200000, high: 400000}")
         return value
 
