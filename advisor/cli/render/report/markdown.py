@@ -40,7 +40,8 @@ def _plan(plan: Plan, *, beside: bool) -> list[str]:
     parts = [f"The plan was: {_plain(words.headline(plan.option))}"] if beside else []
     said = f"**{words.plain_range(total)} over {words.months(months)}.** " if total else "**The cost is not known.** "
     confidence = f" Confidence: {advice.confidence}." if advice.confidence else ""
-    rests = f" The likely sums are for {_plain(estimate.condition)}." if total and estimate and estimate.condition else ""
+    condition = estimate.condition if estimate and total else ""
+    rests = f" The likely sums are for {_plain(condition)}." if condition else ""
     parts.append(said + _plain(plan.reason) + confidence + rests)
     standing = [option for option in advice.options if option.ruled_out_by is None]
     head = ["", words.months(months), "a month", "once", "available"]
