@@ -226,6 +226,15 @@ def test_base_few_shot_and_tuned_are_compared_on_the_same_examples(tmp_path: Pat
     assert card.rows[0].usd is None  # no price is known for paper: unknown, not zero
 
 
+def test_few_examples_are_named_with_what_they_can_tell(tmp_path: Path) -> None:
+    def said(metric: str, limit: int) -> str:
+        options = Options(metric=metric, limit=limit)
+        return evaluate_run(tuned_run(tmp_path), PaperBackend(tmp_path / "paper"), None, options, today=DAY).warnings[0]
+
+    assert said("exact", 12) == "Only 12 held-out examples: a difference under 50 points could be chance."
+    assert said("exact", 5) == "Only 5 held-out examples: a difference of any size could be chance."
+
+
 def test_no_winner_when_the_difference_could_be_chance(tmp_path: Path) -> None:
     backend = PaperBackend(tmp_path / "paper")
     run = tuned_run(tmp_path)

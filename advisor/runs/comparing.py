@@ -125,7 +125,7 @@ def compare_on(
         comparisons=comparisons,
         examples_needed=cards.needed(comparisons),
         confusion=cards.mistakes(answers[contestants[-1].name], references) if metric == "label" else (),
-        warnings=(*_doubts(asked, rows), *doubts),
+        warnings=(*_doubts(asked, rows, comparisons), *doubts),
         judge=judgement,
         frontier=cards.frontier(rows),
         notes=(*notes, *(one.note for one in contestants if one.note), *_timing(contestants)),
@@ -223,11 +223,13 @@ def _timing(contestants: Sequence[Contestant]) -> list[str]:
     return ["Answer times on this machine are those of the batch an answer was in; a question asked alone takes less."]
 
 
-def _doubts(asked: Sequence[Question], rows: Sequence[cards.Row]) -> list[str]:
+def _doubts(asked: Sequence[Question], rows: Sequence[cards.Row], comparisons: Sequence[cards.Comparison]) -> list[str]:
     found = []
     if len(asked) < _FEWEST:
         # McNemar's exact test is below 5 % from six examples on that only one of two options gets right.
         least = f"under {100 * _LEAST / len(asked):.0f} points" if len(asked) >= _LEAST else "of any size"
-        found.append(f"Only {len(asked)} held-out examples: a difference {least} could be chance.")
+        right_or_wrong = any(one.p is not None for one in comparisons)
+        told = f": a difference {least} could be chance." if right_or_wrong else ": chance has a large part in them."
+        found.append(f"Only {len(asked)} held-out examples{told}")
     found += [f"{one.cut_off} answers of {one.name} ended at the token limit." for one in rows if one.cut_off]
     return found
