@@ -32,7 +32,9 @@ SHAPES: dict[str, dict[str, int]] = {
            "num_key_value_heads": 8, "vocab_size": 128256},
 }  # fmt: skip
 # Dense bf16 peak in TFLOP/s, from NVIDIA's data sheets; the longest name that fits counts.
-PEAK_TFLOPS = {"H200": 989, "H100": 989, "A100": 312, "L40S": 362, "L4": 121, "RTX 4090": 165}
+PEAK_TFLOPS = {
+    "H200": 989, "H100": 989, "H100 NVL": 835, "H100 PCIe": 756, "A100": 312, "L40S": 362, "L4": 121, "RTX 4090": 165,
+}  # fmt: skip
 LEARNING_RATE, RANK, BATCH = 1e-3, 16, 8
 
 

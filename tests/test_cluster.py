@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,11 +16,12 @@ from safetensors.torch import load_file
 from test_local import spec, wait
 
 from backends import Hyperparameters, Job, JobStatus, Json, SpecRefused
-from backends.local import LocalBackend
-from backends.local.cluster import scarce, submission
-from backends.local.folder import RunFolder, read_json
+from backends.local import LocalBackend, supervise
+from backends.local.cluster import rank, scarce, submission
+from backends.local.folder import RunFolder, read_json, write_json
 from backends.local.held import held_seconds, take_up
 from backends.local.options import read_options
+from backends.local.world import World
 
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed: .[cluster]")
 
@@ -127,6 +130,40 @@ def test_a_run_stops_with_a_checkpoint_when_its_hours_are_used_up(tmp_path: Path
     assert any("0.00 hours allowed" in event.message for event in backend.events(job))
     assert list(RunFolder(Path(job.extra["folder"])).checkpoints.glob("step-*"))
     assert 3 <= float(backend.refresh(job).extra["held_seconds"]) < 60
+
+
+@pytest.mark.parametrize(("detail", "ends"), [("training", True), ("loading", False)])
+def test_only_a_run_that_is_not_loading_must_note_something(
+    detail: str, ends: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large model comes over the network longer than a step may take, and nothing is noted meanwhile."""
+    folder = RunFolder(tmp_path)
+    write_json(folder.status, {"status": "running", "detail": detail})
+    sleeping = [sys.executable, "-c", "import time; time.sleep(1.5)"]
+    monkeypatch.setattr(supervise, "command", lambda *_: sleeping)
+    monkeypatch.setattr(supervise, "_SILENT_S", 0.1)
+    code = supervise._attempt(folder, read_options({"engine": "ray"}), take_up(folder, None))
+    assert code == (-signal.SIGKILL if ends else 0)
+
+
+@needs_ray
+def test_no_worker_waits_for_one_that_failed_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that failed raises, so that Ray ends all; started again, they see that the run has failed, and end."""
+    folder = RunFolder(tmp_path)
+    write_json(folder.config, {})
+    context = SimpleNamespace(get_world_rank=lambda: 0, get_world_size=lambda: 1)
+    monkeypatch.setattr("ray.train.get_context", lambda: context)
+    monkeypatch.setattr("ray.util.get_node_ip_address", lambda: "127.0.0.1")
+
+    def fails(folder: RunFolder, world: World) -> int:
+        write_json(folder.status, {"status": "failed", "error": "the disk is full"})
+        return 1
+
+    monkeypatch.setattr("backends.local.train.live", fails)
+    with pytest.raises(RuntimeError, match="cannot go on"):
+        rank({"folder": str(tmp_path)})
+    monkeypatch.setattr("backends.local.train.live", lambda *_: pytest.fail("it trained again"))
+    rank({"folder": str(tmp_path)})
 
 
 def weights(job: Job) -> dict[str, torch.Tensor]:

@@ -19,16 +19,20 @@ from hypothesis import strategies as st
 from peft import PeftModel
 from safetensors import SafetensorError
 from transformers import (
+    AttentionInterface,
+    Cohere2Config,
     Gemma2Config,
     Gemma3Config,
     Gemma3TextConfig,
     GPT2Config,
+    GraniteConfig,
     LlamaConfig,
     MistralConfig,
     PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     Qwen3Config,
+    Qwen3MoeConfig,
 )
 from transformers.models.auto import AutoModelForCausalLM
 
@@ -47,6 +51,7 @@ from backends.local.options import Options
 from backends.local.packing import Plan, bucket, pack
 from backends.local.rehearsal import heaviest
 from backends.local.settings import settle
+from backends.local.world import World, join
 
 CPU = torch.device("cpu")
 CHAT = [
@@ -212,6 +217,8 @@ CONFIGS: dict[str, PreTrainedConfig] = {
     "mistral-window": MistralConfig(**SMALL, sliding_window=8),
     "gemma3": Gemma3TextConfig(**SMALL, sliding_window=8, layer_types=["sliding_attention"] * 2 + ["full_attention"]),
     "gemma3-capped-logits": Gemma3TextConfig(**SMALL, final_logit_softcapping=3.0),
+    "granite-scaled-logits": GraniteConfig(**SMALL, logits_scaling=4.0),
+    "cohere-scaled-logits": Cohere2Config(**SMALL, logit_scale=0.5, layer_types=["full_attention"] * 3),
 }
 
 
@@ -299,6 +306,16 @@ def test_losses_computed_in_chunks_of_the_head_are_the_same(monkeypatch: pytest.
     torch.testing.assert_close(model.lm_head.weight.grad, gradient)
 
 
+def test_a_model_whose_logits_are_made_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from backends.local.setup import _check_losses
+
+    model, part = build(CONFIGS["granite-scaled-logits"]), sequences()[0]
+    _check_losses(model, part, CPU)
+    monkeypatch.setattr("backends.local.loss._DIVIDED", ())
+    with pytest.raises(models.ModelRefused, match="'granite' models make the logits"):
+        _check_losses(model, part, CPU)
+
+
 def test_attention_with_capped_scores_is_not_packed() -> None:
     from backends.local.setup import _choose_packing
 
@@ -309,7 +326,45 @@ def test_attention_with_capped_scores_is_not_packed() -> None:
     capped = build(Gemma2Config(**SMALL, attn_logit_softcapping=50.0))
     packed, why = _choose_packing(capped, items, True, Padding(), CPU)  # type: ignore[arg-type]
     assert not packed and "not exact with this model" in why
-    assert _choose_packing(build(CONFIGS["llama"]), items, True, Padding(), CPU)[0]  # type: ignore[arg-type]
+    plain = build(CONFIGS["llama"])
+    assert _choose_packing(plain, items, True, Padding(), CPU)[0]  # type: ignore[arg-type]
+    assert all(parameter.grad is None for parameter in plain.parameters())
+
+
+def test_attention_that_drops_out_is_not_packed() -> None:
+    """It does so in training alone, where no comparison of losses would see it."""
+    from backends.local.setup import _choose_packing
+
+    config = GPT2Config(vocab_size=97, n_embd=32, n_layer=2, n_head=4, n_positions=256, attn_pdrop=0.1)
+    items = [Item((part,)) for part in sequences()]
+    packed, why = _choose_packing(build(config), items, True, SimpleNamespace(pad_token_id=0), CPU)  # type: ignore[arg-type]
+    assert not packed and "needs more than packed causal attention" in why
+    config.attn_pdrop = 0.0
+    assert _choose_packing(build(config), items, True, SimpleNamespace(pad_token_id=0), CPU)[0]  # type: ignore[arg-type]
+
+
+def test_attention_that_knows_no_way_back_is_not_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from backends.local.setup import _choose_packing
+
+    class Forward(torch.autograd.Function):
+        @staticmethod
+        def forward(context: object, query: torch.Tensor) -> torch.Tensor:
+            return query.clone()
+
+        @staticmethod
+        def backward(context: object, *gradients: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError("no backward kernel for this head size")
+
+    def one_way(module, query, *rest, **more):  # type: ignore[no-untyped-def]
+        out, nothing = attention.varlen(module, query, *rest, **more)
+        return Forward.apply(out), nothing
+
+    monkeypatch.setattr(attention, "NAME", "tunewise_one_way")
+    AttentionInterface.register("tunewise_one_way", one_way)
+    packed, why = _choose_packing(
+        build(CONFIGS["llama"]), [Item((part,)) for part in sequences()], True, SimpleNamespace(pad_token_id=0), CPU
+    )  # type: ignore[arg-type]
+    assert not packed and "no backward kernel" in why
 
 
 def test_dpo_starts_at_log_two_and_its_gradient_prefers_the_preferred() -> None:
@@ -338,6 +393,17 @@ def test_masters_learn_what_bf16_cannot_hold() -> None:
         masters.step(1e-4)
     assert masters.masters["w"].mean().item() == pytest.approx(1 - 60e-4, abs=1e-4)
     assert weight[0, 0].item() == pytest.approx(1 - 60e-4, abs=4e-3) and weight[0, 0].item() < 1
+
+
+def test_the_moments_to_come_are_as_large_as_those_that_come() -> None:
+    weight = torch.nn.Parameter(torch.ones(4, 4, dtype=torch.bfloat16))
+    masters = Masters({"w": weight}, learning_rate=1e-4, weight_decay=0.0)
+    assert [(one.dtype, one.shape) for one in masters.moments_to_come()] == [(torch.float32, (4, 4))] * 2
+    weight.sum().backward()
+    masters.gather()
+    masters.step(1e-4)
+    assert masters.moments_to_come() == []
+    assert sorted(name for name in masters.state()["optimizer"] if "exp_avg" in name) == ["exp_avg:w", "exp_avg_sq:w"]
 
 
 def test_the_rate_rises_then_falls_to_nothing() -> None:
@@ -521,6 +587,10 @@ EIGHT_B = {
         vocab_size=151936, hidden_size=4096, intermediate_size=12288, num_hidden_layers=36, num_attention_heads=32,
         num_key_value_heads=8, head_dim=128,
     ),
+    "mixture": Qwen3MoeConfig(
+        vocab_size=151936, hidden_size=2048, num_hidden_layers=48, num_attention_heads=32, num_key_value_heads=4,
+        head_dim=128, num_experts=128, num_experts_per_tok=8, moe_intermediate_size=768,
+    ),
 }  # fmt: skip
 GB = 1e9
 
@@ -586,6 +656,48 @@ def test_the_rehearsal_takes_the_longest_examples_of_a_step() -> None:
     assert heaviest(items, batch=3, tokens=1000) == [2, 3, 1]
     assert heaviest(items, batch=3, tokens=52) == [2, 3]
     assert heaviest(items, batch=3, tokens=4) == [2]
+
+
+@pytest.mark.parametrize(
+    ("met", "asked", "found"),
+    [
+        ("gloo", "cpu", "cpu"),
+        ("gloo", "mps", "cpu"),
+        ("nccl", "cuda", "cuda:3"),  # the one that torchrun's rank, or Ray, has chosen
+        ("nccl", "cpu", "cpu"),
+    ],
+)
+def test_each_rank_has_the_device_the_ranks_met_over(
+    met: str, asked: str, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.distributed.get_backend", lambda: met)
+    monkeypatch.setattr("torch.cuda.current_device", lambda: 3)
+    assert World(1, 2).device(torch.device(asked)) == torch.device(found)
+    assert World().device(torch.device("cuda")) == torch.device("cuda")
+
+
+def test_workers_without_a_gpu_each_are_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.distributed.get_backend", lambda: "gloo")
+    with pytest.raises(
+        ValueError, match="2 workers need a GPU each, and here are 0; give fewer workers, or device=cpu"
+    ):
+        World(1, 2).device(torch.device("cuda"))
+
+
+@pytest.mark.parametrize(("asked", "met"), [(None, "nccl"), ("cuda", "nccl"), ("cpu", "gloo")])
+def test_ranks_that_shall_not_use_gpus_do_not_meet_over_them(
+    asked: str | None, met: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NCCL sums on GPUs alone: over it, ranks on processors could not even wait for each other."""
+    said: list[object] = []
+    for name, value in (("WORLD_SIZE", "2"), ("RANK", "1"), ("LOCAL_RANK", "1")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 8)
+    monkeypatch.setattr("torch.cuda.set_device", said.append)
+    monkeypatch.setattr("torch.distributed.init_process_group", lambda backend, **_: said.append(backend))
+    assert join(asked) == World(1, 2)
+    assert said == ([1, "nccl"] if met == "nccl" else ["gloo"])
 
 
 def test_the_allocator_grows_in_place_unless_somebody_chose(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,9 @@ from backends.local import process, step, tensorboard
 from backends.local import train as trainer
 from backends.local.folder import RunFolder, read_json, read_lines, write_json
 from backends.local.options import spec_to_json
+from backends.local.passes import Pass
 from backends.local.record import Record
+from backends.local.run import Run
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -154,6 +156,27 @@ def test_compiled_layers_learn_the_same(
     said = said if backend == "inductor" else "Not compiled: "
     assert any(str(one).startswith(said) for one in because), because  # type: ignore[union-attr]
     assert losses(fast) == pytest.approx(losses(plain), rel=1e-3 if backend == "inductor" else 0)
+
+
+@pytest.mark.filterwarnings("ignore")  # what the compiler itself warns of
+def test_a_compiler_that_fails_on_the_way_back_leaves_no_gradient(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest, calls = step.loss_of, iter(range(100))
+
+    def breaks(one: Run, taken: Pass) -> tuple[torch.Tensor, torch.Tensor]:
+        loss = honest(one, taken)
+        if next(calls) == 3:  # the first one with compiled layers
+            loss[0].backward()
+            raise RuntimeError("no kernel for this gradient")
+        return loss
+
+    plain = run(tmp_path / "plain", spec(data, options={"max_steps": 2}))
+    monkeypatch.setattr("backends.local.compiled.loss_of", breaks)
+    monkeypatch.setattr("backends.local.compiled._BACKEND", "eager")
+    fast = run(tmp_path / "fast", spec(data, options={"max_steps": 2, "compile": True}))
+    assert any("no kernel for this gradient" in str(one) for one in read_json(fast.chosen)["because"])  # type: ignore[union-attr]
+    assert_same(plain, fast)
 
 
 def test_a_nan_stops_the_run_names_the_lines_and_saves_no_adapter(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -61,6 +64,29 @@ def test_two_workers_learn_what_one_learns_and_survive_the_loss_of_one(tmp_path:
     first = {run: [line["train_loss"] for _, line in read_lines(RunFolder(Path(job.extra["folder"])).metrics)
                    if "train_loss" in line] for run, job in jobs.items()}  # fmt: skip
     assert first["two"] == first["hurt"] == pytest.approx(first["alone"], rel=1e-3)
+
+
+@pytest.mark.slow
+def test_ranks_of_a_split_model_call_its_head_as_often_as_each_other() -> None:
+    """Each call gathers the head: one more on one rank, and it waits for ever."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    here = Path(__file__).parent
+    met = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, str(here / "split_ranks.py")],
+            env=os.environ | met | {"RANK": str(rank), "PYTHONPATH": str(here.parent)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    said = [rank.communicate(timeout=120)[0] for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [0, 0], "\n".join(said)
+    assert all(words.endswith("agreed\n") for words in said), said
 
 
 @pytest.mark.slow

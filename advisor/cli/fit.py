@@ -107,7 +107,7 @@ def _calibrate(model: str, method: Method, rank: int) -> str:
     from advisor.errors import RunError
     from advisor.hardware import point_of_run, remember
 
-    local = backends.get("local")
+    local, measured = backends.get("local"), ""
     for words in _CALIBRATION_WORDS:
         text = " ".join(f"word{number % 97}" for number in range(words))
         example = {"messages": [{"role": "user", "content": "Go on."}, {"role": "assistant", "content": text}]}
@@ -132,7 +132,8 @@ def _calibrate(model: str, method: Method, rank: int) -> str:
             if point is None:
                 raise RunError(f"The calibration run measured nothing: {job.error or job.detail}")
             remember(point)
-    return point.gpu
+            measured = point.gpu
+    return measured
 
 
 def _shape(model: str, params: str | None) -> Architecture:

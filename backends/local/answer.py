@@ -150,7 +150,7 @@ def _score(model: Any, tokenizer: PreTrainedTokenizerBase, examples: list[dict[s
     counts = [0] * len(examples)
     for group in bucket([len(sequence.ids) for _, sequence in parts], _CAPACITY):
         batch = pad_batch([parts[place][1] for place in group], int(tokenizer.pad_token_id or 0), model.device)
-        losses = token_losses(model, batch).double()
+        losses = token_losses(model, batch)
         for place, loss in zip(batch.sequence.tolist(), losses.tolist(), strict=True):
             owner = parts[group[place]][0]
             sums[owner] += loss

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from backends import Json
-from backends.local.folder import RunFolder, home
+from backends import JobStatus, Json
+from backends.local.folder import RunFolder, home, read_json
 from backends.local.options import Options
 from backends.local.process import environment
 
@@ -85,23 +85,28 @@ def settings() -> dict[str, str]:
 
 
 def rank(config: dict[str, str]) -> None:
-    """Train as one of Ray Train's workers; raise when another one was lost, so that Ray starts all of them again."""
+    """Train as one of Ray Train's workers; raise when it cannot go on, so that no other one waits for it.
+
+    Ray starts all of them again then. Where the run itself has failed they see so, and end.
+    """
     from ray import train as ray_train
     from ray.util import get_node_ip_address
 
     from backends.local.record import Record
-    from backends.local.train import LOST, live
+    from backends.local.train import live
     from backends.local.world import World
 
     folder = RunFolder(Path(config["folder"]))
     context = ray_train.get_context()
-    world = World(context.get_world_rank(), context.get_world_size(), context.get_local_rank())
+    world = World(context.get_world_rank(), context.get_world_size())
     hosts = world.gather(get_node_ip_address())
     if not folder.config.is_file():
         raise NotShared(
             f"{folder.path} is not there on {hosts[world.rank]}: keep TUNEWISE_HOME on storage that all nodes share."
         )
+    if read_json(folder.status).get("status") == JobStatus.FAILED:
+        return
     machines = ", ".join(dict.fromkeys(hosts))
     Record(folder, silent=not world.first).event(f"Ray gave {world.size} of the workers, on {machines}.")
-    if live(folder, world) == LOST:
-        raise RuntimeError("Another worker was lost; this one waits to be started again.")
+    if live(folder, world) != 0:
+        raise RuntimeError("This worker cannot go on: it failed, or another one was lost.")

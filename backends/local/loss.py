@@ -15,7 +15,16 @@ from backends.local.masks import Encoded
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedConfig, PreTrainedModel
+
+# Models that scale what their head gives, and their configuration's name for the factor (transformers 5.23).
+_TIMES = {
+    "cohere": "logit_scale",
+    "falcon_h1": "lm_head_multiplier",
+    "hyperclovax": "logits_scaling",
+    "muse_": "output_multiplier",
+}
+_DIVIDED = ("granite", "minicpm3")  # by logits_scaling
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +38,7 @@ class Batch:
     sequence: Tensor  # which sequence each supervised token belongs to
     sequences: int
     tokens: int  # real ones, padding not counted
+    calls: int = 1  # of the output head at least: ranks that share a split head must all call it as often
 
 
 def pack_batch(sequences: Sequence[Encoded], device: torch.device) -> Batch:
@@ -86,20 +96,33 @@ def token_losses(model: PreTrainedModel, batch: Batch) -> Tensor:
     """Return the negative log-likelihood, in nats and fp32, of each supervised token; ``model`` is the causal model."""
     hidden = model.base_model(**batch.inputs, use_cache=False).last_hidden_state
     hidden = hidden.reshape(-1, hidden.shape[-1])[batch.places]
-    head = model.get_output_embeddings()
-    cap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
-    rows = max(64, LOGITS_AT_ONCE // model.config.get_text_config().vocab_size)
-    if hidden.shape[0] <= rows:
-        return _nll(hidden, batch.targets, head, cap)
-    parts = [
-        checkpoint(_nll, hidden[here : here + rows], batch.targets[here : here + rows], head, cap, use_reentrant=False)
-        for here in range(0, hidden.shape[0], rows)
-    ]
-    return torch.cat(parts)
+    config, head = model.config.get_text_config(), model.get_output_embeddings()
+    known = head, scale_of(config), getattr(config, "final_logit_softcapping", None)
+    calls = max(batch.calls, head_calls(model, hidden.shape[0]))
+    if calls == 1:
+        return _nll(hidden, batch.targets, *known)
+    parts = zip(hidden.tensor_split(calls), batch.targets.tensor_split(calls), strict=True)
+    return torch.cat([checkpoint(_nll, *part, *known, use_reentrant=False) for part in parts])
 
 
-def _nll(hidden: Tensor, targets: Tensor, head: torch.nn.Module, cap: float | None) -> Tensor:
+def head_calls(model: PreTrainedModel, supervised: int) -> int:
+    """Return in how many parts the output head is computed for so many tokens: no part makes too many logits."""
+    rows = max(64, LOGITS_AT_ONCE // int(model.config.get_text_config().vocab_size))
+    return max(1, -(-supervised // rows))
+
+
+def scale_of(config: PreTrainedConfig) -> float:
+    """Return the factor that a model's own code puts between its output head and its logits."""
+    for kind, name in _TIMES.items():
+        if config.model_type.startswith(kind):
+            return float(getattr(config, name))
+    return 1 / config.logits_scaling if config.model_type.startswith(_DIVIDED) else 1.0
+
+
+def _nll(hidden: Tensor, targets: Tensor, head: torch.nn.Module, scale: float, cap: float | None) -> Tensor:
     logits = head(hidden).float()
+    if scale != 1:
+        logits = logits * scale
     if cap is not None:
         logits = torch.tanh(logits / cap) * cap
     return F.cross_entropy(logits, targets, reduction="none")

@@ -21,6 +21,7 @@ from backends._memory import (
     pass_bytes,
     state_bytes,
 )
+from backends.local.sharding import is_split
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,9 +89,10 @@ def needs_of(model: PreTrainedModel, method: Method, trained: int, targets: str 
     """Read what the sums need from the model; ``trained`` parameters share their states over ``shards`` devices."""
     width = float(model.dtype.itemsize)
     states, gradients, update = state_bytes(trained, width)
-    if shards > 1:  # the layer that computes is whole on each device, and so is the next one
+    if shards > 1:  # the layer that computes is whole on each device, and so are the next one, embedding and head
         one = sum(parameter.numel() for parameter in model.get_decoder().layers[0].parameters())
-        states += 2 * width * one * shards
+        ends = (*model.get_input_embeddings().parameters(), *model.get_output_embeddings().parameters())
+        states += width * (2 * one + sum(parameter.numel() for parameter in ends if is_split(parameter))) * shards
     return Needs(
         config=model.config.get_text_config().to_dict(),
         method=method,

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "status_alloc_failed")  # torch; its CPU; cuBLAS and cuDNN
+
+
 class ModelRefused(Exception):
     """The model cannot be loaded or trained this way; the message names the remedy."""
 
@@ -91,10 +94,15 @@ def load_base(
         raise ModelRefused(
             f"The model '{base}' cannot be loaded: {first_line(error)} Check the id, the network or the folder."
         ) from error
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        # transformers keeps what fails while it stacks or quantises weights to itself, and says this instead.
+        converting = device.type == "cuda" and "automatic conversion of the weights" in str(error)
+        if not (converting or out_of_memory(error)):
+            raise
         raise TooLarge(
             f"The weights of '{base}' do not fit on the device. Use method qlora, a smaller model, or several GPUs "
             "(workers, shard=fsdp); 'tunewise fit' tells what each needs."
+            + (" (Or they could not be converted: the log has transformers' report.)" if converting else "")
         ) from error
     model.config.use_cache = False
     return model
@@ -230,6 +238,11 @@ def context_length(base: str, options: Options) -> int:
             f"The model '{base}' cannot be loaded: {first_line(error)} Check the id, the network or the folder."
         ) from error
     return int(getattr(config.get_text_config(), "max_position_embeddings", None) or 4096)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Tell whether torch, or a library under it, ran out of memory."""
+    return any(words in str(error).lower() for words in _OUT_OF_MEMORY)
 
 
 def first_line(error: BaseException) -> str:

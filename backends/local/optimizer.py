@@ -56,6 +56,10 @@ class Masters:
         self._adam.zero_grad(set_to_none=True)
         self._write_back()
 
+    def moments_to_come(self) -> list[Tensor]:
+        """Return tensors as large as the moments that the first step will make; none where they are there."""
+        return [torch.empty_like(one) for one in self.masters.values() if not self._adam.state[one] for _ in range(2)]
+
     def drop_gradients(self) -> None:
         """Forget the gradients of a step that is taken again."""
         for name, parameter in self.parameters.items():
@@ -71,7 +75,7 @@ class Masters:
         return {"weights": self.weights(), "optimizer": moments}
 
     def weights(self) -> dict[str, Tensor]:
-        """Return the trained weights, whole and in fp32, by parameter name."""
+        """Return the trained weights, whole (on the first rank) and in fp32, by parameter name."""
         return {name: whole(master.detach()) for name, master in self.masters.items()}
 
     def restore(self, weights: Mapping[str, Tensor], moments: Mapping[str, Tensor]) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from backends import Objective
+from backends.local import model as models
 from backends.local.data import Item
-from backends.local.loss import Batch, pack_batch, pad_batch, to_device
+from backends.local.loss import Batch, head_calls, pack_batch, pad_batch, to_device
 from backends.local.masks import Encoded
 from backends.local.packing import bucket, pack
 
@@ -54,7 +55,8 @@ class Feed:
 def lay_out(run: Run, items: Sequence[Item], capacity: int) -> Iterator[Pass]:
     """Yield this rank's passes over ``items``, of ``capacity`` tokens or a fair share of them.
 
-    With a split model every rank must take as many passes as the others; an empty one counts for nothing.
+    With a split model every rank must take as many passes as the others, and call the output head as often in each; an
+    empty pass counts for nothing.
     """
     lengths = [item.length for item in items]
     if run.world.size > 1:
@@ -62,13 +64,20 @@ def lay_out(run: Run, items: Sequence[Item], capacity: int) -> Iterator[Pass]:
     groups = pack(lengths, capacity) if run.packed else bucket(lengths, capacity)
     if run.options.split:
         groups += [[]] * (-len(groups) % run.world.size)
-    for group in groups[run.world.rank :: run.world.size]:
-        yield pass_of(run, [items[place] for place in group or [0]], counts=bool(group))
+    taken = [[items[place] for place in group or [0]] for group in groups]
+    for place in range(run.world.rank, len(groups), run.world.size):
+        together = taken[place - run.world.rank :][: run.world.size] if run.options.split else []
+        calls = max((head_calls(models.causal(run.model), _supervised(each)) for each in together), default=1)
+        yield pass_of(run, taken[place], counts=bool(groups[place]), calls=calls)
 
 
-def pass_of(run: Run, items: Sequence[Item], *, counts: bool = True) -> Pass:
-    """Lay out one pass over ``items``."""
-    batch = batch_of(run, [sequence for item in items for sequence in item.sequences])
+def _supervised(items: Sequence[Item]) -> int:
+    return sum(sequence.supervised for item in items for sequence in item.sequences)
+
+
+def pass_of(run: Run, items: Sequence[Item], *, counts: bool = True, calls: int = 1) -> Pass:
+    """Lay out one pass over ``items``; its output head is called at least ``calls`` times."""
+    batch = replace(batch_of(run, [sequence for item in items for sequence in item.sequences]), calls=calls)
     if run.spec.objective is not Objective.DPO:
         return Pass(batch, counts=counts)
     known = torch.tensor([value for item in items for value in run.reference[id(item)]])

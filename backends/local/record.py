@@ -11,6 +11,7 @@ from backends import JobStatus, Json
 from backends.local import tensorboard
 from backends.local.folder import RunFolder, append_line, as_time, now, read_json, read_lines, write_json
 
+LOADING = "loading"  # the detail of a run before its first step
 _EVERY_S = 0.5  # a status file written more often than this serves nobody
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from backends.local import model as models
 from backends.local import step
 from backends.local.data import Item
 from backends.local.optimizer import Masters
@@ -23,15 +24,24 @@ def rehearse(run: Run, masters: Masters, progress: Progress) -> None:
     places = heaviest(run.train, run.plan.batch_size, progress.capacity * run.world.size)
     items = [run.train[place] for place in places]
     torch.manual_seed(run.settings.seed)
+    try:
+        held = masters.moments_to_come()  # from the second step on they are there beside the activations
+    except RuntimeError as error:
+        if not models.out_of_memory(error):
+            raise
+        raise models.ModelRefused(
+            "The optimiser's states do not fit beside the model. Use lora or qlora, or split it: workers, shard=fsdp."
+        ) from error
     step.gradients_in_memory(run, masters, progress, places, sum(item.weight for item in items))
     masters.drop_gradients()
+    del held
     tokens = min(progress.capacity, sum(item.length for item in items))
     said = f"Rehearsed a step of the {len(items)} longest examples, passes of up to {tokens} tokens"
     if run.device.type == "cuda":
         allocated = torch.cuda.max_memory_allocated(run.device) / 1e9
         reserved = torch.cuda.max_memory_reserved(run.device) / 1e9
         said += (
-            f": {allocated:.2f} GB allocated, {reserved:.2f} GB reserved at the peak (the optimiser adds its states)"
+            f": {allocated:.2f} GB allocated, {reserved:.2f} GB reserved at the peak (the optimiser's states among it)"
         )
     run.record.event(f"{said}.")
 

@@ -9,21 +9,24 @@ import platform
 import random
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 import transformers
 
 from backends import JobSpec, Json, Method, Objective
+from backends._memory import experts_of
 from backends.local import attention, compiled, memory, tiny
 from backends.local import model as models
 from backends.local.cache import load_cached
 from backends.local.data import Item, hold_out
 from backends.local.folder import RunFolder, write_json
 from backends.local.loss import pack_batch, pad_batch, sequence_logprobs, token_losses
+from backends.local.masks import Encoded
 from backends.local.optimizer import Masters
 from backends.local.options import TINY, Options
 from backends.local.packing import Plan
@@ -41,17 +44,16 @@ if TYPE_CHECKING:
 
 _PACKAGES = ("tunewise", "peft", "safetensors", "tokenizers", "bitsandbytes")  # beside torch and transformers
 _EVALUATED = 256  # validation examples looked at during training
-# The largest difference between a token's loss packed and alone, in nats: rounding in the model's own precision.
+# The largest difference between two ways to a token's loss, in nats: rounding in the model's own precision.
 _SAME_FP32, _SAME_BF16 = 2e-4, 0.15
+_PROBED = 128  # tokens of an example whose losses are compared with those of the model's own code
 
 
 def set_up(
     spec: JobSpec, options: Options, folder: RunFolder, record: Record, world: World
 ) -> tuple[Run, Masters, Progress]:
     """Load data and model and decide what was left open."""
-    device = models.pick_device(options.device)
-    if device.type == "cuda" and world.size > 1:
-        device = torch.device("cuda", world.local)
+    device = _device(options, world)
     dtype = models.pick_dtype(options.precision, device)
     # Threads wait for each other in every operation; the operations of a tiny model are too small to be worth it.
     torch.set_num_threads(options.threads or (1 if spec.model in TINY else torch.get_num_threads()))
@@ -69,6 +71,8 @@ def set_up(
     # A model that is split over the ranks need not fit on one of them, so it is split out of main memory.
     first = torch.device("cpu") if options.split else device
     model = models.load_base(base, dtype, first, options, quantize=spec.method is Method.QLORA)
+    if spec.method is Method.QLORA and experts_of(model.config.get_text_config().to_dict())[0]:
+        notes.append("The experts of this mixture stay in 16 bits: 4 bits are for linear layers, and they are none.")
     settings, reasons = settle(
         spec.hyperparameters,
         spec.method,
@@ -82,6 +86,7 @@ def set_up(
     model = models.causal(tuned)
     if options.split:
         shard(model, device)
+    _check_losses(model, train[0].sequences[0], device)
     own_attention = model.config._attn_implementation
     packed, packing = _choose_packing(model, train, bool(settings.packing), tokenizer, device)
     longest = max(item.length for item in (*train, *valid))
@@ -129,6 +134,13 @@ def set_up(
     return run, masters, Progress(choice.tokens, choice.recompute)
 
 
+def _device(options: Options, world: World) -> torch.device:
+    try:
+        return world.device(models.pick_device(options.device))
+    except ValueError as error:
+        raise models.ModelRefused(str(error)) from error
+
+
 def _items(
     spec: JobSpec, options: Options, tokenizer: PreTrainedTokenizerBase, longest: int
 ) -> tuple[list[Item], list[Item], list[str]]:
@@ -149,6 +161,26 @@ def _items(
     return train, valid, notes
 
 
+def _check_losses(model: PreTrainedModel, example: Encoded, device: torch.device) -> None:
+    """Refuse a model whose own code makes other logits of its output head than we do. Raises ModelRefused."""
+    ids = example.ids[:_PROBED]
+    batch = pad_batch([replace(example, ids=ids, weights=(1.0,) * len(ids))], 0, device)
+    models.rest(model)
+    with torch.no_grad():
+        ours = token_losses(model, batch)
+        own = model(**batch.inputs, use_cache=False).logits[0, :-1].float()
+        apart = (F.cross_entropy(own, batch.targets, reduction="none") - ours).abs().max().item()
+    if apart > _rounding(model):
+        raise models.ModelRefused(
+            f"'{model.config.model_type}' models make the logits of an answer otherwise than this trainer knows "
+            f"(losses differ by {apart:.2g}), so it would learn the wrong thing; choose a model of another kind."
+        )
+
+
+def _rounding(model: PreTrainedModel) -> float:
+    return _SAME_FP32 if model.dtype == torch.float32 else _SAME_BF16
+
+
 def _choose_packing(
     model: PreTrainedModel, items: Sequence[Item], asked: bool, tokenizer: PreTrainedTokenizerBase, device: torch.device
 ) -> tuple[bool, str]:
@@ -162,14 +194,19 @@ def _choose_packing(
     models.rest(model)
     with torch.no_grad():
         alone = torch.cat([token_losses(model, pad_batch([probe], pad, device)) for probe in probes])
-        try:
-            model.set_attn_implementation(attention.NAME)
-            together = token_losses(model, pack_batch(probes, device))
-            apart = (together - alone).abs().max().item()
-            reason = f"losses differ by {apart:.2g}"
-        except (NotImplementedError, RuntimeError, ValueError, TypeError) as error:
-            apart, reason = math.inf, models.first_line(error)
-    if apart <= (_SAME_FP32 if model.dtype == torch.float32 else _SAME_BF16):
+    try:
+        model.set_attn_implementation(attention.NAME)
+        batch = pack_batch(probes, device)
+        with torch.no_grad():
+            apart = (token_losses(model, batch) - alone).abs().max().item()
+        reason = f"losses differ by {apart:.2g}"
+        model.train()  # once as training does: with the model's own dropout, and back
+        token_losses(model, batch).sum().backward()
+    except (NotImplementedError, RuntimeError, ValueError, TypeError) as error:
+        apart, reason = math.inf, models.first_line(error)
+    for parameter in model.parameters():
+        parameter.grad = None
+    if apart <= _rounding(model):
         return True, "Packed: sequences share a forward pass without seeing each other (checked at start)."
     model.set_attn_implementation(own)
     return False, f"Padded batches of like length: packing is not exact with this model ({reason})."

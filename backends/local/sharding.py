@@ -46,8 +46,14 @@ def fold(model: torch.nn.Module) -> None:
 
 
 def whole(tensor: Tensor) -> Tensor:
-    """Return all of a tensor on every rank; each rank must ask, in the same order."""
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    """Return all of a tensor, of a split one in main memory and to the first rank alone; each rank must ask in turn.
+
+    What had to be split has no room, whole, on one device.
+    """
+    if not isinstance(tensor, DTensor):
+        return tensor
+    full = tensor.full_tensor()
+    return full.cpu() if dist.get_rank() == 0 else full.new_empty(0)
 
 
 def take_over(into: Tensor, value: Tensor) -> None:

@@ -20,8 +20,6 @@ from backends.local.sharding import is_split, scale_down, total_norm
 if TYPE_CHECKING:
     from torch import Tensor
 
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
-
 
 def take(run: Run, masters: Masters, progress: Progress, rate: float) -> dict[str, float]:
     """Take the step that comes next and return what is worth noting.
@@ -70,7 +68,7 @@ def gradients_in_memory(
             sums = _gradients(run, run.feed.take(run, places, progress.capacity), total)
             full = False
         except RuntimeError as error:
-            if not any(words in str(error).lower() for words in _OUT_OF_MEMORY):
+            if not models.out_of_memory(error):
                 raise
             full = True
         # Outside the handler, which would keep the failed pass and its tensors alive.

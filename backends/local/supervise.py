@@ -21,10 +21,11 @@ from backends.local.folder import RunFolder, now, read_json
 from backends.local.held import Held, take_up
 from backends.local.options import Options, read_options, spec_from_json
 from backends.local.process import command
-from backends.local.record import Record
+from backends.local.record import LOADING, Record
 
 _ATTEMPTS = 3  # in a row without a single step forward
 _SILENT_S = 900.0  # a run that notes nothing for so long hangs
+_LOADING_S = 4 * 3600.0  # unless it loads: a large model comes over the network for hours, and nothing is noted
 _STOPPING_S = 300.0  # workers that hang do not hear the wish to stop
 _WAITING_S = 5.0  # nor do those that were not granted yet
 _LOOK_S = 0.2
@@ -79,13 +80,17 @@ def _attempt(folder: RunFolder, options: Options, held: Held) -> int:
         stopping = folder.stop.exists()
         with contextlib.suppress(OSError):
             heard = max(heard, (folder.stop if stopping else folder.status).stat().st_mtime)
-        holding = read_json(folder.status).get("status") == JobStatus.RUNNING
+        state = read_json(folder.status)
+        holding = state.get("status") == JobStatus.RUNNING
         if held.look(holding) and not stopping:
             hours = (held.limit or 0.0) / 3600
             Record(folder).event(f"Stopping: the workers were held for the {hours:.2f} hours allowed.", level="warning")
             folder.stop.touch()
-        patience = _STOPPING_S if holding else _WAITING_S
-        if time.time() - heard > (patience if stopping else _SILENT_S):
+        if stopping:
+            patience = _STOPPING_S if holding else _WAITING_S
+        else:
+            patience = _LOADING_S if state.get("detail") == LOADING else _SILENT_S
+        if time.time() - heard > patience:
             os.killpg(child.pid, signal.SIGKILL)
         time.sleep(_LOOK_S)
     with contextlib.suppress(ProcessLookupError):

@@ -28,22 +28,22 @@ from backends.local.merge import merge
 from backends.local.optimizer import Masters, learning_rate_at
 from backends.local.options import read_options, spec_from_json
 from backends.local.passes import lay_out
-from backends.local.record import Record
-from backends.local.rehearsal import rehearse
+from backends.local.record import LOADING, Record
+from backends.local.rehearsal import heaviest, rehearse
 from backends.local.run import NotFinite, Progress, Run, Stopped
 from backends.local.setup import set_up
 from backends.local.turns import ready_to_serve
 from backends.local.world import World, join
 
 _REFUSED = (DataRefused, models.ModelRefused, checkpoints.DiskFull)
-LOST = 4  # the exit code of a rank that has lost another
+_LOST = 4  # the exit code of a rank that has lost another
 _SAMPLES = 3  # validation prompts answered at the end, for a person to read
 
 
 def main(arguments: Sequence[str]) -> int:
     """Train the run in the folder given, alone or as one of torchrun's ranks; the exit code is that of ``live``."""
     folder = RunFolder(Path(arguments[0]).absolute())
-    world = join()
+    world = join(read_options(spec_from_json(read_json(folder.config)).options).device)
     if world.size == 1:  # torchrun ends ranks by this signal when one was lost, which is no wish to stop
         signal.signal(signal.SIGTERM, lambda *_: folder.stop.touch())
     code = live(folder, world)
@@ -69,12 +69,14 @@ def live(folder: RunFolder, world: World) -> int:
             _fail(record, str(error))
             return 3
         except _REFUSED as error:
+            if not world.first:
+                traceback.print_exc()  # the first rank alone writes the record
             _fail(record, str(error))
             return 1
         except Exception as error:  # noqa: BLE001  the last place that can say what happened
             traceback.print_exc()
             if world.size > 1 and isinstance(error, RuntimeError):
-                return LOST  # who started the ranks decides
+                return _LOST  # who started the ranks decides
             said = f"{type(error).__name__}: {models.first_line(error)} The traceback is in {folder.log}."
             _fail(record, checkpoints.full(folder.path) if checkpoints.is_full(error) else said)
             return 1
@@ -85,7 +87,7 @@ def train(folder: RunFolder, record: Record, world: World) -> None:
     """Read, choose, load, check, loop, save."""
     disable_progress_bar()  # trainer.log is read by people
     spec = spec_from_json(read_json(folder.config))
-    record.status(JobStatus.RUNNING, "loading", started=now(), error=None, finished=None)
+    record.status(JobStatus.RUNNING, LOADING, started=now(), error=None, finished=None)
     run, masters, progress = set_up(spec, read_options(spec.options), folder, record, world)
     progress = _resume(run, masters) or progress
     if progress.recomputes:
@@ -197,6 +199,7 @@ def _finish(run: Run, masters: Masters, progress: Progress) -> None:
     ready_to_serve(models.causal(run.model), run.tokenizer)
     models.save(run.model, run.tokenizer, run.folder.tuned, state)
     cuda = run.device.type == "cuda"
+    lengths = [run.train[place].length for place in heaviest(run.train, run.plan.batch_size, progress.capacity)]
     peak_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     write_json(
         run.folder.summary,
@@ -210,9 +213,11 @@ def _finish(run: Run, masters: Masters, progress: Progress) -> None:
             "best_valid_loss": progress.best_loss if math.isfinite(progress.best_loss) else None,
             "best_step": progress.best_step,
             "micro_batch_tokens": progress.capacity,
+            "longest_tokens": lengths[0],
+            "heaviest_pass_tokens": min(progress.capacity, sum(lengths)),
             "gradient_checkpointing": progress.recomputes,
-            "peak_allocated_gb": torch.cuda.max_memory_allocated() / 1e9 if cuda else None,
-            "peak_reserved_gb": torch.cuda.max_memory_reserved() / 1e9 if cuda else None,
+            "peak_allocated_gb": torch.cuda.max_memory_allocated(run.device) / 1e9 if cuda else None,
+            "peak_reserved_gb": torch.cuda.max_memory_reserved(run.device) / 1e9 if cuda else None,
             "peak_resident_gb": peak_rss / 1e9,
         },
     )
@@ -240,12 +245,12 @@ def _finish(run: Run, masters: Masters, progress: Progress) -> None:
 
 
 def _state_to_save(run: Run, masters: Masters) -> dict[str, torch.Tensor]:
-    """Return the weights whole, in the model's precision; after full fine-tuning with those that were not trained."""
-    learned = masters.weights()
+    """Return the trained weights whole, in the model's precision, and what the model keeps beside its weights."""
+    learned, beside = masters.weights(), dict(run.model.named_buffers())
     return {
-        name: (learned.get(name, tensor)).to(tensor.dtype)
+        name: learned.get(name, tensor).to(tensor.dtype)
         for name, tensor in run.model.state_dict().items()
-        if name in learned
+        if name in learned or name in beside
     }
 
 

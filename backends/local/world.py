@@ -17,27 +17,33 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PATIENCE = timedelta(minutes=10)  # a collective that takes longer has lost a rank
+_LARGE = 1 << 24  # numbers; a copy of every gradient to send them together would need as much memory again
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Which of how many processes this is; ``local`` counts on this machine and picks the GPU."""
+    """Which of how many processes this is."""
 
     rank: int = 0
     size: int = 1
-    local: int = 0
 
     @property
     def first(self) -> bool:
         return self.rank == 0
 
     def sum(self, tensors: Sequence[Tensor]) -> None:
-        """Replace each tensor by its sum over all ranks, in one message."""
+        """Replace each tensor by its sum over all ranks: large ones where they lie, the others in one message."""
         if self.size == 1:
             return
-        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        small = []
+        for tensor in tensors:
+            if tensor.numel() > _LARGE and tensor.is_contiguous():
+                dist.all_reduce(tensor)
+            else:
+                small.append(tensor)
+        flat = torch.cat([tensor.reshape(-1) for tensor in small])
         dist.all_reduce(flat)
-        for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+        for tensor, part in zip(small, flat.split([tensor.numel() for tensor in small]), strict=True):
             tensor.copy_(part.view_as(tensor))
 
     def any(self, flag: bool, device: torch.device) -> bool:
@@ -60,25 +66,40 @@ class World:
             dist.all_gather_object(said, text)
         return said
 
+    def device(self, asked: torch.device) -> torch.device:
+        """Return the device of this rank: a GPU of its own where the ranks met over GPUs, else the processor.
+
+        Raises ValueError where a GPU was wanted and there is not one for each rank.
+        """
+        if self.size == 1 or asked.type == "cpu":
+            return asked
+        if "nccl" in dist.get_backend():  # who met over it has chosen this rank's GPU
+            return torch.device("cuda", torch.cuda.current_device())
+        if asked.type == "cuda":
+            raise ValueError(
+                f"{self.size} workers need a GPU each, and here are {torch.cuda.device_count()}; give fewer workers, "
+                "or device=cpu."
+            )
+        return torch.device("cpu")  # Apple's GPU has no means to meet others
+
     def leave(self) -> None:
         """Take leave of the other ranks."""
         if self.size > 1:
             dist.destroy_process_group()
 
 
-def join() -> World:
-    """Read torchrun's variables and meet the other ranks; alone when there are none."""
+def join(device: str | None = None) -> World:
+    """Read torchrun's variables and meet the other ranks, on the ``device`` asked for; alone when there are none."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return World()
     # torchrun gives each rank a session of its own, where no signal to torchrun's group reaches it.
     Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    world = World(int(os.environ["RANK"]), size, int(os.environ["LOCAL_RANK"]))
-    cuda = torch.cuda.is_available() and torch.cuda.device_count() >= size
+    cuda = device in (None, "cuda") and torch.cuda.is_available() and torch.cuda.device_count() >= size
     if cuda:
-        torch.cuda.set_device(world.local)
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     dist.init_process_group("nccl" if cuda else "gloo", timeout=PATIENCE)
-    return world
+    return World(int(os.environ["RANK"]), size)
 
 
 def _end_with(parent: int) -> None:
