@@ -104,6 +104,7 @@ ROWS: list[tuple[str, object, str, str]] = [
         {"type": "function", "function": {"name": "a.b", "parameters": {}}}]), "bad_tool_name", "error"),
     ("calls are no list", row(USER, {"role": "assistant", "tool_calls": "x"}), "bad_tool_call", "error"),
     ("call without id", row(USER, call(id=None), tools=[WEATHER]), "bad_tool_call", "error"),
+    ("the user calls", row(say("user", "x", tool_calls=5), ANSWER), "bad_tool_call", "error"),
     ("arguments are an object", row(USER, call({"city": "Rome"}), tools=[WEATHER]), "arguments_not_text", "error"),
     ("arguments are not JSON", row(USER, call("{city: Rome}"), tools=[WEATHER]), "arguments_not_json", "error"),
     ("arguments are empty", row(USER, call(""), tools=[WEATHER]), "arguments_not_json", "error"),
@@ -337,6 +338,8 @@ PAIRS: list[tuple[str, dict[str, object], str]] = [
     ("the same", {**PAIR, "non_preferred_output": [ANSWER]}, "preference_same"),
     ("user answers", {**PAIR, "preferred_output": [say("user")]}, "preference_role"),
     ("ends with assistant", {**PAIR, "input": {"messages": [USER, ANSWER]}}, "preference_prompt"),
+    ("calls no list", {**PAIR, "preferred_output": [say("assistant", tool_calls=5)]}, "bad_tool_call"),
+    ("no arguments", {**PAIR, "non_preferred_output": [call("{city}")]}, "arguments_not_json"),
     ("empty answer", {**PAIR, "preferred_output": [say("assistant", "")]}, "empty_answer"),
 ]
 

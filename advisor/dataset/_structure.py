@@ -12,7 +12,7 @@ from advisor.dataset._cells import INVISIBLE, is_blank, kind
 from advisor.dataset._images import MOST, image_faults, images_in
 from advisor.dataset._rows import Fault
 from advisor.dataset._shape import ROLES, Conversation
-from advisor.dataset._toolcalls import call_faults, tool_faults, tool_schemas
+from advisor.dataset._toolcalls import Schema, call_faults, tool_faults, tool_schemas
 
 Turn: TypeAlias = Mapping[str, object]
 
@@ -38,7 +38,7 @@ def faults(talk: Conversation) -> list[Fault]:
     if talk.tools:
         found.extend(tool_faults(talk.tools))
     if talk.preferred is not None and talk.non_preferred is not None:
-        found.extend(_pair(talk, turns))
+        found.extend(_pair(talk, turns, _schemas(talk)))
     elif turns[-1].get("role") != "assistant" and not any(code == "no_assistant" for code, _ in found):
         found.append(("last_not_assistant", f"the last message is from {turns[-1].get('role')}"))
     return found
@@ -65,10 +65,14 @@ def usual(turns: object) -> bool:
     return wanted == "user" and len(turns) > 1
 
 
-def _odd(talk: Conversation, turns: list[Turn]) -> Iterator[Fault]:
+def _schemas(talk: Conversation) -> dict[str, Schema]:
     older = talk.extra.get("functions") if talk.extra else None
     functions = [{"function": one} for one in older] if isinstance(older, list) else []
-    schemas = tool_schemas([*talk.tools, *functions])
+    return tool_schemas([*talk.tools, *functions])
+
+
+def _odd(talk: Conversation, turns: list[Turn]) -> Iterator[Fault]:
+    schemas = _schemas(talk)
     before, open_calls, learnt, asked = "", set[str](), talk.preferred is not None, False
     for number, turn in enumerate(turns, 1):
         role, where = turn.get("role"), f"message {number}"
@@ -139,6 +143,8 @@ def message_faults(turn: Turn, number: int) -> Iterator[Fault]:
         orjson.dumps(turn)
     except TypeError:  # out of Parquet
         yield "bad_content", f"{where} holds what JSON cannot: bytes, a date or a decimal"
+    if role != "assistant" and (turn.get("tool_calls") or turn.get("function_call")):
+        yield "bad_tool_call", f"{where} is from {role[:30]}, and only the assistant calls"
     if not turn.keys() <= MESSAGE_KEYS:
         yield "unknown_message_key", f"{where} has {', '.join(sorted(map(str, turn.keys() - MESSAGE_KEYS)))[:80]}"
     weight, name, refusal = turn.get("weight"), turn.get("name"), turn.get("refusal")
@@ -171,13 +177,14 @@ def _parts(content: list[object], role: str, where: str) -> Iterator[Fault]:
     yield from image_faults(content, role, where)
 
 
-def _pair(talk: Conversation, turns: list[Turn]) -> Iterator[Fault]:
+def _pair(talk: Conversation, turns: list[Turn], schemas: Mapping[str, Schema]) -> Iterator[Fault]:
     for side, name in ((talk.preferred, "preferred"), (talk.non_preferred, "non-preferred")):
         turn = cast(Turn, side)
         if turn.get("role") != "assistant":
             yield "preference_role", f"the {name} answer is from {turn.get('role')}"
         else:
             yield from ((code, f"the {name} answer: {detail}") for code, detail in message_faults(turn, 1))
+            yield from ((code, detail) for code, detail, _ in call_faults(turn, f"the {name} answer", schemas) if code)
     if talk.preferred == talk.non_preferred:
         yield "preference_same", ""
     if turns[-1].get("role") == "assistant":
