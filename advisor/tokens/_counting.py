@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias, cast
 
 import orjson
 
-from advisor.dataset._answers import is_cut, is_given_away, is_refusal, language
-from advisor.dataset._scan import scan, utf8
 from advisor.dataset._shape import Conversation
 from advisor.dataset._write import text_of
 from advisor.tokens._billing import LOW_DETAIL_IMAGE, PER_EXAMPLE, PER_MESSAGE, tools_text
 from advisor.tokens._codec import Codec, Encode
+from advisor.tokens._look import Look
 from advisor.tokens._marks import Ids, Sketch
 from advisor.tokens._tally import SYSTEMS_KEPT, Tally
 from backends import Json, Message
@@ -22,9 +20,6 @@ _Waiting: TypeAlias = tuple[Conversation, list[Message], int, int]  # with its m
 
 _MEMO = 4096  # distinct system prompts and tool lists whose count is remembered
 _TOGETHER = 4 << 20  # characters encoded together
-_SCAN_BYTES = 1 << 20  # texts searched together
-_STEPS = re.compile(r"(?:\bstep \d|\btherefore\b|\bthus\b|=\s*\$?\d|####|<think>|\bso the answer\b)", re.IGNORECASE)
-_CODE = re.compile(r"```|^\s*(?:def|class|import|SELECT|function|const|#include|public)\b", re.MULTILINE)
 
 
 class Counting:
@@ -35,7 +30,8 @@ class Counting:
         (self._name, self._codec), *others = codecs.items()
         self._encode = self._codec.encode
         self._others = [(name, codec.encode) for name, codec in others]
-        self._sketch, self._every = sketch, every
+        self._sketch = sketch
+        self._look = Look(self.tally, every)
         self._memo: dict[str | bytes, int] = {}
         self._other_memo: dict[tuple[str, str | bytes], int] = {}
         self._overhead: dict[str, int] = {}  # tokens of a message with this role, before its content
@@ -45,10 +41,6 @@ class Counting:
         self._plain: list[str] = []  # their contents, which are encoded together
         self._characters = 0
         self._ids: list[list[Ids]] = []
-        self._systems: set[bytes] = set()
-        self._texts: list[bytes] = []
-        self._places: list[tuple[int, int]] = []
-        self._bytes = 0
 
     def add(self, talk: Conversation, file: int, line: int) -> None:
         """Take one conversation; it is counted together with others."""
@@ -136,20 +128,18 @@ class Counting:
         self._describe(talk)
         if sketched:
             self._ids.append(parts)
-            self._look(talk, messages, file, line)
+            self._look.at(talk, messages, file, line)
 
     def finish(self) -> Tally:
         """Count, sketch and search what is still waiting, and return the tally."""
         self._count()
-        self._search()
+        self._look.search()
         tally = self.tally
         if self._sketch is not None and self._ids:
             tally.marks.sketches.extend(self._sketch(self._ids))
-            self._ids = []
         for counter, total in zip((tally.tokens, tally.billed, tally.trained), self._sums, strict=True):
             counter[self._name] += total
         tally.roles.update(self._roles)
-        self._sums, self._roles, self._overhead = [0, 0, 0], {}, {}
         return tally
 
     def _describe(self, talk: Conversation) -> None:
@@ -164,88 +154,6 @@ class Counting:
             opening = text_of(first)
             if opening in tally.systems or len(tally.systems) < SYSTEMS_KEPT:
                 tally.systems[opening] += 1
-
-    def _look(self, talk: Conversation, messages: list[Message], file: int, line: int) -> None:
-        """Note what the wording of prompt and answer gives away."""
-        tally = self.tally
-        texts = [
-            content if type(content := message.get("content")) is str else text_of(message) for message in messages
-        ]
-        pair = talk.preferred is not None
-        asked = len(talk.messages) - (not pair)
-        answer = texts[asked] if pair or messages[-1]["role"] == "assistant" else ""
-        if answer:
-            before = texts[messages[0]["role"] == "system" : asked]
-            if is_refusal(answer):
-                tally.note(file, line, ("refusal", repr(answer[:40])))
-            if is_cut(answer):
-                tally.note(file, line, ("cut_answer", f"it ends with {answer.rstrip()[-20:]!r}"))
-            if is_given_away(answer, before):
-                tally.note(file, line, ("answer_in_prompt", ""))
-            tally.answer_chars += len(answer)
-            tally.prompt_chars += sum(map(len, before))
-            if tally.examples % self._every == 0:
-                self._sample(answer, "\n".join(before))
-        raw = list(map(utf8, texts))
-        split = asked
-        while not pair and split and messages[split]["role"] != "assistant":
-            split -= 1
-        answered = _identity(messages[split:], raw[split:])
-        # Where nothing comes before the answer, as in plain text, only equal answers have equal prompts.
-        tally.marks.add(_identity(messages[:split], raw) if split else answered, answered, file, line)
-        joined = b"\n".join(self._searchable(messages, raw))
-        self._texts.append(joined)
-        self._places.append((file, line))
-        self._bytes += len(joined)
-        if self._bytes > _SCAN_BYTES:
-            self._search()
-
-    def _searchable(self, messages: list[Message], raw: list[bytes]) -> Iterator[bytes]:
-        """Yield what is to be searched: every text and every call's arguments, a system prompt once."""
-        for message, text in zip(messages, raw, strict=True):
-            if message["role"] != "system":
-                yield text
-            elif text not in self._systems:
-                if len(self._systems) < _MEMO:
-                    self._systems.add(text)
-                yield text
-            if "tool_calls" in message:
-                yield from (utf8(call["function"]["arguments"]) for call in message["tool_calls"] or ())
-
-    def _sample(self, answer: str, prompt: str) -> None:
-        """Look closer at every n-th example: language, and the form of the answer."""
-        tally = self.tally
-        found = language(answer) or language(prompt[-300:])
-        if found:
-            tally.languages[found] += 1
-        tally.sampled += 1
-        start = answer.lstrip()[:1]
-        if start in ("{", "[") and len(answer) < 100_000:
-            try:
-                held = orjson.loads(answer)
-            except orjson.JSONDecodeError:
-                pass
-            else:
-                tally.json_answers += 1
-                said = [text for text in _leaves(held) if len(text) > 2]
-                tally.copied += bool(said) and sum(text in prompt for text in said) > 0.6 * len(said)
-                return
-        if _CODE.search(answer, 0, 1500):
-            tally.code_answers += 1
-        elif len(answer) > 60 and len(_STEPS.findall(answer[:1500])) >= 2:
-            tally.reasoned += 1
-        words = answer[:2000].lower().split()
-        if len(words) >= 5 and len(words) * 3 < prompt.count(" "):
-            asked = set(prompt.lower().split())
-            tally.copied += sum(word in asked for word in words) > 0.6 * len(words)
-
-    def _search(self) -> None:
-        seen: set[tuple[int, str, str]] = set()
-        for hit in scan(self._texts):
-            if (hit.index, hit.code, hit.detail) not in seen:
-                seen.add((hit.index, hit.code, hit.detail))
-                self.tally.note(*self._places[hit.index], (hit.code, hit.detail))
-        self._texts, self._places, self._bytes = [], [], 0
 
     def _add_other(
         self, name: str, encode: Encode, messages: list[Message], talk: Conversation, rejected: Message | None
@@ -326,25 +234,3 @@ class Counting:
 
 def _kept(ids: Ids) -> Ids:
     return ids
-
-
-def _identity(messages: list[Message], raw: list[bytes]) -> bytes:
-    """Return bytes that are equal for equal messages alone; ``raw`` holds their texts in UTF-8."""
-    parts: list[bytes] = []
-    for message, text in zip(messages, raw, strict=False):
-        if len(message) == 2 and "content" in message:
-            parts += (message["role"].encode(), text)
-        else:
-            parts.append(orjson.dumps(message, option=orjson.OPT_SORT_KEYS))
-    return b"\0".join(parts)
-
-
-def _leaves(value: Json) -> Iterator[str]:
-    """Yield the texts a JSON value holds, two levels deep: what an extraction copies from its prompt."""
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for one in inner:
-        if isinstance(one, str):
-            yield one
-        else:
-            below = one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
-            yield from (text for text in below if isinstance(text, str))
