@@ -259,6 +259,17 @@ def test_models_can_be_compared_on_a_file_without_any_run(tmp_path: Path) -> Non
     assert [(row.name, row.score) for row in card.rows] == [("base", 0.0), ("paper-9", 1.0)]
 
 
+def test_the_metric_is_that_of_the_file_however_few_of_it_are_asked(tmp_path: Path) -> None:
+    rows = (
+        {"messages": [{"role": "user", "content": f"q {n}"}, {"role": "assistant", "content": f"topic {n % 20}"}]}
+        for n in range(80)
+    )
+    data = tmp_path / "topics.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    card = evaluate_data((data,), PaperBackend(tmp_path / "p"), "a4", None, Options(limit=10), today=DAY)
+    assert (card.metric, card.examples) == ("label", 10)
+
+
 @pytest.mark.parametrize("name", ["few-shot:", "few-shot:0", "few-shot:3:far"])
 def test_a_wrong_name_says_how_to_write_it(tmp_path: Path, name: str) -> None:
     with pytest.raises(RunError, match="few-shot:5"):

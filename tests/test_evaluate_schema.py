@@ -137,7 +137,7 @@ def test_the_scorecard_says_what_json_was_checked_against(tmp_path: Path) -> Non
     assert metric == "json_fields"
     assert references[0].schema == inferred_schema(ROWS)
     assert notes == [
-        "JSON is checked against what all 10 training answers keep: category, order, items, score; "
+        "JSON is checked against what all 10 known answers keep: category, order, items, score; "
         "--schema FILE takes its place."
     ]
     assert "all 10 held-out answers" in judged_by(asked, (), None, Options())[2][0]

@@ -62,6 +62,14 @@ def test_a_pilot_on_all_the_data_counts_as_measured_and_is_not_read_beyond_it(tm
     assert of_pilot(path, 900).basis == "pilot pilot-1, its curve read at 800 examples"
 
 
+@pytest.mark.parametrize("target", [None, 0.99])
+def test_a_flat_pilot_of_few_examples_closes_nothing(target: float | None) -> None:
+    points = [Paid(size, 0.1, 0.08, 0.12, Decimal(0), f"tw-{size}") for size in (16, 32, 48)]
+    assert conclude(PLAN, "label", 400, points, target=target).advice.endswith(
+        "Where it is flat, a pilot this small proves nothing: take parts of 64 examples and more."
+    )
+
+
 def test_one_size_makes_no_curve() -> None:
     found = concluded((0.6,))
     assert found.warnings == ()  # one point neither rises nor falls

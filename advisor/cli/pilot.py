@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from advisor.runs.pilot import Design, Paid
 
 
+_KIND_FROM = 2000  # examples that tell what kind of answers these are
+
+
 class Sizes(click.ParamType[tuple[int, ...]]):
     """Whole numbers with commas between them."""
 
@@ -114,7 +117,7 @@ def command(
     _train(ledger, plan, order, Terms(max_cost, yes, stale_too, today), monthly_limit, as_json)
     chosen = Options(metric=metric, limit=limit, max_tokens=max_tokens, max_usd=max_cost, seed=seed)
     with Counter() as progress:
-        measured, asked, points, usd = _measure(ledger, plan, chosen, today, progress)
+        measured, asked, points, usd = _measure(ledger, data, plan, chosen, today, progress)
     found = conclude(plan, measured, asked, points, times=times, target=target)
     found = replace(found, backend=backend, model=model, method=method, answers_usd=usd)
     path = plan.test.with_name("pilot.json")
@@ -197,22 +200,26 @@ def _known(ledger: Ledger, plan: Design) -> dict[int, Run]:
 
 
 def _measure(
-    ledger: Ledger, plan: Design, chosen: Options, today: date, progress: Counter
+    ledger: Ledger, data: tuple[str, ...], plan: Design, chosen: Options, today: date, progress: Counter
 ) -> tuple[str, int, list[Paid], Decimal | None]:
     """Score every part's model; return the metric, the examples asked, the points, and what the answers cost.
 
     Training and answers together stay within ``chosen.max_usd``, as far as prices are known.
     """
+    from itertools import islice
+
     import backends
+    from advisor.dataset import Dataset
     from advisor.pricing import PriceBook
     from advisor.runs.asking import Purse
-    from advisor.runs.contestants import tuned
+    from advisor.runs.contestants import questions, tuned
     from advisor.runs.evaluation import tuned_score
     from advisor.runs.pilot import Paid
     from advisor.runs.receipt import bill, minutes_of
 
     points: list[Paid] = []
     metric, asked = "", 0
+    shown = questions(islice(Dataset.open(*data).examples(), _KIND_FROM))
     known = _known(ledger, plan)
     bills = [bill(run)[0] or run.quote.usd or Decimal(0) for run in known.values()]
     purse = Purse(chosen.max_usd, spent=sum(bills, Decimal(0)), at_once=chosen.at_once)
@@ -230,7 +237,7 @@ def _measure(
                     f"warning: what asking {one.model} costs is not known; --max-cost holds for training alone."
                 )
                 purse.cap = None
-            found = tuned_score(one, run, chosen, plan.test, purse, progress)
+            found = tuned_score(one, run, chosen, plan.test, shown, purse, progress)
             metric, asked = found.metric, found.examples
             spent.append(found.usd)
             cost, minutes = bill(run)[0], minutes_of(run.job)

@@ -61,7 +61,7 @@ def compare_on(
 ) -> cards.Scorecard:
     """Ask every contestant every question and score the answers.
 
-    ``purse``: what else was spent counts as well. ``shown``: training examples, for what all their answers keep.
+    ``purse``: what else was spent counts as well. ``shown``: further examples, for what their answers are and keep.
     """
     if not asked:
         raise RunError("There is no held-out example with an answer to compare with; give other data.")
@@ -153,7 +153,7 @@ def judged_by(
     if metric.startswith("json_"):
         schema, note = _schema(options.schema, shown or asked)
         references = [replace(one, schema=schema) for one in references]
-        notes.append(note if shown or options.schema else note.replace("training", "held-out"))
+        notes.append(note)
     elif metric == "sql_text" and options.metric is None:
         notes.append(
             "The answers are SQL, but no database is at hand: they are compared as text, which calls right queries "
@@ -194,7 +194,7 @@ def _schema(path: Path | None, known: Sequence[Question]) -> tuple[Mapping[str, 
     required = schema.get("required")
     keys = f": {', '.join(map(str, required))}" if isinstance(required, list) and required else ""
     return schema, (
-        f"JSON is checked against what all {len(values)} training answers keep{keys}; --schema FILE takes its place."
+        f"JSON is checked against what all {len(values)} known answers keep{keys}; --schema FILE takes its place."
     )
 
 

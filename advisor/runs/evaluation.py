@@ -128,11 +128,13 @@ def tuned_score(
     run: Run,
     options: Options,
     test: Path,
+    shown: Sequence[Question],
     purse: Purse,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Measured:
     """Score a run's tuned model, as ``one``, alone on a test file; its answers are paid from ``purse``.
 
+    ``shown`` are further examples, which tell what kind of answers these are where the test file holds few.
     The metric "likelihood" is exp(-loss), the geometric mean probability of the answers' tokens: it needs no answers,
     only a backend that can score.
     """
@@ -145,7 +147,8 @@ def tuned_score(
         score = Interval(math.exp(-mean.value), math.exp(-mean.high), min(1.0, math.exp(-mean.low)))
         return Measured(LIKELIHOOD, len(asked), score, Decimal(0) if one.backend.name == "local" else None)
     task = TaskType(run.origin.task) if run.origin.task else None
-    card = compare_on(asked, [one], options, task, run.folder / "evaluation" / "samples.jsonl", progress, purse)
+    samples = run.folder / "evaluation" / "samples.jsonl"
+    card = compare_on(asked, [one], options, task, samples, progress, purse, shown)
     (row,) = card.rows
     return Measured(card.metric, card.examples, Interval(row.score, row.low, row.high), row.usd)
 
@@ -173,7 +176,8 @@ def evaluate_data(
         shown, held = questions(Dataset.open(ours).examples()), Dataset.open(theirs)
     asked = questions(held.examples(), options.limit, options.seed)
     contestants = _named(backend, model, shown, options, book, today)
-    return compare_on(asked, contestants, options, None, folder / "samples.jsonl", progress, shown=shown)
+    known = shown or questions(held.examples())  # beyond those asked: a few answers of many labels look like any text
+    return compare_on(asked, contestants, options, None, folder / "samples.jsonl", progress, shown=known)
 
 
 def _named(

@@ -123,7 +123,7 @@ def conclude(
         curve=curve,
         prediction=chosen,
         predictions=predictions,
-        advice=_advice(ordered[-1], curve, chosen, times, target),
+        advice=_advice(ordered, curve, chosen, times, target),
         warnings=warnings,
     )
 
@@ -142,12 +142,15 @@ def _sizes(available: int) -> list[int]:
     return [size for size in (available // 4, available // 2, available) if size > 0]
 
 
-def _advice(last: Paid, curve: Curve, ahead: Prediction, times: int, target: float | None) -> str:
+def _advice(points: Sequence[Paid], curve: Curve, ahead: Prediction, times: int, target: float | None) -> str:
+    last = points[-1]
     gain = ahead.score - last.score
     said = (
         f"With {times}x the data ({ahead.examples:,} examples) expect {ahead.score:.3f} "
         f"({ahead.low:.3f} to {ahead.high:.3f}), {gain:+.3f} on the {last.score:.3f} measured.{_cost(last, times)}"
     )
+    if gain < _WORTH and points[0].examples < FEWEST and (target is None or last.low < target):
+        return f"{said} Where it is flat, a pilot this small proves nothing: take parts of {FEWEST} examples and more."
     if target is not None:
         if last.low >= target:
             return f"{said} The target of {target:g} is reached already."
