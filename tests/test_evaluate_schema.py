@@ -140,7 +140,7 @@ def test_the_scorecard_says_what_json_was_checked_against(tmp_path: Path) -> Non
         "JSON is checked against what all 10 known answers keep: category, order, items, score; "
         "--schema FILE takes its place."
     ]
-    assert "all 10 held-out answers" in judged_by(asked, (), None, Options())[2][0]
+    assert "all 10 known answers" in judged_by(asked, (), None, Options())[2][0]
     given = written(tmp_path / "mine.json", {"type": "object"})
     references, _, notes = judged_by(asked, shown, None, Options(schema=given))
     assert references[0].schema == {"type": "object"} and notes == ["JSON is checked against mine.json."]
