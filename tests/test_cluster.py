@@ -35,7 +35,11 @@ needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="
         ({"engine": "ray", "address": "auto", "workers": 2, "min_workers": 3}, "at most workers"),
         ({"workers": 2, "shard": "tensor"}, "one of ddp, fsdp"),
         ({"shard": "fsdp"}, "give workers as well"),
-        ({"max_hours": 0.0}, "above 0"),
+        ({"max_hours": 0.0}, "max_hours must be above 0"),
+        ({"max_grad_norm": -1.0}, "max_grad_norm must be above 0"),  # it would climb
+        ({"max_grad_norm": 0}, "max_grad_norm must be above 0"),  # it would stand still
+        ({"max_steps": -3}, "max_steps must be at least 1"),  # it would succeed untrained
+        ({"threads": 0}, "threads must be at least 1"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(options: dict[str, Json], said: str) -> None:

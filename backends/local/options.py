@@ -86,8 +86,14 @@ def read_options(options: Mapping[str, Json]) -> Options:
             raise SpecRefused(f"Option {name} must be one of {', '.join(allowed)}, not '{value}'.")
     if not 0 <= chosen.validation_fraction < 1:
         raise SpecRefused("Option validation_fraction must be at least 0 and below 1.")
-    if min(chosen.workers, chosen.keep) < 1:
-        raise SpecRefused("Options workers and keep must be at least 1.")
+    for name in ("threads", "micro_batch_tokens", "max_steps", "save_every", "keep", "workers"):
+        value = getattr(chosen, name)
+        if value is not None and value < 1:
+            raise SpecRefused(f"Option {name} must be at least 1, not {value}.")
+    for name in ("max_grad_norm", "save_seconds", "max_hours"):
+        value = getattr(chosen, name)
+        if value is not None and not value > 0:
+            raise SpecRefused(f"Option {name} must be above 0, not {value:g}.")
     if chosen.split and chosen.workers == 1:
         raise SpecRefused("Option shard=fsdp splits the model over several workers; give workers as well.")
     if chosen.engine != "ray" and chosen.address:
@@ -96,8 +102,6 @@ def read_options(options: Mapping[str, Json]) -> Options:
         raise SpecRefused("Option min_workers is for a Ray cluster that may shrink; give its address as well.")
     if chosen.min_workers is not None and not 1 <= chosen.min_workers <= chosen.workers:
         raise SpecRefused("Option min_workers must be at least 1 and at most workers.")
-    if chosen.max_hours is not None and chosen.max_hours <= 0:
-        raise SpecRefused("Option max_hours must be above 0.")
     return chosen
 
 
