@@ -104,6 +104,12 @@ def test_a_length_beyond_the_context_is_said() -> None:
     assert "context is" not in run("--model", "tiny", "--gpu", "cpu", "--seq", "2048").stdout
 
 
+def test_what_4_bits_leave_wide_is_said() -> None:
+    assert "experts stay in 16 bits" in run("--model", "Qwen/Qwen3-30B-A3B", "--method", "qlora").stdout
+    assert "experts stay" not in run("--model", "Qwen/Qwen3-30B-A3B", "--method", "lora").stdout
+    assert "experts stay" not in run("--model", "Qwen/Qwen3-8B", "--method", "qlora").stdout
+
+
 def test_an_unknown_gpu_is_told_which_are_known() -> None:
     result = run("--model", "tiny", "--gpu", "voodoo-2")
     assert isinstance(result.exception, WorkloadError) and "rtx-4090" in str(result.exception)

@@ -78,7 +78,9 @@ def show(arch: Architecture, method: Method, seq: int, rank: int, answers: Seque
     adapter = "" if method is Method.FULL else f", rank {rank}"
     _paragraph(f"{arch.model}: {_size(arch.params)} parameters, {method}{adapter}, sequences of {seq:,} tokens", width)
     beyond = f"the model's context is {arch.context:,} tokens" if arch.context and seq > arch.context else ""
-    for note in (arch.note, beyond, "activations measured on the real model" if exact else ""):
+    mixture = method is Method.QLORA and arch.experts
+    wide = "its experts stay in 16 bits: 4 bits are for linear layers" if mixture else ""
+    for note in (arch.note, beyond, wide, "activations measured on the real model" if exact else ""):
         if note:
             _paragraph(f"({note})", width)
     timed = any(answer.tokens for answer in answers)
