@@ -328,6 +328,16 @@ def test_several_files_and_globs(tmp_path: Path) -> None:
     (tmp_path / "other.jsonl").write_bytes(jsonl(SHAPES[Format.PROMPT_COMPLETION]))
     with pytest.raises(DataError, match="one format"):
         Dataset.open(data.paths[0], tmp_path / "other.jsonl")
+    (tmp_path / "third.jsonl").write_bytes(jsonl([{"question": q, "answer": a} for q, a in PAIRS]))
+    with pytest.raises(
+        DataError, match=r"third\.jsonl: its fields are 'question', 'answer', those of .*other\.jsonl are"
+    ):
+        Dataset.open(tmp_path / "other.jsonl", tmp_path / "third.jsonl")
+    (tmp_path / "pairs.jsonl").write_bytes(jsonl(RICH["OpenAI's pairs"]))
+    (tmp_path / "texts.jsonl").write_bytes(jsonl(RICH["chosen and rejected"]))
+    for two in (("pairs.jsonl", "texts.jsonl"), ("texts.jsonl", "pairs.jsonl")):
+        with pytest.raises(DataError, match="give files of the same fields together"):
+            Dataset.open(*(tmp_path / name for name in two))
     with pytest.raises(DataError, match="no file matches"):
         Dataset.open(str(tmp_path / "none-*.jsonl"))
 

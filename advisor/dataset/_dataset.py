@@ -39,6 +39,16 @@ class Dataset:
                     " give files of one format together."
                 )
         shape = joined([shape for _, shape in sniffed])
+        for source, (_, own) in zip(found, sniffed, strict=True):
+            if own.columns.items() <= shape.columns.items() and ("chosen" in own.columns) == (
+                "chosen" in shape.columns
+            ):
+                continue
+            here, there = (", ".join(map(repr, one.columns.values())) or "its own" for one in (own, sniffed[0][1]))
+            raise DataError(
+                f"{source.name}: its fields are {here}, those of {found[0].name} are {there}; give files of the same"
+                " fields together: 'tunewise check FILE --fix OUT.jsonl' writes each file under the usual names."
+            )
         return cls(found, tuple(container for container, _ in sniffed), shape, dict(columns or {}))
 
     @property
