@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 Kept = TypeVar("Kept")
 Encode: TypeAlias = "Callable[[str], Ids]"
 
-_LONG = FIRST >> 7, LAST >> 7  # scripts, told by a text's middle letter, that have no spaces
 _BLIND_BLOCKS = 64  # of 4 MB, after which gigatoken is loaded anew where a process cannot tell its own memory
 
 
@@ -66,21 +67,35 @@ class FastCodec(Codec):
     def each(self, texts: list[str], keep: Callable[[Ids], Kept]) -> Iterable[Kept]:
         """Return what ``keep`` makes of each text's ids, in order.
 
-        Texts of one script are encoded one after the other: what is remembered of its words stays at hand.
+        Texts of one script, told by the letter in their middle, are encoded one after the other: what is remembered of
+        its words stays at hand.
         """
-        scripts = [ord(text[len(text) // 2]) >> 7 if text else 0 for text in texts]
-        long = [at for at, script in enumerate(scripts) if _LONG[0] <= script <= _LONG[1] and can_be_cut(texts[at])]
-        cut = _cutter(self._name) if long else None
-        whole = dict(zip(long, cut([texts[at] for at in long]), strict=True)) if cut else {}
+        scripts: defaultdict[int, list[int]] = defaultdict(list)
+        for at, text in enumerate(texts):
+            letter = ord(text[len(text) // 2]) if text else 0
+            scripts[FIRST if FIRST <= letter <= LAST else letter >> 7].append(at)
         encode = self._quick if max(map(len, texts), default=0) < LONG_RUN else self._careful
-        found: dict[int, Kept] = {}
-        for at in sorted(range(len(texts)), key=scripts.__getitem__):
-            if at in whole:
-                ids = cast("Array", encode(whole[at]))
-                found[at] = keep(ids[ids != self._return])
+        found: list[Kept | None] = [None] * len(texts)
+        for script, places in scripts.items():
+            if script == FIRST:
+                for at, ids in zip(places, self._cut([texts[at] for at in places], encode), strict=True):
+                    found[at] = keep(ids)
             else:
-                found[at] = keep(encode(texts[at]))
-        return map(found.__getitem__, range(len(texts)))
+                for at in places:
+                    found[at] = keep(encode(texts[at]))
+        return cast("list[Kept]", found)
+
+    def _cut(self, texts: list[str], encode: Encode) -> Iterator[Ids]:
+        """Yield the ids of texts, which are cut where they can be."""
+        cut = _cutter(self._name)
+        can = [cut is not None and can_be_cut(text) for text in texts]
+        cuts = iter(cut(list(compress(texts, can))) if cut else ())
+        for text, is_cut in zip(texts, can, strict=True):
+            if is_cut:
+                ids = cast("Array", encode(next(cuts)))
+                yield ids[ids != self._return]
+            else:
+                yield encode(text)
 
     def renew(self) -> None:
         self._blocks += 1
