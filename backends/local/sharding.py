@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
-from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def shard(model: PreTrainedModel, device: torch.device) -> None:
     """Split every decoder layer, the rest of the backbone and the output head over all ranks, in place.
 
     Embeddings tied to the head stay whole on each rank: the head is used outside the backbone's forward pass.
-    Gradients are summed, not averaged: the loss is already divided by the step's global count of tokens.
+    Gradients are summed, in fp32, not averaged: the loss is already divided by the step's global count of tokens.
     """
     backbone, head = model.get_decoder(), model.get_output_embeddings()
     entrance = {id(parameter) for parameter in model.get_input_embeddings().parameters()}
@@ -29,7 +29,7 @@ def shard(model: PreTrainedModel, device: torch.device) -> None:
     mesh = dist.init_device_mesh(device.type, (dist.get_world_size(),))
     parts = [*backbone.layers, *([] if tied else [head]), backbone]
     for part in parts:
-        fully_shard(part, mesh=mesh, ignored_params=tied)
+        fully_shard(part, mesh=mesh, ignored_params=tied, mp_policy=MixedPrecisionPolicy(reduce_dtype=torch.float32))
     for part in parts:
         assert isinstance(part, FSDPModule)
         part.set_gradient_divide_factor(1.0)
