@@ -532,6 +532,11 @@ def test_what_is_measured_already_is_not_the_next_step() -> None:
     assert "--against base,few-shot:5" in Asked(prompt(0.62), "code").answer().next_step
 
 
+def test_a_prompt_that_is_kept_is_the_one_to_measure_again() -> None:
+    asked = Asked({"measured": {"prompt": 0.7, "few_shot": 0.9}})
+    assert "--against base,few-shot:5 " in asked.answer(quality_target=0.85).next_step
+
+
 def test_a_budget_that_rules_tuning_out_says_what_would_do() -> None:
     asked = Asked(prompt(0.62, budget_usd=10), volume=10_000)
     flip = next(flip for flip in asked.answer().flips if flip.variable == "budget_usd")

@@ -68,10 +68,15 @@ def _pilot(option: Option, profile: Profile, data: str) -> str:
 def _evaluate(
     asked: Option, weighed: Sequence[Option], profile: Profile, workload: Workload, data: str, *, near: bool
 ) -> str:
-    """Ask the plain prompt beside one not measured yet; of much data only as much as settles it, and with a limit."""
+    """Ask the plain prompt beside one not measured yet, or beside the one that does and is kept.
+
+    Of much data only as much as settles it is asked, and with a limit.
+    """
     of_it = {recipe_of(one): one for one in weighed if one.model == asked.model and not one.strategy.tunes}
     plain, recipe = of_it.get("prompt", asked), recipe_of(asked)
-    fixed_known = "few_shot" in workload.measured and "retrieved" not in workload.measured
+    score, target = prompt_score(workload), workload.quality_target
+    kept = score is not None and target is not None and score >= target
+    fixed_known = not kept and "few_shot" in workload.measured and "retrieved" not in workload.measured
     shown = of_it.get("retrieved" if near or recipe == "retrieved" or fixed_known else "few_shot")
     against = "base"
     if shown is not None:
