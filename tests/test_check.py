@@ -468,3 +468,20 @@ def test_launch_says_what_the_backend_refuses_before_anybody_agrees(tmp_path: Pa
     pairs = tmp_path / "pairs.jsonl"
     pairs.write_text("".join(json.dumps({key: f"{text} {n}" for key, text in PAIR.items()}) + "\n" for n in range(60)))
     assert "refuses" not in launch_notes(pairs, *openai, "--objective", "sft")
+
+
+@pytest.mark.parametrize(("text", "amount"), [("12.50", "12.50"), ("$1,250.5", "1250.5"), ("1,250,000", "1250000"),
+                                              ("0.5", "0.5"), ("1,25", None), ("1,2500", None), ("-1", None),
+                                              ("nan", None), ("1.250,00", None)])  # fmt: skip
+def test_an_amount_is_what_it_says(text: str, amount: str | None) -> None:
+    from decimal import Decimal
+
+    import click
+
+    from advisor.cli.options import Usd
+
+    if amount is None:
+        with pytest.raises(click.BadParameter, match="US dollars such as"):
+            Usd().convert(text, None, None)
+    else:
+        assert Usd().convert(text, None, None) == Decimal(amount)

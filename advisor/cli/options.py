@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
@@ -15,6 +16,9 @@ from advisor.cli import render
 if TYPE_CHECKING:
     from advisor.tokens import Profile
     from advisor.workload import Workload
+
+
+_THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(?![,\d])")  # 1,25 is none: a comma divides thousands, a point cents
 
 
 class _Date(click.ParamType[date]):
@@ -35,12 +39,13 @@ class Usd(click.ParamType[Decimal]):
     name = "USD"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        text = str(value).removeprefix("$")
         try:
-            amount = Decimal(str(value).removeprefix("$").replace(",", ""))
+            amount = Decimal(text.replace(",", "") if _THOUSANDS.match(text) else text)
         except ArithmeticError:
-            self.fail(f"'{value}' is not an amount of US dollars such as 12.50.", param, ctx)
+            amount = Decimal("NaN")
         if not amount.is_finite() or amount < 0:
-            self.fail(f"'{value}' is not an amount of US dollars such as 12.50.", param, ctx)
+            self.fail(f"'{value}' is not an amount of US dollars such as 12.50 or 1,250.", param, ctx)
         return amount
 
 
