@@ -437,6 +437,8 @@ def test_an_evaluated_run_on_the_same_data_is_used(home: Path) -> None:
     chosen = found["recommendation"]
     assert isinstance(chosen, dict) and "run tw-1122-00000001" in chosen["quality"]["basis"]
     assert chosen["quality"]["low"] == pytest.approx(0.85)
+    asked = ["budget", str(TICKETS), "--limit", "50", "--json", *here, *DAY]  # a budget knows of the run, too
+    assert json.loads(CliRunner().invoke(tunewise, asked).stdout)["reason"] == found["reason"]
     ledger.append(spec.run, "settled", {"usd": "3", "basis": "billed"})
     # Elsewhere a larger model would be prompted, so the small base's score is no prompt to beat.
     found = document(TICKETS)

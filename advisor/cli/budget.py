@@ -52,16 +52,18 @@ def command(
     tunewise budget train.jsonl --limit 200 --workload work.yaml --html budget.html
     tunewise budget --workload work.yaml --limit 1000        no data yet
     """
+    from advisor.cli.experience import of_ledger
     from advisor.cli.render import budget as screen
     from advisor.cli.render import spending
     from advisor.pricing import PriceBook
-    from advisor.recommend import recommend, with_gpu_names
+    from advisor.recommend import recommend, sharpened, with_gpu_names
 
     workload = with_gpu_names(workload.model_copy(update={"budget_usd": None}))
     profile = options.profile_of(data, workload, exact=exact)
     book = PriceBook.load()
-    advice = recommend(profile, workload, book, today=today, backends=backends, models=models)
-    found = _spent(usd, advice, profile, workload, book, today)
+    own, notes = of_ledger(profile.fingerprint, on_premises=workload.on_premises)
+    advice = recommend(profile, workload, book, today=today, backends=backends, models=models, own=own, notes=notes)
+    found = _spent(usd, advice, profile, sharpened(workload, own), book, today)
     if html is not None:
         from advisor.cli.render.report.budget import page
         from advisor.whole import write_whole

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from advisor.recommend.advise import recommend, with_gpu_names
 from advisor.recommend.judge import Facts, Judgement, Verdict, Way, judge
-from advisor.recommend.measured import Measurement
+from advisor.recommend.measured import Measurement, sharpened
 from advisor.recommend.plan_file import Plan, PlanError, read_plan, write_plan
 from advisor.recommend.values import EvidenceRef, Flip, Option, Quality, Reason, Recommendation
 
@@ -25,6 +25,7 @@ __all__ = [
     "judge",
     "read_plan",
     "recommend",
+    "sharpened",
     "with_gpu_names",
     "write_plan",
 ]
