@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -60,6 +62,14 @@ def test_a_name_in_brackets_is_shown_as_it_is(
     card(view(replace(run, origin=odd, spec=replace(run.spec, model="./[b]/model"))))
     shown = capsys.readouterr().out
     assert "/data/[final] rows.jsonl" in shown and "/data/[/dim].jsonl" in shown and "./[b]/model" in shown
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_one_sentence() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-m", "advisor", "jobs"], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "error: A disk: No space left on device. Make room; what was done so far is saved.\n"
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import os
@@ -205,7 +206,20 @@ def _exit_code(verbose: bool) -> int:
         return getattr(error, "exit_code", 1)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    except BrokenPipeError:
-        # The reader (head, less) has left; point stdout at nothing so that the interpreter's own flush stays silent.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader (head, less) has left
+        _let_go_of_stdout()
         return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _let_go_of_stdout()
+        render.error(f"{error.filename or 'A disk'}: {error.strerror}. Make room; what was done so far is saved.")
+        return 1
+
+
+def _let_go_of_stdout() -> None:
+    """Point stdout at nothing where it takes no more, so that the interpreter's own flush stays silent."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
