@@ -117,6 +117,8 @@ def test_serve_becomes_the_server_that_is_installed(tmp_path: Path) -> None:
     assert served == "served: " + printed.removeprefix(f"{program} ")
     dry = subprocess.run([*line, "--dry-run", "--json"], capture_output=True, text=True, check=True)
     assert json.loads(dry.stdout)["missing"] is None
+    dry = subprocess.run([*line[:-1], str(tmp_path), "--dry-run"], capture_output=True, text=True, check=True)
+    assert dry.stdout.startswith("vllm serve") and "vllm is not installed" in dry.stderr
 
 
 def test_serve_runs_one_server_for_several_adapters(tmp_path: Path) -> None:

@@ -118,6 +118,8 @@ def _run(run: Run, way: Serving, place: Path | None, *, dry_run: bool) -> None:
 
     commands(run.id, way, place)
     if dry_run:
+        if way.missing is not None:
+            render.note(way.missing)
         return
     if way.missing is not None:
         render.error(way.missing)
