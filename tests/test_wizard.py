@@ -49,10 +49,16 @@ class Terminal:
         self.process.sendline(word)
 
     def interrupt(self, where: str = PROMPT) -> None:
-        """Press Ctrl-C where an answer is expected."""
+        """Press Ctrl-C where an answer is expected, until it ends.
+
+        One press is lost when it comes after readline wrote the question and before it waits for the answer.
+        """
         self.process.expect(where)
         self.seen += self.process.before
         self.process.sendintr()
+        while self.process.expect([pexpect.EOF, pexpect.TIMEOUT], timeout=15) == 1:
+            self.process.sendintr()
+        self.seen += self.process.before
 
     def finish(self) -> int:
         self.process.expect(pexpect.EOF)
