@@ -14,8 +14,8 @@ from advisor.task import TaskType
 
 # Where a larger prompted model's own knowledge and reasoning weigh more than examples of the task.
 HARD_TASKS = frozenset({TaskType.REASONING, TaskType.KNOWLEDGE, TaskType.CODE})
-# Where the answer's form is most of the task: published fine-tunes won nearly all of these, good prompts included. Style
-# and summaries are not among them: no published prompt of theirs came near the scores this is about.
+# Where the answer's form is most of the task: published fine-tunes won nearly all of these, good prompts included.
+# Style and summaries are not among them: no published prompt of theirs came near the scores this is about.
 FORMAT_TASKS = frozenset({TaskType.EXTRACTION, TaskType.STRUCTURED, TaskType.TOOL_USE})
 
 
