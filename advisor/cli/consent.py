@@ -33,12 +33,6 @@ class Proposal:
     no_room: str | None = None  # why this machine surely has too little memory for it
     secret: str | None = None  # what looks like a key in data that is to be sent away
 
-    @property
-    def highest_usd(self) -> Decimal | None:
-        """The high end of the quote, where it has one."""
-        quote = self.run.quote
-        return quote.usd if quote.high_usd is None else quote.high_usd
-
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -213,23 +207,23 @@ def _within(proposals: Sequence[Proposal], terms: Terms) -> None:
     if max_cost is None:
         return
     for proposal in paid:
-        if proposal.highest_usd is None:
+        if proposal.run.quote.highest_usd is None:
             raise OverLimit(
                 f"The price of {proposal.run.spec.model} on {proposal.run.spec.backend} is unknown, so --max-cost "
                 "cannot be kept; choose an option with a known price, or launch in a terminal and agree yourself."
             )
-    total = _together(paid)
+    total = _together([proposal.run for proposal in paid])
     if total > max_cost:
         raise OverLimit(f"This would cost up to {render.usd(total)}, over --max-cost {render.usd(max_cost)}.")
 
 
-def left_for(one: Proposal, proposals: Sequence[Proposal], max_cost: Decimal | None) -> Decimal | None:
-    """Return what ``max_cost`` leaves for one proposal beside the highest price of the others; None: no limit."""
-    return None if max_cost is None else max_cost - _together([other for other in proposals if other is not one])
+def left_for(run: Run, runs: Sequence[Run], max_cost: Decimal | None) -> Decimal | None:
+    """Return what ``max_cost`` leaves for one of ``runs`` beside the highest price of the others; None: no limit."""
+    return None if max_cost is None else max_cost - _together([other for other in runs if other.id != run.id])
 
 
-def _together(proposals: Sequence[Proposal]) -> Decimal:
-    return sum((one.highest_usd or Decimal(0) for one in proposals if one.costs_money), Decimal(0))
+def _together(runs: Sequence[Run]) -> Decimal:
+    return sum((run.quote.highest_usd or Decimal(0) for run in runs), Decimal(0))
 
 
 def _fresh(proposals: Sequence[Proposal], today: date) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli import options, render
-from advisor.cli.consent import Proposal, Terms, consent, discard, propose
+from advisor.cli.consent import Proposal, Terms, consent, discard, left_for, propose
 from advisor.cli.orders import Usd, extras
 from advisor.errors import DataError, RunError
 
@@ -162,12 +162,14 @@ def _train(
     for proposal in proposals:
         proposal.backend.close()
         say_uncounted(record(ledger, proposal.run, monthly_limit=monthly_limit, now=datetime.now(UTC)))
+    agreed = [proposal.run for proposal in proposals]
     todo = [run for run in _known(ledger, plan).values() if run.job.status is not backends.JobStatus.SUCCEEDED]
     # Here one part after the other, since they would share one machine; elsewhere all at once.
     for together in [[run] for run in todo] if order.backend == "local" else [todo]:
         for run in together:
             with closing(backends.get(run.spec.backend)) as backend:
-                send(ledger, run.id, backend, None)
+                most = left_for(run, agreed, terms.max_usd) if run.id in {one.id for one in agreed} else None
+                send(ledger, run.id, backend, None, most)
         if together:
             follow([run.id for run in together], as_json=as_json, document=False)
         for run in together:

@@ -57,7 +57,9 @@ def start(
     for one in proposals:
         try:
             say_uncounted(record(ledger, one.run, monthly_limit=monthly_limit, now=datetime.now(UTC)))
-            send(ledger, one.run.id, one.backend, settle, left_for(one, proposals, max_cost))
+            send(
+                ledger, one.run.id, one.backend, settle, left_for(one.run, [other.run for other in proposals], max_cost)
+            )
             started.append(one.run.id)
         except (AdvisorError, backends.BackendError) as error:
             offer_deletion(ledger, one.run.id, one.backend, error)

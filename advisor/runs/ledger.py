@@ -55,6 +55,11 @@ class Quote:
     validation_share: float = 0.0  # of the tokens in ``lines``, those of reading the validation file
     corrected: Mapping[str, float] = field(default_factory=dict)  # quantity -> factor that earlier runs taught
 
+    @property
+    def highest_usd(self) -> Decimal | None:
+        """The high end of the price, where it has one; None is unknown."""
+        return self.usd if self.high_usd is None else self.high_usd
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
