@@ -29,7 +29,7 @@ def build() -> torch.nn.Module:
 
 
 def main() -> None:
-    dist.init_process_group("gloo", timeout=timedelta(seconds=20))
+    dist.init_process_group("gloo", timeout=timedelta(seconds=120))
     world = World(dist.get_rank(), dist.get_world_size())
     loss.LOGITS_AT_ONCE = 1  # 64 supervised tokens in one call of the head: four calls for one rank, one for the other
     items = [

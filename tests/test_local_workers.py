@@ -84,7 +84,7 @@ def test_ranks_of_a_split_model_call_its_head_as_often_as_each_other() -> None:
         )
         for rank in range(2)
     ]
-    said = [rank.communicate(timeout=120)[0] for rank in ranks]
+    said = [rank.communicate(timeout=400)[0] for rank in ranks]
     assert [rank.returncode for rank in ranks] == [0, 0], "\n".join(said)
     assert all(words.endswith("agreed\n") for words in said), said
 
