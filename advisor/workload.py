@@ -103,6 +103,7 @@ def load_workload(path: Path) -> Workload:
     except (OSError, UnicodeDecodeError) as error:
         raise WorkloadError(f"{path}: cannot be read as a workload file ({error}); give a YAML file.") from error
     try:
+        _no_key_twice(yaml.compose(text, yaml.SafeLoader), path)
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
         line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
@@ -110,6 +111,18 @@ def load_workload(path: Path) -> Workload:
     if not isinstance(content, dict):
         raise WorkloadError(f"{path}: a workload file is a mapping such as 'requests_per_month: 200000'.")
     return parse_workload(content, where=str(path))
+
+
+def _no_key_twice(node: yaml.Node | None, path: Path) -> None:
+    """Refuse a key that stands twice in one mapping: YAML takes the last one without a word. Raises WorkloadError."""
+    seen = set()
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        if key.value in seen:
+            raise WorkloadError(
+                f"{path}, line {key.start_mark.line + 1}: the key '{key.value}' stands twice; keep one."
+            )
+        seen.add(key.value)
+        _no_key_twice(value, path)
 
 
 def parse_workload(content: dict[str, object], where: str) -> Workload:
