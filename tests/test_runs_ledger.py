@@ -237,6 +237,8 @@ def test_a_full_disk_is_one_sentence_and_costs_nothing_that_was_written() -> Non
     try:
         with pytest.raises(AdvisorError, match="make room on the disk"):
             ledger.append(a_run().id, "sending", {"long": "x" * 100_000})
+        with pytest.raises(AdvisorError, match="make room on the disk"):
+            Ledger(ledger.path.with_name("new.sqlite3"))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     ledger.append(a_run().id, "sending", {})

@@ -154,9 +154,12 @@ class Ledger:
                 for table in ("runs", "events"):
                     for verb in ("UPDATE", "DELETE"):
                         connection.execute(_KEEP.format(table=table, verb=verb))
+        except sqlite3.OperationalError as error:
+            raise self._unwritable(error) from error
         except sqlite3.DatabaseError as error:
             raise RunError(
-                f"The ledger {path} cannot be read ({error}); move it aside, or point TUNEWISE_HOME elsewhere."
+                f"The ledger {path} cannot be read ({error}); move it aside, or point TUNEWISE_HOME elsewhere. What it "
+                "knew of runs is then unknown here: look at your providers before you launch again."
             ) from error
 
     @classmethod
@@ -291,11 +294,14 @@ class Ledger:
                 connection.execute("BEGIN IMMEDIATE")
                 yield connection
         except sqlite3.OperationalError as error:
-            # No RunError: it says nothing about the run, whose job may be there by now.
-            raise AdvisorError(
-                f"The ledger {self.path} cannot be written ({error}); make room on the disk, or end what holds it. "
-                "'tunewise launch --resume RUN' then goes on with what was being started."
-            ) from error
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: sqlite3.OperationalError) -> AdvisorError:
+        # No RunError: it says nothing about a run, whose job may be there by now.
+        return AdvisorError(
+            f"The ledger {self.path} cannot be written ({error}); make room on the disk, or end what holds it. "
+            "'tunewise launch --resume RUN' then goes on with what was being started."
+        )
 
 
 @contextmanager
