@@ -18,8 +18,8 @@ from advisor.errors import OverLimit
 from advisor.hardware import gpu
 from advisor.runs import Ledger
 from advisor.runs.hire import Hire, hired
-from advisor.runs.ledger import Origin, Quote, Run
 from advisor.runs.receipt import bill
+from advisor.runs.run import Origin, Quote, Run
 from advisor.runs.view import view
 from backends import Job, JobSpec, JobStatus, Json
 

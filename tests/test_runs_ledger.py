@@ -17,7 +17,8 @@ import pytest
 from advisor.errors import AdvisorError, OverLimit, RunError
 from advisor.estimate import LineItem
 from advisor.runs import Ledger, Origin, Quote, Run, record
-from advisor.runs.ledger import new_id, only_one
+from advisor.runs.ledger import only_one
+from advisor.runs.run import new_id
 from advisor.runs.saved import from_saved, to_saved
 from backends import Hyperparameters, Job, JobSpec, JobStatus, Method
 

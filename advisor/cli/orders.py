@@ -40,7 +40,7 @@ def orders(sources: tuple[str, ...], names: tuple[str, ...], models: tuple[str, 
         raise click.UsageError("DATA needs --backend and --model; 'tunewise plan DATA' says which to choose.")
     group = None
     if len(names) > 1:
-        from advisor.runs.ledger import new_id
+        from advisor.runs.run import new_id
 
         group = new_id(datetime.now(UTC))
     return [Order(data=sources, backend=name, model=model, group=group) for name, model in _pairs(names, models)]

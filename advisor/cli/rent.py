@@ -30,7 +30,7 @@ def rent(order: Order, *, gpu: str | None, max_cost: Decimal | None, seed: int, 
     from advisor.dataset import Dataset
     from advisor.runs import skypilot
     from advisor.runs.hire import within
-    from advisor.runs.ledger import new_id
+    from advisor.runs.run import new_id
 
     if "-" in order.data:
         raise click.UsageError("--engine skypilot: the data is uploaded later; give it as a file.")

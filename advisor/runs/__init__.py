@@ -5,9 +5,10 @@ from __future__ import annotations
 from advisor.runs.ending import cancel, delete_uploads
 from advisor.runs.history import Accuracy, accuracy, informed
 from advisor.runs.launch import Order, discard, record, send, stage
-from advisor.runs.ledger import Event, Ledger, Origin, Quote, Run
+from advisor.runs.ledger import Ledger
 from advisor.runs.quote import quote
 from advisor.runs.receipt import Receipt, receipt, settle
+from advisor.runs.run import Event, Origin, Quote, Run
 from advisor.runs.view import View, view
 from advisor.runs.watch import Update, Watch, keep_events, read_events
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from advisor.evaluate.statistics import written
 from advisor.hardware import Architecture, architecture
-from advisor.runs.ledger import Run
 from advisor.runs.receipt import bill
+from advisor.runs.run import Run
 from backends import Json
 
 _SPDX = {"Apache-2.0": "apache-2.0", "MIT": "mit"}  # as the hub's card index writes them

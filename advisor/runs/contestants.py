@@ -20,7 +20,7 @@ from backends import Backend, Completion, Message
 
 if TYPE_CHECKING:
     from advisor.pricing import PriceBook, TokenPrices
-    from advisor.runs.ledger import Run
+    from advisor.runs.run import Run
 
 
 def questions(examples: Iterable[Example], limit: int | None = None, seed: int = 0) -> list[Question]:

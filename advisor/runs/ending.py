@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 
 from advisor.errors import RunError
 from advisor.runs.launch import SETTLE_S, look_up
-from advisor.runs.ledger import Ledger, Run, only_one
+from advisor.runs.ledger import Ledger, only_one
 from advisor.runs.receipt import settle
+from advisor.runs.run import Run
 from advisor.runs.view import uploads_of
 from backends import Backend, Job, JobStatus
 

@@ -35,7 +35,7 @@ from backends import Backend
 
 if TYPE_CHECKING:
     from advisor.pricing import PriceBook
-    from advisor.runs.ledger import Run
+    from advisor.runs.run import Run
 
 LIKELIHOOD = "likelihood"
 

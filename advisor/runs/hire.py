@@ -8,7 +8,7 @@ from decimal import ROUND_DOWN, Decimal
 
 from advisor.errors import OverLimit
 from advisor.estimate import LineItem
-from advisor.runs.ledger import Quote, Run
+from advisor.runs.run import Quote, Run
 from backends import Json
 
 _UNKNOWN = (

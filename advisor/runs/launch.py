@@ -12,8 +12,9 @@ from pathlib import Path
 
 from advisor.dataset import Dataset, Format, split, write_for
 from advisor.errors import DataError, OverLimit, RunError
-from advisor.runs.ledger import Ledger, Origin, Quote, Run, folder_of, new_id, only_one
+from advisor.runs.ledger import Ledger, only_one
 from advisor.runs.receipt import settle
+from advisor.runs.run import Origin, Quote, Run, folder_of, new_id
 from backends import (
     Backend,
     BackendError,

@@ -14,7 +14,7 @@ from advisor.dataset import Dataset, split
 from advisor.errors import DataError
 from advisor.evaluate.curve import BAND, FEWEST, Curve, Point, Prediction, doubts, fit, predict
 from advisor.home import home
-from advisor.runs.ledger import Run
+from advisor.runs.run import Run
 from advisor.whole import write_whole
 
 _TEST_SHARE = 0.2

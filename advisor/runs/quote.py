@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from advisor.estimate import Candidate, LineItem, Strategy
 from advisor.runs.hire import without_loss, workers_of
-from advisor.runs.ledger import Quote, Run
+from advisor.runs.run import Quote, Run
 from advisor.workload import Workload
 from backends import Json, Method
 

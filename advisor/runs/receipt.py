@@ -8,7 +8,8 @@ from decimal import Decimal
 
 from advisor.estimate import LineItem
 from advisor.estimate.formulas import MILLION
-from advisor.runs.ledger import Ledger, Run
+from advisor.runs.ledger import Ledger
+from advisor.runs.run import Run
 from backends import Job, JobStatus
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from advisor.runs.ledger import Run
+from advisor.runs.run import Run
 from advisor.tokens import Profile
 
 _LONGEST = 2048  # tokens of a sequence assumed where nothing says more; the trainer takes the longest example's

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 
 from advisor.hardware import Spread, architecture, detect, lora_params, spread
 from advisor.recommend.settings import settings_for
-from advisor.runs.ledger import Run
+from advisor.runs.run import Run
 from advisor.tokens import Profile
 from backends import Backend, Hyperparameters, JobSpec, Json
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Thread
 
-from advisor.runs.ledger import Ledger, Run, folder_of
+from advisor.runs.ledger import Ledger
 from advisor.runs.receipt import settle
+from advisor.runs.run import Run, folder_of
 from advisor.runs.saved import from_saved, to_saved
 from advisor.whole import write_whole
 from backends import (

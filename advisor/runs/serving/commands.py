@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from advisor.errors import RunError
-from advisor.runs.ledger import Run
+from advisor.runs.run import Run
 from advisor.runs.serving.export import base_of, merged_folder, trainer_folder, tuned_folder
 from advisor.runs.serving.gguf import converter
 from backends.local.places import split_revision

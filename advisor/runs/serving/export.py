@@ -12,7 +12,7 @@ from pathlib import Path
 from advisor.dataset import Dataset
 from advisor.errors import RunError
 from advisor.runs.card import model_card
-from advisor.runs.ledger import Run
+from advisor.runs.run import Run
 from advisor.runs.serving.modelfile import limits, modelfile
 from backends.local.served import is_adapter, merge, turns
 

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from advisor.errors import RunError
-from advisor.runs.ledger import Run
+from advisor.runs.run import Run
 from advisor.runs.serving.export import merge_into, merged_folder, tuned_folder
 
 CONVERTER = "convert_hf_to_gguf.py"

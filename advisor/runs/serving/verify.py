@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from advisor.errors import RunError
 from advisor.runs.asking import Question
-from advisor.runs.ledger import Run
+from advisor.runs.run import Run
 from advisor.runs.serving.endpoint import Endpoint
 from advisor.runs.serving.export import tuned_folder
 from backends import Backend, Completion
