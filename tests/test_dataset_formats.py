@@ -681,3 +681,10 @@ def test_bytes_in_a_message_are_an_error_of_its_row(tmp_path: Path) -> None:
     found = profile(Dataset.open(path))
     assert found.examples == 0
     assert [problem.line for problem in found.problems if problem.code == "bad_content"] == [1, 2]
+
+
+def test_a_table_without_names_is_told_to_have_them(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('"I want a refund, please",refund\n"Where is my parcel now?",parcel\n')
+    with pytest.raises(UnknownFields, match=r"If the first line is an example, put a line of names above it"):
+        Dataset.open(path)

@@ -92,7 +92,12 @@ def _table_or_text(source: Source, text: bytes, columns: Mapping[str, str]) -> C
         even = len(table) > 1 and len(header) > 1 and all(len(row) == len(header) for row in table[:-1])
         if even and _names(header, plain):
             _check_utf8(source, text)
-            raise _no_shape(source, dict(zip(header, table[1], strict=False)), columns, 1)
+            names = dict(zip(header, table[1], strict=False))
+            error = _no_shape(source, names, columns, 1)
+            if any(len(cell.split()) > 3 for cell in header):
+                hint = "If the first line is an example, put a line of names above it: prompt,completion."
+                error = UnknownFields(f"{error} {hint}", names)
+            raise error
     if plain:
         return Container.TEXT
     first = lines[0][:30]
