@@ -267,7 +267,7 @@ def test_what_is_no_price_file_at_all(tmp_path: Path, text: str, says: str) -> N
 
 def test_an_overlay_named_as_the_whole_file_is_told_where_it_belongs(tmp_path: Path) -> None:
     path = written(tmp_path, "own: {tax_rate: 0.19}\n")
-    with pytest.raises(PriceError, match="has to be a whole price file; a pricing.local.yaml in the working folder"):
+    with pytest.raises(PriceError, match=r"has to be a whole price file; a pricing\.local\.yaml in the working folder"):
         PriceBook.load(path)
 
 
