@@ -419,24 +419,45 @@ def test_leaks_are_named_with_both_lines(tmp_path: Path) -> None:
     assert "line 8" in leak[0].message
 
 
-@pytest.mark.parametrize("kind", ["csv", "json"])
-def test_what_cannot_be_read_on_is_said_and_mended_by_hand(tmp_path: Path, kind: str) -> None:
+def test_what_cannot_be_read_on_is_said_and_mended_by_hand(tmp_path: Path) -> None:
     from advisor.cli.render.next_steps import Asked, next_steps
 
-    path, out = tmp_path / f"a.{kind}", tmp_path / "out.jsonl"
-    if kind == "csv":
-        lines = [b"prompt,completion", *(b"question %d,answer %d" % (n, n) for n in range(3000)), b"caf\xe9,x", b"q,a"]
-    else:
-        lines = [b"[", *(json.dumps(clean(n)).encode() + b"," for n in range(60)), b'{"messages": oops},', b"{}]"]
+    path, out = tmp_path / "a.json", tmp_path / "out.jsonl"
+    lines = [b"[", *(json.dumps(clean(n)).encode() + b"," for n in range(60)), b'{"messages": oops},', b"{}]"]
     path.write_bytes(b"\n".join(lines))
     found = profile(Dataset.open(path))
     said = [(problem.line, problem.level) for problem in found.problems if problem.code == "rest_unread"]
-    assert [level for _, level in said] == [Level.ERROR]
-    assert said[0][0] in ({62} if kind == "json" else range(2900, 3003))
+    assert said == [(62, Level.ERROR)]
     assert next(next_steps(found, Asked((str(path),)), None))[0] == "tunewise check --explain rest_unread"
-    assert [(problem.line, problem.code) for problem in fix(Dataset.open(path), out).lost] == [
-        (said[0][0], "rest_unread")
+    assert [(problem.line, problem.code) for problem in fix(Dataset.open(path), out).lost] == [(62, "rest_unread")]
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "jsonl"])
+def test_a_bad_byte_far_in_is_found_in_its_line_and_the_rest_is_read(tmp_path: Path, kind: str) -> None:
+    rows = [json.dumps({"prompt": f"question {n}", "completion": f"answer {n}"}).encode() for n in range(3000)]
+    bad = b'{"prompt": "caf\xe9", "completion": "x"}'
+    path = tmp_path / f"a.{kind}"
+    if kind == "csv":
+        cells = (b"question %d,answer %d" % (n, n) for n in range(3000))
+        path.write_bytes(b"\n".join([b"prompt,completion", *cells, b"caf\xe9,x", b"q,a"]))
+    else:
+        lines = [*rows, bad, rows[0]]
+        path.write_bytes(b"[" + b",\n".join(lines) + b"]" if kind == "json" else b"\n".join(lines))
+    found = profile(Dataset.open(path))
+    assert found.examples == 3001
+    assert [(p.line, p.code) for p in found.problems if p.level is Level.ERROR] == [
+        (3002 if kind == "csv" else 3001, "invalid_utf8")
     ]
+
+
+def test_files_joined_with_their_byte_order_marks_keep_their_rows(tmp_path: Path) -> None:
+    path, out = tmp_path / "a.jsonl", tmp_path / "out.jsonl"
+    path.write_bytes(b"".join((b"\xef\xbb\xbf" if n in (0, 30) else b"") + json.dumps(clean(n)).encode() + b"\n"
+                              for n in range(60)))  # fmt: skip
+    found = profile(Dataset.open(path), backend="openai")
+    assert found.examples == 60
+    assert [(p.line, p.code) for p in found.problems] == [(1, "byte_order_mark"), (31, "byte_order_mark")]
+    assert fix(Dataset.open(path), out).rows_written == 60 and b"\xef" not in out.read_bytes()
 
 
 def test_a_leak_is_one_in_other_case_spacing_or_system_prompt(tmp_path: Path) -> None:

@@ -551,6 +551,8 @@ def test_rows_wrapped_in_an_object_are_told_how_to_get_out(tmp_path: Path) -> No
 def test_a_bad_byte_in_an_array_is_named_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_bytes(b'[\n{"prompt": "a", "completion": "b"},\n{"prompt": "caf\xe9", "completion": "b"}\n]')
+    assert [(p.line, p.code) for p in Dataset.open(path).problems()] == [(3, "invalid_utf8")]
+    path.write_bytes(b'[\n\n{"prompt": "caf\xe9", "completion": "b"}\n]')
     with pytest.raises(DataError, match="line 3: this is not UTF-8 text"):
         Dataset.open(path)
 

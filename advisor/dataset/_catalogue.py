@@ -23,7 +23,7 @@ class Entry:
 
 CATALOGUE: dict[str, Entry] = {
     # The file.
-    "byte_order_mark": Entry(_W, "The file begins with a byte order mark",
+    "byte_order_mark": Entry(_W, "A byte order mark at the beginning of the file, or of a line",
         "Run with --fix OUT, or save as UTF-8 without BOM.",
         "Providers read the first line as JSON and refuse it: three invisible bytes stand before the brace. OpenAI "
         "answers 'Line 1 is not a dictionary'.", {"openai": _E}),
@@ -47,8 +47,8 @@ CATALOGUE: dict[str, Entry] = {
         "A cell that begins with a quote goes on to the next quote, over line ends: rows in between become text of "
         "this one, are not counted and not learnt as rows."),
     "rest_unread": Entry(_E, "The rest of the file was not read", "Mend that place, then check again.",
-        "A table or an array is one text: after bytes that are not UTF-8, or a value that is cut off, nobody can tell "
-        "where the next row begins. Counts, prices and what --fix OUT writes are of the part before."),
+        "An array is one text: after a value that is no JSON nobody can tell where the next row begins. Counts, prices "
+        "and what --fix OUT writes are of the part before."),
     "not_jsonl": Entry(_I, "Not JSON lines",
         "Nothing to do: launch writes the backend's own file; --fix OUT writes JSON lines now.",
         "OpenAI, Together and the local trainer take one JSON object per line. We convert; an upload by hand would "

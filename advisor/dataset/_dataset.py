@@ -105,10 +105,8 @@ class Dataset:
 
 
 def ends(container: Container, code: str) -> bool:
-    """Tell whether nothing after a row of this fault can be read: in a table or an array one row tells of the next."""
-    if container is Container.JSON:
-        return code in ("invalid_utf8", "invalid_json", "truncated_json")
-    return container in (Container.CSV, Container.TSV) and code == "invalid_utf8"
+    """Tell whether nothing after a row of this fault can be read: in an array one element tells of the next."""
+    return container is Container.JSON and code in ("invalid_json", "truncated_json")
 
 
 def usable(found: list[Fault]) -> bool:

@@ -63,8 +63,15 @@ def jsonl_rows(lines: list[bytes], first: int) -> Iterator[tuple[int, Row | Faul
         try:
             row = loads(raw)
         except orjson.JSONDecodeError:
-            yield line, explain(raw.removesuffix(b"\n"))
-            continue
+            if not raw.startswith(BOM):
+                yield line, explain(raw.removesuffix(b"\n"))
+                continue
+            yield line, ("byte_order_mark", "")  # where files that begin with one were joined
+            try:
+                row = loads(raw[3:])
+            except orjson.JSONDecodeError:
+                yield line, explain(raw[3:].removesuffix(b"\n"))
+                continue
         if type(row) is dict:
             yield line, row
         else:
@@ -94,7 +101,9 @@ def _json_rows(source: Source, progress: Progress | None) -> Iterator[tuple[int,
     """Decode an array's elements, or a run of objects, one by one from a sliding window of text."""
     decode = json.JSONDecoder().raw_decode
     stream = io.TextIOWrapper(
-        io.BufferedReader(cast(io.RawIOBase, open_stream(source, progress)), 1 << 16), "utf-8-sig"
+        io.BufferedReader(cast(io.RawIOBase, open_stream(source, progress)), 1 << 16),
+        "utf-8-sig",
+        errors="surrogateescape",
     )
     window, at, line, ended, in_array = "", 0, 1, False, None
     with stream:
@@ -120,28 +129,27 @@ def _json_rows(source: Source, progress: Progress | None) -> Iterator[tuple[int,
                         return
                 else:
                     if end < len(window) or ended:
-                        yield line, _as_row(value)
+                        yield line, _as_row(value, window[at:end])
                         line += window.count("\n", at, end)
                         at = end
                         continue
             elif ended:
                 return
-            try:
-                more = stream.read(BLOCK_BYTES)
-            except UnicodeDecodeError as error:
-                yield line, ("invalid_utf8", f"a byte near here is {error.object[error.start : error.start + 1].hex()}")
-                return
+            more = stream.read(BLOCK_BYTES)
             window, at, ended = window[at:] + more, 0, not more
 
 
 MAX_ELEMENT = 64 << 20
 
 
-def _as_row(value: Json) -> Row | Fault:
+def _as_row(value: Json, text: str) -> Row | Fault:
+    """Return the element that ``text`` was decoded to, as a row."""
     if isinstance(value, dict):
         try:
             orjson.dumps(value)
         except (TypeError, orjson.JSONEncodeError):
+            if bad := _undecoded(text):
+                return "invalid_utf8", bad
             return "lone_surrogate", "half of an escaped \\ud83d\\ude00-style character"
         return value
     return "not_an_object", f"this element is a {type(value).__name__}"
@@ -150,7 +158,10 @@ def _as_row(value: Json) -> Row | Fault:
 def _csv_rows(source: Source, delimiter: str | None, progress: Progress | None) -> Iterator[tuple[int, Row | Fault]]:
     csv.field_size_limit(MAX_ELEMENT)
     stream = io.TextIOWrapper(
-        io.BufferedReader(cast(io.RawIOBase, open_stream(source, progress)), 1 << 16), "utf-8-sig", newline=""
+        io.BufferedReader(cast(io.RawIOBase, open_stream(source, progress)), 1 << 16),
+        "utf-8-sig",
+        errors="surrogateescape",
+        newline="",
     )
     with stream:
         line = 1
@@ -168,16 +179,27 @@ def _csv_rows(source: Source, delimiter: str | None, progress: Progress | None) 
             header = [name.strip() for name in header]
             line = reader.line_num + offset + 1
             for cells in reader:
-                if len(cells) == len(header):
+                after = reader.line_num + offset + 1
+                if bad := _undecoded("".join(cells)):
+                    yield line, ("invalid_utf8", bad)
+                elif len(cells) == len(header):
                     yield line, cast(Row, dict(zip(header, cells, strict=True)))
                 elif any(cell.strip() for cell in cells):
                     count = f"{len(cells)} cell{'s' * (len(cells) > 1)}"
-                    yield line, ("wrong_columns", f"{count}, and the header has {len(header)}")
-                line = reader.line_num + offset + 1
-        except UnicodeDecodeError as error:
-            yield line, ("invalid_utf8", f"a byte near here is {error.object[error.start : error.start + 1].hex()}")
+                    over = f" over {after - line:,} lines" if after - line > 1 else ""
+                    yield line, ("wrong_columns", f"{count}{over}, and the header has {len(header)}")
+                line = after
         except csv.Error as error:
             yield line, ("wrong_columns", str(error))
+
+
+def _undecoded(text: str) -> str:
+    """Name the first byte that was no UTF-8; nothing where all were."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return f"a byte is {ord(text[error.start]) - 0xDC00:02x}"
+    return ""
 
 
 def _parquet_rows(source: Source, progress: Progress | None) -> Iterator[tuple[int, Row | Fault]]:
