@@ -111,3 +111,51 @@ def test_synthetic_adds_up() -> None:
     assert sum(made.labels.values()) == 2000
     assert made.user_tokens + made.output_tokens == 480
     assert not made.exact
+
+
+def test_functions_of_older_rows_are_billed_as_tools(tmp_path: Path) -> None:
+    function = {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
+    messages = [{"role": "user", "content": "Rain?"}, {"role": "assistant", "content": "No."}]
+    older, newer = tmp_path / "older.jsonl", tmp_path / "newer.jsonl"
+    older.write_text(json.dumps({"messages": messages, "functions": [function]}) + "\n")
+    newer.write_text(json.dumps({"messages": messages, "tools": [{"type": "function", "function": function}]}) + "\n")
+    billed = [profile(Dataset.open(path)).billed_tokens_per_epoch["gpt-4o-2024-08-06"] for path in (older, newer)]
+    assert billed[0] == billed[1] > 15
+
+
+def test_equal_rows_are_equal_whatever_they_leave_empty(tmp_path: Path) -> None:
+    asked = {"role": "user", "content": "Where is the parcel that I sent to Oslo last week?"}
+    answers = [
+        {"role": "assistant", "content": "It left the depot this morning and arrives tomorrow."},
+        {"role": "assistant", "content": "It left the depot this morning and arrives tomorrow.", "tool_calls": None},
+    ]
+    path = tmp_path / "data.jsonl"
+    path.write_text("".join(json.dumps({"messages": [asked, answer]}) + "\n" for answer in answers))
+    codes = [problem.code for problem in profile(Dataset.open(path)).problems]
+    assert "exact_duplicate" in codes
+    assert "conflicting_answers" not in codes
+    tools = [{"type": "function", "function": {"name": "track", "parameters": {"type": "object", "properties": {}}}}]
+    rows = [{"messages": [asked, answers[0]]}, {"messages": [asked, answers[0]], "tools": tools}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert "exact_duplicate" not in [problem.code for problem in profile(Dataset.open(path)).problems]
+
+
+def test_a_key_in_reasoning_is_found(tmp_path: Path) -> None:
+    answer = {"role": "assistant", "content": "Done.", "reasoning_content": "I use sk-proj-" + "a1B2" * 12}
+    path = tmp_path / "data.jsonl"
+    path.write_text(json.dumps({"messages": [{"role": "user", "content": "Go"}, answer]}) + "\n")
+    assert "secret" in [problem.code for problem in profile(Dataset.open(path)).problems]
+
+
+def test_findings_of_several_files_name_them_as_they_are_called_now(tmp_path: Path) -> None:
+    row = json.dumps(
+        {"messages": [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hello you"}]}
+    )
+    first, second, third = (tmp_path / f"{name}.jsonl" for name in ("first", "second", "third"))
+    first.write_text(f"{row}\n")
+    second.write_text(f"{row}\n")
+    profile(Dataset.open(first, second))
+    first.rename(third)
+    found = next(p for p in profile(Dataset.open(third, second)).problems if p.code == "exact_duplicate")
+    assert "third.jsonl" in found.message + str(found.file)
+    assert "first.jsonl" not in found.message

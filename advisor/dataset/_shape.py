@@ -67,6 +67,14 @@ class Conversation:
     extra: Mapping[str, Json] | None = None
     notes: tuple[tuple[str, str], ...] = ()
 
+    def offered(self) -> list[dict[str, Json]]:
+        """Return the tools, and the functions that older rows have in their place."""
+        older = self.extra.get("functions") if self.extra else None
+        if not isinstance(older, list):
+            return self.tools
+        functions: list[dict[str, Json]] = [{"function": one} for one in older if isinstance(one, dict)]
+        return [*self.tools, *functions]
+
 
 def shape_of(keys: Iterable[str], columns: Mapping[str, str]) -> Shape | None:
     """Return the shape that a row with these keys has; None when it is none we know. ``columns`` wins over names.

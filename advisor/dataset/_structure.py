@@ -38,7 +38,7 @@ def faults(talk: Conversation) -> list[Fault]:
     if talk.tools:
         found.extend(tool_faults(talk.tools))
     if talk.preferred is not None and talk.non_preferred is not None:
-        found.extend(_pair(talk, turns, _schemas(talk)))
+        found.extend(_pair(talk, turns, tool_schemas(talk.offered())))
     elif turns[-1].get("role") != "assistant" and not any(code == "no_assistant" for code, _ in found):
         found.append(("last_not_assistant", f"the last message is from {turns[-1].get('role')}"))
     return found
@@ -65,14 +65,8 @@ def usual(turns: object) -> bool:
     return wanted == "user" and len(turns) > 1
 
 
-def _schemas(talk: Conversation) -> dict[str, Schema]:
-    older = talk.extra.get("functions") if talk.extra else None
-    functions = [{"function": one} for one in older] if isinstance(older, list) else []
-    return tool_schemas([*talk.tools, *functions])
-
-
 def _odd(talk: Conversation, turns: list[Turn]) -> Iterator[Fault]:
-    schemas = _schemas(talk)
+    schemas = tool_schemas(talk.offered())
     before, open_calls, learnt, asked = "", set[str](), talk.preferred is not None, False
     for number, turn in enumerate(turns, 1):
         role, where = turn.get("role"), f"message {number}"

@@ -48,6 +48,7 @@ def _path(dataset: Dataset, encodings: tuple[str, ...]) -> Path:
     reading = (
         _code(), dataset.fingerprint, dataset.shape.format.value, sorted(dataset.shape.columns.items()),
         [container.value for container in dataset.containers], sorted(encodings),
+        [source.name for source in dataset.sources[1:] and dataset.sources],  # of several files, findings name theirs
     )  # fmt: skip
     return home() / "cache" / f"tally-{hashlib.sha256(repr(reading).encode()).hexdigest()[:32]}.pickle"
 

@@ -106,8 +106,9 @@ class Counting:
                 answers += 1
                 if message is not rejected and message.get("weight") != 0:
                     trained += count
-        if talk.tools:
-            rendered = self._tools(talk)
+        tools = talk.offered()
+        if tools:
+            rendered = self._tools(tools)
             billed += rendered
             tally.tools += rendered
             tally.with_tools += 1
@@ -178,10 +179,11 @@ class Counting:
             billed += PER_MESSAGE + count + memo[name, role]
             if role == "assistant" and message.get("weight") != 0 and message is not rejected:
                 trained += count
-        if talk.tools:
-            key = orjson.dumps(talk.tools)
+        tools = talk.offered()
+        if tools:
+            key = orjson.dumps(tools)
             if (name, key) not in memo:
-                memo[name, key] = len(encode(tools_text(talk.tools)))
+                memo[name, key] = len(encode(tools_text(tools)))
             billed += memo[name, key]
         if len(memo) > _MEMO:
             memo.clear()
@@ -214,11 +216,11 @@ class Counting:
                 self.tally.unsure |= details != ["low"] * len(images)
         return count
 
-    def _tools(self, talk: Conversation) -> int:
-        key = orjson.dumps(talk.tools)
+    def _tools(self, tools: list[dict[str, Json]]) -> int:
+        key = orjson.dumps(tools)
         known = self._memo.get(key)
         if known is None:
-            known = self._keep(key, len(self._encode(tools_text(talk.tools))))
+            known = self._keep(key, len(self._encode(tools_text(tools))))
         return known
 
     def _remembered(self, text: str) -> int:

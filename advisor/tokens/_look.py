@@ -15,6 +15,8 @@ from advisor.tokens._tally import Tally
 from backends import Json, Message
 
 _SYSTEMS = 4096  # distinct system prompts that are known to have been searched
+_NOTHING: tuple[object, ...] = (None, "", [])  # what tables and SDKs write for a field that is not there
+_BESIDE = ("reasoning", "reasoning_content", "refusal")  # texts that a message may have beside its content
 _SCAN_BYTES = 1 << 20  # texts searched together
 _STEPS = re.compile(r"(?:\bstep \d|\btherefore\b|\bthus\b|=\s*\$?\d|####|<think>|\bso the answer\b)", re.IGNORECASE)
 _CODE = re.compile(r"```|^\s*(?:def|class|import|SELECT|function|const|#include|public)\b", re.MULTILINE)
@@ -57,7 +59,11 @@ class Look:
             split -= 1
         answered = _identity(messages[split:], raw[split:])
         # Where nothing comes before the answer, as in plain text, only equal answers have equal prompts.
-        tally.marks.add(_identity(messages[:split], raw) if split else answered, answered, file, line)
+        prompt = _identity(messages[:split], raw) if split else answered
+        tools = talk.offered()
+        if tools:
+            prompt += orjson.dumps(tools, option=orjson.OPT_SORT_KEYS)
+        tally.marks.add(prompt, answered, file, line)
         joined = b"\n".join(self._searchable(messages, raw))
         self._texts.append(joined)
         self._places.append((file, line))
@@ -66,7 +72,7 @@ class Look:
             self.search()
 
     def _searchable(self, messages: list[Message], raw: list[bytes]) -> Iterator[bytes]:
-        """Yield what is to be searched: every text and every call's arguments, a system prompt once."""
+        """Yield what is to be searched: every text, reasoning and call's arguments, a system prompt once."""
         for message, text in zip(messages, raw, strict=True):
             if message["role"] != "system":
                 yield text
@@ -74,6 +80,8 @@ class Look:
                 if len(self._systems) < _SYSTEMS:
                     self._systems.add(text)
                 yield text
+            if len(message) > 2:
+                yield from (utf8(said) for key in _BESIDE if isinstance(said := message.get(key), str))
             if "tool_calls" in message:
                 yield from (utf8(call["function"]["arguments"]) for call in message["tool_calls"] or ())
 
@@ -118,10 +126,12 @@ def _identity(messages: list[Message], raw: list[bytes]) -> bytes:
     """Return bytes that are equal for equal messages alone; ``raw`` holds their texts in UTF-8."""
     parts: list[bytes] = []
     for message, text in zip(messages, raw, strict=False):
-        if len(message) == 2 and "content" in message:
+        held = message.keys() if len(message) == 2 else {key for key, value in message.items() if value not in _NOTHING}
+        if held == {"role", "content"}:
             parts += (message["role"].encode(), text)
         else:
-            parts.append(orjson.dumps(message, option=orjson.OPT_SORT_KEYS))
+            rest = {key: value for key, value in message.items() if key in held}
+            parts.append(orjson.dumps(rest, option=orjson.OPT_SORT_KEYS))
     return b"\0".join(parts)
 
 
