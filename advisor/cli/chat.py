@@ -38,8 +38,10 @@ def _misplaced(ctx: click.Context, param: click.Parameter, value: str | None) ->
 @click.option("--both", is_flag=True, help="The run's base and its tuned model, one below the other.")
 @click.option("--beside", multiple=True, metavar="RUN", help="Another run's tuned model too; may be repeated.")
 @click.option("--system", help="The system prompt; default: that of the run's training data.")
-@click.option("--max-tokens", type=click.IntRange(1), default=512, show_default=True)
-@click.option("--temperature", type=click.FloatRange(0, 2), default=0.0, show_default=True)
+@click.option("--max-tokens", type=click.IntRange(1), default=512, show_default=True, help="Of an answer.")
+@click.option(
+    "--temperature", type=click.FloatRange(0, 2), default=0.0, show_default=True, help="0: the likeliest answer."
+)
 @click.option("--model", hidden=True, is_eager=True, expose_value=False, callback=_misplaced)
 @options.as_json
 def command(

@@ -22,7 +22,10 @@ COMMON = ("rtx-4090", "l4", "l40s", "a100-40gb", "a100-80gb", "h100-80gb-sxm", "
 
 @click.command("fit")
 @click.option("--model", required=True, metavar="ID", help="A model id, or a folder or file with its config.json.")
-@click.option("--method", type=click.Choice(["lora", "qlora", "full"]), default="lora", show_default=True)
+@click.option(
+    "--method", type=click.Choice(["lora", "qlora", "full"]), default="lora", show_default=True,
+    help="Adapters, adapters on a 4-bit base, or every weight.",
+)  # fmt: skip
 @click.option("--rank", type=click.IntRange(1), default=16, show_default=True, help="Rank of the adapters.")
 @click.option("--seq", type=click.IntRange(1), default=2048, show_default=True, help="Tokens of one sequence.")
 @click.option("--micro-batch", type=click.IntRange(1), help="Sequences at a time; left out: the fastest that fits.")

@@ -34,7 +34,7 @@ _RESUMED = frozenset(
 @click.option("--objective", type=click.Choice(["sft", "dpo"]), help="Default: what the data is made for.")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the data.")
 @click.option("--batch-size", type=click.IntRange(1), help="Sequences a step.")
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True))
+@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="At its highest; default: by method.")
 @click.option("--rank", type=click.IntRange(1), help="LoRA rank.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the split and of the training.")
 @click.option("--validation", type=click.Path(path_type=Path), help="Your own held-out file, instead of a split.")

@@ -39,10 +39,13 @@ class Sizes(click.ParamType[tuple[int, ...]]):
 @click.argument("data", nargs=-1, required=True)
 @click.option("--backend", default="local", show_default=True, help="Where to train.")
 @click.option("--model", required=True, help="What to train.")
-@click.option("--method", type=click.Choice(["lora", "qlora", "full"]), default="lora", show_default=True)
+@click.option(
+    "--method", type=click.Choice(["lora", "qlora", "full"]), default="lora", show_default=True,
+    help="Adapters, adapters on a 4-bit base, or every weight.",
+)  # fmt: skip
 @click.option("--sizes", type=Sizes(), help="Examples of each part; default: an eighth, a quarter and a half.")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over each part.")
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True))
+@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="At its highest; default: by method.")
 @click.option("--option", "-o", "extra", multiple=True, metavar="KEY=VALUE", help="What only this backend understands.")
 @click.option("--metric", help="What is measured; 'likelihood' needs no answers, only a backend that can score.")
 @click.option("--max-tokens", type=click.IntRange(1), help="The longest answer.")
@@ -55,7 +58,7 @@ class Sizes(click.ParamType[tuple[int, ...]]):
 @click.option(
     "--accept-stale-prices", "stale_too", is_flag=True, help="With --yes: launch on prices over 120 days old."
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the draws and the training.")
 @options.today
 @options.as_json
 @click.pass_context
