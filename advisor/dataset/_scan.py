@@ -10,7 +10,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, groupby
 
 # tiktoken's special tokens, and those of chat formats; an OpenAI job has failed on <|fim_suffix|>.
 SPECIAL = re.compile(
@@ -49,10 +49,11 @@ def _mixed(found: bytes) -> bool:
 
 
 _MAIL = rb"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*\.[A-Za-z]{2,24}"
+_LOGIN = re.compile(rb"://[^\s/:@?#\"'<>]{0,64}:[^\s/:@?#\"'<>]{3,128}@")
 _PATTERNS = (
     Pattern("special_token", "", b"<|", SPECIAL),
     Pattern("secret", "a private key", b"-----BEGIN", re.compile(rb"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----")),
-    Pattern("secret", "a password in a link", b"://", re.compile(rb"://[^\s/:@?#\"'<>]{0,64}:[^\s/:@?#\"'<>]{3,128}@")),
+    Pattern("secret", "a password in a link", b"@", _LOGIN, 200),
     Pattern("personal_data", "an e-mail address", b"@", re.compile(_MAIL), 64),
 )  # fmt: skip
 _DAMAGE = (
@@ -131,7 +132,7 @@ def scan(parts: list[bytes]) -> Iterator[Hit]:
     if b"\x01" in digits:
         for match in _CONTROL.finditer(block):
             yield place("control_characters", f"U+{match.group()[0]:04X}", match.start(), match.end())
-    yield from _damage(parts, [index for index, part in enumerate(parts) if not part.isascii()])
+    yield from _damage(parts)
 
 
 def _placer(parts: list[bytes]) -> Callable[[str, str, int, int], Hit]:
@@ -145,14 +146,16 @@ def _placer(parts: list[bytes]) -> Callable[[str, str, int, int], Hit]:
     return place
 
 
-def _damage(parts: list[bytes], odd: list[int]) -> Iterator[Hit]:
-    """Yield damaged characters, which only the ``odd`` parts, those beyond ASCII, can hold."""
-    some = [parts[index] for index in odd]
-    block, place = b"\0".join(some), _placer(some)
-    for pattern in _DAMAGE:
-        for start, end in _places(block, pattern):
-            hit = place(pattern.code, pattern.name, start, end)
-            yield replace(hit, index=odd[hit.index])
+def _damage(parts: list[bytes]) -> Iterator[Hit]:
+    """Yield damaged characters; only the few parts are searched that hold the first byte of one."""
+    for first, patterns in groupby(_DAMAGE, key=lambda pattern: pattern.hint[:1]):
+        places = [index for index, part in enumerate(parts) if first in part]
+        some = [parts[index] for index in places]
+        block, place = b"\0".join(some), _placer(some)
+        for pattern in patterns:
+            for start, end in _places(block, pattern):
+                hit = place(pattern.code, pattern.name, start, end)
+                yield replace(hit, index=places[hit.index])
 
 
 def _places(block: bytes, pattern: Pattern) -> Iterator[tuple[int, int]]:
