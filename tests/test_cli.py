@@ -206,7 +206,7 @@ def test_a_system_without_posix_modules_does_all_but_train(arguments: str, code:
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_POSIX, *arguments.split()],
         capture_output=True,
-        text=True,
+        encoding="cp1252",
         env={**os.environ, "TOGETHER_API_KEY": "none", "PYTHONIOENCODING": "cp1252"},
         cwd=ROOT,
         check=False,
