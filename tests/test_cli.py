@@ -23,7 +23,7 @@ def tunewise(*arguments: str, **environment: str) -> subprocess.CompletedProcess
     return subprocess.run(
         [sys.executable, "-m", "advisor", *arguments],
         capture_output=True,
-        text=True,
+        encoding=environment.get("PYTHONIOENCODING", "utf-8"),
         env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
         cwd=ROOT,
