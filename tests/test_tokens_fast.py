@@ -17,7 +17,7 @@ from advisor.dataset import Dataset
 from advisor.dataset._scan import scan, utf8
 from advisor.dataset._source import Source
 from advisor.errors import AdvisorError
-from advisor.tokens import _blocks, _codec, _quality, profile
+from advisor.tokens import _blocks, _codec, _counting, _quality, profile
 from advisor.tokens._blocks import aligned, examine
 from advisor.tokens._codec import FastCodec, _cutter
 from advisor.tokens._cuts import CUT, FIRST, LAST, Cut, cutter
@@ -357,3 +357,19 @@ def test_searching_texts_together_finds_what_searching_each_alone_does(texts: li
     odd = [text for text in texts if any((ord(char) < 32 and char not in "\t\n\r") or char == "\x7f" for char in text)]
     found = {hit.index for hit in together if hit.code == "control_characters"}
     assert [texts[index] for index in sorted(found)] == odd
+
+
+def test_a_large_table_is_counted_a_block_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "large.csv"
+    dice = random.Random(6)
+    rows = [f"{number % 50} {' '.join(dice.choices(['rain', 'train', 'größe'], k=30))}" for number in range(600)]
+    path.write_text("question,answer\n" + "".join(f"{row},yes {number % 7}\n" for number, row in enumerate(rows)))
+    whole = examine(Dataset.open(path))
+    made: list[object] = []
+    begin = _blocks.Worker._counting
+    monkeypatch.setattr(_blocks.Worker, "_counting", lambda worker: made.append(1) or begin(worker))
+    monkeypatch.setattr(_counting, "_TOGETHER", 10_000)
+    parted = examine(Dataset.open(path))
+    assert len(made) > 5
+    assert (parted.tokens, parted.lengths, parted.marks) == (whole.tokens, whole.lengths, whole.marks)
+    assert parted.longest_first() == whole.longest_first()

@@ -213,12 +213,16 @@ class Worker:
         return counting.finish(), newlines
 
     def count_rows(self, source: Source, container: Container, file: int, progress: Progress | None = None) -> Tally:
-        """Count a file of any other container."""
-        counting, dataset = self._counting(), self.reading.dataset
+        """Count a file of any other container, a block's worth at a time."""
+        total, counting, dataset = Tally(), self._counting(), self.reading.dataset
         for line, row in rows(source, container, progress):
             talk, found = judge(row, dataset.shape, dataset.columns)
             for fault in found:
                 counting.tally.note(file, line, fault)
             if talk is not None and usable(found):
                 counting.add(talk, file, line)
-        return counting.finish()
+            if counting.full:
+                total.merge(counting.finish())
+                counting = self._counting()
+        total.merge(counting.finish())
+        return total

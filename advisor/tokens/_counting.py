@@ -40,6 +40,7 @@ class Counting:
         self._waiting: list[_Waiting] = []
         self._plain: list[str] = []  # their contents, which are encoded together
         self._characters = 0
+        self.full = False  # enough is held that it should be finished, and another begun
         self._ids: list[list[Ids]] = []
 
     def add(self, talk: Conversation, file: int, line: int) -> None:
@@ -57,6 +58,7 @@ class Counting:
         self._characters += characters
         if self._characters > _TOGETHER:
             self._count()
+            self.full = True
 
     def _count(self) -> None:
         ids: list[Ids] = []
