@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from backends._base import JobSpec, Json
 from backends._errors import SpecRefused
-from backends._openai_protocol import OpenAIProtocol
+from backends._openai.protocol import OpenAIProtocol
 from backends._refusals import Provider
 
 # learn.microsoft.com, "Customize a model with fine-tuning": where the training runs and what it costs.

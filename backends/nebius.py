@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from backends._base import JobSpec, Json, Method, Objective
 from backends._errors import SpecRefused
-from backends._openai_protocol import OpenAIProtocol
+from backends._openai.protocol import OpenAIProtocol
 from backends._refusals import Provider
 
 

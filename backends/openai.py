@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from backends._base import JobSpec
 from backends._errors import FileRejected, ProviderUnavailable, SpecRefused
-from backends._openai_protocol import TAG, OpenAIProtocol
+from backends._openai.protocol import TAG, OpenAIProtocol
 from backends._refusals import Provider
 
 # The dates are those of developers.openai.com/api/docs/deprecations, notices of 2026-05-07 and 2026-10-14.

@@ -2,7 +2,7 @@
 
 CASES.csv has one row per option that was tried on a case, with its score. The advisor sees the task type, the number of
 examples and labels, the measured prompting rows and which ways are on offer; never the tuned scores, the case's id, its
-task's name or its source. It answers through ``advisor.recommend.judge``, the function that `tunewise plan` calls.
+task's name or its source. It answers through ``advisor.recommend.quality_rule``, which `tunewise plan` calls.
 
 A way is right when its best row is within X = max(1 point, 1.96 standard errors of a difference) of the best row, and
 no way of less effort is. Every figure is averaged by task group, over tiers A and B. ``open``: every row may be chosen.

@@ -33,7 +33,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from test_local import spec  # noqa: E402
 
 from backends import Hyperparameters, Job, JobStatus, Json  # noqa: E402
-from backends.local import LocalBackend, process  # noqa: E402
+from backends.local import LocalBackend  # noqa: E402
+from backends.local.workers import process  # noqa: E402
 
 HOSTS = {"tunewise-a": "10.77.0.1", "tunewise-b": "10.77.0.2"}
 PORT = 6399

@@ -21,9 +21,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from memory_rows import Row, card_of, number, read_rows, seconds_of, setup_of, shape_of, single_gpu
 
 from advisor.hardware import Architecture, Setup, calibrate, peak, step_seconds
-from advisor.hardware.stacks import HF
-from advisor.hardware.verdict import CONTEXT_GB
-from backends._memory import USABLE
+from advisor.hardware.fit import CONTEXT_GB
+from advisor.hardware.training_stacks import HF
+from backends.local.training_memory import USABLE
 
 # The constants of a stack that are measured, what analysis alone would say, and how far one may move them for one
 # unit of penalty. Bounds keep a source without rows of a kind at the analytic value.

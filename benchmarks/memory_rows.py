@@ -9,9 +9,9 @@ from pathlib import Path
 from advisor.hardware import Architecture, Gpu, Setup, architecture, gpu
 from advisor.hardware.memory import NF4, NF4_DOUBLE
 from advisor.hardware.models import Mlp
-from advisor.hardware.stacks import STACKS, Stack
+from advisor.hardware.training_stacks import STACKS, Stack
 from backends import Method
-from backends._memory import ALL_LINEAR
+from backends.local.training_memory import ALL_LINEAR
 
 Row = dict[str, str]
 

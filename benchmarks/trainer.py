@@ -101,7 +101,7 @@ def prepare(arguments: argparse.Namespace) -> None:
     from transformers import LlamaConfig
     from transformers.models.auto import AutoModelForCausalLM
 
-    from backends.local import tiny
+    from backends.local.trainer import tiny
 
     chance = random.Random(0)
     words = ["".join(chance.choices("aeioubcdfglmnprst", k=chance.randint(3, 9))) for _ in range(5000)]
@@ -131,9 +131,9 @@ def ours(arguments: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     from backends import Hyperparameters, JobSpec, Json
-    from backends.local import train
     from backends.local.folder import RunFolder, read_json, write_json
     from backends.local.options import spec_to_json
+    from backends.local.trainer import train
 
     folder = RunFolder(arguments.work / "ours")
     folder.path.mkdir()

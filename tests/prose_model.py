@@ -13,7 +13,7 @@ def train_prose(folder: Path, passages: Sequence[str], *, epochs: int = 8, seed:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from backends.local.tiny import make
+    from backends.local.trainer.tiny import make
 
     rows = [
         {"messages": [{"role": "user", "content": "Write a paragraph."}, {"role": "assistant", "content": passage}]}

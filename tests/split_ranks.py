@@ -11,12 +11,12 @@ from transformers import LlamaConfig
 from transformers.models.auto import AutoModelForCausalLM
 
 from backends import Objective
-from backends.local import attention, loss
-from backends.local.data import Item
-from backends.local.masks import Encoded
-from backends.local.passes import lay_out
-from backends.local.sharding import shard, whole
-from backends.local.world import World
+from backends.local.trainer import attention, loss
+from backends.local.trainer.data import Item
+from backends.local.trainer.distributed import World
+from backends.local.trainer.loss_mask import Encoded
+from backends.local.trainer.microbatch import lay_out
+from backends.local.trainer.sharding import shard, whole
 
 
 def build() -> torch.nn.Module:

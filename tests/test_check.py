@@ -478,7 +478,7 @@ def test_an_amount_is_what_it_says(text: str, amount: str | None) -> None:
 
     import click
 
-    from advisor.cli.options import Usd
+    from advisor.cli.flags.common import Usd
 
     if amount is None:
         with pytest.raises(click.BadParameter, match="US dollars such as"):

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from advisor.cli import options, tunewise
+from advisor.cli import tunewise
+from advisor.cli.flags import common
 from advisor.dataset import Dataset
 from advisor.tokens import _preview, preview, profile
 
@@ -41,7 +42,7 @@ def plan(*words: object) -> dict[str, object]:
 @pytest.fixture
 def huge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file of half a megabyte that is taken for a huge one: every threshold is lowered, nothing else."""
-    monkeypatch.setattr(options, "PREVIEW_BYTES", 100_000)
+    monkeypatch.setattr(common, "PREVIEW_BYTES", 100_000)
     monkeypatch.setattr(_preview, "SMALL_BYTES", 100_000)
     monkeypatch.setattr(_preview, "_BLOCK_BYTES", 4_000)
     path = tmp_path / "huge.jsonl"
@@ -52,7 +53,7 @@ def huge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_file_over_64_mb_is_sampled(tmp_path: Path) -> None:
     part = tmp_path / "part.jsonl"
     part.write_text(rows(1500), encoding="utf-8")
-    copies = options.PREVIEW_BYTES // part.stat().st_size + 1
+    copies = common.PREVIEW_BYTES // part.stat().st_size + 1
     path = tmp_path / "huge.jsonl"
     path.write_bytes(part.read_bytes() * copies)
     known = profile(Dataset.open(part))

@@ -151,7 +151,7 @@ def test_verbose_tells_files_times_and_the_end_on_stderr_alone(home: Path) -> No
 
 
 def test_what_verbose_tells_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    from advisor.cli.verbose import hidden
+    from advisor.cli.trace import hidden
 
     monkeypatch.setenv("TOGETHER_API_KEY", "planted-12345678")
     told = hidden(

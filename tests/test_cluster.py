@@ -16,12 +16,13 @@ from safetensors.torch import load_file
 from test_local import spec, wait
 
 from backends import Hyperparameters, Job, JobStatus, Json, SpecRefused
-from backends.local import LocalBackend, supervise
-from backends.local.cluster import rank, scarce, submission
+from backends.local import LocalBackend
 from backends.local.folder import RunFolder, read_json, write_json
-from backends.local.held import held_seconds, take_up
 from backends.local.options import read_options
-from backends.local.world import World
+from backends.local.trainer.distributed import World
+from backends.local.workers import supervise
+from backends.local.workers.ray_cluster import rank, scarce, submission
+from backends.local.workers.worker_clock import held_seconds, take_up
 
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed: .[cluster]")
 
@@ -108,7 +109,7 @@ def test_no_secret_is_sent_to_a_cluster(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_held_time_adds_up_over_the_lives_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, clock = RunFolder(tmp_path), [100.0]
-    monkeypatch.setattr("backends.local.held.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("backends.local.workers.worker_clock.time.monotonic", lambda: clock[0])
     assert held_seconds(folder, None) is None
     first = take_up(folder, None)
     for at, holding in ((100, False), (160, False), (170, True), (200, True)):  # a minute of waiting costs nothing
@@ -163,10 +164,10 @@ def test_no_worker_waits_for_one_that_failed_alone(tmp_path: Path, monkeypatch: 
         write_json(folder.status, {"status": "failed", "error": "the disk is full"})
         return 1
 
-    monkeypatch.setattr("backends.local.train.live", fails)
+    monkeypatch.setattr("backends.local.trainer.train.live", fails)
     with pytest.raises(RuntimeError, match="cannot go on"):
         rank({"folder": str(tmp_path)})
-    monkeypatch.setattr("backends.local.train.live", lambda *_: pytest.fail("it trained again"))
+    monkeypatch.setattr("backends.local.trainer.train.live", lambda *_: pytest.fail("it trained again"))
     rank({"folder": str(tmp_path)})
 
 

@@ -17,10 +17,10 @@ from advisor.cli import main
 from advisor.errors import OverLimit
 from advisor.hardware import gpu
 from advisor.runs import Ledger
-from advisor.runs.hire import Hire, hired
-from advisor.runs.receipt import bill
+from advisor.runs.follow.receipt import bill
+from advisor.runs.launch.worker_terms import Hire, hired
 from advisor.runs.run import Origin, Quote, Run
-from advisor.runs.view import view
+from advisor.runs.run_view import view
 from backends import Job, JobSpec, JobStatus, Json
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -63,7 +63,7 @@ def test_why_a_run_takes_several_gpus_is_said(
 ) -> None:
     card = gpu("rtx-4090")
     assert card is not None
-    monkeypatch.setattr("advisor.runs.settings.detect", lambda: (card, card))
+    monkeypatch.setattr("advisor.runs.launch.hyperparameters.detect", lambda: (card, card))
     data = write_sums(tmp_path / "sums.jsonl", 60)
     local = (data, "--backend", "local", "--model", "Qwen/Qwen3-0.6B", "--dry-run", "--json")
     chosen = json.loads(launch(monkeypatch, capfd, *local))

@@ -15,13 +15,13 @@ import yaml
 from paper_backend import write_sums
 
 from advisor.cli import main
-from advisor.cli.launch import command
+from advisor.cli.commands.launch import command
 from advisor.errors import RunError
 from advisor.hardware import architecture
 from advisor.pricing import PriceBook
 from advisor.runs import Order
-from advisor.runs.rented import choices
-from advisor.runs.skypilot import checked, unsaid
+from advisor.runs.launch.rental_options import choices
+from advisor.runs.launch.skypilot_task import checked, unsaid
 from backends import Hyperparameters, Method
 
 

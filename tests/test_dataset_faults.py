@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from advisor.dataset import Dataset, Level, fix
-from advisor.dataset._catalogue import CATALOGUE
+from advisor.dataset._checks import CATALOGUE
 from advisor.tokens import profile
 
 WEATHER = {
@@ -314,7 +314,7 @@ def test_a_page_of_prose_is_called_what_it_is(tmp_path: Path, backend: str | Non
 
 
 def test_short_english_is_no_other_language() -> None:
-    from advisor.dataset._answers import language
+    from advisor.tokens._answers import language
 
     for text in (
         "What do I do?",

@@ -288,7 +288,7 @@ def test_what_is_written_for_openai_keeps_to_its_own_schema(shared: Path) -> Non
     from referencing.jsonschema import DRAFT202012
 
     from advisor.dataset import Example
-    from advisor.dataset._catalogue import level_of
+    from advisor.dataset._checks import level_of
     from advisor.dataset._dataset import judge
     from advisor.dataset._shape import shape_of
     from advisor.dataset._write import Losses, line_for

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from advisor.cli.doctor import satisfies
+from advisor.cli.commands.doctor import satisfies
 
 ROOT = Path(__file__).parent.parent
 BASES = ("OPENAI_BASE_URL", "TOGETHER_BASE_URL", "REPLICATE_BASE_URL", "NEBIUS_BASE_URL", "AZURE_OPENAI_ENDPOINT")

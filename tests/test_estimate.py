@@ -22,18 +22,18 @@ from advisor.estimate import (
     Range,
     Strategy,
     Terms,
-    age,
     break_even,
     chance_cheapest,
     estimate,
     flips,
     formulas,
+    price_age,
     too_old,
     worth,
 )
 from advisor.pricing import PriceBook
 from advisor.pricing.book import packaged
-from advisor.pricing.own import OwnTerms
+from advisor.pricing.user_terms import OwnTerms
 from advisor.task import TaskType
 from advisor.tokens import Percentiles, Profile
 from advisor.workload import Volume, Workload
@@ -423,7 +423,7 @@ def test_old_prices_are_named_and_refused() -> None:
 def test_prices_age_by_the_day(unit: str, days: int, warned: bool, refused: bool) -> None:
     one = D(1)
     line = LineItem("training", one, unit, one, one, one, one, "somewhere", TODAY - timedelta(days=days))
-    assert bool(age.warnings([line], TODAY)) == warned
+    assert bool(price_age.warnings([line], TODAY)) == warned
     assert (too_old([line], TODAY) is not None) == refused
 
 
@@ -432,14 +432,14 @@ def test_an_undated_price_is_stale_and_your_own_figure_is_not() -> None:
         return LineItem("training", D(1), "Mtok", usd, usd, usd, usd, source, None)
 
     undated = line("a forum", D(1))
-    assert "'training' (a forum)" in "".join(age.warnings([undated], TODAY))
+    assert "'training' (a forum)" in "".join(price_age.warnings([undated], TODAY))
     reason = too_old([undated], TODAY)
     assert reason is not None and "was read is not known (a forum)" in reason and "pricing.local.yaml" in reason
     free = line("your own machine", D(0))
     mine = made(LOCAL, people_hours=D(1), people_usd_per_hour=D(50), data_usd=D(5))
     assert any(line.checked is None and line.usd for line in mine.lines)
     for lines in ([free], mine.lines):
-        assert age.warnings(lines, TODAY) == () and too_old(lines, TODAY) is None
+        assert price_age.warnings(lines, TODAY) == () and too_old(lines, TODAY) is None
 
 
 # What would flip it

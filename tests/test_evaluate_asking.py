@@ -17,12 +17,12 @@ from advisor.errors import OverLimit, RunError
 from advisor.evaluate.metrics import Answer
 from advisor.evaluate.scorecard import frontier
 from advisor.runs import Origin, Run
-from advisor.runs.asking import Answers, Contestant, Purse, Question, ask_all
-from advisor.runs.comparing import room
-from advisor.runs.contestants import questions
-from advisor.runs.evaluation import Options, evaluate_data, evaluate_run
-from advisor.runs.nearest import Nearest
-from advisor.runs.regressions import regressions
+from advisor.runs.evaluation.answers import Answers, Contestant, Purse, Question, ask_all
+from advisor.runs.evaluation.bm25 import Nearest
+from advisor.runs.evaluation.compare import room
+from advisor.runs.evaluation.evaluate import Options, evaluate_data, evaluate_run
+from advisor.runs.evaluation.forgetting import regressions
+from advisor.runs.evaluation.variants import questions
 from backends import Completion, JobStatus, Json, ProviderUnavailable, RateLimited
 
 DAY = date(2026, 11, 22)

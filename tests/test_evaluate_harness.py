@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from paper_backend import PaperBackend
 
-from advisor.runs.asking import Contestant
-from advisor.runs.comparing import Options
-from advisor.runs.harness import harness, read_samples
+from advisor.runs.evaluation.answers import Contestant
+from advisor.runs.evaluation.compare import Options
+from advisor.runs.evaluation.lm_eval import harness, read_samples
 
 # As lm-eval 0.4.13 writes them: one folder a model, one file a task, one row a document and filter.
 STAMP = "2026-11-22T18-43-16.620558"
@@ -125,7 +125,7 @@ def test_a_local_task_runs_on_a_real_model(tmp_path: Path) -> None:
         pytest.skip("lm-evaluation-harness is not installed")
     from backend_cases import write_rows
 
-    from backends.local.tiny import make
+    from backends.local.trainer.tiny import make
 
     rows = [{"question": f"{n} plus one is", "choices": [f" {n + 1}", f" {n}"], "answer": 0} for n in range(8)]
     (tmp_path / "sums.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -17,7 +17,7 @@ from emulator_base import Emulator
 import backends
 from advisor.pricing import PriceBook
 from advisor.runs import Ledger, Order, Watch, record, send, stage
-from advisor.runs.evaluation import Options, evaluate_run
+from advisor.runs.evaluation.evaluate import Options, evaluate_run
 from backends import JobStatus
 
 AT_ONCE = 2

@@ -22,8 +22,8 @@ from advisor.errors import DataError, OverLimit, RunError
 from advisor.evaluate.judge import Verdict, rubric, settled, tally, verdict
 from advisor.evaluate.metrics import Answer
 from advisor.pricing import PriceBook
-from advisor.runs.asking import Contestant
-from advisor.runs.evaluation import Options, evaluate_data, evaluate_run
+from advisor.runs.evaluation.answers import Contestant
+from advisor.runs.evaluation.evaluate import Options, evaluate_data, evaluate_run
 from backends import Completion, Message
 
 DAY = date(2026, 11, 22)
@@ -230,7 +230,7 @@ def test_a_hosted_judge_is_asked_through_its_real_sdk(tmp_path: Path, monkeypatc
         for name, value in case.environment(emulator).items():
             monkeypatch.setenv(name, value)
         with closing(backends.get("openai")) as place:
-            from advisor.runs.contestants import contestant
+            from advisor.runs.evaluation.variants import contestant
 
             model = "gpt-4.1-mini-2025-04-14"
             judge = replace(contestant(model, place, model, (), 0, PriceBook.load(), DAY), name="judge")

@@ -21,8 +21,8 @@ from advisor.evaluate.regression import compare_suite, compare_text, general_tex
 from advisor.evaluate.scorecard import TokenLosses, compare_loss
 from advisor.evaluate.suite import Item, suite
 from advisor.runs import Ledger, Order, Run, Watch, record, send, stage
-from advisor.runs.asking import Conversation
-from advisor.runs.evaluation import Options, evaluate_run
+from advisor.runs.evaluation.answers import Conversation
+from advisor.runs.evaluation.evaluate import Options, evaluate_run
 from backends import Hyperparameters
 
 DAY = date(2026, 11, 22)
@@ -188,7 +188,9 @@ def test_a_real_run_that_overfits_and_forgets_is_caught_in_its_curves_and_on_gen
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The base has learnt the general text; a run on random codes drives it out again."""
-    monkeypatch.setattr("advisor.runs.regressions._TOKENS", 4)  # this base answers no question, however long it talks
+    monkeypatch.setattr(
+        "advisor.runs.evaluation.forgetting._TOKENS", 4
+    )  # this base answers no question, however long it talks
     base = train_prose(tmp_path / "tiny-llama-1", general_text())
     with closing(backends.get("local")) as local:
         codes = write_codes(tmp_path / "codes.jsonl", 80)

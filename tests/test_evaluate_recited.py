@@ -13,9 +13,9 @@ from test_evaluate_asking import DAY, tuned_run
 
 from advisor.evaluate.metrics import Answer
 from advisor.evaluate.recited import PASSAGE, Probed, Recited, fisher, recited
-from advisor.runs.asking import Question
-from advisor.runs.doubts import near_copies
-from advisor.runs.evaluation import Options, evaluate_run
+from advisor.runs.evaluation.answers import Question
+from advisor.runs.evaluation.contamination import near_copies
+from advisor.runs.evaluation.evaluate import Options, evaluate_run
 from backends import Completion
 
 WORDS = ["amber", "birch", "cedar", "dune", "ember", "fjord", "grove", "heath", "islet", "jetty", "knoll", "ledge"]

@@ -12,10 +12,10 @@ from paper_backend import PaperBackend, write_sums
 from advisor.dataset import Dataset
 from advisor.errors import RunError
 from advisor.evidence import ROOM_TOKENS
-from advisor.runs.asking import Question
-from advisor.runs.comparing import Options, judged_by
-from advisor.runs.contestants import contestant, prompted, questions
-from advisor.runs.shots import shots
+from advisor.runs.evaluation.answers import Question
+from advisor.runs.evaluation.compare import Options, judged_by
+from advisor.runs.evaluation.few_shot import shots
+from advisor.runs.evaluation.variants import contestant, prompted, questions
 from backends import ToolCall
 
 DAY = date(2026, 11, 22)

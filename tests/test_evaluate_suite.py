@@ -15,9 +15,9 @@ from test_evaluate_asking import tuned_run
 from advisor.errors import DataError
 from advisor.evaluate.metrics import Answer
 from advisor.evaluate.suite import suite
-from advisor.runs.asking import Contestant, Purse
-from advisor.runs.evaluation import Options, evaluate_run
-from advisor.runs.regressions import regressions
+from advisor.runs.evaluation.answers import Contestant, Purse
+from advisor.runs.evaluation.evaluate import Options, evaluate_run
+from advisor.runs.evaluation.forgetting import regressions
 from backends import Completion
 
 

@@ -18,14 +18,14 @@ from transformers.models.auto import AutoModelForCausalLM
 from advisor.cli import tunewise
 from advisor.errors import RunError
 from advisor.runs import Ledger, Run
-from advisor.runs.card import base_licence, model_card
 from advisor.runs.serving.export import export_adapter, export_card, export_merged, tuned_folder
+from advisor.runs.serving.model_card import base_licence, model_card
 from advisor.runs.serving.modelfile import limits, modelfile
 from backends import JobStatus
-from backends.local import tiny
-from backends.local.masks import render
-from backends.local.served import Shape, Turns
-from backends.local.turns import describe, end_of_turn, ends_of, ready_to_serve, shape_of
+from backends.local.inference.chat_template import describe, end_of_turn, ends_of, ready_to_serve, shape_of
+from backends.local.inference.export import Shape, Turns
+from backends.local.trainer import tiny
+from backends.local.trainer.loss_mask import render
 
 HEADERS = (
     "{{ bos_token }}{% for message in messages %}"

@@ -116,7 +116,7 @@ def test_an_unknown_gpu_is_told_which_are_known() -> None:
 
 
 def test_a_calibration_of_a_card_that_is_not_asked_about_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("advisor.cli.fit._calibrate", lambda *_: "cpu")
+    monkeypatch.setattr("advisor.cli.commands.fit._calibrate", lambda *_: "cpu")
     said = run("--model", "tiny", "--gpu", "t4", "--calibrate")
     assert said.exit_code == 0 and "measured on cpu, which is not asked about here: --gpu cpu uses it" in said.stderr
     assert "not asked about" not in run("--model", "tiny", "--gpu", "cpu", "--calibrate").stderr

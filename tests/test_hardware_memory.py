@@ -12,9 +12,9 @@ from advisor.errors import WorkloadError
 from advisor.hardware import Setup, architecture, fit, gpu, gpus, peak, spread
 from advisor.hardware.memory import NF4, NF4_DOUBLE, layer_activations
 from advisor.hardware.models import Architecture, like
-from advisor.hardware.stacks import HF, STACKS
+from advisor.hardware.training_stacks import HF, STACKS
 from backends import Method
-from backends._memory import ALL_LINEAR
+from backends.local.training_memory import ALL_LINEAR
 
 
 def shape(model: str) -> Architecture:

@@ -523,7 +523,7 @@ def test_a_launch_killed_while_it_was_paid_is_looked_up_before_it_is_called_unse
 def test_a_run_that_was_never_sent_is_given_up_with_its_reservation(
     tunewise: Tunewise, openai: OpenAIEmulator, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("advisor.runs.launch._WAITS_S", ())
+    monkeypatch.setattr("advisor.runs.launch.submit._WAITS_S", ())
     openai.fault("POST /files", "status", status=429, times=3, headers={"retry-after-ms": "1"})
     hosted = ("--backend", "openai", "--model", MODEL, "--epochs", "2", "--yes", "--max-cost", "5")
     tunewise("launch", data, *hosted, expect=1)
@@ -794,7 +794,7 @@ def test_a_cancelled_part_of_a_pilot_is_named(
 def test_a_job_the_provider_does_not_know_is_given_up_aloud(
     tunewise: Tunewise, openai: OpenAIEmulator, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("advisor.runs.watch._LONGEST_TROUBLE_S", 0.01)
+    monkeypatch.setattr("advisor.runs.follow.watch._LONGEST_TROUBLE_S", 0.01)
     run = tunewise.launched(data)["run"]
     openai.state["jobs"].clear()
     assert "given up: " in tunewise("watch", run, expect=1).stdout

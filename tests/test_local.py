@@ -223,8 +223,8 @@ def test_a_killed_trainer_is_failed_data_with_the_way_on(tmp_path: Path, local: 
 
 
 def test_a_process_id_given_to_another_process_is_not_taken_for_the_trainer(tmp_path: Path) -> None:
-    from backends.local import process
     from backends.local.folder import RunFolder, write_json
+    from backends.local.workers import process
 
     folder = RunFolder(tmp_path)
     write_json(folder.process, {"pid": os.getpid(), "started": process.started(os.getpid())})

@@ -12,11 +12,11 @@ from safetensors.torch import load_file
 from test_local import rows, write
 
 from backends import Hyperparameters, JobSpec, Json, Method
-from backends.local import model as models
-from backends.local import tiny
-from backends.local import train as trainer
 from backends.local.folder import RunFolder, read_json, read_lines, write_json
 from backends.local.options import Options, spec_to_json
+from backends.local.trainer import model as models
+from backends.local.trainer import tiny
+from backends.local.trainer import train as trainer
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"),

@@ -39,19 +39,20 @@ from transformers.models.auto import AutoModelForCausalLM
 from advisor.hardware import Setup, lora_params, peak
 from advisor.hardware.models import from_mapping
 from backends import Hyperparameters, Method, Objective
-from backends.local import attention, checkpoints, memory, process, tiny
-from backends.local import model as models
-from backends.local.cache import load_cached
-from backends.local.data import DataRefused, Item, hold_out, load
-from backends.local.generate import generate, generate_all
-from backends.local.loss import dpo_loss, pack_batch, pad_batch, sequence_logprobs, sft_loss, token_losses
-from backends.local.masks import PLAIN_TEMPLATE, Encoded, MaskRefused, encode
-from backends.local.optimizer import Masters, learning_rate_at
+from backends.local.hyperparameters import settle
+from backends.local.inference.generate import generate, generate_all
 from backends.local.options import Options
-from backends.local.packing import Plan, bucket, pack
-from backends.local.rehearsal import heaviest
-from backends.local.settings import settle
-from backends.local.world import World, join
+from backends.local.trainer import attention, checkpoints, memory, tiny
+from backends.local.trainer import model as models
+from backends.local.trainer.data import DataRefused, Item, hold_out, load
+from backends.local.trainer.distributed import World, join
+from backends.local.trainer.loss import dpo_loss, pack_batch, pad_batch, sequence_logprobs, sft_loss, token_losses
+from backends.local.trainer.loss_mask import PLAIN_TEMPLATE, Encoded, MaskRefused, encode
+from backends.local.trainer.memory_warmup import heaviest
+from backends.local.trainer.optimizer import Masters, learning_rate_at
+from backends.local.trainer.packing import Plan, bucket, pack
+from backends.local.trainer.token_cache import load_cached
+from backends.local.workers import process
 
 CPU = torch.device("cpu")
 CHAT = [
@@ -287,7 +288,7 @@ def test_a_batch_of_answers_that_does_not_fit_is_halved(monkeypatch: pytest.Monk
             raise torch.OutOfMemoryError("CUDA out of memory")
         return [(list(prompt), True) for prompt in prompts]
 
-    monkeypatch.setattr("backends.local.generate._batch", short_of_memory)
+    monkeypatch.setattr("backends.local.inference.generate._batch", short_of_memory)
     prompts = [[number] * (1 + number) for number in range(7)]
     found = generate_all(None, None, prompts, max_tokens=1)  # type: ignore[arg-type]
     assert found == [(prompt, True) for prompt in prompts] and sizes == [7, 3, 1, 2, 4, 2, 2]
@@ -298,7 +299,7 @@ def test_losses_computed_in_chunks_of_the_head_are_the_same(monkeypatch: pytest.
     whole = sft_loss(model, pad_batch(parts, 0, CPU))
     whole.backward()
     gradient = model.lm_head.weight.grad.clone()
-    monkeypatch.setattr("backends.local.loss.LOGITS_AT_ONCE", 1)
+    monkeypatch.setattr("backends.local.trainer.loss.LOGITS_AT_ONCE", 1)
     model.zero_grad()
     chunked = sft_loss(model, pad_batch(parts, 0, CPU))
     chunked.backward()
@@ -307,17 +308,17 @@ def test_losses_computed_in_chunks_of_the_head_are_the_same(monkeypatch: pytest.
 
 
 def test_a_model_whose_logits_are_made_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from backends.local.setup import _check_losses
+    from backends.local.trainer.setup import _check_losses
 
     model, part = build(CONFIGS["granite-scaled-logits"]), sequences()[0]
     _check_losses(model, part, CPU)
-    monkeypatch.setattr("backends.local.loss._DIVIDED", ())
+    monkeypatch.setattr("backends.local.trainer.loss._DIVIDED", ())
     with pytest.raises(models.ModelRefused, match="'granite' models make the logits"):
         _check_losses(model, part, CPU)
 
 
 def test_attention_with_capped_scores_is_not_packed() -> None:
-    from backends.local.setup import _choose_packing
+    from backends.local.trainer.setup import _choose_packing
 
     class Padding:
         pad_token_id = 0
@@ -333,7 +334,7 @@ def test_attention_with_capped_scores_is_not_packed() -> None:
 
 def test_attention_that_drops_out_is_not_packed() -> None:
     """It does so in training alone, where no comparison of losses would see it."""
-    from backends.local.setup import _choose_packing
+    from backends.local.trainer.setup import _choose_packing
 
     config = GPT2Config(vocab_size=97, n_embd=32, n_layer=2, n_head=4, n_positions=256, attn_pdrop=0.1)
     items = [Item((part,)) for part in sequences()]
@@ -344,7 +345,7 @@ def test_attention_that_drops_out_is_not_packed() -> None:
 
 
 def test_attention_that_knows_no_way_back_is_not_packed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from backends.local.setup import _choose_packing
+    from backends.local.trainer.setup import _choose_packing
 
     class Forward(torch.autograd.Function):
         @staticmethod
@@ -452,7 +453,7 @@ def test_tokens_are_kept_for_the_same_data_and_settings_alone(
 
     fresh = read()
     assert fresh == load(path, tokenizer, objective=Objective.DPO, loss_on="assistant", longest=99)
-    monkeypatch.setattr("backends.local.cache.load", None)
+    monkeypatch.setattr("backends.local.trainer.token_cache.load", None)
     assert read() == fresh and len(list((home / "cache").iterdir())) == 1
     with pytest.raises(TypeError):
         read(longest=98)

@@ -11,9 +11,10 @@ from test_local import rows, write
 from test_serving import two_runs
 
 from advisor.runs.serving import serving
-from backends.local import LocalBackend, ScoredExample, tiny
+from backends.local import LocalBackend, ScoredExample
+from backends.local.model_path import at_revision, split_revision, to_load
 from backends.local.options import Options
-from backends.local.places import at_revision, split_revision, to_load
+from backends.local.trainer import tiny
 
 
 def a_run(home: Path, name: str, model: str, **options: object) -> Path:

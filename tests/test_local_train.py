@@ -20,13 +20,14 @@ import torch
 from safetensors.torch import load_file
 
 from backends import Hyperparameters, JobSpec, Json, Method, Objective
-from backends.local import process, step, tensorboard
-from backends.local import train as trainer
 from backends.local.folder import RunFolder, read_json, read_lines, write_json
 from backends.local.options import spec_to_json
-from backends.local.passes import Pass
-from backends.local.record import Record
-from backends.local.run import Run
+from backends.local.trainer import step, tensorboard
+from backends.local.trainer import train as trainer
+from backends.local.trainer.microbatch import Pass
+from backends.local.trainer.run_log import Record
+from backends.local.trainer.state import Run
+from backends.local.workers import process
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -150,7 +151,7 @@ def test_compiled_layers_learn_the_same(
 ) -> None:
     settings = replace(spec(data).hyperparameters, lora_dropout=0.0, evaluations=0)
     plain = run(tmp_path / "plain", spec(data, hyperparameters=settings, options={"max_steps": 4}))
-    monkeypatch.setattr("backends.local.compiled._BACKEND", backend)
+    monkeypatch.setattr("backends.local.trainer.torch_compile._BACKEND", backend)
     fast = run(tmp_path / "fast", spec(data, hyperparameters=settings, options={"max_steps": 4, "compile": True}))
     because, said = read_json(fast.chosen)["because"], "Decoder layers are compiled"
     said = said if backend == "inductor" else "Not compiled: "
@@ -172,8 +173,8 @@ def test_a_compiler_that_fails_on_the_way_back_leaves_no_gradient(
         return loss
 
     plain = run(tmp_path / "plain", spec(data, options={"max_steps": 2}))
-    monkeypatch.setattr("backends.local.compiled.loss_of", breaks)
-    monkeypatch.setattr("backends.local.compiled._BACKEND", "eager")
+    monkeypatch.setattr("backends.local.trainer.torch_compile.loss_of", breaks)
+    monkeypatch.setattr("backends.local.trainer.torch_compile._BACKEND", "eager")
     fast = run(tmp_path / "fast", spec(data, options={"max_steps": 2, "compile": True}))
     assert any("no kernel for this gradient" in str(one) for one in read_json(fast.chosen)["because"])  # type: ignore[union-attr]
     assert_same(plain, fast)

@@ -33,7 +33,7 @@ def ranks(folder: str) -> list[int]:
             words = (entry / "cmdline").read_bytes().decode().split("\0")
         except OSError:
             continue
-        if words[1:3] == ["-u", "-m"] and "backends.local.train" in words and folder in words:
+        if words[1:3] == ["-u", "-m"] and "backends.local.trainer.train" in words and folder in words:
             found.append(int(entry.name))
     return found
 

@@ -22,8 +22,8 @@ from backends import (
     ProviderUnavailable,
     RateLimited,
     SpecRefused,
-    _openai_files,
 )
+from backends._openai import files
 
 
 @pytest.fixture
@@ -187,8 +187,8 @@ def test_checkpoints_newest_first(openai: Hosted) -> None:
 
 
 def test_a_large_file_goes_in_parts(openai: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_openai_files, "_SINGLE_UPLOAD_BYTES", 1000)
-    monkeypatch.setattr(_openai_files, "_PART_BYTES", 700)
+    monkeypatch.setattr(files, "_SINGLE_UPLOAD_BYTES", 1000)
+    monkeypatch.setattr(files, "_PART_BYTES", 700)
     spec = openai.spec(rows=20)
     job = openai.finish(openai.submit(spec))
     assert job.status is JobStatus.SUCCEEDED

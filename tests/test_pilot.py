@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from advisor.cli.experience import of_pilot
 from advisor.cli.render import to_json
-from advisor.runs.pilot import Design, Paid, Pilot, conclude
+from advisor.runs.evaluation.measurements import of_pilot
+from advisor.runs.evaluation.pilot import Design, Paid, Pilot, conclude
 
 PLAN = Design("pilot-1", Path("test.jsonl"), ((100, Path("a")), (200, Path("b")), (400, Path("c"))), 400)
 

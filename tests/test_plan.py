@@ -19,13 +19,13 @@ import yaml
 from click.testing import CliRunner, Result
 
 from advisor.cli import tunewise
-from advisor.cli.experience import _scores
 from advisor.dataset import Dataset
 from advisor.errors import AdvisorError, DataError
 from advisor.evaluate import Row, Scorecard
 from advisor.evidence import is_source
 from advisor.recommend import PlanError, read_plan
 from advisor.runs import Ledger, Origin, Quote, Run
+from advisor.runs.evaluation.measurements import _scores
 from backends import Job, JobSpec
 
 ROOT = Path(__file__).parent.parent

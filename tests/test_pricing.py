@@ -21,11 +21,11 @@ from advisor.errors import PriceError
 from advisor.estimate import Candidate, Strategy
 from advisor.pricing import Availability, PriceBook, Standing, TrainingOffer
 from advisor.pricing.book import OVERLAY_START, packaged
-from advisor.pricing.bounds import BOUNDS
 from advisor.pricing.entries import entries
-from advisor.pricing.own import Own, OwnTerms
+from advisor.pricing.schema_base import BOUNDS
+from advisor.pricing.user_terms import Own, OwnTerms
+from advisor.recommend.candidates import Prospect
 from advisor.recommend.gates import ruled_out
-from advisor.recommend.prospects import Prospect
 from advisor.tokens import profile
 from advisor.workload import Workload
 from backends import Method, Objective
@@ -278,17 +278,17 @@ def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
 
 def test_every_packaged_price_off_by_a_thousand_is_caught() -> None:
     """Multiply and divide each figure by 1000, one at a time: its bounds must refuse both."""
-    from advisor.pricing import bounds, schema, source_file
+    from advisor.pricing import schema, schema_base, source_file
 
     tree = source_file.read(packaged()).tree
-    parts: dict[str, type[bounds.Part]] = {
+    parts: dict[str, type[schema_base.Part]] = {
         "min_charge": schema.Amount, "training": schema.Rate, "tuned": schema.Tokens, "base": schema.Tokens,
         "batch": schema.BatchTokens, "dedicated": schema.Replica, "storage": schema.Storage,
         "gpu_rental": schema.Rental, "multipliers": schema.Multiplier,
     }  # fmt: skip
     tried = 0
 
-    def visit(node: object, part: type[bounds.Part] | None) -> None:
+    def visit(node: object, part: type[schema_base.Part] | None) -> None:
         nonlocal tried
         if isinstance(node, dict):
             for key, value in node.items():

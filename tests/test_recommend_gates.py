@@ -8,8 +8,8 @@ import pytest
 
 from advisor.estimate import Candidate, Estimate, Range, Strategy
 from advisor.pricing import Availability, PriceBook
+from advisor.recommend.candidates import Prospect
 from advisor.recommend.gates import ruled_out
-from advisor.recommend.prospects import Prospect
 from advisor.tokens import synthetic
 from advisor.workload import parse_workload
 

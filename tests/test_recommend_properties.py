@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from advisor.estimate import Strategy
 from advisor.pricing import PriceBook
 from advisor.recommend import Option, Recommendation, recommend
+from advisor.recommend.candidates import prospects
 from advisor.recommend.choose import choose
-from advisor.recommend.measured import sharpened
-from advisor.recommend.prospects import prospects
-from advisor.recommend.weigh import options
+from advisor.recommend.measurements import sharpened
+from advisor.recommend.options import options
 from advisor.task import TaskType
 from advisor.tokens import Profile, synthetic
 from advisor.workload import Workload, parse_workload

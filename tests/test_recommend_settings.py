@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from advisor.evidence import is_source
-from advisor.recommend.settings import settings_for, settings_reasons
+from advisor.recommend.hyperparameters import settings_for, settings_reasons
 from advisor.tokens import Profile, synthetic
 from advisor.workload import DataBlock
 from backends import Method, Objective

@@ -14,8 +14,8 @@ from test_launch import MODEL, Tunewise, ended, in_a_terminal
 from test_launch import tunewise as tunewise
 
 import backends
-from advisor.cli.experience import _held
 from advisor.runs import Ledger, accuracy
+from advisor.runs.evaluation.measurements import _held
 from backends import JobSpec, JobStatus, ModelNotTunable, SpecRefused
 from backends._rehearsal import RehearsalBackend
 

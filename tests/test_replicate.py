@@ -12,7 +12,7 @@ from emulator_replicate import RUNNER_VERSION, TRAINER
 from hosted_stage import Hosted, hosted
 
 from backends import BackendError, FundsMissing, Hyperparameters, JobStatus, ModelNotTunable, SpecRefused
-from backends._replicate_replies import TrainingReply, completion, log_events, progress
+from backends.replicate.replies import TrainingReply, completion, log_events, progress
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 
 from advisor.estimate import LineItem
 from advisor.runs import Ledger, Origin, Quote, Run, accuracy, receipt
-from advisor.runs.history import informed
-from advisor.runs.saved import from_saved, to_saved
+from advisor.runs.follow.quote_accuracy import informed
+from advisor.runs.serialization import from_saved, to_saved
 from backends import Job, JobSpec, JobStatus
 
 

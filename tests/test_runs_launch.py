@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from paper_backend import NOON, PaperBackend, write_sums
 
+from advisor.atomic import write_whole
 from advisor.errors import DataError, OverLimit, RunError
 from advisor.runs import Ledger, Order, Quote, Run, discard, record, send, stage
-from advisor.runs.pilot import design
-from advisor.whole import write_whole
+from advisor.runs.evaluation.pilot import design
 from backends import (
     AccessClosed,
     BackendError,

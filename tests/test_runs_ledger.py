@@ -19,7 +19,7 @@ from advisor.estimate import LineItem
 from advisor.runs import Ledger, Origin, Quote, Run, record
 from advisor.runs.ledger import only_one
 from advisor.runs.run import new_id
-from advisor.runs.saved import from_saved, to_saved
+from advisor.runs.serialization import from_saved, to_saved
 from backends import Hyperparameters, Job, JobSpec, JobStatus, Method
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

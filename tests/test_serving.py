@@ -23,7 +23,7 @@ from advisor.errors import RunError
 from advisor.runs import Ledger, Run
 from advisor.runs.serving import Endpoint, serving
 from advisor.runs.serving.verify import Compared, judged
-from backends.local.served import Turns
+from backends.local.inference.export import Turns
 
 
 def named(run: Run, name: str) -> Run:

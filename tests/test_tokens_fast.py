@@ -17,11 +17,11 @@ from advisor.dataset import Dataset
 from advisor.dataset._scan import scan, utf8
 from advisor.dataset._source import Source
 from advisor.errors import AdvisorError
-from advisor.tokens import _blocks, _codec, _counting, _quality, profile
+from advisor.tokens import _blocks, _counting, _quality, _tokenizers, profile
 from advisor.tokens._blocks import aligned, examine
-from advisor.tokens._codec import FastCodec, _cutter
-from advisor.tokens._cuts import CUT, FIRST, LAST, Cut, cutter
-from advisor.tokens._marks import Marks, fast_sketch, sketch
+from advisor.tokens._cjk_split import CUT, FIRST, LAST, Cut, cutter
+from advisor.tokens._minhash import Marks, fast_sketch, sketch
+from advisor.tokens._tokenizers import FastCodec, _cutter
 from advisor.tokens._vocabulary import O200K, VOCABULARIES, encoding, ranks_file, token_bytes
 
 SCRIPTS = [
@@ -182,8 +182,8 @@ def test_what_gigatoken_remembers_is_dropped_when_it_is_too_much(
 
     assert loads(1 << 40) == 1
     assert loads(4 << 20) > 1
-    monkeypatch.setattr(_codec, "_resident", lambda: 0)
-    monkeypatch.setattr(_codec, "_BLIND_BLOCKS", 1)
+    monkeypatch.setattr(_tokenizers, "_resident", lambda: 0)
+    monkeypatch.setattr(_tokenizers, "_BLIND_BLOCKS", 1)
     assert loads(1 << 40) > 1
 
 

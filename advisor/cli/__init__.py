@@ -19,28 +19,28 @@ from backends._errors import BackendError
 
 # Command -> the module that holds it and the line --help shows. Kept here so that --help imports none of them.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "check": ("advisor.cli.check", "Read the data, count its tokens, find what is wrong with it."),
-    "plan": ("advisor.cli.plan", "Recommend: prompt, few-shot, or fine-tune, where, and for how much."),
-    "budget": ("advisor.cli.budget", "The best use of a given sum, month by month."),
-    "fit": ("advisor.cli.fit", "Will it fit on this GPU, how long will it take, what will it cost."),
-    "launch": ("advisor.cli.launch", "Start a training job on any backend."),
-    "jobs": ("advisor.cli.jobs", "List the runs in the ledger."),
-    "show": ("advisor.cli.show", "One run, as it stands."),
-    "watch": ("advisor.cli.watch", "Follow a run live: loss, steps, spend."),
-    "cancel": ("advisor.cli.cancel", "Stop a run."),
-    "logs": ("advisor.cli.logs", "What the provider said, line by line."),
-    "evaluate": ("advisor.cli.evaluate", "Base, few-shot and tuned on the same held-out examples."),
-    "pilot": ("advisor.cli.pilot", "Small measured runs, and what more data would buy."),
-    "receipt": ("advisor.cli.receipt", "Quoted beside billed."),
-    "receipts": ("advisor.cli.receipts", "How well all runs were quoted."),
-    "chat": ("advisor.cli.chat", "Try a model."),
-    "export": ("advisor.cli.export", "Take a tuned model out: adapter, merged, card, Ollama, GGUF."),
-    "serve": ("advisor.cli.serve", "Serve a tuned model, or check a server against the trainer."),
-    "report": ("advisor.cli.report", "A page to share."),
-    "prices": ("advisor.cli.prices", "The price book: values, ages, sources."),
-    "keys": ("advisor.cli.keys", "Keep provider keys in the system keyring."),
-    "config": ("advisor.cli.config", "The settings in force, and where each comes from."),
-    "doctor": ("advisor.cli.doctor", "What works on this machine, and what to do about what does not."),
+    "check": ("advisor.cli.commands.check", "Read the data, count its tokens, find what is wrong with it."),
+    "plan": ("advisor.cli.commands.plan", "Recommend: prompt, few-shot, or fine-tune, where, and for how much."),
+    "budget": ("advisor.cli.commands.budget", "The best use of a given sum, month by month."),
+    "fit": ("advisor.cli.commands.fit", "Will it fit on this GPU, how long will it take, what will it cost."),
+    "launch": ("advisor.cli.commands.launch", "Start a training job on any backend."),
+    "jobs": ("advisor.cli.commands.jobs", "List the runs in the ledger."),
+    "show": ("advisor.cli.commands.show", "One run, as it stands."),
+    "watch": ("advisor.cli.commands.watch", "Follow a run live: loss, steps, spend."),
+    "cancel": ("advisor.cli.commands.cancel", "Stop a run."),
+    "logs": ("advisor.cli.commands.logs", "What the provider said, line by line."),
+    "evaluate": ("advisor.cli.commands.evaluate", "Base, few-shot and tuned on the same held-out examples."),
+    "pilot": ("advisor.cli.commands.pilot", "Small measured runs, and what more data would buy."),
+    "receipt": ("advisor.cli.commands.receipt", "Quoted beside billed."),
+    "receipts": ("advisor.cli.commands.receipts", "How well all runs were quoted."),
+    "chat": ("advisor.cli.commands.chat", "Try a model."),
+    "export": ("advisor.cli.commands.export", "Take a tuned model out: adapter, merged, card, Ollama, GGUF."),
+    "serve": ("advisor.cli.commands.serve", "Serve a tuned model, or check a server against the trainer."),
+    "report": ("advisor.cli.commands.report", "A page to share."),
+    "prices": ("advisor.cli.commands.prices", "The price book: values, ages, sources."),
+    "keys": ("advisor.cli.commands.keys", "Keep provider keys in the system keyring."),
+    "config": ("advisor.cli.commands.config", "The settings in force, and where each comes from."),
+    "doctor": ("advisor.cli.commands.doctor", "What works on this machine, and what to do about what does not."),
 }
 
 
@@ -102,36 +102,36 @@ def _lifted(ctx: click.Context, words: list[str]) -> list[str]:
 
 def _apply_settings(ctx: click.Context, command: click.Command, arguments: Sequence[str]) -> None:
     """Lay what tunewise.yaml and the environment say below the flags; a flag of the command line stays as it is."""
-    from advisor.cli import defaults
+    from advisor.cli.flags import config_file
 
     if {"-h", "--help"} & set(arguments) or command.name == "config":  # which reads them itself
         return
     try:
-        found = defaults.in_force()
-    except defaults.ConfigError:
+        found = config_file.in_force()
+    except config_file.ConfigError:
         if command.name == "doctor":  # says what is wrong with it
             return
         raise
     for key in ("home", "pricing"):
         if key in found:
-            os.environ.setdefault(defaults.variable(key), str(found[key].value))
+            os.environ.setdefault(config_file.variable(key), str(found[key].value))
     if command.name in WITHOUT_STATE:
         _do_without_state(ctx)
     pricing = found.get("pricing")
-    if pricing is not None and pricing.source == str(defaults.files()[0]) and not ctx.params["pricing"]:
+    if pricing is not None and pricing.source == str(config_file.files()[0]) and not ctx.params["pricing"]:
         # A file that came with a project must not change what things cost without a word.
         render.note(f"note: prices are those of {pricing.value}, as tunewise.yaml in this folder says.")
     for key, parameter, value in (("color", "no_color", False), ("quiet", "quiet", True)):
         if key in found and found[key].value is value:
             ctx.params[parameter] = True
-    ctx.default_map = {str(command.name): defaults.defaults_for(command, arguments, found)}
+    ctx.default_map = {str(command.name): config_file.defaults_for(command, arguments, found)}
 
 
 def _do_without_state(ctx: click.Context) -> None:
     """Where the state folder cannot be made or written, work in a temporary one: what is kept there only saves time."""
     from tempfile import TemporaryDirectory
 
-    from advisor.home import home
+    from advisor.paths import home
 
     try:
         home()
@@ -165,7 +165,7 @@ def tunewise(ctx: click.Context, quiet: bool, verbose: bool, no_color: bool, pri
     if not render.is_terminal():
         render.out(ctx.get_help())
         ctx.exit(2)
-    from advisor.cli.wizard import run
+    from advisor.cli.wizard.conversation import run
 
     _apply_settings(ctx, ctx.command, ())
     run()
@@ -177,7 +177,7 @@ def main() -> NoReturn:
         sys.stdout.reconfigure(errors="replace")
     if "--verbose" not in sys.argv[1:]:
         sys.exit(_exit_code(verbose=False))
-    from advisor.cli.verbose import tell
+    from advisor.cli.trace import tell
 
     ended = tell()
     code = _exit_code(verbose=True)
@@ -199,7 +199,7 @@ def _exit_code(verbose: bool) -> int:
         if verbose:
             import traceback
 
-            from advisor.cli.verbose import hidden
+            from advisor.cli.trace import hidden
 
             render.note(hidden(traceback.format_exc()))
         render.error(str(error))

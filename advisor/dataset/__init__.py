@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from advisor.dataset._catalogue import CATALOGUE
+from advisor.dataset._checks import CATALOGUE
 from advisor.dataset._dataset import Dataset
 from advisor.dataset._fix import Fixed, fix
 from advisor.dataset._shape import FIELDS

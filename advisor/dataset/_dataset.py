@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
-from advisor.dataset._catalogue import level_of, problem
 from advisor.dataset._cells import Malformed, Row, is_blank
+from advisor.dataset._checks import level_of, problem
 from advisor.dataset._rows import Container, Fault, rows
 from advisor.dataset._shape import Conversation, Shape, converse, joined, shape_of
 from advisor.dataset._sniff import sniff

@@ -11,7 +11,7 @@ from typing import cast
 
 import orjson
 
-from advisor.dataset._catalogue import problem
+from advisor.dataset._checks import problem
 from advisor.dataset._dataset import Dataset, ends, usable
 from advisor.dataset._scan import REDACTED, redact
 from advisor.dataset._shape import Conversation

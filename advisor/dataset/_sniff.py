@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 
-from advisor.dataset._catalogue import CATALOGUE
+from advisor.dataset._checks import CATALOGUE
 from advisor.dataset._rows import BOM, Container, explain, rows
 from advisor.dataset._shape import FIELDS, PROMPTS, Shape, joined, shape_of
 from advisor.dataset._source import Source, head

@@ -13,7 +13,7 @@ from typing import BinaryIO, cast
 
 import orjson
 
-from advisor.dataset._catalogue import problem
+from advisor.dataset._checks import problem
 from advisor.dataset._dataset import Dataset
 from advisor.dataset._structure import MESSAGE_KEYS
 from advisor.dataset._types import Example, Format, Problem

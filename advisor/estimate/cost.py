@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from advisor import hardware
-from advisor.estimate import age, formulas, serving, training
+from advisor.estimate import formulas, price_age, serving, training
 from advisor.estimate.case import Case
-from advisor.estimate.load import Load, Three, load_of
+from advisor.estimate.request_shape import Load, Three, load_of
 from advisor.estimate.sheet import YOURS, Sheet, added
 from advisor.estimate.values import Candidate, Estimate, Range, Spread, Strategy, Terms
 from advisor.pricing import Citation, Price, PriceBook
@@ -52,7 +52,7 @@ def estimate(
     _evaluate(case, marginal, sheet)
     _extras(case, sheet)
     sums = _sums(case, load, marginal, sheet)
-    for text in age.warnings(sheet.lines, today):
+    for text in price_age.warnings(sheet.lines, today):
         sheet.warn(text)
     own = book.content.own
     return Estimate(

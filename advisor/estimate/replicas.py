@@ -8,7 +8,7 @@ from functools import lru_cache
 from advisor import hardware
 from advisor.estimate import formulas
 from advisor.estimate.case import Case
-from advisor.estimate.load import Load, Three
+from advisor.estimate.request_shape import Load, Three
 from advisor.estimate.sheet import Sheet
 
 # Bytes a served parameter takes: two, and a fifth more for the cache of the conversation.

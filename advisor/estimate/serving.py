@@ -7,8 +7,8 @@ from decimal import Decimal
 
 from advisor.estimate import formulas
 from advisor.estimate.case import Case, gpu_name
-from advisor.estimate.load import Load, Three
 from advisor.estimate.replicas import cards_of, params_b, replicas_of
+from advisor.estimate.request_shape import Load, Three
 from advisor.estimate.sheet import OWNED, Sheet
 from advisor.estimate.values import Range
 from advisor.pricing import Price, TokenPrices

@@ -8,7 +8,7 @@ from functools import lru_cache
 from advisor import hardware
 from advisor.estimate import formulas
 from advisor.estimate.case import Case
-from advisor.estimate.load import Three
+from advisor.estimate.request_shape import Three
 from advisor.estimate.serving import DOUBTS, gpu_hour
 from advisor.estimate.sheet import Sheet
 from advisor.estimate.values import Spread, Strategy

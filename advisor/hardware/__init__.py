@@ -13,12 +13,12 @@ from advisor.hardware.calibration import (
     remembered,
 )
 from advisor.hardware.duration import train_minutes
+from advisor.hardware.fit import Fit, fit
 from advisor.hardware.gpus import Gpu, detect, gpu, gpus
 from advisor.hardware.memory import Memory, Setup, lora_params, peak
 from advisor.hardware.models import Architecture, architecture
-from advisor.hardware.several import Spread, spread
+from advisor.hardware.multi_gpu import Spread, spread
 from advisor.hardware.speed import Band, flops_per_token, step_seconds
-from advisor.hardware.verdict import Fit, fit
 
 __all__ = [
     "Architecture",

@@ -13,7 +13,7 @@ from advisor.hardware.gpus import Gpu, gpu
 from advisor.hardware.memory import Setup, peak
 from advisor.hardware.models import architecture
 from advisor.hardware.speed import Band, step_seconds, width
-from advisor.home import home
+from advisor.paths import home
 from backends import Method
 
 # Error of a step's time after calibration, as published for 90 held-out middles of two-point fits (80 % within 25 %)

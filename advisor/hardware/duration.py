@@ -8,7 +8,7 @@ from advisor.hardware.gpus import gpu as find_gpu
 from advisor.hardware.memory import Setup
 from advisor.hardware.models import Architecture
 from advisor.hardware.speed import Band, step_seconds, width
-from advisor.hardware.stacks import TUNEWISE, Stack
+from advisor.hardware.training_stacks import TUNEWISE, Stack
 from backends import Method
 
 

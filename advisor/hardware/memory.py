@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from advisor.hardware.models import Architecture
-from advisor.hardware.stacks import TUNEWISE, Stack
+from advisor.hardware.training_stacks import TUNEWISE, Stack
 from backends import Method
-from backends._memory import ALL_LINEAR, kept_per_token, merged_bytes
+from backends.local.training_memory import ALL_LINEAR, kept_per_token, merged_bytes
 
 Optimizer = Literal["adamw", "adamw_8bit", "paged_adamw_8bit"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from advisor.errors import WorkloadError
-from backends._memory import FFN, HEADS, HIDDEN, Layer, experts_of, layer_of, number
+from backends.local.training_memory import FFN, HEADS, HIDDEN, Layer, experts_of, layer_of, number
 
 Mlp = Literal["gated", "2-matmul"]
 

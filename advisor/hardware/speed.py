@@ -7,7 +7,7 @@ from typing import NamedTuple
 from advisor.hardware.gpus import Gpu
 from advisor.hardware.memory import Setup, lora_params, weight_bytes
 from advisor.hardware.models import Architecture
-from advisor.hardware.stacks import TUNEWISE
+from advisor.hardware.training_stacks import TUNEWISE
 from backends import Method
 
 

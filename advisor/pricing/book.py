@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from advisor.errors import PriceError
-from advisor.pricing import labs, schema, source_file
+from advisor.pricing import genai_prices, schema, source_file
 from advisor.pricing.lifecycle import availability
 from advisor.pricing.offers import cite, offer_of, serverless_prices, tuned_prices
 from advisor.pricing.rates import Availability, GpuRent, Standing, TokenPrices, TrainingOffer
@@ -116,7 +116,7 @@ class PriceBook:
         Our own file first, then genai-prices; a tuned model is never priced as its base. Raises PriceError for a
         tier that does not exist.
         """
-        labs.known_tier(tier)
+        genai_prices.known_tier(tier)
         tuned = tuned or model.startswith("ft:")
         for key in (provider,) if provider else tuple(self.providers):
             seller = self.providers.get(key)
@@ -132,7 +132,7 @@ class PriceBook:
                 return self._own_terms(found)
         if tuned:
             return None
-        found = labs.token_prices(provider, model, tier, on, self.content.labs_checked)
+        found = genai_prices.token_prices(provider, model, tier, on, self.content.labs_checked)
         return None if found is None else self._own_terms(found)
 
     def gpu(self, name: str) -> GpuRent | None:

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from pydantic import BaseModel
 
-from advisor.pricing import bounds, schema
+from advisor.pricing import schema, schema_base
 from advisor.pricing.book import PriceBook
 
 # Days after which a price is worth reading again; hourly hardware moves by the week.
@@ -63,7 +63,7 @@ def entries(book: PriceBook) -> tuple[Entry, ...]:
 
 
 def _of(part: BaseModel, key: str, provider: str, model: str, sources: dict[str, str]) -> Iterator[Entry]:
-    cited = part if isinstance(part, bounds.Cited) else None
+    cited = part if isinstance(part, schema_base.Cited) else None
     for field in type(part).model_fields:
         value = getattr(part, field)
         if field in ("readings", "checked", "unusual", "figures"):
@@ -99,7 +99,7 @@ def _of(part: BaseModel, key: str, provider: str, model: str, sources: dict[str,
             )
 
 
-def _readings(cited: bounds.Cited, field: str, sources: dict[str, str]) -> tuple[str, ...]:
+def _readings(cited: schema_base.Cited, field: str, sources: dict[str, str]) -> tuple[str, ...]:
     """Return the other readings of this figure, each as value, source and date in one sentence."""
     return tuple(
         f"{getattr(reading, field):f} ({sources[reading.source]}, {reading.checked or 'undated'})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from advisor.pricing import bounds, schema
+from advisor.pricing import schema, schema_base
 from advisor.pricing.rates import (
     BillingRule,
     Citation,
@@ -103,7 +103,7 @@ def serverless_prices(
     return _tokens(key, model_id, provider.models[model_id].base, tier, sources)
 
 
-def cite(entry: bounds.Cited, sources: dict[str, str], *figures: str) -> Citation:
+def cite(entry: schema_base.Cited, sources: dict[str, str], *figures: str) -> Citation:
     """Spell out who says these figures of the entry (none named: all).
 
     Figures read at different places are as old as the oldest reading, and as sure as the least sure.
@@ -119,7 +119,7 @@ def cite(entry: bounds.Cited, sources: dict[str, str], *figures: str) -> Citatio
     )
 
 
-def _price(usd: Decimal, entry: bounds.Cited, others: Sequence[Decimal], sources: dict[str, str]) -> Price:
+def _price(usd: Decimal, entry: schema_base.Cited, others: Sequence[Decimal], sources: dict[str, str]) -> Price:
     return Price(min(usd, *others) if others else usd, usd, max(usd, *others) if others else usd, cite(entry, sources))
 
 
@@ -160,7 +160,7 @@ def _tokens(
     rates = {"standard": entry, "batch": entry.batch_entry}.get(tier)
     if rates is None:
         return None
-    figures = [name for name in bounds.BOUNDS if getattr(rates, name, None) is not None]
+    figures = [name for name in schema_base.BOUNDS if getattr(rates, name, None) is not None]
     return TokenPrices(
         model=model_id,
         provider=key,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from advisor.pricing.bounds import Cited, Stated
+from advisor.pricing.schema_base import Cited, Stated
 
 Tree: TypeAlias = "dict[str, object]"
 Where: TypeAlias = "tuple[str | int, ...]"

@@ -14,9 +14,9 @@ import yaml
 
 from advisor.pricing import source_file
 from advisor.pricing.book import PriceBook, packaged
-from advisor.pricing.bounds import BOUNDS
 from advisor.pricing.feeds import Feed, Reading
 from advisor.pricing.overlay import Tree
+from advisor.pricing.schema_base import BOUNDS
 
 # A price that moves more than this between two readings is more likely a wrong unit than a new price.
 MOST = Decimal(3)

@@ -8,9 +8,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, model_validator
 
-from advisor.pricing.bounds import Cited, Part, Status, TrainingTier, Usd, is_listed
-from advisor.pricing.own import Own
 from advisor.pricing.rates import Confidence, Serving, Standing
+from advisor.pricing.schema_base import Cited, Part, Status, TrainingTier, Usd, is_listed
+from advisor.pricing.user_terms import Own
 
 
 class Amount(Cited):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from advisor.recommend.advise import recommend, with_gpu_names
-from advisor.recommend.judge import Facts, Judgement, Verdict, Way, judge
-from advisor.recommend.measured import Measurement, sharpened
+from advisor.recommend.measurements import Measurement, sharpened
 from advisor.recommend.plan_file import Plan, PlanError, read_plan, write_plan
+from advisor.recommend.quality_rule import Facts, Judgement, Verdict, Way, judge
 from advisor.recommend.values import EvidenceRef, Flip, Option, Quality, Reason, Recommendation
 
 __all__ = [

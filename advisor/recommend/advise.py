@@ -11,17 +11,17 @@ from advisor import hardware
 from advisor.errors import WorkloadError
 from advisor.evidence import catalogue, packaged
 from advisor.pricing import PriceBook
-from advisor.recommend import argument
+from advisor.recommend import rationale
+from advisor.recommend.candidates import Prospect, named, prospects
 from advisor.recommend.choose import choose
 from advisor.recommend.doubt import doubted
 from advisor.recommend.flips import flips_of
-from advisor.recommend.judge import Judgement, little_to_win
-from advisor.recommend.measured import Measurement, all_named, prompt_score, sharpened
+from advisor.recommend.measurements import Measurement, all_named, prompt_score, sharpened
 from advisor.recommend.next_step import next_step
-from advisor.recommend.pick import prompt_to_beat
-from advisor.recommend.prospects import Prospect, named, prospects
+from advisor.recommend.options import options, with_break_even, with_scores
+from advisor.recommend.quality_rule import Judgement, little_to_win
+from advisor.recommend.select import prompt_to_beat
 from advisor.recommend.values import Flip, Option, Recommendation
-from advisor.recommend.weigh import options, with_break_even, with_scores
 from advisor.tokens import Profile
 from advisor.workload import Workload
 
@@ -71,18 +71,18 @@ def recommend(
         assumptions=(
             *(f"{item.name}: {item.score:.0%} measured ({item.basis})." for item in own),
             *notes,
-            *argument.assumptions(profile, workload, chosen, weighed),
+            *rationale.assumptions(profile, workload, chosen, weighed),
         ),
         flips=(
             *_with_a_gpu(choice.option, profile, workload, book, today, tuple(backends), tuple(models)),
             *flips_of(choice, weighed, profile, workload, book, today),
         ),
-        evidence=argument.evidence(choice, weighed, profile, workload, step),
+        evidence=rationale.evidence(choice, weighed, profile, workload, step),
         confidence=choice.confidence,
         next_step=step,
         reasons=(choice.deciding, *choice.supporting),
-        unknowns=tuple(argument.unknowns(choice, chosen, profile, workload)),
-        warnings=tuple(argument.warnings(chosen, profile, workload)),
+        unknowns=tuple(rationale.unknowns(choice, chosen, profile, workload)),
+        warnings=tuple(rationale.warnings(chosen, profile, workload)),
         p_finetune_wins=round(judgement.p_finetune_wins, 3) if judgement else None,
         odds_from=_odds_from(judgement, workload) if judgement else None,
     )

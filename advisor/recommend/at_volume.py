@@ -9,7 +9,7 @@ from datetime import date
 from advisor.estimate import estimate
 from advisor.pricing import PriceBook
 from advisor.recommend.choose import choose
-from advisor.recommend.pick import kind_of, of_another_kind
+from advisor.recommend.select import kind_of, of_another_kind
 from advisor.recommend.values import Flip, Option
 from advisor.tokens import Profile
 from advisor.workload import Volume, Workload

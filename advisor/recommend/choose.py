@@ -8,11 +8,11 @@ from decimal import Decimal
 
 from advisor.estimate import Strategy
 from advisor.evidence import HARD_TASKS, RETRIEVED_SHOTS, ClassName, packaged, shots_to_show
-from advisor.recommend.judge import Facts, Judgement, Verdict, Way, judge, little_to_win, near_examples
-from advisor.recommend.measured import LEAD, measured_recipes, prompt_score, tuned_score, untried_recipes
-from advisor.recommend.pick import PriceOfTuning, best_prompt, price_of_tuning, total, used_prompt, used_tuned, way_of
+from advisor.recommend.measurements import LEAD, measured_recipes, prompt_score, tuned_score, untried_recipes
+from advisor.recommend.options import for_retrieval, task_of
+from advisor.recommend.quality_rule import Facts, Judgement, Verdict, Way, judge, little_to_win, near_examples
+from advisor.recommend.select import PriceOfTuning, best_prompt, price_of_tuning, total, used_prompt, used_tuned, way_of
 from advisor.recommend.values import Option, Reason, cited
-from advisor.recommend.weigh import for_retrieval, task_of
 from advisor.task import TaskType
 from advisor.tokens import Profile
 from advisor.workload import Workload

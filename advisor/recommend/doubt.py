@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from advisor.recommend.choose import Choice, choose
-from advisor.recommend.measured import prompt_score, with_best_prompt
-from advisor.recommend.pick import of_another_kind
+from advisor.recommend.measurements import prompt_score, with_best_prompt
+from advisor.recommend.select import of_another_kind
 from advisor.recommend.values import Option, Reason
 from advisor.tokens import Profile
 from advisor.workload import Workload

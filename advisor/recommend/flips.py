@@ -17,8 +17,8 @@ from advisor.pricing import PriceBook
 from advisor.recommend.at_volume import volume_flip
 from advisor.recommend.choose import Choice, choose, facts_of
 from advisor.recommend.gates import first_month_usd, is_over_budget, nothing_to_look_up, standing
-from advisor.recommend.measured import best_recipe, prompt_score, with_best_prompt
-from advisor.recommend.pick import kind_of, of_another_kind, price_of_tuning, prompt_to_beat, used_tuned
+from advisor.recommend.measurements import best_recipe, prompt_score, with_best_prompt
+from advisor.recommend.select import kind_of, of_another_kind, price_of_tuning, prompt_to_beat, used_tuned
 from advisor.recommend.values import ON_COST_ALONE, Flip, Option
 from advisor.tokens import Profile
 from advisor.workload import Changes, Workload

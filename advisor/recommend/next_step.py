@@ -7,10 +7,10 @@ from decimal import ROUND_CEILING, Decimal
 
 from advisor.estimate import Strategy
 from advisor.evidence import catalogue
-from advisor.recommend.argument import holds_secrets
 from advisor.recommend.choose import Choice
-from advisor.recommend.measured import prompt_score, untried_recipes
-from advisor.recommend.pick import best_prompt, recipe_of, used_tuned
+from advisor.recommend.measurements import prompt_score, untried_recipes
+from advisor.recommend.rationale import holds_secrets
+from advisor.recommend.select import best_prompt, recipe_of, used_tuned
 from advisor.recommend.values import Option
 from advisor.tokens import Profile
 from advisor.workload import Workload

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Self
 
 from advisor.errors import AdvisorError, OverLimit, RunError
-from advisor.home import home
+from advisor.paths import home
 from advisor.runs.run import Event, Origin, Quote, Run, folder_of
-from advisor.runs.saved import from_saved, to_saved
+from advisor.runs.serialization import from_saved, to_saved
 from backends import Job, JobSpec, JobStatus, Json
 
 _SCHEMA = """

@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from advisor.estimate import LineItem
-from advisor.home import home
+from advisor.paths import home
 from backends import REHEARSAL, Job, JobSpec, Json
 
 

@@ -22,10 +22,10 @@ from advisor.dataset._dataset import Dataset, judge, usable
 from advisor.dataset._rows import Container, jsonl_rows, lines_of, rows
 from advisor.dataset._source import BLOCK_BYTES, MAX_LINE_BYTES, Progress, Source, blocks
 from advisor.errors import DataError
-from advisor.tokens._codec import Codec, FastCodec
 from advisor.tokens._counting import Counting
-from advisor.tokens._marks import Sketch, fast_sketch, sketch
+from advisor.tokens._minhash import Sketch, fast_sketch, sketch
 from advisor.tokens._tally import Tally
+from advisor.tokens._tokenizers import Codec, FastCodec
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from advisor.dataset import Dataset
 from advisor.dataset._source import Progress
-from advisor.home import home
+from advisor.paths import home
 from advisor.tokens._blocks import examine
-from advisor.tokens._marks import Marks
+from advisor.tokens._minhash import Marks
 from advisor.tokens._quality import duplicates
 from advisor.tokens._tally import MARKS_KEPT, Tally
 

@@ -10,10 +10,10 @@ import orjson
 from advisor.dataset._shape import Conversation
 from advisor.dataset._write import text_of
 from advisor.tokens._billing import LOW_DETAIL_IMAGE, PER_EXAMPLE, PER_MESSAGE, tools_text
-from advisor.tokens._codec import Codec, Encode
-from advisor.tokens._look import Look
-from advisor.tokens._marks import Ids, Sketch
+from advisor.tokens._minhash import Ids, Sketch
 from advisor.tokens._tally import SYSTEMS_KEPT, Tally
+from advisor.tokens._text_checks import Look
+from advisor.tokens._tokenizers import Codec, Encode
 from backends import Json, Message
 
 _Waiting: TypeAlias = tuple[Conversation, list[Message], int, int]  # with its messages, file and line

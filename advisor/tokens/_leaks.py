@@ -6,7 +6,7 @@ from collections import Counter
 
 from advisor.dataset import Dataset
 from advisor.dataset._split import prompt_key
-from advisor.tokens._marks import Marks
+from advisor.tokens._minhash import Marks
 from advisor.tokens._quality import near
 from advisor.tokens._tally import FAULTS_KEPT, Finding
 from backends import Json

@@ -13,7 +13,7 @@ from advisor.dataset._rows import Container
 from advisor.dataset._source import Progress
 from advisor.tokens._blocks import SMALL_BYTES, Reading, Worker, aligned
 from advisor.tokens._cache import is_remembered
-from advisor.tokens._marks import Marks
+from advisor.tokens._minhash import Marks
 from advisor.tokens._profile import Profile, Sampled, assemble, profile
 from advisor.tokens._tally import COUNTERS, SUMS, Tally
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from advisor.dataset import Format, Problem
-from advisor.dataset._catalogue import problem
+from advisor.dataset._checks import problem
 from advisor.dataset._dataset import Dataset, ends
 from advisor.dataset._rows import Container
 from advisor.dataset._source import Progress
@@ -16,8 +16,8 @@ from advisor.task import TaskType
 from advisor.tokens._blocks import SMALL_BYTES
 from advisor.tokens._cache import OLD, remembered
 from advisor.tokens._leaks import leaks
-from advisor.tokens._limits import ANYWHERE, Aim, limit_findings, offered_context
 from advisor.tokens._open_models import estimated, is_open, model_tokens
+from advisor.tokens._provider_limits import ANYWHERE, Aim, limit_findings, offered_context
 from advisor.tokens._quality import cost_findings, duplicates, label_findings, language_findings
 from advisor.tokens._tally import Finding, Tally
 from advisor.tokens._task import infer

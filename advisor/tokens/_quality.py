@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from advisor.tokens._marks import WORDS, Marks
+from advisor.tokens._minhash import WORDS, Marks
 from advisor.tokens._tally import SYSTEMS_KEPT, Finding, Tally
 from backends import Json
 

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from advisor.dataset._labels import LabelCount
 from advisor.dataset._rows import Fault
-from advisor.tokens._marks import Marks
+from advisor.tokens._minhash import Marks
 from backends import Json
 
 FAULTS_KEPT = 100  # lines named per code; the rest is counted

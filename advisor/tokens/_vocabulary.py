@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from advisor.errors import AdvisorError
-from advisor.home import home
+from advisor.paths import home
 
 if TYPE_CHECKING:
     import tiktoken

@@ -31,14 +31,14 @@ from backends import (
     SpecRefused,
 )
 from backends._base import _discard
-from backends.local import process
-from backends.local.asking import Answerer, ScoredExample, TokenLoss
-from backends.local.cluster import submission
 from backends.local.folder import RunFolder, as_time, home, now, read_json, read_lines, write_json
-from backends.local.held import held_seconds
+from backends.local.hyperparameters import settle
+from backends.local.inference.client import Answerer, ScoredExample, TokenLoss
+from backends.local.model_path import at_revision, base_of, newest_tiny
 from backends.local.options import TINY, hyperparameters_from_json, read_options, spec_to_json
-from backends.local.places import at_revision, base_of, newest_tiny
-from backends.local.settings import settle
+from backends.local.workers import process
+from backends.local.workers.ray_cluster import submission
+from backends.local.workers.worker_clock import held_seconds
 
 __all__ = ["BACKEND", "TINY", "LocalBackend", "ScoredExample", "TokenLoss", "check_model"]
 

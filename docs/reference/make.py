@@ -93,11 +93,11 @@ def _command(command: click.Command, context: click.Context, level: str) -> Iter
 
 
 def _documents() -> Iterator[str]:
-    from advisor.cli.doctor import Check
+    from advisor.cli.commands.doctor import Check
     from advisor.evaluate import Scorecard
     from advisor.runs import Accuracy, Receipt
-    from advisor.runs.pilot import Pilot
-    from advisor.runs.view import View
+    from advisor.runs.evaluation.pilot import Pilot
+    from advisor.runs.run_view import View
 
     yield "# What --json prints\n"
     yield "One document on stdout. A sum of money is text that holds a decimal number of US dollars; what is not known"
@@ -238,19 +238,25 @@ def _exit_codes() -> Iterator[str]:
 
 
 def _settings() -> Iterator[str]:
-    from advisor.cli import defaults
+    from advisor.cli.flags import config_file
 
     yield "# Settings\n"
-    yield f"`{defaults.NAME}` in the working directory, and in the folder that `tunewise config` names."
+    yield f"`{config_file.NAME}` in the working directory, and in the folder that `tunewise config` names."
     yield "A flag is stronger than a variable, a variable than this folder's file, and that than the user's.\n"
     rows = []
-    for key, about in defaults.KEYS.items():
+    for key, about in config_file.KEYS.items():
         where = ", ".join(about.commands) or "all"
         rows.append(
-            (f"`{key}`", f"`{defaults.variable(key)}`", f"`{about.flag}`" if about.flag else "", where, about.meaning)
+            (
+                f"`{key}`",
+                f"`{config_file.variable(key)}`",
+                f"`{about.flag}`" if about.flag else "",
+                where,
+                about.meaning,
+            )
         )
     yield from _table(("key", "variable", "flag", "commands", "is"), rows)
-    yield f"Never from a file: {', '.join(f'`{key}`' for key in defaults.NEVER)}.\n"
+    yield f"Never from a file: {', '.join(f'`{key}`' for key in config_file.NEVER)}.\n"
 
 
 def _library() -> Iterator[str]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from advisor.evaluate import Regression, Scorecard
     from advisor.evaluate.judge import Judgement
-    from advisor.runs.pilot import Pilot
+    from advisor.runs.evaluation.pilot import Pilot
 
 _BAR, _SHORT_BAR = 24, 10  # characters of the score's bar; in a narrow terminal
 _WIDE = 100  # columns from which a long bar has room

@@ -9,7 +9,7 @@ from textwrap import fill
 
 from advisor.cli import render
 from advisor.hardware import Architecture, Band, Fit, Gpu
-from advisor.hardware.stacks import TUNEWISE
+from advisor.hardware.training_stacks import TUNEWISE
 from advisor.pricing import GpuRent
 from backends import Method
 

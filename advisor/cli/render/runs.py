@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from advisor.runs import Accuracy, Receipt
-    from advisor.runs.view import View
+    from advisor.runs.run_view import View
     from backends import JobEvent
 
 COLOURS = {"succeeded": "green", "failed": "red", "cancelled": "yellow", "running": "cyan", "queued": "dim"}

@@ -187,7 +187,7 @@ def _steps(run: Run) -> str:
 
 def _ending(run: Run) -> tuple[str, str]:
     """Return when a run is expected to end, and what it has cost so far."""
-    from advisor.runs.view import spent_so_far
+    from advisor.runs.run_view import spent_so_far
 
     return "" if run.job.status.finished else clock(run.job.estimated_finish), render.usd(spent_so_far(run))
 

@@ -15,8 +15,8 @@ from advisor.errors import RunError
 from advisor.runs.run import Run
 from advisor.runs.serving.export import base_of, merged_folder, trainer_folder, tuned_folder
 from advisor.runs.serving.gguf import converter
-from backends.local.places import split_revision
-from backends.local.served import is_adapter
+from backends.local.inference.export import is_adapter
+from backends.local.model_path import split_revision
 
 ENGINES = ("vllm", "llamacpp", "transformers")
 _VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what --max-lora-rank takes: vllm/config/lora.py

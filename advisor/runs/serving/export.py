@@ -11,10 +11,10 @@ from pathlib import Path
 
 from advisor.dataset import Dataset
 from advisor.errors import RunError
-from advisor.runs.card import model_card
 from advisor.runs.run import Run
+from advisor.runs.serving.model_card import model_card
 from advisor.runs.serving.modelfile import limits, modelfile
-from backends.local.served import is_adapter, merge, turns
+from backends.local.inference.export import is_adapter, merge, turns
 
 MERGED = "merged"  # the merged model inside a run's folder, where ``serve`` looks for it and puts it
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from backends.local.served import Shape, Turns
+from backends.local.inference.export import Shape, Turns
 
 _ROLES = ("system", "user", "assistant")
 

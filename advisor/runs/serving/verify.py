@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from advisor.errors import RunError
-from advisor.runs.asking import Question
+from advisor.runs.evaluation.answers import Question
 from advisor.runs.run import Run
 from advisor.runs.serving.endpoint import Endpoint
 from advisor.runs.serving.export import tuned_folder
 from backends import Backend, Completion
-from backends.local.served import Prompt, Turns, turns
+from backends.local.inference.export import Prompt, Turns, turns
 
 _PROBES = 3  # answers that differ and are asked again as plain text
 

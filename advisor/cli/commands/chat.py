@@ -1,0 +1,172 @@
+"""``tunewise chat RUN|MODEL``: try a model."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from advisor.cli import render
+from advisor.cli.flags import common
+
+if TYPE_CHECKING:
+    from advisor.runs import Run
+    from backends import Backend, Completion, Message
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """Who answers: a model of a backend, under the name it is shown by."""
+
+    label: str
+    place: Backend
+    model: str
+
+
+def _misplaced(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    """Refuse --model, which other commands have: here the model is the first word."""
+    if value is not None:
+        raise click.UsageError(f"chat takes the model as its first word: tunewise chat {value} --backend BACKEND.", ctx)
+
+
+@click.command("chat")
+@click.argument("what", metavar="RUN|MODEL")
+@click.argument("message", required=False)
+@click.option("--backend", help="Whom to ask, when a model is named.")
+@click.option("--base", is_flag=True, help="The run's base instead of its tuned model.")
+@click.option("--both", is_flag=True, help="The run's base and its tuned model, one below the other.")
+@click.option("--beside", multiple=True, metavar="RUN", help="Another run's tuned model too; may be repeated.")
+@click.option("--system", help="The system prompt; default: that of the run's training data.")
+@click.option("--max-tokens", type=click.IntRange(1), default=512, show_default=True, help="Of an answer.")
+@click.option(
+    "--temperature", type=click.FloatRange(0, 2), default=0.0, show_default=True, help="0: the likeliest answer."
+)
+@click.option("--model", hidden=True, is_eager=True, expose_value=False, callback=_misplaced)
+@common.as_json
+def command(
+    what: str,
+    message: str | None,
+    backend: str | None,
+    base: bool,
+    both: bool,
+    beside: tuple[str, ...],
+    system: str | None,
+    max_tokens: int,
+    temperature: float,
+    as_json: bool,
+) -> None:
+    """Ask a run's tuned model, or any model of a backend; without MESSAGE, one line of input is one turn.
+
+    \b
+    tunewise chat tw-1122-7f3a9c01
+    tunewise chat tw-1122-7f3a9c01 "My parcel never came" --both
+    tunewise chat tw-1122-7f3a9c01 --beside tw-1122-0b44d2e9
+    tunewise chat gpt-4.1-mini --backend openai "Say hello"
+    """
+    from contextlib import ExitStack, closing
+
+    import backends
+
+    if backend is not None and (base or both):
+        raise click.UsageError(
+            "--base and --both ask what a RUN was made of; with --backend a model is asked as it is."
+        )
+    named, found = _named(what, backend, base, both, beside)
+    system = system if system is not None else found
+    with ExitStack() as held:
+        # One place a backend: here it holds one base, and switches between the adapters on it.
+        places = {name: held.enter_context(closing(backends.get(name))) for name in {one[1] for one in named}}
+        voices = [Voice(label, places[name], model) for label, name, model in named]
+        if message is not None:
+            said = [_say(voice, system, [], message, max_tokens, temperature)[1] for voice in voices]
+            _print(voices, said, as_json)
+            return
+        if as_json:
+            raise click.UsageError("--json needs a MESSAGE.")
+        _talk(voices, system, max_tokens, temperature)
+
+
+def _named(
+    what: str, backend: str | None, base: bool, both: bool, beside: tuple[str, ...]
+) -> tuple[list[tuple[str, str, str]], str | None]:
+    """Return who is asked (label, backend, model), and the system prompt the run was trained with."""
+    from advisor.runs import Ledger
+    from advisor.runs.serving import trained_system
+
+    found: list[tuple[str, str, str]] = []
+    system = None
+    if backend is not None:
+        found.append((what, backend, what))
+    else:
+        run = Ledger.open().get(what)
+        system = trained_system(run)
+        if base or both:
+            found.append(("base", run.spec.backend, run.job.extra.get("base", run.spec.model)))
+        if not base:
+            found.append((run.id if beside else "tuned", run.spec.backend, _tuned(run)))
+    for name in beside:
+        other = Ledger.open().get(name)
+        found.append((other.id, other.spec.backend, _tuned(other)))
+    return found, system
+
+
+def _tuned(run: Run) -> str:
+    from advisor.errors import RunError
+
+    if run.rehearses:
+        raise RunError(f"{run.id} was a rehearsal of {run.rehearses}: nothing was trained, so no model can be asked.")
+    if run.askable is None:
+        raise RunError(f"{run.id} has no tuned model (it is {run.job.status}); --base asks its base.")
+    return run.askable
+
+
+def _say(
+    voice: Voice, system: str | None, history: list[Message], text: str, max_tokens: int, temperature: float
+) -> tuple[list[Message], Completion]:
+    """Ask once; return the conversation with the answer."""
+    start: list[Message] = [{"role": "system", "content": system}] if system and not history else []
+    asked: list[Message] = [*history, *start, {"role": "user", "content": text}]
+    answer = voice.place.complete(voice.model, asked, max_tokens=max_tokens, temperature=temperature)
+    return [*asked, {"role": "assistant", "content": answer.text}], answer
+
+
+def _talk(voices: list[Voice], system: str | None, max_tokens: int, temperature: float) -> None:
+    """Take turns until the input ends; every model keeps its own conversation."""
+    histories: list[list[Message]] = [[] for _ in voices]
+    if sys.stdin.isatty():
+        render.note("One line is one turn; Ctrl-D ends.")
+    while True:
+        if sys.stdin.isatty():
+            sys.stderr.write("> ")
+            sys.stderr.flush()
+        line = sys.stdin.readline()
+        if not line:
+            return
+        if not line.strip():
+            continue
+        said = []
+        for place, voice in enumerate(voices):
+            histories[place], answer = _say(voice, system, histories[place], line.strip(), max_tokens, temperature)
+            said.append(answer)
+        _print(voices, said, as_json=False)
+
+
+def _print(voices: list[Voice], said: list[Completion], as_json: bool) -> None:
+    if as_json:
+        answers = [{"model": voice.model, **_parts(answer)} for voice, answer in zip(voices, said, strict=True)]
+        render.json_document(answers[0] if len(answers) == 1 else {"answers": answers})
+        return
+    for voice, answer in zip(voices, said, strict=True):
+        if len(voices) > 1:
+            render.out(f"[{voice.label}]")
+        render.out(answer.text)
+        for call in answer.tool_calls:
+            render.out(f"{call['function']['name']}({call['function']['arguments']})")
+
+
+def _parts(answer: Completion) -> dict[str, object]:
+    from dataclasses import asdict
+
+    return asdict(answer)

@@ -1,0 +1,33 @@
+"""``tunewise config``: what tunewise.yaml and the environment set, and which of them is in force."""
+
+from __future__ import annotations
+
+import click
+
+from advisor.cli import render
+from advisor.cli.flags import common
+
+
+@click.command("config")
+@common.as_json
+def command(as_json: bool) -> None:
+    """Show every setting, its value, and where it comes from.
+
+    A flag is stronger than a variable, a variable than tunewise.yaml in this folder, and that than the user's own.
+    Whether to agree to something (--yes) can only be said on the command line.
+
+    \b
+    tunewise config
+    tunewise config --json
+    """
+    from advisor.cli.flags import config_file
+
+    found = config_file.in_force()
+    settings = tuple(found.get(key) or config_file.Setting(key, None, "default") for key in config_file.KEYS)
+    files = tuple({"path": path, "read": path.is_file()} for path in config_file.files())
+    if as_json:
+        render.json_document({"files": files, "settings": settings})
+        return
+    from advisor.cli.render.config import show
+
+    show(settings, config_file.files())

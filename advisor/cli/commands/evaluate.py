@@ -1,0 +1,182 @@
+"""``tunewise evaluate RUN|DATA``: base, few-shot and tuned on the same held-out examples."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.core import ParameterSource
+
+from advisor.cli import render
+from advisor.cli.flags import common
+from advisor.cli.flags.orders import Usd
+from advisor.errors import DataError
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    from advisor.pricing import PriceBook
+    from advisor.runs.evaluation.answers import Contestant
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command("evaluate")
+@click.argument("what", metavar="RUN|DATA")
+@click.option(
+    "--against",
+    default="base",
+    show_default=True,
+    help="With commas: base, few-shot, few-shot:5, few-shot:5:near, MODEL, RUN.",
+)
+@click.option("--prompt", "prompts", multiple=True, type=_FILE, help="A system prompt to try instead; may be repeated.")
+@click.option("--metric", help="Instead of the one that fits the task.")
+@click.option("--schema", type=_FILE, help="The JSON Schema of the answers; default: what all training answers keep.")
+@click.option("--database", type=_FILE, help="SQLite: run the answers' queries on it, read only.")
+@click.option("--judge", metavar="BACKEND/MODEL", help="Let this model compare the answers, in both orders.")
+@click.option("--rubric", type=_FILE, help="What the judge goes by, instead of the built-in text.")
+@click.option("--data", type=click.Path(path_type=Path), help="Held-out examples, instead of the run's own.")
+@click.option("--backend", help="With DATA: whom to ask.")
+@click.option("--model", help="With DATA: the model to ask.")
+@click.option("--limit", type=click.IntRange(1), help="Ask only this many of the held-out examples.")
+@click.option("--max-tokens", type=click.IntRange(1), help="The longest answer; default: twice the longest reference.")
+@click.option(
+    "--at-once", type=click.IntRange(1, 64), default=8, show_default=True, help="Questions on their way together."
+)
+@click.option("--max-cost", type=Usd(), help="Stop (exit 4) before the answers cost more.")
+@click.option("--regression", is_flag=True, help="Also what tuning did to general text and the built-in suite.")
+@click.option("--suite", "suites", multiple=True, type=_FILE, help="Also your own suite (JSONL); may be repeated.")
+@click.option("--lm-eval", multiple=True, metavar="TASK", help="Also a task of lm-evaluation-harness; may be repeated.")
+@click.option(
+    "--probe",
+    type=click.IntRange(0),
+    default=30,
+    show_default=True,
+    help="Training questions asked too, to see which answers are known by heart.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the draws: --limit, intervals.")
+@common.today
+@common.as_json
+def command(
+    what: str,
+    against: str,
+    prompts: tuple[Path, ...],
+    metric: str | None,
+    schema: Path | None,
+    database: Path | None,
+    judge: str | None,
+    rubric: Path | None,
+    data: Path | None,
+    backend: str | None,
+    model: str | None,
+    limit: int | None,
+    max_tokens: int | None,
+    at_once: int,
+    max_cost: Decimal | None,
+    regression: bool,
+    suites: tuple[Path, ...],
+    lm_eval: tuple[str, ...],
+    probe: int,
+    seed: int,
+    today: date,
+    as_json: bool,
+) -> None:
+    """Compare models on held-out examples, with confidence intervals; every answer is kept and asked once.
+
+    \b
+    tunewise evaluate tw-1122-7f3a9c01 --against base,few-shot:5
+    tunewise evaluate tw-1122-7f3a9c01 --against tw-1122-0b44d2e9
+    tunewise evaluate tw-1122-7f3a9c01 --judge openai/gpt-4.1 --max-cost 2
+    tunewise evaluate test.jsonl --backend openai --model gpt-4.1-mini --prompt careful.txt
+    """
+    from contextlib import ExitStack, closing
+    from dataclasses import replace
+
+    import backends
+    from advisor.cli.render.evaluate import Counter, show
+    from advisor.evaluate import METRICS
+    from advisor.pricing import PriceBook
+    from advisor.runs import Ledger
+    from advisor.runs.evaluation.evaluate import Options, evaluate_data, evaluate_run
+    from advisor.runs.evaluation.variants import tuned
+
+    if metric is not None and metric not in METRICS:
+        raise click.UsageError(f"There is no metric '{metric}'; choose one of: {', '.join(METRICS)}.")
+    chosen = Options(
+        against=tuple(name.strip() for name in against.split(",") if name.strip()),
+        prompts=prompts,
+        metric=metric,
+        schema=schema,
+        database=database,
+        rubric=rubric,
+        limit=limit,
+        max_tokens=max_tokens,
+        at_once=at_once,
+        max_usd=max_cost,
+        regression=regression,
+        suites=suites,
+        lm_eval=lm_eval,
+        probe=probe,
+        seed=seed,
+    )
+    book = PriceBook.load()
+    with ExitStack() as held, Counter() as progress:
+        if judge is not None:
+            chosen = replace(chosen, judge=_judge(judge, held, book, today))
+        if Path(what).exists():
+            if backend is None or model is None:
+                raise click.UsageError("DATA needs --backend and --model; or name a run.")
+            if regression or suites or lm_eval:
+                raise click.UsageError("--regression, --suite and --lm-eval compare a RUN with its base.")
+            if data is not None:
+                raise click.UsageError("--data takes the place of a RUN's held-out examples; here DATA is asked.")
+            place = backends.get(backend)
+            try:
+                found = evaluate_data((Path(what),), place, model, book, chosen, today=today, progress=progress)
+            finally:
+                place.close()
+        elif Path(what).suffix:  # no run has one
+            raise DataError(f"{what}: there is no such file; check the spelling and the folder you are in.")
+        else:
+            given = click.get_current_context().get_parameter_source  # a default of tunewise.yaml is for DATA
+            if ParameterSource.COMMANDLINE in (given("backend"), given("model")):
+                raise click.UsageError("A RUN knows its backend and model; --against MODEL asks another one beside it.")
+            ledger = Ledger.open()
+            run = ledger.get(what)
+            place = backends.get(run.spec.backend)
+            try:
+                runs = [name for name in chosen.against if name == "last" or name.startswith("tw-")]
+                others = {other.id: other for other in map(ledger.get, runs)}
+                if run.id in others:
+                    raise click.UsageError(f"{run.id} cannot be compared with itself; name another run with --against.")
+                also = tuple(
+                    tuned(other, held.enter_context(closing(backends.get(other.spec.backend))), book, today, name)
+                    for name, other in others.items()
+                )
+                chosen = replace(chosen, against=tuple(name for name in chosen.against if name not in runs))
+                found = evaluate_run(run, place, book, chosen, today=today, held_out=data, also=also, progress=progress)
+            finally:
+                place.close()
+            ledger.append(run.id, "scorecard", found)
+    if as_json:
+        render.json_document(found)
+    else:
+        show(found)
+
+
+def _judge(name: str, held: ExitStack, book: PriceBook, today: date) -> Contestant:
+    """Read BACKEND/MODEL; the backend is closed with ``held``."""
+    from contextlib import closing
+    from dataclasses import replace
+
+    import backends
+    from advisor.runs.evaluation.variants import contestant
+
+    place, slash, model = name.partition("/")
+    if not slash or not model or place not in backends.names():
+        raise click.UsageError(f"--judge {name}: write BACKEND/MODEL, with one of: {', '.join(backends.names())}.")
+    backend = held.enter_context(closing(backends.get(place)))
+    return replace(contestant(model, backend, model, (), 0, book, today), name="judge")

@@ -1,0 +1,176 @@
+"""``tunewise fit``: will it fit on this GPU, how long will it take, what will it cost."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from advisor.cli import render
+from advisor.cli.flags import common
+
+if TYPE_CHECKING:
+    from advisor.hardware import Architecture, Gpu
+    from backends import Method
+
+# Lengths of the two calibration runs: a short and a long step.
+_CALIBRATION_WORDS = (60, 500)
+# Asked about when the machine has no GPU and none is named: what is commonly owned and rented, by memory.
+COMMON = ("rtx-4090", "l4", "l40s", "a100-40gb", "a100-80gb", "h100-80gb-sxm", "h200")
+
+
+@click.command("fit")
+@click.option("--model", required=True, metavar="ID", help="A model id, or a folder or file with its config.json.")
+@click.option(
+    "--method", type=click.Choice(["lora", "qlora", "full"]), default="lora", show_default=True,
+    help="Adapters, adapters on a 4-bit base, or every weight.",
+)  # fmt: skip
+@click.option("--rank", type=click.IntRange(1), default=16, show_default=True, help="Rank of the adapters.")
+@click.option("--seq", type=click.IntRange(1), default=2048, show_default=True, help="Tokens of one sequence.")
+@click.option("--micro-batch", type=click.IntRange(1), help="Sequences at a time; left out: the fastest that fits.")
+@click.option("--checkpointing/--no-checkpointing", default=None, help="Recompute activations; left out: if it pays.")
+@click.option("--gpu", "gpus", multiple=True, metavar="NAME", help="A GPU (several times), or cpu; left out: yours.")
+@click.option("--params", metavar="N", help="Size of a model we do not know, such as 8b or 350m.")
+@click.option("--data", type=click.Path(path_type=Path, exists=True), help="Training data: gives time and cost.")
+@click.option("--tokens", type=click.IntRange(1), help="Tokens of one pass over the data, instead of --data.")
+@click.option("--epochs", type=click.IntRange(1), default=1, show_default=True, help="Passes over the data.")
+@click.option("--exact", is_flag=True, help="Measure the activations on the real model without weights (needs torch).")
+@click.option(
+    "--calibrate", is_flag=True, help="First run two short trainings of this model here, and learn from them."
+)
+@common.as_json
+def command(
+    model: str,
+    method: str,
+    rank: int,
+    seq: int,
+    micro_batch: int | None,
+    checkpointing: bool | None,
+    gpus: tuple[str, ...],
+    params: str | None,
+    data: Path | None,
+    tokens: int | None,
+    epochs: int,
+    exact: bool,
+    calibrate: bool,
+    as_json: bool,
+) -> None:
+    """Say whether a model trains on a GPU, which part of memory is the peak, how fast, and for how much.
+
+    \b
+    tunewise fit --model meta-llama/Llama-3.1-8B --method qlora --gpu rtx-4090
+    tunewise fit --model Qwen/Qwen3-8B --method lora --data train.jsonl --epochs 3
+    tunewise fit --model ./my-model --method full --exact
+    """
+    from advisor import hardware
+    from advisor.cli.render import fit as page
+    from advisor.hardware.exact import measure
+    from advisor.pricing import PriceBook
+    from backends import Method as Methods
+
+    arch = _shape(model, params)
+    own = tuple(dict.fromkeys(hardware.detect())) if not gpus else ()
+    cards = [_card(name) for name in gpus or COMMON] if not own else list(own)
+    chosen = Methods(method)
+    saved = measure(model, chosen, rank=rank).saved_per_token if exact else None
+    if calibrate:
+        measured = _calibrate(model, chosen, rank)
+        if measured not in {card.name for card in cards}:
+            render.note(f"That was measured on {measured}, which is not asked about here: --gpu {measured} uses it.")
+    total = tokens * epochs if tokens else _tokens(data) * epochs if data else None
+    book = PriceBook.load()
+    found = []
+    for card in cards:
+        fit = hardware.fit(
+            arch,
+            chosen,
+            card,
+            rank=rank,
+            seq=seq,
+            micro_batch=micro_batch,
+            checkpointing=checkpointing,
+            saved_per_token=saved,
+        )
+        found.append(page.Answer(fit, card, total, None if card in own or card.name == "cpu" else book.gpu(card.name)))
+    if as_json:
+        render.json_document([page.document(answer) for answer in found])
+    else:
+        page.show(arch, chosen, seq, rank, found, exact=exact)
+
+
+def _calibrate(model: str, method: Method, rank: int) -> str:
+    """Train a few short and a few long steps with the local trainer, keep what they measured, and say on what."""
+    import json
+    import tempfile
+    import time
+    import uuid
+
+    import backends
+    from advisor.errors import RunError
+    from advisor.hardware import point_of_run, remember
+
+    local, measured = backends.get("local"), ""
+    for words in _CALIBRATION_WORDS:
+        text = " ".join(f"word{number % 97}" for number in range(words))
+        example = {"messages": [{"role": "user", "content": "Go on."}, {"role": "assistant", "content": text}]}
+        with tempfile.TemporaryDirectory(prefix="tunewise-") as name:
+            data = Path(name) / "train.jsonl"
+            data.write_text((json.dumps(example) + "\n") * 16, encoding="utf-8")
+            spec = backends.JobSpec(
+                run=f"fit-{uuid.uuid4().hex[:12]}",
+                backend="local",
+                model=model,
+                train_file=data,
+                method=method,
+                hyperparameters=backends.Hyperparameters(epochs=1, batch_size=1, lora_rank=rank, evaluations=0),
+                options={"folder": str(Path(name) / "run"), "max_steps": 6},
+            )
+            render.note(f"Calibrating: six steps of about {words} words ...")
+            job = local.submit(spec)
+            while not job.status.finished:
+                time.sleep(0.2)
+                job = local.refresh(job)
+            point = point_of_run(Path(name) / "run")
+            if point is None:
+                raise RunError(f"The calibration run measured nothing: {job.error or job.detail}")
+            remember(point)
+            measured = point.gpu
+    return measured
+
+
+def _shape(model: str, params: str | None) -> Architecture:
+    from advisor.errors import WorkloadError
+    from advisor.hardware.models import architecture, like
+
+    arch = architecture(model)
+    if arch is not None:
+        return arch
+    if params is None:
+        raise WorkloadError(
+            f"'{model}' is not in the catalogue. Give a folder that holds its config.json as --model, or its size "
+            "with --params, such as --params 8b."
+        )
+    size = re.fullmatch(r"([0-9.]+)([bm]?)", params.strip().lower())
+    if size is None or not float(size[1]):
+        raise WorkloadError(f"--params {params}: give a number of parameters such as 8b, 350m or 1700000000.")
+    return like(float(size[1]) * {"b": 1e9, "m": 1e6, "": 1.0}[size[2]], model)
+
+
+def _card(name: str) -> Gpu:
+    from advisor.errors import WorkloadError
+    from advisor.hardware import gpu, gpus
+
+    card = gpu(name)
+    if card is None:
+        known = ", ".join(item.name for item in gpus())
+        raise WorkloadError(f"There is no GPU '{name}' in the table; it knows cpu, {known}.")
+    return card
+
+
+def _tokens(data: Path) -> int:
+    from advisor.dataset import Dataset
+    from advisor.tokens import profile
+
+    return profile(Dataset.open(data)).tokens["o200k_base"]

@@ -1,0 +1,65 @@
+"""``tunewise jobs``: the runs in the ledger."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from advisor.cli import render
+from advisor.cli.flags import common
+
+if TYPE_CHECKING:
+    from advisor.runs import Ledger, Run
+
+
+@click.command("jobs")
+@click.option("--backend", help="Only runs on this backend.")
+@click.option(
+    "--status",
+    type=click.Choice(["queued", "running", "succeeded", "failed", "cancelled"]),
+    help="Only runs in this state.",
+)
+@common.as_json
+def command(backend: str | None, status: str | None, as_json: bool) -> None:
+    """List the runs in the ledger, newest first; those of this machine are looked at, no provider is asked.
+
+    \b
+    tunewise jobs
+    tunewise jobs --status running --json
+    """
+    from advisor.runs import Ledger, view
+
+    ledger = Ledger.open()
+    found = (_as_it_is(ledger, run) for run in ledger.runs() if backend in (None, run.spec.backend))
+    views = tuple(view(run) for run in found if status in (None, run.job.status))
+    if as_json:
+        render.json_document(views)
+        return
+    if not views and (backend or status):
+        render.out("No run is like that; 'tunewise jobs' lists all.")
+        return
+    from advisor.cli.render.runs import table
+
+    table(views)
+    for one in views:
+        if one.job_id is None and not one.status.finished:
+            render.note(f"{one.run} has no job: {one.detail}")
+
+
+def _as_it_is(ledger: Ledger, run: Run) -> Run:
+    """Look at a run of this machine that has not ended, or at a rehearsal; another run is as the ledger holds it."""
+    from contextlib import closing
+
+    import backends
+    from advisor.runs.follow.watch import refreshed
+
+    here = run.rehearses or (run.spec.backend == "local" and not run.spec.options.get("address"))
+    if not here or run.job.id is None or run.job.status.finished:
+        return run
+    try:
+        with closing(backends.get(run.spec.backend)) as backend:
+            return refreshed(ledger, run, backend)
+    except backends.BackendError as error:
+        render.note(f"{run.id} was not refreshed: {error}")
+        return run

@@ -1,0 +1,83 @@
+"""``tunewise keys``: provider keys in the system keyring, never printed."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+import click
+
+from advisor.cli import render
+from advisor.cli.flags import common
+from advisor.errors import AdvisorError
+from backends import names
+from backends._hosted import KEYRING_NAME
+
+
+def _known(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if value not in names():
+        raise click.BadParameter(f"there is no backend '{value}'; choose one of: {', '.join(names())}.")
+    if value == "local":
+        raise click.BadParameter("training here needs no key.")
+    return value
+
+
+@click.group("keys")
+def command() -> None:
+    """Keep provider keys in the system keyring; the environment's own variables win over it.
+
+    \b
+    tunewise keys set together
+    tunewise keys remove together
+    """
+
+
+@command.command("set")
+@click.argument("backend", callback=_known)
+@common.as_json
+def keep(backend: str, as_json: bool) -> None:
+    """Ask for BACKEND's key without showing it (or read one line from stdin) and keep it.
+
+    \b
+    tunewise keys set together
+    """
+    keyring, failure = _keyring()
+    key = click.prompt("Key", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
+    if not key.strip():
+        raise AdvisorError("No key was given; nothing was kept.")
+    try:
+        keyring.set_password(KEYRING_NAME, backend, key.strip())
+    except failure as error:
+        raise AdvisorError(f"The system keyring refused ({error}); use the environment variable instead.") from error
+    render.note(f"Kept the key of {backend} in the system keyring.")
+    if as_json:
+        render.json_document({"backend": backend, "kept": True})
+
+
+@command.command("remove")
+@click.argument("backend", callback=_known)
+@common.as_json
+def remove(backend: str, as_json: bool) -> None:
+    """Forget BACKEND's key.
+
+    \b
+    tunewise keys remove together
+    """
+    keyring, failure = _keyring()
+    try:
+        keyring.delete_password(KEYRING_NAME, backend)
+    except failure as error:
+        raise AdvisorError(f"No key of {backend} is in the system keyring.") from error
+    render.note(f"Removed the key of {backend}.")
+    if as_json:
+        render.json_document({"backend": backend, "kept": False})
+
+
+def _keyring() -> tuple[ModuleType, type[Exception]]:
+    """Return the keyring module, from a package that may be absent, and what it raises."""
+    try:
+        import keyring
+        from keyring.errors import KeyringError
+    except ModuleNotFoundError as error:
+        raise AdvisorError("Keeping keys needs a package: pip install 'tunewise[keys]'") from error
+    return keyring, KeyringError

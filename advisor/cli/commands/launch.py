@@ -1,0 +1,182 @@
+"""``tunewise launch``: start a training job on any backend, once, after a person agreed."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import click
+from click.core import ParameterSource
+
+from advisor.cli import render
+from advisor.cli.flags import common
+from advisor.cli.flags.orders import Usd, check_models, extras, orders, over
+from advisor.cli.flags.workers import flags as machine_flags
+from advisor.cli.flags.workers import machines
+from advisor.cli.launching.confirm import (
+    Proposal,
+    Terms,
+    consent,
+    discard,
+    propose,
+    refuse_alike,
+    rehearsed,
+    to_rehearse,
+)
+from advisor.cli.launching.skypilot import rent
+from advisor.cli.launching.start import go_on, show_requests, start
+from advisor.runs.launch.data_warnings import readable
+
+# What may be said anew of a run that goes on; all else is as it was launched.
+_RESUMED = frozenset(
+    {"resume", "max_cost", "monthly_limit", "yes", "stale_too", "dry_run", "follow_it", "settle", "today", "as_json"}
+)
+
+
+@click.command("launch")
+@click.argument("sources", nargs=-1)
+@click.option("--backend", "backend_names", multiple=True, help="Where to train; several start one run each.")
+@click.option("--model", "models", multiple=True, help="What to train; one for all backends, or one for each.")
+@click.option("--method", type=click.Choice(["lora", "qlora", "full"]), help="Default: lora.")
+@click.option("--objective", type=click.Choice(["sft", "dpo"]), help="Default: what the data is made for.")
+@click.option("--epochs", type=click.IntRange(1), help="Passes over the data.")
+@click.option("--batch-size", type=click.IntRange(1), help="Sequences a step.")
+@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="At its highest; default: by method.")
+@click.option("--rank", type=click.IntRange(1), help="LoRA rank.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the split and of the training.")
+@click.option("--validation", type=click.Path(path_type=Path), help="Your own held-out file, instead of a split.")
+@click.option("--held-out", type=click.FloatRange(0, 0.9), default=0.1, show_default=True, help="Share to keep back.")
+@click.option("--option", "-o", "extra", multiple=True, metavar="KEY=VALUE", help="What only this backend understands.")
+@machine_flags
+@click.option("--gpu", help="A rented GPU that a local run is charged for; default: this machine, free.")
+@click.option("--max-cost", type=Usd(), help="Refuse (exit 4) when the quote is higher.")
+@click.option("--monthly-limit", type=Usd(), envvar="TUNEWISE_MONTHLY_LIMIT", help="Over all runs of this month.")
+@click.option("--yes", is_flag=True, help="Do not ask; for what costs money this needs --max-cost.")
+@click.option(
+    "--accept-stale-prices", "stale_too", is_flag=True, help="With --yes: launch on prices over 120 days old."
+)
+@click.option("--dry-run", is_flag=True, help="Show the exact requests, secrets hidden, and send nothing.")
+@click.option("--rehearse", is_flag=True, help="Walk the way of a hosted launch: no key, nothing sent, nothing paid.")
+@click.option("--watch", "follow_it", is_flag=True, help="Follow the run until it ends.")
+@click.option("--resume", metavar="RUN", help="Go on with a launch that was interrupted.")
+@click.option(
+    "--settle", type=click.FloatRange(0), help="Seconds a lost request has to show up before it is sent again."
+)
+@common.today
+@common.as_json
+@click.pass_context
+def command(
+    ctx: click.Context,
+    sources: tuple[str, ...],
+    backend_names: tuple[str, ...],
+    models: tuple[str, ...],
+    method: str | None,
+    objective: str | None,
+    epochs: int | None,
+    batch_size: int | None,
+    learning_rate: float | None,
+    rank: int | None,
+    seed: int,
+    validation: Path | None,
+    held_out: float,
+    extra: tuple[str, ...],
+    gpu: str | None,
+    max_cost: Decimal | None,
+    monthly_limit: Decimal | None,
+    yes: bool,
+    stale_too: bool,
+    dry_run: bool,
+    rehearse: bool,
+    follow_it: bool,
+    resume: str | None,
+    settle: float | None,
+    today: date,
+    as_json: bool,
+) -> None:
+    """Start a training job: from a plan file, or from DATA with --backend and --model.
+
+    \b
+    tunewise launch plan.yaml
+    tunewise launch train.jsonl --backend local --model tiny --watch
+    tunewise launch train.jsonl --backend together --model Qwen/Qwen3.5-9B --max-cost 10 --yes
+    tunewise launch --resume tw-1122-7f3a9c01
+    """
+    from advisor.runs.launch.worker_terms import Hire, shared
+    from backends import Hyperparameters, Method, Objective
+
+    terms = Terms(max_cost, yes, stale_too, today)
+    if rehearse and (resume or dry_run):
+        raise click.UsageError("--rehearse goes with neither --resume nor --dry-run.")
+    if resume:
+        settings = [
+            param.opts[0]
+            for param in ctx.command.params
+            if param.name not in _RESUMED and ctx.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE
+        ]
+        if settings:
+            raise click.UsageError(
+                f"--resume RUN goes on with that run as it is; leave the data and settings out ({settings[0]})."
+            )
+        ctx.exit(go_on(resume, terms, monthly_limit, settle, dry_run, follow_it, as_json))
+    asked = machines(ctx)
+    given = Hyperparameters(
+        epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, lora_rank=rank, seed=seed
+    )
+    wanted = [
+        replace(
+            order,
+            method=Method(method) if method else order.method,
+            objective=Objective(objective) if objective else order.objective,
+            hyperparameters=over(order.hyperparameters, given),
+            options={**order.options, **extras(extra)},
+            held_out=held_out,
+            validation=validation,
+        )
+        for order in asked.apply(orders(sources, backend_names or asked.backends, models))
+    ]
+    check_models(wanted)
+    if gpu is not None and not any(order.backend == "local" for order in wanted):
+        raise click.UsageError("--gpu prices a run with --backend local on a rented GPU; leave it out.")
+    if asked.rents:
+        if len(wanted) != 1:
+            raise click.UsageError("--engine skypilot writes the task of one run; name one model.")
+        unheard = {"--rehearse": rehearse, "--watch": follow_it, "--settle": settle is not None}
+        if any(unheard.values()):
+            flag = next(flag for flag, given in unheard.items() if given)
+            raise click.UsageError(f"--engine skypilot writes a task and starts nothing here; leave {flag} out.")
+        if monthly_limit is not None:
+            render.note("note: --monthly-limit does not count a rented machine; --max-cost limits its hours.")
+        rent(wanted[0], gpu=gpu, max_cost=max_cost, seed=seed, dry_run=dry_run, as_json=as_json)
+        return
+    wanted = readable(wanted)
+    if rehearse and not sys.stdin.isatty():
+        terms = replace(terms, yes=True)  # nothing is sent or paid that anybody would have to agree to
+    if not dry_run:
+        terms.check_somebody_is_here()
+    proposals: list[Proposal] = []
+    try:
+        hire = Hire(asked.usd_per_hour, None if max_cost is None else shared(max_cost, len(wanted)))
+        proposals.extend(propose(order, gpu, today, seed, hire) for order in wanted)
+        if dry_run:
+            show_requests(proposals, as_json)
+            return
+        if rehearse:
+            refuse_alike(proposals, terms)
+            proposals = [to_rehearse(one) for one in proposals]
+        consent(proposals, terms, as_json)
+        proposals = [rehearsed(one) for one in proposals] if rehearse else proposals
+    except BaseException:
+        discard(proposals)
+        raise
+    finally:
+        if dry_run:
+            discard(proposals)
+    try:
+        code = start(proposals, max_cost, monthly_limit, settle, follow_it, as_json)
+    finally:
+        for proposal in proposals:
+            proposal.backend.close()
+    ctx.exit(code)

@@ -1,0 +1,131 @@
+"""``tunewise plan``: what to do with this data for this workload, why, and what it costs."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from advisor.cli import WORDS, render
+from advisor.cli.flags import common
+from advisor.cli.flags.workload import workload_flags
+from advisor.errors import OverLimit
+
+if TYPE_CHECKING:
+    from advisor.recommend import Recommendation
+    from advisor.workload import Workload
+
+
+@click.command("plan")
+@click.argument("data", nargs=-1, type=click.Path(path_type=Path))
+@workload_flags
+@click.option("--backend", "backends", multiple=True, help="Tune only there; again for each one.")
+@click.option("--model", "models", multiple=True, help="Weigh only this model; again for each one.")
+@click.option("--out", type=click.Path(path_type=Path), help="Keep the advice in a file for 'tunewise launch'.")
+@click.option("--explain", metavar="OPTION", help="Everything about one option: sums, settings, sources.")
+@click.option("--max-cost", type=common.Usd(), help="Exit 4 when the advice costs more once, in US dollars.")
+@click.option("--max-monthly", type=common.Usd(), help="Exit 4 when the advice costs more a month, in US dollars.")
+@click.option("--pilot", type=click.Path(path_type=Path), help="What 'tunewise pilot --json' printed for this data.")
+@common.exact
+@common.today
+@common.as_json
+def command(
+    data: tuple[Path, ...],
+    workload: Workload,
+    backends: tuple[str, ...],
+    models: tuple[str, ...],
+    out: Path | None,
+    explain: str | None,
+    max_cost: Decimal | None,
+    max_monthly: Decimal | None,
+    pilot: Path | None,
+    exact: bool,
+    today: date,
+    as_json: bool,
+) -> None:
+    """Recommend: prompt, few-shot, retrieval, or fine-tune; where, with what, for how much, and what would change it.
+
+    \b
+    tunewise plan train.jsonl --measured prompt=0.71 --requests-per-month 50000
+    tunewise plan train.jsonl --workload work.yaml --out plan.yaml
+    tunewise plan --workload work.yaml            no data yet: its 'data:' block describes it
+    """
+    from advisor.cli.render import plan as pages
+    from advisor.pricing import PriceBook
+    from advisor.recommend import recommend, write_plan
+    from advisor.runs.evaluation.measurements import of_ledger, of_pilot
+
+    limits = {"--max-cost": max_cost, "--max-monthly": max_monthly}
+    profile = common.profile_of(data, workload, exact=exact)
+    own, notes = of_ledger(profile.fingerprint, on_premises=workload.on_premises)
+    if pilot:
+        own = (of_pilot(pilot, profile.examples), *own)
+    named = shlex.join(str(path) for path in data)
+    flags = _again(data)
+    found = recommend(
+        profile,
+        workload,
+        PriceBook.load(),
+        today=today,
+        backends=backends,
+        models=models,
+        data=named or "DATA",
+        flags=flags,
+        own=own,
+        notes=notes,
+    )
+    if out and found.recommendation and found.recommendation.strategy.tunes:
+        found = replace(found, next_step=f"tunewise launch {shlex.quote(str(out))}")
+
+    def keep(path: Path) -> None:
+        made = {"today": today, "created": date.today()}
+        write_plan(path, found, data=data, fingerprint=profile.fingerprint, workload=workload, **made)
+        render.note(f"plan written to {path}")
+
+    if out and found.recommendation:  # before the page, so that who stops reading it has the file
+        keep(out)
+    if as_json:
+        render.json_document(pages.document(found, profile))
+    elif explain:
+        pages.explanation(found, explain)
+    else:
+        pages.page(found, workload, " ".join(("tunewise plan", named)).rstrip() + flags)
+    if out and not found.recommendation:
+        keep(out)  # says that there is no plan to write
+    _hold(found, limits)
+
+
+def _again(data: tuple[Path, ...]) -> str:
+    """Return the flags of this very call, without where to keep the advice, for the command that carries it out."""
+    context, names = click.get_current_context(), {str(path) for path in data}
+    words = iter(context.meta.get(WORDS, ()))
+    given: list[str] = []
+    for word in words:
+        if word == "--out":
+            next(words, None)
+        elif word not in names and word != "--json" and not word.startswith("--out="):
+            given.append(word)
+    pricing = context.find_root().params.get("pricing")
+    return "".join(f" {shlex.quote(word)}" for word in (*given, *(("--pricing", pricing) if pricing else ())))
+
+
+def _hold(found: Recommendation, limits: Mapping[str, Decimal | None]) -> None:
+    """Raise OverLimit when the advice costs more than a flag allows; an unknown price is over every limit."""
+    option = found.recommendation
+    if option is None or option.estimate is None:
+        return
+    sums = {"--max-cost": option.estimate.one_off_usd, "--max-monthly": option.estimate.monthly_usd}
+    for flag, limit in limits.items():
+        if limit is None:
+            continue
+        cost = sums[flag]
+        if cost is None:
+            raise OverLimit(f"{option.id}: what it costs is unknown, so {flag} {limit} cannot be kept.")
+        if cost.high > limit:
+            raise OverLimit(f"{option.id}: costs up to ${cost.high:,.2f}, over {flag} {limit}.")

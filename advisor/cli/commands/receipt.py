@@ -1,0 +1,34 @@
+"""``tunewise receipt RUN``: quoted beside billed."""
+
+from __future__ import annotations
+
+import click
+
+from advisor.cli import render
+from advisor.cli.flags import common
+
+
+@click.command("receipt")
+@click.argument("run", required=False)
+@common.as_json
+def command(run: str | None, as_json: bool) -> None:
+    """Show what a run was quoted at beside what it took: tokens, minutes, dollars, memory.
+
+    Without RUN: how well all runs were quoted, as 'tunewise receipts' shows.
+
+    \b
+    tunewise receipt tw-1122-7f3a9c01
+    """
+    from advisor.cli.commands.receipts import overall
+    from advisor.cli.render.runs import receipt_table
+    from advisor.runs import Ledger, receipt
+
+    if run is None:
+        overall(as_json)
+        return
+    ledger = Ledger.open()
+    found = receipt(ledger, ledger.get(run).id)
+    if as_json:
+        render.json_document(found)
+    else:
+        receipt_table(found)

@@ -1,0 +1,174 @@
+"""``tunewise serve RUN``: serve a tuned model with an existing server, or check one that serves it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from advisor.cli import render
+from advisor.cli.flags import common
+
+if TYPE_CHECKING:
+    from advisor.runs import Run
+    from advisor.runs.serving import Serving
+
+_ENGINES = ("vllm", "llamacpp", "transformers")
+
+
+@click.command("serve")
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True)
+@click.option("--with", "engine", type=click.Choice(_ENGINES), help="The server.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True, help="On 127.0.0.1.")
+@click.option(
+    "--installed-in", type=click.Path(path_type=Path, file_okay=False), help="The environment or folder of the server."
+)
+@click.option("--gguf", type=click.Path(path_type=Path), help="With llamacpp: a converted model.")
+@click.option("--dry-run", is_flag=True, help="Print the commands and run none.")
+@click.option("--at-provider", is_flag=True, help="Rent a machine there for a hosted run's model, by the minute.")
+@click.option(
+    "--idle", type=click.IntRange(1), default=30, show_default=True, help="With --at-provider: minutes until it stops."
+)
+@click.option("--max-per-hour", type=common.Usd(), help="With --at-provider: refuse (exit 4) what costs more.")
+@click.option("--yes", is_flag=True, help="With --at-provider: do not ask; needs --max-per-hour.")
+@click.option("--stop", is_flag=True, help="End what --at-provider started, and its bill.")
+@click.option("--verify", "url", metavar="URL", help="Compare a running server with the trainer's own answers.")
+@click.option("--model", help="With --verify: the name the server knows the model by.")
+@click.option("--data", type=click.Path(path_type=Path), help="With --verify: prompts, instead of those held out.")
+@click.option("--limit", type=click.IntRange(1), default=8, show_default=True, help="With --verify: how many prompts.")
+@click.option(
+    "--max-tokens", type=click.IntRange(1), default=64, show_default=True, help="With --verify: of an answer."
+)
+@click.option(
+    "--at-least",
+    type=click.FloatRange(0, 1),
+    default=1.0,
+    show_default=True,
+    help="With --verify: share of equal texts.",
+)
+@common.as_json
+def command(
+    runs: tuple[str, ...],
+    engine: str | None,
+    port: int,
+    installed_in: Path | None,
+    gguf: Path | None,
+    dry_run: bool,
+    at_provider: bool,
+    idle: int,
+    max_per_hour: Decimal | None,
+    yes: bool,
+    stop: bool,
+    url: str | None,
+    model: str | None,
+    data: Path | None,
+    limit: int,
+    max_tokens: int,
+    at_least: float,
+    as_json: bool,
+) -> None:
+    """Print the command that serves a run's tuned model, and run it; or check with --verify that a server answers so.
+
+    Several runs on one base share one vllm server. A failed check ends with exit code 1 and says what differs.
+
+    \b
+    tunewise serve last --with transformers
+    tunewise serve tw-1122-7f3a9c01 tw-1122-0b44d2e9 --with vllm --installed-in ~/vllm --dry-run
+    tunewise serve last --verify http://127.0.0.1:8000/v1
+    tunewise serve last --at-provider
+    """
+    from advisor.runs import Ledger
+    from advisor.runs.serving import serving
+
+    ledger = Ledger.open()
+    found = [ledger.get(run) for run in runs]
+    if at_provider or stop:
+        from advisor.cli.launching import provider_serving
+
+        if len(found) > 1:
+            raise click.UsageError("--at-provider and --stop take one run at a time.")
+        if stop:
+            return provider_serving.stop(found[0], as_json=as_json)
+        return provider_serving.host(found[0], idle_minutes=idle, most_per_hour=max_per_hour, yes=yes, as_json=as_json)
+    if url is not None:
+        if len(found) > 1:
+            raise click.UsageError("--verify checks one run at a time.")
+        passed = _verify(found[0], url, model, data, limit, max_tokens, at_least, as_json)
+        click.get_current_context().exit(0 if passed else 1)
+    if engine is None:
+        raise click.UsageError(
+            "Say which server, --with vllm, llamacpp or transformers, or --at-provider; or --verify URL."
+        )
+    way = serving(found, engine, port=port, place=installed_in, gguf=gguf)
+    if as_json and not dry_run:
+        raise click.UsageError("--json needs --dry-run or --verify.")
+    if as_json:
+        render.json_document(way)
+        return None
+    return _run(found[0], way, installed_in, dry_run=dry_run)
+
+
+def _run(run: Run, way: Serving, place: Path | None, *, dry_run: bool) -> None:
+    """Print the commands; unless it is a dry run, merge and convert what has to be, and become the server."""
+    from advisor.cli.render.serving import commands
+    from advisor.runs.serving import export_gguf, export_merged
+
+    commands(run.id, way, place)
+    if dry_run:
+        if way.missing is not None:
+            render.note(way.missing)
+        return
+    if way.missing is not None:
+        render.error(way.missing)
+        click.get_current_context().exit(1)
+    if way.merges is not None:
+        render.note(f"Merging into {way.merges}.")
+        for said in export_merged(run, way.merges):
+            render.note(said)
+    if way.converts is not None:
+        render.note(f"Converting into {way.converts}.")
+        export_gguf(run, way.converts, place)
+    sys.stdout.flush()
+    os.execvp(way.command[0], way.command)  # the server takes our place, so that whoever stops us stops it
+
+
+def _verify(
+    run: Run,
+    url: str,
+    model: str | None,
+    data: Path | None,
+    limit: int,
+    max_tokens: int,
+    at_least: float,
+    as_json: bool,
+) -> bool:
+    from contextlib import closing
+
+    import backends
+    from advisor.cli.render.evaluate import Counter
+    from advisor.cli.render.serving import show
+    from advisor.dataset import Dataset
+    from advisor.errors import RunError
+    from advisor.runs.evaluation.variants import questions
+    from advisor.runs.serving import Endpoint, likely_names, verify
+
+    path = data or run.origin.held_out
+    if path is None:
+        raise RunError(f"{run.id} kept no examples back; give prompts with --data.")
+    asked = questions(Dataset.open(path).examples(), limit)
+    names = (model,) if model is not None else likely_names(run)
+    with (
+        closing(Endpoint(url, names)) as endpoint,
+        closing(backends.get("local")) as trainer,
+        Counter() as progress,
+    ):
+        found = verify(run, endpoint, trainer, asked, max_tokens=max_tokens, at_least=at_least, progress=progress)
+    if as_json:
+        render.json_document(found)
+    else:
+        show(found)
+    return found.passed

@@ -1,0 +1,123 @@
+"""``tunewise watch RUN...``: follow runs live."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from advisor.cli import render
+from advisor.cli.flags import common
+
+if TYPE_CHECKING:
+    from advisor.runs import Ledger
+    from backends import Backend
+
+
+@click.command("watch")
+@click.argument("runs", nargs=-1)
+@click.option("--all", "every", is_flag=True, help="Follow every run that has not ended.")
+@common.as_json
+@click.pass_context
+def command(ctx: click.Context, runs: tuple[str, ...], every: bool, as_json: bool) -> None:
+    """Follow runs until they end: loss, accuracy, steps, estimated finish, spend.
+
+    Ctrl-C leaves and the jobs go on; in a terminal it asks first, and can cancel them instead.
+
+    \b
+    tunewise watch tw-1122-7f3a9c01
+    tunewise watch --all
+    """
+    from advisor.runs import Ledger
+
+    ledger = Ledger.open()
+    chosen = [ledger.get(run).id for run in runs]
+    if every:
+        chosen += [run.id for run in ledger.runs() if not run.job.status.finished and run.job.id is not None]
+    if not chosen and not every:
+        raise click.UsageError("Name a run, or give --all; 'tunewise jobs' lists them.")
+    if not chosen:
+        render.note("No run is going on; 'tunewise jobs' lists them all.")
+    ctx.exit(follow(chosen, as_json=as_json))
+
+
+def follow(runs: Sequence[str], *, as_json: bool, document: bool = True) -> int:
+    """Follow ``runs`` and return the exit code: 3 when one failed, 1 when one was given up before it ended.
+
+    ``document``: print the JSON at the end.
+    """
+    from contextlib import ExitStack, closing
+    from functools import cache
+
+    import backends
+    from advisor.cli.render.watch import Progress
+    from advisor.errors import RunError
+    from advisor.runs import Ledger, Watch, view
+
+    ledger = Ledger.open()
+    for run in runs:
+        job = ledger.get(run).job
+        if job.id is None and not job.status.finished:
+            raise RunError(f"{run} has no job to follow; 'tunewise launch --resume {run}' goes on with it.")
+    local = all(ledger.get(run).spec.backend == "local" for run in runs)
+    with ExitStack() as held, Progress(talk=as_json) as progress:
+
+        @cache
+        def backend_of(name: str) -> Backend:
+            return held.enter_context(closing(backends.get(name)))
+
+        lost = leaving = False
+        while not leaving:
+            leaving = True
+            watch = Watch(ledger, runs, backend_of, shortest_s=0.5 if local else 2.0)
+            try:
+                for update in watch.updates():
+                    lost = lost or update.given_up
+                    progress.show(ledger.get(update.job.run), update)
+            except KeyboardInterrupt:
+                if progress.can_ask:
+                    with progress.standing_still():
+                        leaving = _leaves(ledger, runs, backend_of)
+                if leaving:
+                    names = " ".join(runs)
+                    render.note(
+                        f"The job goes on. Follow it again: tunewise watch {names}; stop it: tunewise cancel {runs[0]}"
+                    )
+                    raise
+    ended = tuple(view(ledger.get(run)) for run in dict.fromkeys(runs))
+    if as_json and document:
+        render.json_document(ended[0] if len(ended) == 1 else {"runs": ended})
+    if any(one.status == "failed" for one in ended):
+        return 3
+    return 1 if lost else 0
+
+
+def _leaves(ledger: Ledger, runs: Sequence[str], backend_of: Callable[[str], Backend]) -> bool:
+    """Ask what Ctrl-C was meant to do; False is to go on watching, also the end of what was cancelled."""
+    import backends
+    from advisor.runs import cancel
+
+    live = [run for run in dict.fromkeys(runs) if not ledger.get(run).job.status.finished]
+    jobs = "job" if len(live) == 1 else f"{len(live)} jobs"
+    asked = f"Leave the {jobs} running (Enter), cancel (c), or go on watching (w)?"
+    try:
+        answer = click.prompt(asked, type=click.Choice(["l", "c", "w"]), default="l", show_choices=False, err=True)
+        if answer != "c":
+            return bool(answer == "l")
+        chosen = live
+        if len(live) > 1:
+            named = click.prompt("Which? Their ids with spaces between, or all", default="none", err=True).split()
+            chosen = live if named == ["all"] else [run for run in live if any(run.endswith(name) for name in named)]
+        if not chosen or not click.confirm(
+            f"Cancel {', '.join(chosen)}? What was trained so far may be billed.", default=False, err=True
+        ):
+            return False
+    except click.Abort:
+        return True
+    for run in chosen:
+        try:
+            cancel(ledger, run, backend_of(ledger.get(run).spec.backend))
+        except backends.BackendError as error:
+            render.error(f"{run} could not be cancelled: {error}")
+    return False

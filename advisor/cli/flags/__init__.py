@@ -1,0 +1,1 @@
+"""Flags, and what stands below them: the settings file and the environment."""

@@ -1,0 +1,145 @@
+"""The flags that say what the model is for, laid over a workload file; the same for every command that plans."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from advisor.cli.flags import common
+from advisor.task import TaskType
+
+if TYPE_CHECKING:
+    from advisor.workload import Workload
+
+
+_NUMBER = re.compile(r"(\d+(?:\.\d+)?(?=[kKmM])|\d+)([kKmM]?)", re.ASCII)
+_TIMES = {"": 1, "k": 1_000, "m": 1_000_000}
+
+
+class _Pair(click.ParamType[tuple[str, str]]):
+    """KEY=VALUE."""
+
+    name = "KEY=VALUE"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        key, found, text = str(value).partition("=")
+        if not (found and key and text):
+            self.fail(f"'{value}' is not of the form KEY=VALUE, such as prompt=0.71.", param, ctx)
+        return key.strip(), text.strip()
+
+
+class _Requests(click.ParamType["int | dict[str, int]"]):
+    """A number of requests, or three."""
+
+    name = "N"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int | dict[str, int]:
+        if isinstance(value, int | dict):
+            return value
+        parts = [number(part) for part in str(value).split(":")]
+        found = [part for part in parts if part is not None]
+        if len(parts) not in (1, 3) or len(found) != len(parts):
+            self.fail(f"'{value}' is not a number of requests such as 50000 or 50k, or 20k:50k:90k.", param, ctx)
+        return found[0] if len(found) == 1 else dict(zip(("low", "mid", "high"), found, strict=True))
+
+
+def number(text: str) -> int | None:
+    """Read a whole number such as 20000, 20,000, 20k or 1.5M; None for anything else."""
+    found = _NUMBER.fullmatch(text.replace(",", "").replace("_", ""))
+    return int(Decimal(found[1]) * _TIMES[found[2].lower()]) if found else None
+
+
+_FLAGS = (
+    click.option(
+        "--workload", "file", type=click.Path(path_type=Path), help="A YAML file with what follows, by its keys."
+    ),
+    click.option(
+        "--task",
+        metavar="TASK",
+        type=click.Choice([task.value for task in TaskType]),
+        help=f"One of {', '.join(TaskType)}; default: inferred.",
+    ),
+    click.option("--requests-per-month", type=_Requests(), help="One number (20000, 20k), or LOW:LIKELY:HIGH."),
+    click.option(
+        "--prompt-tokens", type=_Pair(), multiple=True, help="Of a request: system=300, user=200, output=100."
+    ),
+    click.option(
+        "--cache-hit", type=click.FloatRange(0, 1), help="Share of requests whose fixed part is found in the cache."
+    ),
+    click.option("--horizon-months", type=click.IntRange(1, 120), help="Default: 12."),
+    click.option("--budget-usd", "--budget", type=common.Usd(), help="For training and the first month."),
+    click.option("--privacy", metavar="WHAT", help="any, no_training_use, region:NAME or on_premises."),
+    click.option("--latency-p95-ms", type=click.IntRange(1), help="In how long 95 of 100 answers must be there."),
+    click.option("--gpu", "gpus", multiple=True, help="A GPU you own; again for each one."),
+    click.option("--may-rent-gpus/--no-rented-gpus", default=None, help="Default: may rent."),
+    click.option("--standing", type=_Pair(), multiple=True, help="openai=never_fine_tuned, active or inactive."),
+    click.option("--measured", type=_Pair(), multiple=True, help="A score, 0 to 1: prompt=0.71, few_shot=0.78."),
+    click.option("--measured-with", metavar="MODEL", help="The model that was prompted; default: the one advised."),
+    click.option("--quality-target", type=click.FloatRange(0, 1), help="The share of right answers that is wanted."),
+    click.option("--error-cost-usd", type=common.Usd(), help="What one wrong answer costs."),
+    click.option(
+        "--knowledge-changes",
+        type=click.Choice(["never", "monthly", "daily"]),
+        help="How often the facts it answers from do. Default: never.",
+    ),
+)
+_NAMES = (
+    "task", "requests_per_month", "prompt_tokens", "cache_hit", "horizon_months", "budget_usd", "privacy",
+    "latency_p95_ms", "gpus", "may_rent_gpus", "standing", "measured", "measured_with", "quality_target",
+    "error_cost_usd", "knowledge_changes",
+)  # fmt: skip
+_MAPPINGS = ("prompt_tokens", "standing", "measured")
+
+
+def workload_flags(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the flags; it takes one argument, ``workload``, instead of theirs."""
+
+    @wraps(command)
+    def with_workload(**given: object) -> None:
+        file = given.pop("file")
+        said = {name: given.pop(name) for name in _NAMES}
+        said |= {name: dict(said[name]) for name in _MAPPINGS}  # type: ignore[call-overload]
+        command(workload=_workload(file if isinstance(file, Path) else None, said), **given)
+
+    for flag in reversed(_FLAGS):
+        with_workload = flag(with_workload)
+    return with_workload
+
+
+def _workload(file: Path | None, said: Mapping[str, object]) -> Workload:
+    """Lay the flags over the workload file; mappings are merged key by key."""
+    from advisor.errors import WorkloadError
+    from advisor.workload import load_workload, parse_workload
+
+    if file is not None and not file.exists():
+        raise WorkloadError(f"There is no workload file {file}; name one that is there, or say it with flags.")
+    if isinstance(scores := said.get("measured"), dict):
+        for name, score in scores.items():
+            _plausible(name, score)
+    content: dict[str, object] = load_workload(file).model_dump(exclude_unset=True) if file else {}
+    for key, value in said.items():
+        if value is None or value in ((), {}):
+            continue
+        before = content.get(key)
+        content[key] = {**before, **value} if isinstance(before, dict) and isinstance(value, dict) else value
+    return parse_workload(content, where="the flags" if file is None else f"the flags and {file}")
+
+
+def _plausible(name: str, score: str) -> None:
+    """Refuse a score in per cent with what to write instead. Raises WorkloadError."""
+    from advisor.errors import WorkloadError
+
+    try:
+        share = float(score.removesuffix("%")) / 100
+    except ValueError:
+        return
+    if 0.02 <= share <= 1:
+        raise WorkloadError(f"--measured {name}={score}: a score lies between 0 and 1; write {name}={share:g}.")

@@ -1,0 +1,1 @@
+"""The wizard: it asks, then makes the same calls as the commands."""

@@ -1,0 +1,212 @@
+"""The wizard: reads the data first, asks only what it cannot infer, then makes the same calls the commands make."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import yaml
+
+from advisor.atomic import write_whole
+from advisor.cli import render
+from advisor.cli.wizard.prompt import Back, choose, say
+from advisor.cli.wizard.questions import Answers, questions, said, workload_of
+from advisor.errors import AdvisorError
+from advisor.paths import home
+from backends._errors import BackendError
+
+if TYPE_CHECKING:
+    from advisor.recommend import Plan
+
+SAVED = Path("plan.yaml")
+
+
+def run() -> None:
+    """Hold the whole conversation. Ctrl-C leaves the answers saved; the next start goes on from there."""
+    say("tunewise: should you fine-tune at all, where, and what will it cost?", style="bold", indent=0)
+    say("Enter takes the default in brackets, b goes back, Ctrl-C keeps your answers.", indent=0)
+    for line in _unfinished():
+        say(line, indent=0)
+    try:
+        answers, number = _start()
+        while True:
+            answers = _conversation(answers, number)
+            number = 0
+            plan = _advise(answers)
+            if plan is None:
+                render.out()
+                say("These answers lead nowhere: here they are again, to change one of them.", style="yellow", indent=0)
+                continue
+            try:
+                return _offer_next_step(plan, answers)
+            except Back:
+                number = len(questions(answers)) - 1
+    except click.Abort:
+        render.note("\nYour answers are kept: 'tunewise' goes on from here.")
+        raise
+
+
+def _start() -> tuple[Answers, int]:
+    """Return the answers to begin with and the number of the first question to ask."""
+    answers, number = _load()
+    if answers.data is None:
+        return Answers(), 0
+    render.out()
+    ways = (
+        ("go on", "with what you said"),
+        ("look over", "ask again, with those answers as defaults"),
+        ("new", "forget it"),
+    )
+    try:
+        way = choose("You were here before. Go on?", ways, reason=f"Last time: {said(answers)}.", default="go on")
+    except Back:
+        way = "look over"
+    if way == "new":
+        return Answers(), 0
+    return answers, number if way == "go on" else 0
+
+
+def _conversation(answers: Answers, number: int) -> Answers:
+    while number < len(steps := questions(answers)):
+        render.out()
+        say(f"{number + 1} of {len(steps)}", style="dim", indent=0)
+        try:
+            answers = steps[number](answers)
+        except Back:
+            number = max(0, number - 1)
+            continue
+        number += 1
+        _save(answers, number)
+    return answers
+
+
+def _advise(answers: Answers) -> Path | None:
+    """Print the advice and return the file that holds it; None where it cannot be given."""
+    workload, plan = home() / "wizard-workload.yaml", home() / "wizard-plan.yaml"
+    write_whole(workload, yaml.safe_dump(workload_of(answers), sort_keys=False).encode())
+    plan.unlink(missing_ok=True)
+    _command("plan", *(answers.data or ()), "--workload", str(workload), "--out", str(plan))
+    return plan if plan.exists() else None
+
+
+def _offer_next_step(file: Path, answers: Answers) -> None:
+    """Offer what can be done with the plan until the person stops; each choice is a command, shown before it runs.
+
+    Raises Back when the person wants the questions again.
+    """
+    from advisor.cli.render.plan import answer
+    from advisor.recommend import read_plan
+
+    plan = read_plan(file)
+    steps = [
+        ("save", "keep the plan as plan.yaml in this folder", ()),
+        *_commands(file, plan, answers.data or ()),
+        ("stop", "that is all for now", ()),
+    ]
+    default = "save"
+    render.out()
+    say(f"To say it again: {answer(plan.option)}", style="bold", indent=0)  # where the screen is low, it has gone by
+    while True:
+        render.out()
+        step = choose(
+            "What next?",
+            [(name, meaning) for name, meaning, _ in steps],
+            reason="Whatever costs money is priced first, and you are asked.",
+            default=default,
+        )
+        if step == "stop":
+            return
+        default = "stop"
+        if step == "save":
+            write_whole(SAVED, file.read_bytes())
+            say(f"Saved {SAVED.resolve()}; later: tunewise launch {SAVED}")
+            continue
+        arguments = next(arguments for name, _, arguments in steps if name == step)
+        if _command(*arguments) == 0 and step in ("launch", "try"):
+            found = [name for name, _, _ in steps]
+            if "compare" not in found:
+                steps.insert(-1, ("compare", "the tuned model, its base and three examples, held out", COMPARE))
+                steps.insert(-1, ("receipt", "quoted beside what it took", ("receipt", "last")))
+            default = "compare"
+
+
+COMPARE = ("evaluate", "last", "--against", "base,few-shot:3")
+
+
+def _commands(file: Path, plan: Plan, data: tuple[str, ...]) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Yield the commands that this advice makes sense of: name, meaning, arguments."""
+    import backends
+
+    option = plan.option
+    trains = option.strategy.tunes and option.backend in backends.names()
+    asked = next((one for one in (option, *plan.options) if one.strategy in ("prompt", "few_shot")), None)
+    if data and asked is not None and asked.backend in backends.names() and asked.backend != "local":
+        to_ask = ("--backend", str(asked.backend), "--model", asked.model, "--limit", "50", "--max-cost", "1")
+        yield "measure", f"ask {asked.model} 50 of your examples, for $1 at most", ("evaluate", *data[:1], *to_ask)
+    if trains and data:
+        place = ("--backend", str(option.backend), "--model", option.model)
+        yield "pilot", "train on parts of the data first: what would more buy?", ("pilot", *data, *place)
+    if trains:
+        if option.backend == "local":
+            yield "rehearse", "show exactly what the launch would start", ("launch", str(file), "--dry-run")
+        else:
+            walked = ("launch", str(file), "--rehearse", "--watch")
+            yield "rehearse", "walk the launch to its end: no key, nothing sent", walked
+        yield "launch", "start the job, once you have seen its price", ("launch", str(file), "--watch")
+    if data:
+        tiny = ("--backend", "local", "--model", "tiny", "--epochs", "1", "--watch")
+        yield "try", "train a toy model on it here: free, to see each step", ("launch", *data, *tiny)
+
+
+def _command(*arguments: str) -> int:
+    """Show the equivalent command line, run it as if it had been typed, and return its exit code."""
+    from advisor.cli import tunewise
+
+    render.out()
+    say(f"$ tunewise {shlex.join(arguments)}", style="bold", indent=0)
+    try:
+        code = tunewise.main(list(arguments), prog_name="tunewise", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except (AdvisorError, BackendError, click.ClickException) as error:
+        render.error(error.format_message() if isinstance(error, click.ClickException) else str(error))
+        return 1
+
+
+def _unfinished() -> Iterator[str]:
+    """Yield a line for each run that was not sent or is not over."""
+    path = home() / "ledger.sqlite3"
+    if not path.is_file():
+        return
+    from advisor.runs import Ledger
+
+    for run in Ledger.open(path).runs():
+        if run.job.status.finished:
+            continue
+        if run.job.id is None:
+            yield f"Run {run.id} was never sent: tunewise launch --resume {run.id}"
+        else:
+            yield f"Run {run.id} was still going: tunewise watch {run.id}"
+
+
+def _state_file() -> Path:
+    return home() / "wizard.json"
+
+
+def _load() -> tuple[Answers, int]:
+    try:
+        content = json.loads(_state_file().read_text(encoding="utf-8"))
+        number = int(content.pop("asked"))
+        lists = {name: tuple(value) for name, value in content.items() if isinstance(value, list)}
+        return Answers(**{**content, **lists}), number
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return Answers(), 0  # none yet, or from another version: start afresh
+
+
+def _save(answers: Answers, asked: int) -> None:
+    content = render.to_json(answers)
+    assert isinstance(content, dict)
+    write_whole(_state_file(), json.dumps({**content, "asked": asked}).encode())

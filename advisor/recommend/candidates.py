@@ -1,0 +1,260 @@
+"""Every way worth weighing, made concrete: prompts, hosted and local fine-tuning, retrieval; nothing is judged here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import backends
+from advisor import hardware
+from advisor.estimate.values import Candidate, Strategy
+from advisor.evidence import MANY_SHOTS, catalogue, fixed_shots, retrieved_shots
+from advisor.hardware import Architecture
+from advisor.pricing import PriceBook, TrainingOffer
+from advisor.recommend.hyperparameters import settings_for
+from advisor.tokens import Profile
+from advisor.workload import Workload
+from backends import Method, Objective
+
+_METHOD = {Strategy.LOCAL_LORA: Method.LORA, Strategy.LOCAL_QLORA: Method.QLORA, Strategy.LOCAL_FULL: Method.FULL}
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A way to prompt: the end of the option's id, how many examples it shows, and what it is in words."""
+
+    suffix: str
+    strategy: Strategy
+    shots: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """A candidate with what the gates and the report need of it. ``seller`` sees the data; None: nobody does.
+
+    ``fits`` (yes, tight, no) is None where no GPU of the user's trains it.
+    """
+
+    id: str
+    candidate: Candidate
+    variant: str = ""
+    offer: TrainingOffer | None = None
+    arch: Architecture | None = None
+    fits: str | None = None
+    fit_advice: str = ""
+    seller: str | None = None
+    launchable: bool = True
+    why: str = ""
+
+
+def prospects(
+    profile: Profile, workload: Workload, book: PriceBook, places: tuple[str, ...], models: tuple[str, ...]
+) -> tuple[Prospect, ...]:
+    """Return what is worth weighing. ``places`` and ``models`` (empty: all) narrow what is tuned, and where."""
+    known = frozenset(backends.names())
+    found = [
+        *_prompts(profile, workload, book, models, known),
+        *_hosted(profile, workload, book, places, models, known),
+        *_local(profile, workload, places, models),
+        _retrieval(),
+    ]
+    return tuple({item.id: item for item in found}.values())
+
+
+def recipes(profile: Profile) -> tuple[Recipe, ...]:
+    """Return the ways to prompt that this much data allows, instructions alone first, then the same examples always."""
+    most = profile.examples // 2  # the other half can then measure them
+    each = round(profile.user_tokens + profile.output_tokens)
+    fixed = fixed_shots(len(profile.labels) if profile.labels else None, most, each)
+    near = retrieved_shots(most, each)
+    found = [
+        Recipe("", Strategy.PROMPT, 0, "instructions alone"),
+        Recipe("", Strategy.FEW_SHOT, fixed, f"the same {fixed} {'examples' if fixed != 1 else 'example'}"),
+        Recipe(":optimised", Strategy.PROMPT, 0, "optimised on your examples"),
+        Recipe(
+            ":retrieved", Strategy.FEW_SHOT, near, f"{near} {'examples' if near != 1 else 'example'} near each question"
+        ),
+        Recipe(":many", Strategy.FEW_SHOT, MANY_SHOTS, f"the same {MANY_SHOTS} examples"),
+    ]
+    return tuple(
+        one
+        for one in found
+        if 0 < one.shots <= most
+        or (one.strategy is Strategy.PROMPT and not one.suffix)
+        or (one.suffix == ":optimised" and most)
+    )
+
+
+def _prompts(
+    profile: Profile, workload: Workload, book: PriceBook, models: tuple[str, ...], known: frozenset[str]
+) -> Iterator[Prospect]:
+    """Each model worth prompting with and without examples; the dearer recipes for the first one only."""
+    for rank, (provider, model) in enumerate(_prompted_models(workload, book, models)):
+        place = provider if provider in known else None
+        for recipe in recipes(profile):
+            if recipe.suffix and rank:
+                continue
+            yield Prospect(
+                id=f"{recipe.strategy}:{provider}/{model}{recipe.suffix}",
+                candidate=Candidate(
+                    recipe.strategy, place, model, shots=recipe.shots, serving="tokens", provider=provider
+                ),
+                variant=recipe.text,
+                seller=provider,
+            )
+
+
+def _prompted_models(workload: Workload, book: PriceBook, models: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return provider and model, the one whose prompt was measured first, then in the price book's order."""
+    listed = [(item.provider, item.model) for item in book.prompt_models]
+    asked = [pair for pair in listed if named(pair[1], models)] or listed
+    said = workload.measured_with
+    if said is None:
+        return asked
+    first = [pair for pair in listed if named(pair[1], (said,))]
+    sold = None if first or hardware.architecture(said) else book.inference(said, on=book.as_of)
+    if sold is not None:
+        first = [(sold.provider, sold.model)]
+    return list(dict.fromkeys((*first, *asked)))
+
+
+def _hosted(
+    profile: Profile,
+    workload: Workload,
+    book: PriceBook,
+    places: tuple[str, ...],
+    models: tuple[str, ...],
+    known: frozenset[str],
+) -> Iterator[Prospect]:
+    objective = Objective.DPO if profile.is_preference else Objective.SFT
+    for place, worth in catalogue().hosted.items():
+        if places and place not in places:
+            continue
+        for model in [offer.model for offer in book.offers(place) if models and named(offer.model, models)] or worth:
+            offer = book.offer(place, model)
+            if offer is None or (models and not named(offer.model, models)):
+                continue
+            method = Method.LORA if Method.LORA in offer.methods else next(iter(offer.methods), None)
+            arch = hardware.architecture(model) if offer.open_weights else None
+            chosen = settings_for(place, method, objective, profile, hardware.lora_params(arch, 16) if arch else None)
+            for serving, gpu in _servings(offer, workload):
+                yield Prospect(
+                    id=f"hosted:{place}/{model}" + ("" if serving == "tokens" else f":{serving}"),
+                    candidate=Candidate(
+                        Strategy.HOSTED, place, model, method, objective, chosen, serving=serving, gpu=gpu
+                    ),
+                    variant={"tokens": "answers by the token", "dedicated": "answers on a dedicated endpoint"}.get(
+                        serving, f"its adapter answers on {'your' if gpu in workload.gpus else 'a rented'} {gpu}"
+                    ),
+                    offer=offer,
+                    arch=arch,
+                    seller=place,
+                    launchable=place in known,
+                )
+
+
+def _servings(offer: TrainingOffer, workload: Workload) -> list[tuple[str, str | None]]:
+    """Ways to answer with a model tuned there, and on which GPU."""
+    if not offer.serving or "tokens" in offer.serving:
+        return [("tokens", None)]
+    ways: list[tuple[str, str | None]] = []
+    if "self_hosted" in offer.serving and offer.params_b is not None:
+        need = float(offer.params_b) * catalogue().bytes_to_serve
+        cards = (*workload.gpus, *(catalogue().rented if workload.may_rent_gpus else ()))
+        card = next((name for name in cards if (card := hardware.gpu(name)) and card.memory_gb >= need), None)
+        ways += [("self_hosted", card)] if card else []
+    if "dedicated" in offer.serving:
+        ways.append(("dedicated", None))
+    return ways
+
+
+def _local(
+    profile: Profile, workload: Workload, places: tuple[str, ...], models: tuple[str, ...]
+) -> Iterator[Prospect]:
+    """Open models on the user's GPUs and on rented ones; the first model in every method, the others in one.
+
+    A model whose prompt was measured comes first, and is prompted whatever narrows what is tuned.
+    """
+    known = {item.model: item.why for item in catalogue().local}
+    asked = [name for name in models if hardware.architecture(name) is not None]
+    here = not places or "local" in places
+    tuned = (asked if models else list(known)) if here else []
+    said = workload.measured_with
+    first = [said] if said and hardware.architecture(said) else []
+    prompted = False
+    for rank, model in enumerate(dict.fromkeys((*first, *tuned))):
+        arch = hardware.architecture(model)
+        if arch is None:
+            continue
+        why = known.get(model, "")
+        trains = model in tuned or (here and not models)
+        for gpu in dict.fromkeys(workload.gpus) if trains else ():
+            for strategy in _METHOD if not rank else (_roomiest(arch, gpu, profile),):
+                yield _on_gpu(model, arch, gpu, strategy, profile, why, whose="your")
+        fitting = (name for name in catalogue().rented if _fits(arch, Method.LORA, name, profile)[0] == "yes")
+        rented = next(fitting, None)
+        if trains and rented and rented not in workload.gpus and (rank < 2 or asked):
+            yield _on_gpu(model, arch, rented, Strategy.LOCAL_LORA, profile, why, whose="a rented")
+        card = next(iter(workload.gpus), rented)
+        if card and not prompted and _answers_on(arch, card):
+            prompted = True
+            yield from _prompted_locally(model, arch, card, profile, workload)
+
+
+def _prompted_locally(
+    model: str, arch: Architecture, gpu: str, profile: Profile, workload: Workload
+) -> Iterator[Prospect]:
+    where = f"on {'your' if gpu in workload.gpus else 'a rented'} {gpu}"
+    for recipe in recipes(profile):
+        if recipe.suffix in ("", ":retrieved"):
+            candidate = Candidate(recipe.strategy, "local", model, shots=recipe.shots, serving="self_hosted", gpu=gpu)
+            id = f"{recipe.strategy}:local/{model}{recipe.suffix}"
+            yield Prospect(id, candidate, f"{recipe.text}, {where}", arch=arch)
+
+
+def _on_gpu(
+    model: str, arch: Architecture, gpu: str, strategy: Strategy, profile: Profile, why: str, *, whose: str
+) -> Prospect:
+    method = _METHOD[strategy]
+    objective = Objective.DPO if profile.is_preference else Objective.SFT
+    fits, advice = _fits(arch, method, gpu, profile)
+    chosen = settings_for("local", method, objective, profile, hardware.lora_params(arch, 16))
+    return Prospect(
+        id=f"{strategy}:{model}@{gpu}",
+        candidate=Candidate(strategy, "local", model, method, objective, chosen, serving="self_hosted", gpu=gpu),
+        variant=f"trained and answered on {whose} {gpu}",
+        arch=arch,
+        fits=fits,
+        fit_advice=advice,
+        why=why,
+    )
+
+
+def _fits(arch: Architecture, method: Method, gpu: str, profile: Profile) -> tuple[str, str]:
+    card = hardware.gpu(gpu)
+    if card is None:
+        return "no", f"{gpu} is not in the list of GPUs."
+    length = max(128, -(-int(profile.per_example.p95) // 128) * 128)
+    found = hardware.fit(arch, method, card, seq=length, micro_batch=None)
+    return found.fits, found.advice
+
+
+def _answers_on(arch: Architecture, gpu: str) -> bool:
+    card = hardware.gpu(gpu)
+    return card is not None and arch.params * catalogue().bytes_to_serve / 1e9 <= card.memory_gb
+
+
+def _roomiest(arch: Architecture, gpu: str, profile: Profile) -> Strategy:
+    """LoRA where it fits, else QLoRA: they learn equally well, so memory decides."""
+    return Strategy.LOCAL_LORA if _fits(arch, Method.LORA, gpu, profile)[0] == "yes" else Strategy.LOCAL_QLORA
+
+
+def _retrieval() -> Prospect:
+    return Prospect("retrieval", Candidate(Strategy.RETRIEVAL, None, "", serving="none"), "facts looked up when asked")
+
+
+def named(model: str, models: tuple[str, ...]) -> bool:
+    """Tell whether ``models`` names ``model``: in full, without its owner, or without its date."""
+    short = model.split("/")[-1]
+    return any(name in (model, short) or short.startswith(f"{name.split('/')[-1]}-") for name in models)

@@ -1,0 +1,143 @@
+"""The argument that comes with the answer: evidence, conflicts, doubts and warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from advisor.dataset import Level
+from advisor.estimate import Strategy
+from advisor.evidence import RETRIEVED_SHOTS, claims, nearest, packaged
+from advisor.recommend.choose import Choice
+from advisor.recommend.measurements import prompt_score, tuned_score, untried_recipes
+from advisor.recommend.options import task_of
+from advisor.recommend.select import total
+from advisor.recommend.values import EvidenceRef, Option, Reason, cited, reference
+from advisor.task import TaskType
+from advisor.tokens import Profile
+from advisor.workload import Workload
+
+_RARE = 10  # examples of one label
+_OPEN_ENDED = (TaskType.STYLE, TaskType.SUMMARISATION, TaskType.CHAT)
+
+
+def assumptions(
+    profile: Profile, workload: Workload, chosen: Option | None, weighed: Sequence[Option]
+) -> tuple[str, ...]:
+    """What the advice takes for granted, then what the chosen option's sums do."""
+    found = [profile.sampled.sentence] if profile.sampled else []
+    if workload.task is None:
+        found.append(f"The task is taken to be {profile.task_type}: {profile.task_reason}.")
+    if "openai" not in workload.standing and not workload.on_premises:
+        found.append("You are taken never to have fine-tuned at OpenAI; say --standing openai=active if you have.")
+    if prompt_score(workload) is not None:
+        scored = [option for option in weighed if option.quality is not None and not option.strategy.tunes]
+        of = (
+            f", and of {' and '.join(dict.fromkeys(f'{one.model}, {one.variant}' for one in scored))}" if scored else ""
+        )
+        said = "" if workload.measured_with else " Say --measured-with MODEL if it was of another."
+        if any(option.shots for option in scored):
+            said += " Examples of your own in the prompt: count them as system tokens, and call its score prompt."
+        found.append(
+            f"Your measured score is taken to be of the best prompt you would use, on held-out examples{of}.{said}"
+        )
+    if not workload.gpus and not workload.on_premises:
+        found.append("You are taken to own no GPU; say --gpu NAME if you do.")
+    return (*found, *(chosen.estimate.assumptions if chosen and chosen.estimate else ()))
+
+
+def evidence(
+    choice: Choice, weighed: Sequence[Option], profile: Profile, workload: Workload, next_step: str
+) -> tuple[EvidenceRef, ...]:
+    """The claims behind the argument, the nearest published cases, and where sources disagree."""
+    known = {found.text: found for found in claims().values()}
+    used = [known[reason.text] for reason in (choice.deciding, *choice.supporting) if reason.text in known]
+    refs = [EvidenceRef(found.text, found.source, found.n_cases) for found in used]
+    task = task_of(profile, workload)
+    labels = len(profile.labels) if profile.labels else None
+    if choice.judgement is not None:
+        found = choice.judgement
+        counted = packaged().count(found.class_name)
+        text = f"{counted.when}: fine-tuning was needed in {found.wins:g} of {found.groups} published task groups"
+        text += counted.halves
+        refs.insert(0, EvidenceRef(text, packaged().source, found.groups))
+        near = nearest(task, profile.examples, prompt_score(workload), labels)
+        refs += [EvidenceRef(f"nearest: {case.sentence}", case.source, 1) for case in near]
+        refs += [reference(id) for id in _conflicts(task, labels, profile.examples, weighed)]
+        refs += [reference("publication-bias"), reference("tuned-serving-2026")]
+    if next_step.startswith("tunewise pilot"):
+        refs += [reference("pilot"), reference("pilot-flat")]
+    return tuple(dict.fromkeys(refs))
+
+
+def _conflicts(task: TaskType, labels: int | None, examples: int, weighed: Sequence[Option]) -> Iterator[str]:
+    if task is TaskType.CLASSIFICATION and labels and labels >= 20:
+        yield "conflict-banking77"
+    if task is TaskType.CLASSIFICATION and examples < 1000:
+        yield "conflict-small-classifiers"
+    if task in (TaskType.STRUCTURED, TaskType.CODE):
+        yield "conflict-spider"
+    if any(option.strategy is Strategy.LOCAL_FULL and option.ruled_out_by is None for option in weighed):
+        yield "conflict-full"
+
+
+def unknowns(choice: Choice, chosen: Option | None, profile: Profile, workload: Workload) -> Iterator[str]:
+    if prompt_score(workload) is None:
+        yield "How well a prompt does on this task: not measured, so no quality is claimed for any option."
+    elif tuned_score(workload) is None:
+        yield "How well a tuned model would do on this task: published cases give odds, not a score."
+    if workload.requests_per_month is None and not (chosen and total(chosen) is not None):
+        yield "How many requests a month: without it no month and no total can be summed."
+    elif workload.requests_per_month and chosen and chosen.serving in ("dedicated", "self_hosted"):
+        many = f"{workload.requests_per_month.mid:,} requests a month"
+        yield f"Whether the machines counted carry {many}: their speed was not measured."
+    if workload.latency_p95_ms is not None:
+        yield "Latency: no measured figures are on record, so the limit was not applied."
+    if workload.privacy == "no_training_use":
+        yield "Whether a provider trains on what it is sent: no terms were read; check them before sending data."
+    if workload.privacy.startswith("region:") and chosen is not None and chosen.gpu not in (None, *workload.gpus):
+        yield f"Whether the rented {chosen.gpu} stands in {workload.privacy.removeprefix('region:')}: choose it so."
+    if choice.judgement is not None:
+        yield (
+            "Whether the evidence still holds: its models are of 2021-2025, and only the relation to a measured "
+            "prompt score carries over."
+        )
+    if choice.judgement and choice.judgement.little_evidence:
+        yield f"Only {choice.judgement.groups} published task groups are like this one: little evidence."
+    if faults := sum(problem.level is Level.ERROR for problem in profile.problems):
+        yield f"What is in the data that cannot be read: {faults} problems; 'tunewise check' names their lines."
+    if profile.is_preference:
+        yield "How preference tuning compares: the published cases are of supervised tuning."
+
+
+def holds_secrets(profile: Profile) -> bool:
+    """Tell whether something in the data looks like a key or password."""
+    return any(problem.code == "secret" for problem in profile.problems)
+
+
+def warnings(chosen: Option | None, profile: Profile, workload: Workload) -> Iterator[Reason]:
+    if holds_secrets(profile):
+        text = "your data holds what looks like a key or password: take it out before it is sent or trained on"
+        yield Reason(text, "your-data")
+    if any(problem.code == "personal_data" for problem in profile.problems):
+        yield Reason("your data holds what looks like personal data: a tuned model can repeat it", "your-data")
+    if chosen is None or not chosen.strategy.tunes:
+        return
+    if untried_recipes(workload):
+        yield cited("untried-recipes")
+    if len(profile.labels or ()) > RETRIEVED_SHOTS and "retrieved" not in workload.measured:
+        yield cited("untried-near")
+    if chosen.retires is not None and chosen.serving != "self_hosted":
+        text = f"{chosen.model} shuts down on {chosen.retires.isoformat()}, and what you tune on it dies with it"
+        yield Reason(text, "price-book")
+    if task_of(profile, workload) in _OPEN_ENDED and profile.examples <= 2000:
+        yield cited("harm-small-generation")
+    rare = sum(count < _RARE for count in (profile.labels or {}).values())
+    if rare:
+        which = "one label has" if rare == 1 else f"{rare} labels have"
+        yield Reason(f"{which} fewer than {_RARE} examples and will hardly be learnt", "your-data")
+    if (chosen.hyperparameters.epochs or 0) >= 5:
+        passes = f"{chosen.hyperparameters.epochs} passes over {profile.examples:,} examples"
+        yield Reason(f"{passes} invite overfitting: watch the validation loss", "your-data")
+    yield cited("collapse")
+    yield cited("forgetting")
+    yield cited("safety")

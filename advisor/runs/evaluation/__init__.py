@@ -1,0 +1,1 @@
+"""Asking models the held-out questions, and what is told from their answers."""

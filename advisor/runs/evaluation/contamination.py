@@ -1,0 +1,97 @@
+"""What spoils a score: held-out questions that were trained on, and answers that are remembered, not learnt."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+
+from advisor.evaluate.metrics import Answer
+from advisor.evaluate.recited import Recited
+from advisor.evaluate.scorecard import LossComparison, TokenLosses
+from advisor.runs.evaluation.answers import Question
+from advisor.runs.evaluation.variants import asked_text
+
+# Lee et al. 2022 (arXiv 2107.06499) call texts near duplicates above an edit similarity of 0.8.
+_ALIKE = 0.8
+_FEWEST_WORDS = 5  # of a question; among fewer, one word more or less is another question
+_MOST_TRAINED = 20_000  # training questions that are searched for near copies
+_SHARE = 0.05  # of the held-out questions: near copies below it hardly move a score
+_GAP_NATS, _GAP_TIMES = 0.2, 1.5  # held-out loss above training loss: both must be passed to call it overfitting
+
+
+def leaks(asked: Sequence[Question], trained: Sequence[Question]) -> list[str]:
+    """Name held-out questions that the training data holds too: their scores prove nothing."""
+    seen = {asked_text(question) for question in trained}
+    shared = [question.id for question in asked if asked_text(question) in seen]
+    if not shared:
+        return []
+    share = 100 * len(shared) / len(asked)
+    return [
+        f"Leak: {len(shared)} of {len(asked)} held-out questions ({share:.0f} %) are in the training data too "
+        f"(first: {shared[0]}); scores on them prove nothing."
+    ]
+
+
+def near_copies(asked: Sequence[Question], trained: Sequence[Question]) -> list[str]:
+    """Name held-out questions that differ in few words from a training question with the same answer."""
+    exact = {asked_text(question) for question in trained}
+    by_answer: dict[str, list[tuple[str, list[str]]]] = defaultdict(list)
+    for question in trained[:_MOST_TRAINED]:
+        by_answer[_answer(question)].append((question.id, asked_text(question).split()))
+    found = []
+    for question in asked:
+        words = asked_text(question).split()
+        if asked_text(question) in exact or len(words) < _FEWEST_WORDS:
+            continue
+        near = _nearest(words, by_answer[_answer(question)])
+        if near is not None:
+            found.append((question.id, near))
+    if len(found) < max(2, _SHARE * len(asked)):
+        return []
+    return [
+        f"Near copies: {len(found)} of {len(asked)} held-out questions differ in few words from a training question "
+        f"with the same answer (first: {found[0][0]} and {found[0][1]}); scores on them may be too good."
+    ]
+
+
+def _answer(question: Question) -> str:
+    """Return the reference answer as text to compare by."""
+    answer = Answer.of(question.reference)
+    return f"{answer.text.strip()} {answer.tool_calls}"
+
+
+def _nearest(words: Sequence[str], known: Sequence[tuple[str, Sequence[str]]]) -> str | None:
+    """Return the name of the first of ``known`` that is nearly the same text."""
+    both = SequenceMatcher(None, (), words, autojunk=False)
+    for name, other in known:
+        both.set_seq1(other)
+        # The first two are quick upper bounds of the third.
+        if both.real_quick_ratio() >= _ALIKE and both.quick_ratio() >= _ALIKE and both.ratio() >= _ALIKE:
+            return name
+    return None
+
+
+def memorised(held_out: LossComparison, trained: TokenLosses | None) -> list[str]:
+    """Name overfitting: answers the trainer saw are far likelier than answers it did not see."""
+    if trained is None:
+        return []
+    seen = sum(trained.sums) / sum(trained.tokens)
+    if held_out.tuned - seen < _GAP_NATS or held_out.tuned < _GAP_TIMES * seen:
+        return []
+    return [
+        f"Overfitting: the loss is {seen:.3f} on training examples and {held_out.tuned:.3f} on held-out ones; the "
+        "model repeats what it has seen. Train fewer epochs, or add data."
+    ]
+
+
+def by_heart(found: Recited | None) -> list[str]:
+    """Name memorised training answers: they come back word for word, more often than answers never seen."""
+    if found is None or not found.by_heart:
+        return []
+    first = found.examples[0]
+    return [
+        f"Memorised: {found.trained} of {found.of_trained} training answers come back word for word, and "
+        f"{found.held_out} of {found.of_held_out} never seen (first: {first.id}, {first.text[:40]!r}). Train fewer "
+        "epochs and take repeated examples out; whoever can ask this model can read its training data."
+    ]

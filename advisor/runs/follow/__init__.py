@@ -1,0 +1,1 @@
+"""Runs that were started: watching, cancelling, the receipt."""

@@ -1,0 +1,239 @@
+"""How runs are followed: polling with back-off, many at once, a bounded number of requests a second."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Thread
+
+from advisor.atomic import write_whole
+from advisor.runs.follow.receipt import settle
+from advisor.runs.ledger import Ledger
+from advisor.runs.run import Run, folder_of
+from advisor.runs.serialization import from_saved, to_saved
+from backends import (
+    REHEARSAL,
+    Backend,
+    BackendError,
+    Job,
+    JobEvent,
+    JobNotFound,
+    JobStatus,
+    ProviderUnavailable,
+    RateLimited,
+)
+
+LONGEST_S = 15.0  # between two looks at a job in which nothing changes
+_LONGEST_TROUBLE_S = 60.0
+_MOST_MISSED = 5  # looks in a row at which the provider knows no such job
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What one look at a job brought. ``trouble`` says why there was nothing new; the next look comes by itself.
+
+    ``given_up``: there is no next look, since the provider went on not knowing the job.
+    """
+
+    job: Job
+    events: tuple[JobEvent, ...] = ()
+    trouble: str | None = None
+    given_up: bool = False
+
+
+@dataclass(slots=True)
+class _Followed:
+    """One run being followed."""
+
+    job: Job
+    due: float
+    wait: float
+    missed: int = 0
+    looks: int = 0
+    last_event: str | None = None
+
+
+@dataclass(slots=True)
+class _Pace:
+    """When a backend may be asked next, so that no more than ``per_second`` looks start in a second."""
+
+    backend: Backend
+    per_second: float
+    free_at: float = 0.0
+    paused_until: float = 0.0
+
+    def next(self) -> float:
+        return max(self.free_at, self.paused_until)
+
+
+@dataclass(slots=True)
+class Watch:
+    """Follows runs until all have ended; leaving it at any moment loses nothing, and another may start anywhere."""
+
+    ledger: Ledger
+    runs: Sequence[str]
+    backend_of: Callable[[str], Backend]
+    shortest_s: float = 2.0
+    per_second: float = 5.0
+    at_once: int = 32  # looks on their way; one that hangs holds its place until the backend gives it up
+    clock: Callable[[], float] = time.monotonic
+    pause: Callable[[float], None] = time.sleep
+    _paces: dict[str, _Pace] = field(default_factory=dict)
+
+    def updates(self) -> Iterator[Update]:
+        """Yield every change, trouble and end; return when no run is left to follow."""
+        followed = [self._follow(run) for run in dict.fromkeys(self.runs)]
+        for one in followed:
+            yield Update(one.job, tuple(read_events(one.job.run)))
+        waiting = [one for one in followed if not one.job.status.finished and one.job.id is not None]
+        asked: dict[Future[Update], _Followed] = {}
+        while waiting or asked:
+            self._start(waiting, asked)
+            if not asked:
+                self.pause(max(0.0, min(self._when(one) for one in waiting) - self.clock()))
+                continue
+            ready = self._next_start(waiting) if len(asked) < self.at_once else None
+            done, _ = wait(asked, timeout=ready, return_when=FIRST_COMPLETED)
+            for future in done:
+                one = asked.pop(future)
+                update = self._digest(one, future)
+                if not one.job.status.finished and one.missed < _MOST_MISSED:
+                    waiting.append(one)
+                if update is not None:
+                    yield update
+
+    def _follow(self, run: str) -> _Followed:
+        job = self.ledger.get(run).job
+        if job.backend not in self._paces:
+            self._paces[job.backend] = _Pace(self.backend_of(job.backend), self.per_second)
+        events = read_events(run)
+        return _Followed(job, self.clock(), self.shortest_s, last_event=events[-1].id if events else None)
+
+    def _when(self, one: _Followed) -> float:
+        return max(one.due, self._paces[one.job.backend].next())
+
+    def _next_start(self, waiting: list[_Followed]) -> float | None:
+        return max(0.0, min(self._when(one) for one in waiting) - self.clock()) if waiting else None
+
+    def _start(self, waiting: list[_Followed], asked: dict[Future[Update], _Followed]) -> None:
+        """Ask about every run whose turn it is, within the pace of its backend."""
+        now = self.clock()
+        for one in sorted(waiting, key=lambda other: other.due):
+            pace = self._paces[one.job.backend]
+            if len(asked) >= self.at_once:
+                return
+            if one.due <= now and pace.next() <= now:
+                pace.free_at = max(pace.free_at, now) + 1 / pace.per_second
+                waiting.remove(one)
+                asked[_looking(pace.backend, one.job, one.last_event)] = one
+
+    def _digest(self, one: _Followed, future: Future[Update]) -> Update | None:
+        """Keep what a look brought and set when the next is due."""
+        one.looks += 1
+        try:
+            update = future.result()
+        except (ProviderUnavailable, RateLimited, JobNotFound) as error:
+            return self._trouble(one, error)
+        one.missed = 0
+        changed = update.job != one.job or bool(update.events)
+        one.wait = self.shortest_s if changed else min(one.wait * 1.5, max(LONGEST_S, self.shortest_s))
+        one.due = self.clock() + one.wait
+        one.job = update.job
+        if update.events:
+            one.last_event = update.events[-1].id
+            keep_events(one.job.run, update.events)
+        self.ledger.save(update.job)
+        if update.job.status.finished:
+            settle(self.ledger, one.job.run)
+        return update if changed or one.looks == 1 else None
+
+    def _trouble(self, one: _Followed, error: BackendError) -> Update:
+        now = self.clock()
+        one.wait = min(max(one.wait, 1.0) * 2, _LONGEST_TROUBLE_S)
+        one.due = now + one.wait
+        if isinstance(error, RateLimited):
+            pace = self._paces[one.job.backend]
+            pace.paused_until = max(pace.paused_until, now + (error.retry_after_s or one.wait))
+        if isinstance(error, JobNotFound):
+            one.missed += 1
+            if one.missed >= _MOST_MISSED:
+                said = f"{error} {one.job.backend} was asked {_MOST_MISSED} times, so this is no longer followed."
+                return Update(one.job, trouble=said, given_up=True)
+        return Update(one.job, trouble=str(error))
+
+
+def refreshed(ledger: Ledger, run: Run, backend: Backend) -> Run:
+    """Look once at a run that has begun and not ended, keep what is new, and return it as it is now."""
+    if run.job.id is None or run.job.status.finished:
+        return run
+    ledger.save(with_metrics(backend.refresh(run.job), backend))
+    settle(ledger, run.id)
+    return ledger.get(run.id)
+
+
+def with_metrics(job: Job, backend: Backend) -> Job:
+    """Return a job that has succeeded with the file its numbers were written to; one that has such a file as it is.
+
+    What the provider says at the end (a result file) is more than what its events said on the way.
+    """
+    if job.status is not JobStatus.SUCCEEDED or job.metrics_path is not None or job.backend == REHEARSAL:
+        return job
+    try:
+        rows = backend.metrics(job)
+    except (ProviderUnavailable, RateLimited):
+        raise
+    except BackendError:
+        return job  # it keeps no result file; the events are kept anyway
+    if not rows:
+        return job
+    path = folder_of(job.run) / "metrics.jsonl"
+    write_whole(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
+    return replace(job, metrics_path=path)
+
+
+def keep_events(run: str, events: Sequence[JobEvent]) -> None:
+    """Append a job's events to the run's folder, so that they outlive the provider's copy."""
+    path = folder_of(run) / "provider.jsonl"
+    text = "".join(json.dumps(to_saved(event)) + "\n" for event in events)
+    with path.open("ab+") as file:
+        path.chmod(0o600)
+        torn = file.tell() > 0 and (file.seek(-1, 2), file.read(1))[1] != b"\n"
+        file.write((b"\n" if torn else b"") + text.encode())
+
+
+def read_events(run: str) -> list[JobEvent]:
+    """Return the events kept so far, oldest first, each once; a line torn by a crash is left out."""
+    path = folder_of(run) / "provider.jsonl"
+    return list({event.id: event for event in _read(path)}.values()) if path.is_file() else []
+
+
+def _read(path: Path) -> Iterator[JobEvent]:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            yield from_saved(JobEvent, json.loads(line))
+        except (ValueError, TypeError):
+            continue
+
+
+def _looking(backend: Backend, job: Job, after: str | None) -> Future[Update]:
+    """Look in a thread that nobody has to wait for: who leaves a watch leaves also a request that hangs."""
+    future: Future[Update] = Future()
+
+    def look() -> None:
+        try:
+            future.set_result(_look(backend, job, after))
+        except Exception as error:  # noqa: BLE001  whoever waits for the future gets it
+            future.set_exception(error)
+
+    Thread(target=look, daemon=True).start()
+    return future
+
+
+def _look(backend: Backend, job: Job, after: str | None) -> Update:
+    """Ask once: the job, then its new events, so that the events of a job's end are never missed."""
+    fresh = backend.refresh(job)
+    return Update(with_metrics(fresh, backend), tuple(backend.events(fresh, after)))

@@ -1,0 +1,159 @@
+"""What a run is quoted at before it starts, and what its finished job makes of that: tokens, minutes, dollars."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from advisor.estimate import Candidate, LineItem, Strategy
+from advisor.runs.launch.worker_terms import without_loss, workers_of
+from advisor.runs.run import Quote, Run
+from advisor.workload import Workload
+from backends import Json, Method
+
+if TYPE_CHECKING:
+    from advisor.pricing import PriceBook
+    from advisor.tokens import Profile
+
+# Azure's training types, as its price list calls them; where it trains in one region it charges by the region.
+_AZURE_TIERS = {"Standard": "regional", "GlobalStandard": "standard", "DeveloperTier": "developer"}
+_UNNAMED = (
+    "No training_type is named, and the price is that of GlobalStandard; training in one region costs more. "
+    "-o training_type=GlobalStandard makes sure."
+)
+OWN_TRAINER = "bring-your-own-trainer"  # in the price book: any trainer there that is not listed by its name
+_LOCAL = {Method.LORA: Strategy.LOCAL_LORA, Method.QLORA: Strategy.LOCAL_QLORA, Method.FULL: Strategy.LOCAL_FULL}
+
+
+def quote(
+    run: Run, profile: Profile, book: PriceBook, *, gpu: str | None, today: date, validation: Profile | None = None
+) -> Quote:
+    """Return what training this run costs: the lines paid once, for the part of the data that is trained on.
+
+    ``validation`` is of the file the provider validates on; where there is one and it is None, a tenth of the data is
+    assumed. ``gpu`` is what a local run trains on; None is this machine, which costs nothing but its time.
+    """
+    spec = run.spec
+    if spec.backend == "local" and gpu is None:
+        return _own_machine(run, profile)
+    from advisor.estimate import Terms, estimate
+    from advisor.estimate.case import counted_tokens
+
+    candidate = Candidate(
+        strategy=_LOCAL[spec.method] if spec.backend == "local" else Strategy.HOSTED,
+        backend=spec.backend,
+        model=spec.model,
+        method=spec.method,
+        objective=spec.objective,
+        hyperparameters=spec.hyperparameters,
+        serving="none",
+        gpu=gpu,
+    )
+    tier, unknown = _tier(run, book)
+    if unknown is not None:
+        return Quote(warnings=(unknown,))
+    checked = 0 if spec.validation_file is None else (counted_tokens(validation, spec.model) if validation else None)
+    # Not the user's habits of sweeps and evaluations: those are other bills.
+    one_job = Terms(evaluation_rows=0, training_tier=tier, validation_tokens=checked)
+    found = estimate(candidate, profile, Workload.model_validate({}), book, today=today, terms=one_job)
+    lines = tuple(line for line in found.lines if not line.recurring)
+    total = found.one_off_usd
+    minutes = found.train_minutes
+    hourly, said = _by_the_second(run, book) if total is None else (None, ())
+    return Quote(
+        usd=None if total is None else total.mid,
+        low_usd=None if total is None else total.low,
+        high_usd=None if total is None else total.high,
+        lines=lines,
+        train_minutes=None if minutes is None else minutes.mid,
+        gpu_gb=found.gpu_gb,
+        assumptions=found.assumptions,
+        warnings=(*said, *found.warnings, *((_UNNAMED,) if spec.backend == "azure" and not _asked_type(run) else ())),
+        prices_as_of=found.prices_as_of,
+        usd_per_hour=hourly,
+        validation_share=_validation_share(run, book, counted_tokens(profile, spec.model), checked),
+    )
+
+
+def _validation_share(run: Run, book: PriceBook, trained: int | None, checked: int | None) -> float:
+    """Return which part of the billed tokens goes into reading the validation file; a tenth of the data where unknown.
+
+    ``trained`` and ``checked`` are the tokens of one pass over either file.
+    """
+    spec, chosen = run.spec, run.spec.hyperparameters
+    offer = book.offer(spec.backend, spec.model)
+    if offer is None or not offer.billing.validation_billed or not trained or not chosen.epochs:
+        return 0.0
+    read = (chosen.evaluations or 0) * (trained / 10 if checked is None else checked)
+    return read / (chosen.epochs * trained + read)
+
+
+def _by_the_second(run: Run, book: PriceBook) -> tuple[Decimal | None, tuple[str, ...]]:
+    """Return what an hour costs where a trainer of one's own is billed by the second, and a sentence on it."""
+    offer = book.offer(run.spec.backend, run.spec.model) or book.offer(run.spec.backend, OWN_TRAINER)
+    rate = offer.rate(run.spec.method, run.spec.objective) if offer is not None else None
+    if offer is None or rate is None or rate.unit != "second":
+        return None, ()
+    cited, second = rate.price.cited, rate.price.mid
+    return second * 3600, (
+        f"{run.spec.backend} bills the seconds a trainer runs: ${second} each. {offer.note} ({cited.source}, read "
+        f"{cited.checked}). How long it takes is not known before, nor the total; the receipt computes it.",
+    )
+
+
+def _tier(run: Run, book: PriceBook) -> tuple[str, str | None]:
+    """Return the tier of training rates this run is billed in, and, where the book has no rate in it, a sentence."""
+    spec, kind = run.spec, _asked_type(run)
+    if spec.backend != "azure" or kind is None:
+        return "standard", None
+    tier = _AZURE_TIERS.get(str(kind))
+    offer = book.offer(spec.backend, spec.model)
+    if tier is None or (offer is not None and offer.rate(spec.method, spec.objective, tier) is None):
+        return "standard", (
+            f"What Azure charges to train {spec.model} as {kind} is not known here; GlobalStandard is priced, or put "
+            "the rate of your region in pricing.local.yaml."
+        )
+    return tier, None
+
+
+def _asked_type(run: Run) -> Json:
+    return run.spec.options.get("training_type")
+
+
+def _own_machine(run: Run, profile: Profile) -> Quote:
+    """Return the quote of a run on this machine: no dollars, but tokens, minutes and memory as far as they are known.
+
+    Tokens are counted in o200k_base with three a message, until the model's own tokenizer has seen the data.
+    """
+    from advisor.hardware import architecture, detect, fit, train_minutes
+
+    spec, free = run.spec, Decimal(0)
+    tokens = round(profile.per_example.mean * profile.examples) * (spec.hyperparameters.epochs or 0)
+    arch, card = architecture(spec.model), next(iter(detect()), None)
+    rank = spec.hyperparameters.lora_rank or 16
+    workers = workers_of(run) if card else 1
+    band = train_minutes(arch, spec.method, card or "cpu", tokens, rank=rank) if arch and tokens else None
+    minutes = band.mid / workers if band else None
+    shards = workers if spec.options.get("shard") == "fsdp" else 1
+    needs = fit(arch, spec.method, card, rank=rank, micro_batch=None, shards=shards) if arch and card else None
+    line = LineItem(
+        name="training on this machine",
+        quantity=Decimal(tokens) / 1_000_000,
+        unit="million tokens",
+        unit_usd=free,
+        usd=free,
+        usd_low=free,
+        usd_high=free,
+        source="your own machine; electricity is not counted",
+        checked=None,
+    )
+    return Quote(
+        usd=free,
+        low_usd=free,
+        high_usd=free,
+        lines=(line,) if tokens else (),
+        train_minutes=minutes,
+        gpu_gb=needs.peak_gb if needs else None,
+        assumptions=without_loss(workers, minutes),
+    )

@@ -1,0 +1,302 @@
+"""How a run is started exactly once: staged, quoted, kept in the ledger, sent, and looked up after any doubt."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from advisor.dataset import Dataset, Format, split, write_for
+from advisor.errors import DataError, OverLimit, RunError
+from advisor.runs.follow.receipt import settle
+from advisor.runs.ledger import Ledger, only_one
+from advisor.runs.run import Origin, Quote, Run, folder_of, new_id
+from backends import (
+    Backend,
+    BackendError,
+    Hyperparameters,
+    Job,
+    JobSpec,
+    JobStatus,
+    Json,
+    Method,
+    Objective,
+    OutcomeUnknown,
+    ProviderUnavailable,
+    RateLimited,
+    Save,
+)
+
+SETTLE_S = 30.0  # how long after a lost reply a provider may still show the job it created
+_FEWEST_TO_VALIDATE = 60  # with fewer training examples, none is taken away for a validation curve
+_FARTHEST_APART = Decimal("0.2")  # between the provider's own price and ours: beyond it one of them is mistaken
+_WAITS_S = (2.0, 8.0, 30.0)  # between attempts that surely had no effect
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to launch: data, backend, model and settings, as the flags or a plan file say."""
+
+    data: tuple[str, ...]
+    backend: str
+    model: str
+    method: Method = Method.LORA
+    objective: Objective | None = None
+    hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
+    options: Mapping[str, Json] = field(default_factory=dict)
+    held_out: float = 0.1
+    validation: Path | None = None
+    task: str | None = None
+    plan: str | None = None
+    fingerprint: str | None = None
+    group: str | None = None
+
+
+def stage(
+    order: Order, *, now: datetime, seed: int = 0, run: str | None = None, validates: bool = True
+) -> tuple[Run, tuple[str, ...]]:
+    """Split and convert the data into the run's folder; nothing is kept in the ledger or sent.
+
+    ``validates``: the backend takes a validation file; no examples are kept from the training for one otherwise.
+    Returns the run without a quote, and what could not be expressed in the backend's format. Raises DataError.
+    """
+    run = run or new_id(now)
+    dataset = Dataset.open(*order.data)
+    if order.fingerprint and dataset.fingerprint != order.fingerprint:
+        raise DataError(
+            f"{order.plan}: the data has changed since this plan was made; run 'tunewise plan' again to renew it."
+        )
+    folder = folder_of(run)
+    try:
+        return _staged(run, order, dataset, folder, now, seed, validates)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def discard(run: Run) -> None:
+    """Remove the folder of a staged run that was not launched."""
+    shutil.rmtree(run.folder, ignore_errors=True)
+
+
+def record(ledger: Ledger, run: Run, *, monthly_limit: Decimal | None, now: datetime) -> tuple[str, ...]:
+    """Keep the run in the ledger and reserve its price: the last step before anything is sent. Raises OverLimit.
+
+    Returns the runs that ``monthly_limit`` could not count, since what they cost is unknown.
+    """
+    ledger.add(run)
+    try:
+        return reserve(ledger, run, monthly_limit=monthly_limit, now=now)
+    except BaseException as error:
+        reason = str(error) if isinstance(error, OverLimit) else "interrupted before anything was sent"
+        ledger.save(replace(run.job, status=JobStatus.FAILED, finished=now, error=reason))
+        raise
+
+
+def reserve(ledger: Ledger, run: Run, *, monthly_limit: Decimal | None, now: datetime) -> tuple[str, ...]:
+    """Reserve a run's price, as ``record`` does; under a limit, the bills of ended runs take the place of their quotes.
+
+    A watcher that dies between the end of a run and its bill leaves the quote standing.
+    """
+    for other in ledger.runs() if monthly_limit is not None else ():
+        if other.job.status.finished and ledger.settled(other.id) is None:
+            settle(ledger, other.id)
+    return ledger.reserve(run.id, run.reserves, monthly_limit=monthly_limit, now=now)
+
+
+def send(
+    ledger: Ledger,
+    run_id: str,
+    backend: Backend,
+    *,
+    pause: Callable[[float], None] = time.sleep,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    settle_s: float = SETTLE_S,
+    most_usd: Decimal | None = None,
+) -> Job:
+    """Create the run's job at the provider, once, whatever interrupted earlier attempts.
+
+    An earlier attempt that may have reached the provider is looked up by its tag until ``settle_s`` seconds have
+    passed since it was made; only when the provider then still knows no such job is it sent again. A provider that
+    says a price of its own above ``most_usd`` is not paid: OverLimit.
+    """
+    with only_one(run_id):
+        run = ledger.get(run_id)
+        if run.job.id is not None:
+            return _go_on(ledger, run, backend)
+        job = look_up(ledger, run, backend, pause, clock, settle_s)
+        waits = list(_WAITS_S)
+        while job is None:
+            saved = ledger.last(run.id, "job")
+            resume = ledger.get(run.id).job if saved is not None else None
+            if resume is not None and resume.status.finished:
+                resume = replace(resume, status=JobStatus.QUEUED, error=None, finished=None)
+            ledger.append(run.id, "sending", {}, clock())
+            try:
+                job = backend.submit(run.spec, _comparing(ledger, run.quote, most_usd), resume)
+            except OutcomeUnknown as error:
+                ledger.append(run.id, "doubt", {"error": str(error)}, clock())
+                if not waits:
+                    raise
+                waits.pop(0)
+                job = look_up(ledger, run, backend, pause, clock, settle_s)
+            except (ProviderUnavailable, RateLimited) as error:
+                asked = error.retry_after_s if isinstance(error, RateLimited) else None
+                ledger.append(run.id, "unsent", {"error": str(error)}, clock())
+                if not waits or (asked or 0) > 120:
+                    _tell(ledger, run, f"not sent: {error}")
+                    raise ProviderUnavailable(
+                        f"{error} Nothing was charged; 'tunewise launch --resume {run.id}' goes on."
+                    ) from error
+                pause(max(waits.pop(0), asked or 0.0))
+            except (BackendError, RunError, OverLimit) as error:
+                _refused(ledger, run, str(error), clock())
+                raise
+        ledger.save(job)
+        return job
+
+
+def look_up(
+    ledger: Ledger,
+    run: Run,
+    backend: Backend,
+    pause: Callable[[float], None],
+    clock: Callable[[], datetime],
+    settle_s: float,
+) -> Job | None:
+    """Find the job an earlier attempt may have created; None only when the provider had time and shows none."""
+    attempt = ledger.last(run.id, "sending")
+    if attempt is None:
+        return None
+    unsent = ledger.last(run.id, "unsent")
+    if unsent is not None and unsent.seq > attempt.seq:
+        try:
+            return backend.find(run.spec)
+        except BackendError:
+            return None  # the attempt itself was answered: nothing was created
+    doubt = ledger.last(run.id, "doubt")
+    since = max(attempt.at, doubt.at) if doubt is not None else attempt.at
+    paid = any(request.costs_money for request in backend.requests(run.spec))
+    until = since + timedelta(seconds=settle_s if paid else 0)
+    wait = 0.5
+    while True:
+        try:
+            job = backend.find(run.spec)
+            if job is not None and not paid and job.status in (JobStatus.FAILED, JobStatus.CANCELLED):
+                return None  # what broke off and costs nothing goes on by being submitted again
+        except BackendError as error:
+            _tell(ledger, run, f"in doubt: {error}")
+            raise RunError(
+                f"{run.id} may or may not have reached {run.spec.backend}, and it cannot be looked up now ({error}) "
+                f"'tunewise launch --resume {run.id}' looks again before anything is sent."
+            ) from error
+        if job is not None or clock() >= until:
+            return job
+        pause(min(wait, max(0.0, (until - clock()).total_seconds())))
+        wait = min(wait * 2, 8.0)
+
+
+def _staged(
+    run: str, order: Order, dataset: Dataset, folder: Path, now: datetime, seed: int, validates: bool
+) -> tuple[Run, tuple[str, ...]]:
+    """Split off the held-out examples, then a part to validate on, and write the rest as the backend reads it."""
+    train, held_out, share = None, order.validation, 0.0
+    if order.validation is None and order.held_out > 0:
+        train, held_out = split(dataset, folder / "split", held_out=order.held_out, seed=seed)
+        share = order.held_out
+    source = dataset if train is None else Dataset.open(train)
+    validation = order.validation if validates else None
+    enough = train is not None and sum(1 for _ in source.examples()) >= _FEWEST_TO_VALIDATE
+    if validates and validation is None and enough:
+        fit_part, validation = split(source, folder / "split" / "validation", held_out=order.held_out, seed=seed + 1)
+        source = Dataset.open(fit_part)
+        train = fit_part
+    preference = source.format is Format.PREFERENCE
+    objective = order.objective or (Objective.DPO if preference else Objective.SFT)
+    upload = folder / "upload"
+    upload.mkdir(mode=0o700, exist_ok=True)
+    lost = list(write_for(source, order.backend, objective, upload / "train.jsonl"))
+    if validation is not None:
+        lost += write_for(Dataset.open(validation), order.backend, objective, upload / "validation.jsonl")
+    spec = JobSpec(
+        run=run,
+        backend=order.backend,
+        model=order.model,
+        train_file=upload / "train.jsonl",
+        validation_file=upload / "validation.jsonl" if validation is not None else None,
+        objective=objective,
+        method=order.method,
+        hyperparameters=order.hyperparameters,
+        options=order.options,
+    )
+    for path in folder.rglob("*"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    origin = Origin(
+        data=tuple(str(Path(part).absolute()) for part in order.data),
+        fingerprint=dataset.fingerprint,
+        held_out=held_out,
+        train=train or upload / "train.jsonl",
+        task=order.task,
+        source=order.plan,
+        share=share,
+        validation=order.validation,
+        group=order.group,
+    )
+    job = Job(run=run, backend=order.backend, model=order.model, detail="not sent yet", created=now)
+    staged = Run(id=run, created=now, spec=spec, quote=Quote(), origin=origin, job=job)
+    return staged, tuple(dict.fromkeys(problem.message for problem in lost))
+
+
+def _go_on(ledger: Ledger, run: Run, backend: Backend) -> Job:
+    """Return a created job as it is now; one that broke off and costs nothing goes on from where it was."""
+    job = backend.refresh(run.job)
+    if job.status in (JobStatus.FAILED, JobStatus.CANCELLED):
+        if any(request.costs_money for request in backend.requests(run.spec)):
+            raise RunError(f"{run.id} was created and has {job.status}; launch again to start (and pay for) a new run.")
+        job = backend.submit(run.spec, ledger.save, job)
+    ledger.save(job)
+    return job
+
+
+def _comparing(ledger: Ledger, quote: Quote, most_usd: Decimal | None) -> Save:
+    """Save each snapshot, and stop before the paid request when the provider's own price is not ours or too high."""
+
+    def save(job: Job) -> None:
+        ledger.save(job)
+        stated = job.extra.get("provider_quote_usd")
+        if stated is None or job.id is not None:
+            return
+        theirs = Decimal(stated)
+        if most_usd is not None and theirs > most_usd:
+            raise OverLimit(
+                f"{job.backend} prices this job at ${theirs:.2f}, over the ${most_usd:.2f} that --max-cost leaves for "
+                "it, so nothing was started. Raise the limit, or train on less."
+            )
+        if quote.usd is None:
+            return
+        low, high = quote.low_usd or quote.usd, quote.high_usd or quote.usd
+        ours = min(max(theirs, low), high)
+        if abs(theirs - ours) > ours * _FARTHEST_APART:
+            raise RunError(
+                f"{job.backend} prices this job at ${theirs:.2f}, our quote is ${quote.usd:.2f}: more than "
+                f"{_FARTHEST_APART:.0%} apart, so nothing was started. If their price is right, put it in "
+                "pricing.local.yaml and launch again."
+            )
+
+    return save
+
+
+def _tell(ledger: Ledger, run: Run, detail: str) -> None:
+    """Keep a word on an unsent job in its state."""
+    ledger.save(replace(ledger.get(run.id).job, status=JobStatus.QUEUED, detail=detail, error=None))
+
+
+def _refused(ledger: Ledger, run: Run, error: str, now: datetime) -> None:
+    """Note that the provider refused before anything was created, and give the reservation back."""
+    ledger.append(run.id, "unsent", {"error": error}, now)
+    ledger.save(replace(ledger.get(run.id).job, status=JobStatus.FAILED, detail="refused", error=error, finished=now))
+    ledger.settle(run.id, Decimal(0), "nothing was sent")

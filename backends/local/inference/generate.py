@@ -1,0 +1,98 @@
+"""Generating answers from token ids, greedily unless a temperature is given; several at a time where that is greedy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from backends.local.inference.chat_template import ends_of
+from backends.local.trainer.packing import bucket
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_CAPACITY = 16_384  # tokens in one batch, padding and answers to come counted: 2 GB of keys and values for an 8B model
+
+
+def generate(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompt: Sequence[int],
+    *,
+    max_tokens: int,
+    temperature: float = 0.0,
+    seed: int | None = None,
+) -> tuple[list[int], bool]:
+    """Return the new tokens, and whether the model ended its turn by itself."""
+    if seed is not None:
+        torch.manual_seed(seed)
+    [answer] = _batch(model, tokenizer, [prompt], max_tokens, temperature)
+    return answer
+
+
+def generate_all(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Sequence[int]],
+    *,
+    max_tokens: int,
+    capacity: int = _CAPACITY,
+) -> list[tuple[list[int], bool]]:
+    """Do greedily for each prompt what ``generate`` does, prompts of like length together.
+
+    Prompts are padded on the left and their positions start behind the padding, so each answer is the one it gets
+    alone, up to rounding of the model's precision. A batch that does not fit in memory is halved.
+    """
+    answers: dict[int, tuple[list[int], bool]] = {}
+    groups = bucket([len(prompt) + max_tokens for prompt in prompts], capacity)
+    while groups:
+        group = groups.pop(0)
+        try:
+            found = _batch(model, tokenizer, [prompts[place] for place in group], max_tokens, 0.0)
+        except torch.OutOfMemoryError:
+            if len(group) == 1:
+                raise
+            torch.cuda.empty_cache()
+            half = len(group) // 2
+            groups[:0] = [group[:half], group[half:]]
+            continue
+        answers.update(zip(group, found, strict=True))
+    return [answers[place] for place in range(len(prompts))]
+
+
+def _batch(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Sequence[int]],
+    max_tokens: int,
+    temperature: float,
+) -> list[tuple[list[int], bool]]:
+    longest, warm, ends = max(len(prompt) for prompt in prompts), temperature > 0, ends_of(model, tokenizer)
+    pad = int(tokenizer.pad_token_id or 0)
+    ids = torch.full((len(prompts), longest), pad)
+    mask = torch.zeros((len(prompts), longest), dtype=torch.long)
+    for row, prompt in enumerate(prompts):
+        ids[row, longest - len(prompt) :] = torch.tensor(list(prompt))
+        mask[row, longest - len(prompt) :] = 1
+    with torch.no_grad():
+        out = model.generate(
+            input_ids=ids.to(model.device),
+            attention_mask=mask.to(model.device),
+            max_new_tokens=max_tokens,
+            do_sample=warm,
+            temperature=temperature if warm else None,
+            top_p=None,
+            top_k=None,
+            eos_token_id=ends,
+            pad_token_id=pad,
+            use_cache=True,
+        )
+    return [_cut(row, ends) for row in out[:, longest:].tolist()]
+
+
+def _cut(tokens: list[int], ends: Sequence[int]) -> tuple[list[int], bool]:
+    """Cut behind the first token that ends the turn; what follows it is padding."""
+    last = next((place for place, token in enumerate(tokens) if token in ends), None)
+    return (tokens, False) if last is None else (tokens[: last + 1], True)

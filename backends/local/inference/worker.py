@@ -1,0 +1,178 @@
+"""The answering process: reads one JSON question a line, holds one base model and its adapters, generates or scores."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import sys
+import time
+import uuid
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from backends.local.inference.generate import generate, generate_all
+from backends.local.model_path import to_load
+from backends.local.trainer import model as models
+from backends.local.trainer.loss import pad_batch, token_losses
+from backends.local.trainer.loss_mask import MaskRefused, as_turn, encode, render
+from backends.local.trainer.packing import bucket
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_CAPACITY = 4096  # tokens of one scoring pass
+_CALL = re.compile(r"<tool_call>\s*(\{.*?\})\s*</tool_call>", re.DOTALL)
+
+
+class Asked:
+    """The models that were asked so far: one base in memory, its adapters switched by question."""
+
+    def __init__(self) -> None:
+        self._base: tuple[str, str | None] = ("", None)  # with its revision
+        self._model: PreTrainedModel | PeftModel | None = None
+        self._adapters: dict[str, str] = {}  # folder -> name inside the model
+        self._tokenizers: dict[str, PreTrainedTokenizerBase] = {}
+
+    def use(self, name: str) -> tuple[PreTrainedModel | PeftModel, PreTrainedTokenizerBase, bool]:
+        """Return model and tokenizer for ``name``, and whether its adapter is to be on."""
+        base, options = to_load(name)
+        adapter = (Path(name) / "adapter_config.json").is_file()
+        if self._model is None or self._base != (base, options.revision):
+            self._model = None  # free the old one before the new one comes
+            device = models.pick_device(None)
+            dtype = models.pick_dtype(None, device)
+            with contextlib.suppress(models.TooLarge):
+                self._model = models.load_base(base, dtype, device, options)
+            if self._model is None:  # in 4 bits, as a qlora run trains it; the failed try is freed only out here
+                torch.cuda.empty_cache()
+                self._model = models.load_base(base, dtype, device, options, quantize=True)
+            self._base, self._adapters = (base, options.revision), {}
+            if models.is_tiny(self._model):
+                torch.set_num_threads(1)  # more would wait for each other longer than they work
+        if adapter:
+            self._switch(name)
+        if name not in self._tokenizers:
+            # A tuned folder holds the tokenizer it was trained with; a revision is of its base alone.
+            local = replace(options, revision=None)
+            self._tokenizers[name] = models.load_tokenizer(*((name, local) if adapter else (base, options)))
+        self._model.eval()
+        return self._model, self._tokenizers[name], adapter
+
+    def _switch(self, folder: str) -> None:
+        from peft import PeftModel
+
+        assert self._model is not None
+        if folder not in self._adapters:
+            label = f"adapter{len(self._adapters)}"
+            if isinstance(self._model, PeftModel):
+                self._model.load_adapter(folder, adapter_name=label)
+            else:
+                with models.peft_asks_by_an_old_name():
+                    self._model = PeftModel.from_pretrained(self._model, folder, adapter_name=label)
+            self._adapters[folder] = label
+        self._model.set_adapter(self._adapters[folder])
+
+
+def reply(asked: Asked, question: dict[str, Any]) -> dict[str, Any]:
+    """Answer what came in one line: a set to score, or questions that share model and limits."""
+    model, tokenizer, tuned = asked.use(question["model"])
+    with torch.inference_mode(), _adapter(model, tuned):
+        if question["do"] == "score":
+            return {"losses": _score(models.causal(model), tokenizer, question["examples"])}
+        return {"answers": _complete(model, tokenizer, question)}
+
+
+def _adapter(model: Any, on: bool) -> Any:
+    return contextlib.nullcontext() if on or not hasattr(model, "disable_adapter") else model.disable_adapter()
+
+
+def _complete(model: Any, tokenizer: PreTrainedTokenizerBase, question: dict[str, Any]) -> list[dict[str, Any]]:
+    """Answer each question; one that the chat template does not take gets an error of its own."""
+    asked: list[dict[str, Any]] = question["asked"]
+    replies: list[dict[str, Any]] = [{} for _ in asked]
+    prompts: dict[int, list[int]] = {}
+    for place, one in enumerate(asked):
+        try:
+            text = render(tokenizer, [as_turn(turn) for turn in one["messages"]], one["tools"], prompt=True)
+            prompts[place] = tokenizer(text, add_special_tokens=False)["input_ids"]
+        except MaskRefused as error:
+            replies[place] = {"error": str(error)}
+    began, limit, warmth = time.monotonic(), question["max_tokens"], question["temperature"]
+    if warmth > 0:
+        found = [
+            generate(model, tokenizer, prompt, max_tokens=limit, temperature=warmth, seed=question["seed"])
+            for prompt in prompts.values()
+        ]
+    else:
+        found = generate_all(model, tokenizer, list(prompts.values()), max_tokens=limit)
+    took_ms = (time.monotonic() - began) * 1000
+    for (place, prompt), (new, ended) in zip(prompts.items(), found, strict=True):
+        answer = tokenizer.decode(new, skip_special_tokens=True)
+        calls = [_call(match) for match in _CALL.findall(answer)] if asked[place]["tools"] else []
+        replies[place] = {
+            "text": (_CALL.sub("", answer) if calls else answer).strip(),
+            "tool_calls": [call for call in calls if call],
+            "latency_ms": took_ms,
+            "prompt_tokens": len(prompt),
+            "completion_tokens": len(new),
+            "finish_reason": "tool_calls" if calls else "stop" if ended else "length",
+        }
+    return replies
+
+
+def _call(text: str) -> dict[str, str] | None:
+    try:
+        call = json.loads(text)
+        arguments = call["arguments"]
+        return {
+            "id": f"call_{uuid.uuid4().hex[:12]}",
+            "name": str(call["name"]),
+            "arguments": arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False),
+        }
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _score(model: Any, tokenizer: PreTrainedTokenizerBase, examples: list[dict[str, Any]]) -> list[list[float]]:
+    """Return [sum of nats, tokens] per example, in padded batches of like length."""
+    parts = [
+        (owner, sequence)
+        for owner, example in enumerate(examples)
+        for sequence in encode(tokenizer, example["messages"], example["tools"], line=owner + 1)
+    ]
+    sums = [0.0] * len(examples)
+    counts = [0] * len(examples)
+    for group in bucket([len(sequence.ids) for _, sequence in parts], _CAPACITY):
+        batch = pad_batch([parts[place][1] for place in group], int(tokenizer.pad_token_id or 0), model.device)
+        losses = token_losses(model, batch)
+        for place, loss in zip(batch.sequence.tolist(), losses.tolist(), strict=True):
+            owner = parts[group[place]][0]
+            sums[owner] += loss
+            counts[owner] += 1
+    return [[total, count] for total, count in zip(sums, counts, strict=True)]
+
+
+def main() -> None:
+    """Answer until the pipe is closed; what libraries print goes to stderr, the pipe is for replies alone."""
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    asked = Asked()
+    for line in sys.stdin:
+        try:
+            answer = reply(asked, json.loads(line))
+        except (models.ModelRefused, MaskRefused) as error:
+            answer = {"error": str(error)}
+        except Exception as error:  # noqa: BLE001  the caller gets a sentence, the next question an answer
+            answer = {"error": f"{type(error).__name__}: {models.first_line(error)}"}
+        out.write(json.dumps(answer) + "\n")
+        out.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The training recipe, read from train.py down."""

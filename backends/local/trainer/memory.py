@@ -1,0 +1,156 @@
+"""How many tokens one forward pass may hold: by the estimator's own sums, over what the device has free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from backends import Method
+from backends.local.trainer.sharding import is_split
+from backends.local.training_memory import (
+    ALL_LINEAR,
+    MARGIN,
+    MOST_CPU_TOKENS,
+    MOST_TOKENS,
+    RESERVE,
+    USABLE,
+    layer_of,
+    number,
+    pass_bytes,
+    state_bytes,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from transformers import PreTrainedModel
+
+_GRAIN = 256  # tokens; the size of a pass is chosen to this
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What training takes beside the model that is already loaded: ``states``, ``gradients`` and ``update`` in bytes.
+
+    ``update`` is what the optimiser needs while it runs, when the activations are gone.
+    """
+
+    config: Mapping[str, object]
+    method: Method
+    width: float
+    targets: frozenset[str]
+    states: float
+    gradients: float
+    update: float
+
+    def of(self, tokens: int, *, recompute: bool) -> float:
+        """Return the bytes allocated at the peak of a pass of ``tokens``, the model itself not counted."""
+        alive = pass_bytes(
+            layer_of(self.config),
+            number(self.config, "num_hidden_layers", "n_layer", "n_layers"),
+            tokens,
+            vocab=number(self.config, "vocab_size"),
+            width=self.width,
+            adapter=self.width,
+            full=self.method is Method.FULL,
+            kbit=self.method is Method.QLORA,
+            recompute=recompute,
+            targets=self.targets,
+        )
+        return self.states + self.gradients + max(alive, self.update)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The bytes a process may have on its device, and those it has already; None: there is no telling."""
+
+    budget: float | None
+    held: float = 0.0
+
+    def takes(self, needs: float) -> bool:
+        """Tell whether ``needs`` fit beside what is held, with the estimator's margin."""
+        return self.budget is None or (self.held + needs) * RESERVE * MARGIN <= self.budget
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Tokens of a forward pass, whether activations are recomputed, the bytes predicted at its peak, and why."""
+
+    tokens: int
+    recompute: bool
+    predicted: float
+    reason: str
+
+
+def needs_of(model: PreTrainedModel, method: Method, trained: int, targets: str | None, shards: int = 1) -> Needs:
+    """Read what the sums need from the model; ``trained`` parameters share their states over ``shards`` devices."""
+    width = float(model.dtype.itemsize)
+    states, gradients, update = state_bytes(trained, width)
+    if shards > 1:  # the layer that computes is whole on each device, and so are the next one, embedding and head
+        one = sum(parameter.numel() for parameter in model.get_decoder().layers[0].parameters())
+        ends = (*model.get_input_embeddings().parameters(), *model.get_output_embeddings().parameters())
+        states += width * (2 * one + sum(parameter.numel() for parameter in ends if is_split(parameter))) * shards
+    return Needs(
+        config=model.config.get_text_config().to_dict(),
+        method=method,
+        width=width,
+        targets=_targets(targets),
+        states=states / shards,
+        gradients=gradients / shards,
+        update=update / shards,
+    )
+
+
+def room_on(device: torch.device) -> Room:
+    """Ask the device, or the machine, what there is."""
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        others = total - free - torch.cuda.memory_reserved(device)
+        return Room(USABLE * total - others, torch.cuda.memory_allocated(device))
+    if device.type == "mps":
+        return Room(USABLE * torch.mps.recommended_max_memory(), torch.mps.current_allocated_memory())
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        kib = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return Room(None)
+    return Room(USABLE * kib * 1024)
+
+
+def choose(needs: Needs, room: Room, longest: int, *, cpu: bool, asked: int | None, recompute: bool | None) -> Choice:
+    """Choose the largest pass that fits, up to where larger ones gain nothing; recompute only where it must be.
+
+    The longest example always fits in: were it too long, the first step would say so and nothing else could.
+    """
+    if asked is not None:
+        tokens, again = max(asked, longest), bool(recompute)
+        said = f"Forward passes of up to {tokens} tokens, as asked"
+    else:
+        most = max(longest, MOST_CPU_TOKENS if cpu else MOST_TOKENS)
+        tokens, again = longest, bool(recompute)
+        for again in (False, True) if recompute is None else (recompute,):
+            fitting = [
+                size for size in (*range(longest, most, _GRAIN), most) if room.takes(needs.of(size, recompute=again))
+            ]
+            if fitting:
+                tokens = fitting[-1]
+                break
+        said = f"Forward passes of up to {tokens} tokens"
+    predicted = room.held + needs.of(tokens, recompute=again)
+    words = "activations recomputed to save memory" if again else "activations kept"
+    known = "" if room.budget is None else f", {room.budget / 1e9:.2f} GB are there"
+    doubt = "" if room.takes(predicted - room.held) else " It may not fit: lower max_seq_length, or use qlora."
+    return Choice(
+        tokens, again, predicted, f"{said}, {words}: {predicted / 1e9:.2f} GB at the peak by the sums{known}.{doubt}"
+    )
+
+
+def _targets(names: str | None) -> frozenset[str]:
+    """Return the linears that get adapters, in the sums' short names; all of them where a name is another model's."""
+    if names is None:
+        return ALL_LINEAR
+    short = frozenset(name.strip().removesuffix("_proj") for name in names.split(","))
+    return short if short <= ALL_LINEAR else ALL_LINEAR

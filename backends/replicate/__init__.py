@@ -1,0 +1,288 @@
+"""Replicate: bring your own trainer, ``owner/name:version``; trainable or not is read from what the version declares.
+
+Traps, all measured: the SDK's types refuse the status ``aborted`` and any new one, and drop the metrics that say what
+is billed, so that trainings are read without it; a training carries no name or metadata, so that our tag is the address
+of the file that was uploaded for the run; the SDK sleeps through up to ten retries of a GET.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+from backends._base import Completion, Job, JobEvent, JobSpec, Json, Message, Request, Save
+from backends._errors import AccessClosed, AuthenticationFailed, ModelNotTunable, SpecRefused
+from backends._files import content_hash
+from backends._hosted import Hosted, behind, id_of, stated
+from backends._refusals import About, Provider
+from backends.replicate.http import Line, base_url
+from backends.replicate.inputs import check_inputs, declared_inputs, file_input, hyperparameter_inputs, prompt_inputs
+from backends.replicate.replies import TrainingReply, completion, log_events, snapshot, whole
+
+_TAG = "tunewise_run"  # in the metadata of the uploaded file
+_ANSWER_WAITS_S = (0.2, 0.5, *[1.0] * 300)  # a cold model takes minutes to start
+
+
+class ReplicateBackend(Hosted[Line]):
+    """Replicate's trainings API. The trainer decides which settings exist; a name it does not declare is refused."""
+
+    name: ClassVar[str] = "replicate"
+    provider: ClassVar[Provider] = Provider("replicate", "Replicate", "REPLICATE_API_TOKEN")
+    package: ClassVar[str] = "replicate"
+    takes_validation: ClassVar[bool] = False
+    settings: ClassVar[frozenset[str]] = frozenset(
+        {"epochs", "batch_size", "learning_rate", "warmup_ratio", "weight_decay"}
+        | {"lora_rank", "lora_alpha", "lora_dropout", "max_seq_length", "packing"}
+    )
+    option_names: ClassVar[frozenset[str]] = frozenset({"destination", "inputs", "hardware", "file_input"})
+    file_suffixes: ClassVar[tuple[str, ...]] = (".jsonl", ".zip", ".tar", ".csv", ".txt", ".parquet")
+    most_bytes: ClassVar[int] = 100_000_000  # the API's own refusal: "Files must be less than 100MB in size"
+
+    def connect(self) -> Line:
+        return Line(self.key(), self.patience_s)
+
+    # Before the job
+
+    def check(self, spec: JobSpec) -> None:
+        super().check(spec)
+        _trainer(spec.model)
+        if spec.validation_file is not None:
+            raise SpecRefused("Replicate takes no validation file; leave it out, or use an input of the trainer.")
+        if not isinstance(spec.options.get("inputs", {}), dict):
+            raise SpecRefused(
+                'The option \'inputs\' holds the trainer\'s inputs by name, such as {"trigger_word": "TOK"}.'
+            )
+        destination = spec.options.get("destination", "me/model")
+        if not isinstance(destination, str) or destination.count("/") != 1:
+            raise SpecRefused("The option 'destination' is the model to write to, as owner/name.")
+
+    def preflight(self, spec: JobSpec) -> tuple[str, ...]:
+        self.check(spec)
+        declared = self._declared(spec)
+        self._inputs(spec, declared, "https://example.com/data")
+        destination = self._destination(spec)
+        try:
+            self._get(f"/v1/models/{destination}", About.MODEL)
+        except ModelNotTunable:
+            return (f"The destination {destination} does not exist yet and will be created, private.",)
+        return (f"The destination {destination} exists; training adds a version to it.",)
+
+    def requests(self, spec: JobSpec) -> tuple[Request, ...]:
+        self.check(spec)
+        base, (owner, name, version) = base_url() + "/v1", _trainer(spec.model)
+        destination = str(spec.options.get("destination", f"(your account)/{spec.run}"))
+        # Only the trainer's version says what its inputs are called, and reading it would be a request.
+        settings = {
+            f"(its input for {name})": getattr(spec.hyperparameters, name) for name in stated(spec.hyperparameters)
+        }
+        inputs: dict[str, Json] = {
+            **settings,
+            **self._chosen(spec),
+            "(its input for a file)": "(address of the upload)",
+        }
+        return (
+            Request("POST", f"{base}/files", {"content": str(spec.train_file), "metadata": {_TAG: spec.run}}),
+            Request("POST", f"{base}/models", self._new_model(spec, destination)),
+            Request(
+                "POST",
+                f"{base}/models/{owner}/{name}/versions/{version}/trainings",
+                {"destination": destination, "input": inputs},
+                costs_money=True,
+            ),
+        )
+
+    # The job
+
+    def stored_bytes(self, name: str) -> int | None:
+        return whole(self._get(f"/v1/files/{name}", About.FILE).get("size"))
+
+    def upload(self, spec: JobSpec, key: str, path: Path) -> Mapping[str, str]:
+        """Upload the file for this run alone: its address is what the training is recognised by."""
+        digest = content_hash(path)
+        for row in self._uploads_of(spec.run):  # one that has expired since is not among them
+            if _metadata(row).get("sha256") == digest:
+                return {key: str(row["id"]), "training_url": _address(row)}
+        files = self.client().sdk.files
+        stored = self.ask(lambda: files.create(path, metadata={_TAG: spec.run, "sha256": digest}), about=About.FILE)
+        return {key: stored.id, "training_url": stored.urls["get"]}
+
+    def delete_file(self, name: str) -> None:
+        files = self.client().sdk.files
+        self.ask(lambda: files.delete(name), about=About.FILE)
+
+    def create(self, spec: JobSpec, job: Job, save: Save) -> Job:
+        owner, name, version = _trainer(spec.model)
+        inputs: Json = self._inputs(spec, self._declared(spec), job.extra["training_url"])
+        destination = self._destination(spec)
+        self._make_destination(spec, destination)
+        job = replace(job, extra={**job.extra, "destination": destination})
+        body: dict[str, Json] = {"destination": destination, "input": inputs}
+        path = f"/v1/models/{owner}/{name}/versions/{version}/trainings"
+        return snapshot(job, self._training("POST", path, body, about=About.MODEL, paid=True))
+
+    def find(self, spec: JobSpec) -> Job | None:
+        """Look the training up by the file that only this run uploaded, or by what it wrote to a model of its own."""
+        return self._among_trainings(spec, {})
+
+    def known(self, spec: JobSpec, resume: Job | None) -> Job | None:
+        kept = resume.extra if resume is not None else {}
+        address = kept.get("training_url")  # still says whose the training is when the file has expired
+        return self._among_trainings(spec, {address: kept["training_file"]} if address else {})
+
+    def refresh(self, job: Job) -> Job:
+        return snapshot(job, self._training("GET", f"/v1/trainings/{id_of(job)}"))
+
+    def cancel(self, job: Job) -> Job:
+        fresh = self.refresh(job)
+        if fresh.status.finished:
+            return fresh
+        return snapshot(fresh, self._training("POST", f"/v1/trainings/{id_of(job)}/cancel"))
+
+    def events(self, job: Job, after: str | None = None) -> Iterator[JobEvent]:
+        yield from behind(log_events(self._training("GET", f"/v1/trainings/{id_of(job)}")), after)
+
+    # The model
+
+    def complete(
+        self,
+        model: str,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[Mapping[str, Json]] = (),
+        max_tokens: int = 512,
+        temperature: float = 0.0,
+        seed: int | None = None,
+    ) -> Completion:
+        """Ask ``owner/name:version`` by a prediction; its inputs are read from what the version declares."""
+        if tools:
+            raise SpecRefused("Models on Replicate take a prompt and no tools; ask without them.")
+        owner, name, version = _trainer(model)
+        declared = declared_inputs(self._version(owner, name, version), "Input") or {}
+        if "prompt" not in declared:
+            raise ModelNotTunable(f"{model} takes no text prompt; its inputs are: {', '.join(sorted(declared))}.")
+        inputs = prompt_inputs(messages, declared, max_tokens, temperature, seed)
+        start = time.perf_counter()
+        body: dict[str, Json] = {"version": version, "input": inputs}
+        line = self.client()
+        found = self.ask(lambda: line.send("POST", "/v1/predictions", body), about=About.MODEL)
+        for wait in _ANSWER_WAITS_S:
+            if found.get("status") not in ("starting", "processing"):
+                break
+            self.sleep(wait)
+            found = self._get(f"/v1/predictions/{found['id']}", About.MODEL)
+        return completion(found, (time.perf_counter() - start) * 1000)
+
+    # The parts of the above, in order of use
+
+    def _among_trainings(self, spec: JobSpec, kept: Mapping[str, str]) -> Job | None:
+        uploads = {**kept, **{_address(row): str(row["id"]) for row in self._uploads_of(spec.run)}}
+        destination = self._destination(spec)
+        own = f"{destination}:" if "destination" not in spec.options else None  # a chosen one other runs write to too
+        for row in self._rows("/v1/trainings"):
+            reply = TrainingReply.model_validate(row)
+            written = (reply.output.version or "") if reply.output else ""
+            addresses = [value for value in reply.input.values() if isinstance(value, str) and value in uploads]
+            if addresses or (own is not None and written.startswith(own)):
+                extra = {"destination": destination}
+                if addresses:
+                    extra |= {"training_file": uploads[addresses[0]], "training_url": addresses[0]}
+                blank = self.unsent(spec)
+                return snapshot(replace(blank, extra={**blank.extra, **extra}), reply)
+        return None
+
+    def _get(self, path: str, about: About = About.OTHER) -> dict[str, Json]:
+        line = self.client()
+        return self.ask(lambda: line.send("GET", path), about=about)
+
+    def _rows(self, path: str) -> list[dict[str, Json]]:
+        line = self.client()
+        return self.ask(lambda: list(line.rows(path)))
+
+    def _training(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Json] | None = None,
+        *,
+        about: About = About.JOB,
+        paid: bool = False,
+    ) -> TrainingReply:
+        line = self.client()
+        return self.ask(lambda: TrainingReply.model_validate(line.send(method, path, body)), about=about, paid=paid)
+
+    def _version(self, owner: str, name: str, version: str) -> dict[str, Json]:
+        return self._get(f"/v1/models/{owner}/{name}/versions/{version}", About.MODEL)
+
+    def _declared(self, spec: JobSpec) -> Mapping[str, Mapping[str, Json]]:
+        declared = declared_inputs(self._version(*_trainer(spec.model)), "TrainingInput")
+        if declared is None:
+            raise ModelNotTunable(
+                f"{spec.model} cannot be trained: this version declares no training inputs. Replicate's public "
+                "trainers of language models are gone; bring your own trainer, or train elsewhere ('tunewise plan')."
+            )
+        return declared
+
+    def _chosen(self, spec: JobSpec) -> dict[str, Json]:
+        chosen = spec.options.get("inputs", {})
+        return dict(chosen) if isinstance(chosen, dict) else {}
+
+    def _inputs(self, spec: JobSpec, declared: Mapping[str, Mapping[str, Json]], url: str) -> dict[str, Json]:
+        where = spec.options.get("file_input") or file_input(declared)
+        inputs = {**hyperparameter_inputs(spec.hyperparameters, declared), **self._chosen(spec), str(where): url}
+        check_inputs(inputs, declared)
+        return inputs
+
+    def _destination(self, spec: JobSpec) -> str:
+        """Return the model to write to; by default one of its own for this run, which makes it unmistakable."""
+        chosen = spec.options.get("destination")
+        return str(chosen) if chosen else f"{self._get('/v1/account')['username']}/{spec.run}"
+
+    def _new_model(self, spec: JobSpec, destination: str) -> dict[str, Json]:
+        owner, name = destination.split("/")
+        hardware = str(spec.options.get("hardware", "cpu"))
+        return {"owner": owner, "name": name, "visibility": "private", "hardware": hardware}
+
+    def _make_destination(self, spec: JobSpec, destination: str) -> None:
+        try:
+            self._get(f"/v1/models/{destination}", About.MODEL)
+            return
+        except ModelNotTunable:
+            pass
+        new = self._new_model(spec, destination)
+        owner, name = str(new.pop("owner")), str(new.pop("name"))
+        models = self.client().sdk.models
+        try:
+            self.ask(lambda: models.create(owner, name, **new))
+        except (AuthenticationFailed, AccessClosed, SpecRefused) as error:
+            raise SpecRefused(
+                f"The destination {destination} cannot be written with this token: {error} Set the option "
+                "'destination' to a model of your own account, as owner/name."
+            ) from None
+
+    def _uploads_of(self, run: str) -> list[dict[str, Json]]:
+        """Return the files uploaded for ``run``, newest first."""
+        return [row for row in self._rows("/v1/files") if _metadata(row).get(_TAG) == run and _address(row)]
+
+
+def _metadata(row: Mapping[str, Json]) -> dict[str, Json]:
+    found = row.get("metadata")
+    return found if isinstance(found, dict) else {}
+
+
+def _address(row: Mapping[str, Json]) -> str:
+    urls = row.get("urls")
+    return str(urls.get("get") or "") if isinstance(urls, dict) else ""
+
+
+def _trainer(model: str) -> tuple[str, str, str]:
+    owner, _, rest = model.partition("/")
+    name, _, version = rest.partition(":")
+    if not (owner and name and version):
+        raise SpecRefused(f"'{model}' is no version on Replicate; write owner/name:version.")
+    return owner, name, version
+
+
+BACKEND = ReplicateBackend

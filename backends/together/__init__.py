@@ -1,0 +1,268 @@
+"""Together: LoRA and full fine-tuning of open models, supervised and DPO.
+
+Traps, all measured or seen: ``error`` and ``user_error`` are ends and there is no "failed"; prices come in
+nano-dollars; the SDK goes on when the estimate says the credit does not suffice; its learning rate suits no LoRA; it
+repeats the create request after a 5xx; settings may be changed without a word; uploads are validated after the upload.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from backends._base import (
+    Completion,
+    Hyperparameters,
+    Job,
+    JobEvent,
+    JobSpec,
+    JobStatus,
+    Json,
+    Message,
+    Method,
+    Rate,
+    Request,
+    Save,
+    Serving,
+)
+from backends._errors import FundsMissing, SpecRefused
+from backends._files import content_hash, files_of, placeholders
+from backends._hosted import Checkpoint, Hosted, behind, id_of, within
+from backends._openai.chat import chat
+from backends._refusals import About, Provider
+from backends.together.files import upload, wait_until_valid
+from backends.together.replies import RowPreview, job_events, job_reply, snapshot
+from backends.together.request import arguments, check_bounds, evaluations, price_question
+from backends.together.serving import adapters, rates, serve, stop
+
+if TYPE_CHECKING:
+    from together import Together
+
+
+class TogetherBackend(Hosted["Together"]):
+    """Together's fine-tuning API through its SDK 3.x."""
+
+    name: ClassVar[str] = "together"
+    provider: ClassVar[Provider] = Provider("together", "Together", "TOGETHER_API_KEY")
+    package: ClassVar[str] = "together"
+    methods: ClassVar[frozenset[Method]] = frozenset({Method.LORA, Method.FULL})
+    settings: ClassVar[frozenset[str]] = frozenset(
+        {"epochs", "batch_size", "learning_rate", "warmup_ratio", "weight_decay", "lora_rank", "lora_alpha"}
+        | {"lora_dropout", "max_seq_length", "packing", "evaluations", "early_stopping_patience", "dpo_beta"}
+    )
+    option_names: ClassVar[frozenset[str]] = frozenset({"train_on_inputs", "checkpoints"})
+    file_suffixes: ClassVar[tuple[str, ...]] = (".jsonl", ".parquet")
+    most_bytes: ClassVar[int] = 50_000_000_000
+
+    def connect(self) -> Together:
+        import together
+
+        return together.Together(
+            api_key=self.key(), base_url=_base_url(), max_retries=self.retries, timeout=self.patience_s
+        )
+
+    # Before the job
+
+    def check(self, spec: JobSpec) -> None:
+        super().check(spec)
+        chosen = spec.hyperparameters
+        within("warmup_ratio", chosen.warmup_ratio, 0, 1)
+        within("lora_dropout", chosen.lora_dropout, 0, 0.999)
+        within("weight_decay", chosen.weight_decay, 0, float("inf"))
+        patience = chosen.early_stopping_patience
+        if patience is not None and spec.validation_file is None:
+            raise SpecRefused("Early stopping needs a validation file; give one or leave it out.")
+        if patience is not None and evaluations(spec) < patience + 2:
+            raise SpecRefused(f"Early stopping with patience {patience} needs at least {patience + 2} evaluations.")
+
+    def preflight(self, spec: JobSpec) -> tuple[str, ...]:
+        self.check(spec)
+        client = self.client()
+        limits = self.ask(lambda: client.fine_tuning.model_limits(model_name=spec.model), about=About.MODEL)
+        check_bounds(spec, limits)
+        if spec.validation_file is None:
+            unread = spec.hyperparameters.evaluations
+            return ("Without a validation file there is nothing to evaluate on.",) if unread else ()
+        return (f"The validation file is read {evaluations(spec)} times, and every reading is billed.",)
+
+    def requests(self, spec: JobSpec) -> tuple[Request, ...]:
+        self.check(spec)
+        base = f"{_base_url()}/v1"
+        uploads = [
+            Request(
+                "POST",
+                f"{base}/files",
+                {"purpose": "fine-tune", "file_name": path.name, "checksum": content_hash(path)},
+            )
+            for path in filter(None, (spec.train_file, spec.validation_file))
+        ]
+        body = arguments(spec, placeholders(spec))
+        return (
+            *uploads,
+            Request("POST", f"{base}/fine-tunes/estimate-price", price_question(spec, body)),
+            Request("POST", f"{base}/fine-tunes", body, costs_money=True),
+        )
+
+    # The job
+
+    def comparable(self, spec: JobSpec) -> Hyperparameters:
+        # Packing and patience are not given back; evaluations without a file were not asked for.
+        evaluated = None if spec.validation_file is None else spec.hyperparameters.evaluations
+        return replace(spec.hyperparameters, packing=None, early_stopping_patience=None, evaluations=evaluated)
+
+    def stored_bytes(self, name: str) -> int | None:
+        client = self.client()
+        # It checks the checksum it was told before the upload; a size of 0 is one that is not known yet.
+        return self.ask(lambda: client.files.retrieve(name), about=About.FILE).bytes or None
+
+    def upload(self, spec: JobSpec, key: str, path: Path) -> Mapping[str, str]:
+        return {key: upload(self, path)}
+
+    def delete_file(self, name: str) -> None:
+        client = self.client()
+        self.ask(lambda: client.files.delete(name), about=About.FILE)
+
+    def create(self, spec: JobSpec, job: Job, save: Save) -> Job:
+        """As described in Hosted.
+
+        The provider's own price is in ``extra["provider_quote_usd"]`` of a snapshot that ``save`` is given before the
+        paid request: an exception raised there stops the launch.
+        """
+        for name in files_of(job).values():
+            wait_until_valid(self, name)
+        client, asked = self.client(), arguments(spec, files_of(job))
+        limits = self.ask(lambda: client.fine_tuning.model_limits(model_name=spec.model), about=About.MODEL)
+        job = replace(job, extra={**job.extra, **self._quote(price_question(spec, asked))})
+        save(job)
+        once = client.with_options(max_retries=0).fine_tuning
+        reply = self.ask(lambda: job_reply(once.create(**asked, model_limits=limits)), about=About.FILE, paid=True)
+        return self.compared(snapshot(job, reply))
+
+    def find(self, spec: JobSpec) -> Job | None:
+        client = self.client()
+
+        def look() -> Job | None:
+            for row in client.fine_tuning.list().data:
+                reply = job_reply(row)
+                if reply.suffix == spec.run or (
+                    not reply.suffix and f"-{spec.run}-" in (reply.model_output_name or "")
+                ):
+                    return self.compared(snapshot(self.unsent(spec), reply))
+            return None
+
+        return self.ask(look)
+
+    def refresh(self, job: Job) -> Job:
+        client, job_id = self.client(), id_of(job)
+        reply = self.ask(lambda: job_reply(client.fine_tuning.retrieve(job_id)), about=About.JOB)
+        fresh = self.compared(snapshot(job, reply))
+        if fresh.status is JobStatus.FAILED and fresh.error is None:
+            reasons = [event.message for event in self.events(fresh) if event.level == "error"]
+            return replace(fresh, error=reasons[-1] if reasons else f"Together ended it as '{fresh.detail}'.")
+        return fresh
+
+    def cancel(self, job: Job) -> Job:
+        fresh = self.refresh(job)
+        if fresh.status.finished or fresh.detail == "cancel_requested":
+            return fresh
+        client, job_id = self.client(), id_of(job)
+        reply = self.ask(lambda: job_reply(client.fine_tuning.cancel(job_id)), about=About.JOB)
+        return self.compared(snapshot(fresh, reply))
+
+    def events(self, job: Job, after: str | None = None) -> Iterator[JobEvent]:
+        client, job_id = self.client(), id_of(job)
+        lines = self.ask(lambda: client.fine_tuning.list_events(job_id).data, about=About.JOB)
+        rows = self.ask(lambda: client.fine_tuning.list_metrics(job_id).metrics or [], about=About.JOB)
+        found = self.ask(lambda: job_events(lines, rows))
+        if changed := job.extra.get("changed_by_provider"):
+            text = f"Together trains with other settings than were asked for: {changed}"
+            first = min((event.time for event in found), default=job.created or datetime.now(UTC))
+            found.insert(0, JobEvent("changed-by-provider", first, "warning", text))
+        yield from behind(found, after)
+
+    def checkpoints(self, job: Job) -> tuple[Checkpoint, ...]:
+        """Return the checkpoints the provider kept, newest first."""
+        client, job_id = self.client(), id_of(job)
+        found = self.ask(lambda: client.fine_tuning.list_checkpoints(job_id).data, about=About.JOB)
+        return tuple(sorted((Checkpoint(c.path, c.step) for c in found), key=lambda c: -c.step))
+
+    def download(self, job: Job, path: Path, *, checkpoint: str = "adapter") -> Path:
+        """Write the trained weights (a tar.zst) to ``path``. ``checkpoint``: adapter, merged, or model_output_path for
+        full training. A half-written file never gets the final name.
+        """
+        client, job_id = self.client(), id_of(job)
+        part = path.with_name(path.name + ".part")
+
+        def fetch() -> None:
+            with client.fine_tuning.with_streaming_response.content(ft_id=job_id, checkpoint=checkpoint) as reply:
+                reply.stream_to_file(part)
+
+        self.ask(fetch, about=About.JOB)
+        return part.replace(path)
+
+    def preview(self, job: Job, rows: int = 3) -> tuple[RowPreview, ...]:
+        """Return how the provider's own tokenizer reads the first rows of the uploaded file; supervised only, free."""
+        client, name = self.client(), job.extra["training_file"]
+        found = self.ask(
+            lambda: client.fine_tuning.preview(model=job.model, training_file=name, top_k=rows).rows, about=About.FILE
+        )
+        return tuple(RowPreview(row.num_tokens, row.num_trained_tokens, row.truncated) for row in found)
+
+    # The model
+
+    def rates(self) -> tuple[Rate, ...]:
+        return rates(self)
+
+    def serve(self, job: Job, *, idle_minutes: int = 30) -> Serving:
+        return serve(self, job, idle_minutes)
+
+    def stop(self, serving: Serving) -> None:
+        stop(self, serving)
+
+    def adapters(self, serving: Serving) -> tuple[str, ...]:
+        """Return the adapters that share a serving."""
+        return adapters(self, serving)
+
+    def complete(
+        self,
+        model: str,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[Mapping[str, Json]] = (),
+        max_tokens: int = 512,
+        temperature: float = 0.0,
+        seed: int | None = None,
+    ) -> Completion:
+        """Ask ``model``. A tuned model answers only while a dedicated endpoint serves it: ModelNotTunable otherwise."""
+        settings: dict[str, Json] = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
+        return chat(self, model, messages, tools, settings)
+
+    # The parts of the above, in order of use
+
+    def _quote(self, about: Mapping[str, Json]) -> dict[str, str]:
+        """Ask for the provider's own price. Raises FundsMissing when it says the credit does not suffice."""
+        client = self.client()
+        found = self.ask(lambda: client.fine_tuning.estimate_price(**about), about=About.FILE)
+        if not found.estimation_available:
+            return {"provider_quote": f"none: {found.unavailable_reason}"}
+        if found.allowed_to_proceed is False:
+            raise FundsMissing(
+                f"Together estimates {found.estimated_total_price:.2f} USD for this job; the account's limit is "
+                f"{found.user_limit or 0:.2f} USD. Add credit there, or train on less."
+            )
+        return {
+            "provider_quote_usd": f"{found.estimated_total_price:.6f}",
+            "provider_quote_tokens": str(int(found.estimated_train_token_count or 0)),
+        }
+
+
+def _base_url() -> str:
+    # SDK 3.x carries /v1 in its paths; a base URL that ends in it, as 2.x wanted, would ask for /v1/v1.
+    return (os.environ.get("TOGETHER_BASE_URL") or "https://api.together.ai").rstrip("/").removesuffix("/v1")
+
+
+BACKEND = TogetherBackend
