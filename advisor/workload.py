@@ -8,13 +8,34 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from advisor.errors import WorkloadError
 from advisor.task import TaskType
 
 Standing = Literal["never_fine_tuned", "active", "inactive"]
 Changes = Literal["never", "monthly", "daily"]
+Way = Literal[
+    "prompt",
+    "few_shot",
+    "optimised",
+    "retrieved",
+    "many",
+    "classifier",
+    "hosted",
+    "local_lora",
+    "local_qlora",
+    "local_full",
+]
 Score = Annotated[float, Field(ge=0, le=1)]
 Money = Annotated[Decimal, Field(ge=0)]
 
@@ -54,6 +75,35 @@ class DataBlock(_Part):
     labels: int | None = Field(None, ge=1)
 
 
+class MeasuredScore(_Part):
+    """A score and the model it was measured with; it is never lent to another model."""
+
+    score: Score
+    model: str = Field(min_length=1)
+
+
+# The two forms of a measured score; the names of the forms are no part of the file, nor of what is said of it.
+_FORMS = ("a score", "a score and its model")
+Measured = Annotated[
+    Annotated[Score, Tag(_FORMS[0])] | Annotated[MeasuredScore, Tag(_FORMS[1])],
+    Discriminator(lambda said: _FORMS[isinstance(said, dict | MeasuredScore)]),
+]
+
+
+class Current(_Part):
+    """What answers today: the model, how it is asked, and what is known of its prompt, its score and its bill.
+
+    ``strategy`` is a prompt's recipe, or the way the model was tuned. ``system_tokens`` are those of every request's
+    fixed prompt, examples included.
+    """
+
+    model: str = Field(min_length=1)
+    strategy: Way = "prompt"
+    system_tokens: int | None = Field(None, ge=0)
+    score: Score | None = None
+    usd_per_month: Money | None = None
+
+
 class Workload(_Part):
     """The workload file, with the contract's keys. None always means: not said."""
 
@@ -69,8 +119,9 @@ class Workload(_Part):
     gpus: tuple[str, ...] = ()
     may_rent_gpus: bool = True
     standing: dict[str, Standing] = Field(default_factory=dict)
-    measured: dict[str, Score] = Field(default_factory=dict)
+    measured: dict[str, Measured] = Field(default_factory=dict)
     measured_with: str | None = None
+    current: Current | None = None
     quality_target: Score | None = None
     error_cost_usd: Money | None = None
     knowledge_changes: Changes = "never"
@@ -94,6 +145,16 @@ class Workload(_Part):
     @property
     def on_premises(self) -> bool:
         return self.privacy == "on_premises"
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The measured scores, 0 to 1, by the way of doing it."""
+        return {name: said.score if isinstance(said, MeasuredScore) else said for name, said in self.measured.items()}
+
+    def scored_with(self, name: str) -> str | None:
+        """Return the model the score ``name`` was measured with, where its own entry says so."""
+        said = self.measured.get(name)
+        return said.model if isinstance(said, MeasuredScore) else None
 
 
 def load_workload(path: Path) -> Workload:
@@ -132,9 +193,10 @@ def parse_workload(content: dict[str, object], where: str) -> Workload:
     except ValidationError as error:
         lines = []
         for issue in error.errors():
-            field = ".".join(str(part) for part in issue["loc"]) or "workload"
+            where_in = tuple(part for part in issue["loc"] if part not in _FORMS)
+            field = ".".join(str(part) for part in where_in) or "workload"
             unknown = issue["type"] == "extra_forbidden"
-            message = _unknown(issue["loc"]) if unknown else issue["msg"].removeprefix("Value error, ")
+            message = _unknown(where_in) if unknown else issue["msg"].removeprefix("Value error, ")
             lines.append(f"{where}: {field}: {message}.")
         raise WorkloadError("\n".join(lines)) from error
 
@@ -145,6 +207,8 @@ def _unknown(place: tuple[int | str, ...]) -> str:
         "data": DataBlock,
         "prompt_tokens": PromptTokens,
         "requests_per_month": Volume,
+        "measured": MeasuredScore,
+        "current": Current,
     }
     known = (parts[place[0]] if len(place) > 1 else Workload).model_fields
     near = get_close_matches(str(place[-1]), known, n=1)

@@ -222,6 +222,16 @@ def test_flags_are_laid_over_the_workload_file(tmp_path: Path) -> None:
     assert workload.horizon_months == 3 and workload.gpus == ("rtx-4090",)
 
 
+def test_a_score_with_its_model_and_what_runs_today_are_said_by_flags(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.yaml"
+    asked = ("--measured", "prompt=0.7@gpt-6-luna", "--current", "model=gpt-6-luna", "--current", "system_tokens=900")
+    run(TICKETS, *asked, "--out", plan)
+    workload = read_plan(plan).workload
+    assert (workload.scores, workload.scored_with("prompt")) == ({"prompt": 0.7}, "gpt-6-luna")
+    assert workload.current is not None
+    assert (workload.current.model, workload.current.system_tokens) == ("gpt-6-luna", 900)
+
+
 def test_a_plan_file_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     out = tmp_path / "plan.yaml"
     found = document(TICKETS, "--measured", "prompt=0.71", "--requests-per-month", 50000, "--out", out)

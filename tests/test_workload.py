@@ -35,6 +35,14 @@ def test_the_guide_shows_every_key_and_nothing_else() -> None:
         ("requests_per_month: {low: 3, mid: 2, high: 9}", "low <= mid <= high"),
         ("privacy: eu", "privacy: must be any, no_training_use, region:NAME or on_premises."),
         ("measured: {prompt: 71}", "measured.prompt: "),
+        (
+            "measured: {hosted: {score: 84, model: m}}",
+            "measured.hosted.score: Input should be less than or equal to 1.",
+        ),
+        ("measured: {hosted: {score: .8}}", "measured.hosted.model: Field required."),
+        ("current: {modle: x, model: x}", "current.modle: unknown key (did you mean 'model'?)."),
+        ("current: {score: 0.8}", "current.model: Field required."),
+        ("current: {model: x, strategy: magic}", "current.strategy: Input should be 'prompt', 'few_shot'"),
         ("a: [", "line 1: this is not valid YAML"),
         ("- 1", "is a mapping such as"),
         ("measured: {prompt: 0.5}\nmeasured: {few_shot: 0.9}", "line 2: the key 'measured' stands twice"),
@@ -47,3 +55,11 @@ def test_what_cannot_be_used_is_named_with_a_remedy(text: str, said: str, tmp_pa
     with pytest.raises(WorkloadError, match=re.escape(said)) as refused:
         load_workload(file)
     assert str(refused.value).startswith(str(file))
+
+
+def test_a_score_may_name_its_model() -> None:
+    said = {"measured": {"prompt": 0.7, "hosted": {"score": 0.84, "model": "gpt-4o-mini-2024-07-18"}}}
+    found = parse_workload(said, where="here")
+    assert found.scores == {"prompt": 0.7, "hosted": 0.84}
+    assert (found.scored_with("hosted"), found.scored_with("prompt")) == ("gpt-4o-mini-2024-07-18", None)
+    assert parse_workload(found.model_dump(exclude_unset=True), where="again") == found

@@ -33,13 +33,13 @@ def all_named(workload: Workload) -> None:
 
 def prompt_score(workload: Workload) -> float | None:
     """Return the best score measured with a prompt of any kind."""
-    return max((workload.measured[name] for name in PROMPTED if name in workload.measured), default=None)
+    return max((score for name, score in workload.scores.items() if name in PROMPTED), default=None)
 
 
 def best_recipe(workload: Workload) -> str:
     """Return the name of the prompt that holds the best score; the plain one where none was measured."""
     score = prompt_score(workload)
-    return next((name for name in PROMPTED if score is not None and workload.measured.get(name) == score), "prompt")
+    return next((name for name in PROMPTED if score is not None and workload.scores.get(name) == score), "prompt")
 
 
 def with_best_prompt(workload: Workload, score: float) -> Workload:
@@ -50,13 +50,13 @@ def with_best_prompt(workload: Workload, score: float) -> Workload:
 
 def tuned_score(workload: Workload) -> tuple[str, float] | None:
     """Return the best score measured with a tuned model, and what the user called it."""
-    tuned = {name: score for name, score in workload.measured.items() if name not in (*PROMPTED, _BASE)}
+    tuned = {name: score for name, score in workload.scores.items() if name not in (*PROMPTED, _BASE)}
     return max(tuned.items(), key=lambda item: item[1]) if tuned else None
 
 
 def measured_recipes(workload: Workload) -> list[str]:
     """Return the measured recipes that are level with the best, the simplest first."""
-    scores = {name: workload.measured[name] for name in PROMPTED if name in workload.measured}
+    scores = {name: workload.scores[name] for name in PROMPTED if name in workload.measured}
     best = max(scores.values(), default=0.0)
     return [name for name in scores if scores[name] >= best - LEAD]
 

@@ -41,10 +41,10 @@ def with_scores(weighed: tuple[Option, ...], workload: Workload, own: Sequence[M
     standing = [option for option in weighed if option.ruled_out_by is None]
     asked = workload.measured_with or getattr(best_prompt(standing, measured_recipes(workload)), "model", None)
     found: dict[str, Quality] = {}
-    for name, score in workload.measured.items():
+    for name, score in workload.scores.items():
         mine = next((item for item in own if item.name == name and item.score == score), None)
         quality = _quality(score, mine)
-        model = mine.model if mine else None
+        model = workload.scored_with(name) or (mine.model if mine else None)
         if name in PROMPTED:
             at = [option for option in weighed if recipe_of(option) == name and not option.strategy.tunes]
             taken = [option for option in at if named(option.model, (model or asked or "",))]

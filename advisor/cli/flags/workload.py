@@ -81,8 +81,14 @@ _FLAGS = (
     click.option("--gpu", "gpus", multiple=True, help="A GPU you own; again for each one."),
     click.option("--may-rent-gpus/--no-rented-gpus", default=None, help="Default: may rent."),
     click.option("--standing", type=_Pair(), multiple=True, help="openai=never_fine_tuned, active or inactive."),
-    click.option("--measured", type=_Pair(), multiple=True, help="A score, 0 to 1: prompt=0.71, few_shot=0.78."),
+    click.option("--measured", type=_Pair(), multiple=True, help="A score, 0 to 1: prompt=0.71, hosted=0.84@MODEL."),
     click.option("--measured-with", metavar="MODEL", help="The model that was prompted; default: the one advised."),
+    click.option(
+        "--current",
+        type=_Pair(),
+        multiple=True,
+        help="What answers today: model=ID, strategy=few_shot, system_tokens=900, score=0.8, usd_per_month=700.",
+    ),
     click.option("--quality-target", type=click.FloatRange(0, 1), help="The share of right answers that is wanted."),
     click.option("--error-cost-usd", type=common.Usd(), help="What one wrong answer costs."),
     click.option(
@@ -93,10 +99,10 @@ _FLAGS = (
 )
 _NAMES = (
     "task", "requests_per_month", "prompt_tokens", "cache_hit", "horizon_months", "budget_usd", "privacy",
-    "latency_p95_ms", "gpus", "may_rent_gpus", "standing", "measured", "measured_with", "quality_target",
+    "latency_p95_ms", "gpus", "may_rent_gpus", "standing", "measured", "measured_with", "current", "quality_target",
     "error_cost_usd", "knowledge_changes",
 )  # fmt: skip
-_MAPPINGS = ("prompt_tokens", "standing", "measured")
+_MAPPINGS = ("prompt_tokens", "standing", "measured", "current")
 
 
 def workload_flags(command: Callable[..., None]) -> Callable[..., None]:
@@ -122,8 +128,7 @@ def _workload(file: Path | None, said: Mapping[str, object]) -> Workload:
     if file is not None and not file.exists():
         raise WorkloadError(f"There is no workload file {file}; name one that is there, or say it with flags.")
     if isinstance(scores := said.get("measured"), dict):
-        for name, score in scores.items():
-            _plausible(name, score)
+        said = {**said, "measured": {name: _score(name, score) for name, score in scores.items()}}
     content: dict[str, object] = load_workload(file).model_dump(exclude_unset=True) if file else {}
     for key, value in said.items():
         if value is None or value in ((), {}):
@@ -131,6 +136,13 @@ def _workload(file: Path | None, said: Mapping[str, object]) -> Workload:
         before = content.get(key)
         content[key] = {**before, **value} if isinstance(before, dict) and isinstance(value, dict) else value
     return parse_workload(content, where="the flags" if file is None else f"the flags and {file}")
+
+
+def _score(name: str, said: str) -> str | dict[str, str]:
+    """Read SCORE or SCORE@MODEL. Raises WorkloadError."""
+    score, at, model = said.partition("@")
+    _plausible(name, score)
+    return {"score": score, "model": model} if at else score
 
 
 def _plausible(name: str, score: str) -> None:
