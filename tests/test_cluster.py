@@ -51,10 +51,10 @@ def test_what_cannot_be_meant_is_refused(options: dict[str, Json], said: str) ->
 @pytest.mark.parametrize(
     ("options", "module"),
     [
-        ({}, "train"),
-        ({"workers": 2}, "supervise"),
-        ({"engine": "ray"}, "supervise"),
-        ({"max_hours": 1.5}, "supervise"),
+        ({}, "trainer.train"),
+        ({"workers": 2}, "workers.supervise"),
+        ({"engine": "ray"}, "workers.supervise"),
+        ({"max_hours": 1.5}, "workers.supervise"),
     ],
 )
 def test_what_may_be_lost_or_must_end_is_supervised(options: dict[str, Json], module: str) -> None:

@@ -364,7 +364,7 @@ def kill_at_random(folder: RunFolder, kills: int, chance: random.Random) -> int:
     done = 0
     while True:
         child = subprocess.Popen(
-            process.command("train", str(folder.path)), env=process.environment(), stderr=subprocess.DEVNULL
+            process.command("trainer.train", str(folder.path)), env=process.environment(), stderr=subprocess.DEVNULL
         )
         if done == kills:
             assert child.wait(timeout=120) == 0

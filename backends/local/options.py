@@ -59,7 +59,7 @@ class Options:
     def starts(self) -> str:
         """Name our module that starts the run: the recipe itself, or what keeps its workers alive."""
         watched = self.workers > 1 or self.engine == "ray" or self.max_hours is not None
-        return "supervise" if watched else "train"
+        return "workers.supervise" if watched else "trainer.train"
 
 
 def read_options(options: Mapping[str, Json]) -> Options:

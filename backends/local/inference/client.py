@@ -174,7 +174,7 @@ class Answerer:
         if self._process is None:
             self._said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115  closed in close
             self._process = subprocess.Popen(
-                command("answer"),
+                command("inference.worker"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._said,

@@ -63,7 +63,7 @@ def turns(folder: Path, asked: Sequence[tuple[Sequence[Message], Sequence[Mappin
         }
         for messages, tools in asked
     ]
-    said = _child(command("turns", str(folder)), json.dumps(rows))
+    said = _child(command("inference.chat_template", str(folder)), json.dumps(rows))
     shape = said["shape"]
     return Turns(
         template=str(said["template"]),
@@ -91,7 +91,7 @@ def merge(run_folder: Path, out: Path) -> None:
     tuned = RunFolder(run_folder).tuned
     out.parent.mkdir(parents=True, exist_ok=True)
     if is_adapter(tuned):
-        _child(command("merge", str(run_folder), str(out)))
+        _child(command("inference.merge", str(run_folder), str(out)))
     else:
         shutil.copytree(tuned, out)
 

@@ -15,8 +15,8 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 _ROOT = Path(__file__).parents[3]  # what holds the package ``backends``
 
 
-def start(folder: RunFolder, module: str = "train") -> int:
-    """Start ``train`` or ``supervise`` on ``folder``, free of this process and its terminal; return its process id."""
+def start(folder: RunFolder, module: str = "trainer.train") -> int:
+    """Start the recipe (or ``workers.supervise``) on ``folder``, free of this process; return its process id."""
     run = command(module, str(folder.path))
     with folder.log.open("ab") as log:
         child = subprocess.Popen(

@@ -71,7 +71,7 @@ def _attempt(folder: RunFolder, options: Options, held: Held) -> int:
     ]  # fmt: skip
     ray = options.engine == "ray"
     child = subprocess.Popen(
-        command("on_ray", str(folder.path)) if ray else torchrun,
+        command("workers.ray_attempt", str(folder.path)) if ray else torchrun,
         start_new_session=True,
         env=os.environ | (settings() if ray else {}),
     )
