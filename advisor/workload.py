@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -20,6 +22,7 @@ from pydantic import (
 )
 
 from advisor.errors import WorkloadError
+from advisor.money import parse_count, parse_share, parse_usd
 from advisor.task import TaskType
 
 Standing = Literal["never_fine_tuned", "active", "inactive"]
@@ -36,8 +39,16 @@ Way = Literal[
     "local_qlora",
     "local_full",
 ]
-Score = Annotated[float, Field(ge=0, le=1)]
-Money = Annotated[Decimal, Field(ge=0)]
+
+
+def _as_written(parse: Callable[[str], object]) -> BeforeValidator:
+    """Read a number as it is read everywhere else; ``parse`` raises ValueError with the remedy."""
+    return BeforeValidator(lambda value: value if isinstance(value, Decimal) else parse(str(value)))
+
+
+Score = Annotated[float, _as_written(parse_share), Field(ge=0, le=1, strict=True)]
+Money = Annotated[Decimal, _as_written(parse_usd), Field(ge=0, strict=True)]
+Count = Annotated[int, _as_written(parse_count), Field(ge=0, strict=True)]
 
 
 class _Part(BaseModel):
@@ -47,9 +58,9 @@ class _Part(BaseModel):
 class Volume(_Part):
     """Requests a month."""
 
-    low: int = Field(ge=0)
-    mid: int = Field(ge=0)
-    high: int = Field(ge=0)
+    low: Count
+    mid: Count
+    high: Count
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -61,18 +72,18 @@ class Volume(_Part):
 class PromptTokens(_Part):
     """Tokens of one request: the fixed system prompt, the user's part, the answer."""
 
-    system: int = Field(0, ge=0)
-    user: int = Field(ge=0)
-    output: int = Field(ge=0)
+    system: Count = 0
+    user: Count
+    output: Count
 
 
 class DataBlock(_Part):
     """Describes the training data when there is no file yet."""
 
-    examples: int = Field(ge=0)
-    tokens_per_example: int = Field(ge=1)
-    output_tokens: int = Field(50, ge=1)
-    labels: int | None = Field(None, ge=1)
+    examples: Count
+    tokens_per_example: Count = Field(ge=1)
+    output_tokens: Count = Field(50, ge=1)
+    labels: Count | None = Field(None, ge=1)
 
 
 class MeasuredScore(_Part):
@@ -99,7 +110,7 @@ class Current(_Part):
 
     model: str = Field(min_length=1)
     strategy: Way = "prompt"
-    system_tokens: int | None = Field(None, ge=0)
+    system_tokens: Count | None = None
     score: Score | None = None
     usd_per_month: Money | None = None
 
@@ -112,10 +123,10 @@ class Workload(_Part):
     requests_per_month: Volume | None = None
     prompt_tokens: PromptTokens | None = None
     cache_hit: Score | None = None
-    horizon_months: int = Field(12, ge=1, le=120)
+    horizon_months: Count = Field(12, ge=1, le=120)
     budget_usd: Money | None = None
     privacy: str = "any"
-    latency_p95_ms: int | None = Field(None, gt=0)
+    latency_p95_ms: Count | None = Field(None, gt=0)
     gpus: tuple[str, ...] = ()
     may_rent_gpus: bool = True
     standing: dict[str, Standing] = Field(default_factory=dict)
@@ -129,11 +140,12 @@ class Workload(_Part):
     @field_validator("requests_per_month", mode="before")
     @classmethod
     def _one_number_is_all_three(cls, value: object) -> object:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return {"low": value, "mid": value, "high": value}
-        if value is not None and not isinstance(value, dict | Volume):
+        if value is None or isinstance(value, dict | Volume):
+            return value
+        if isinstance(value, list):
             raise ValueError("must be a whole number such as 200000, or {low: 50000, mid: 200000, high: 400000}")
-        return value
+        number = parse_count(str(value))
+        return {"low": number, "mid": number, "high": number}
 
     @field_validator("privacy")
     @classmethod
@@ -157,6 +169,15 @@ class Workload(_Part):
         return said.model if isinstance(said, MeasuredScore) else None
 
 
+class _AsWritten(yaml.SafeLoader):
+    """Leaves numbers as they are written: YAML's own reading takes 010 for eight and 1:30 for ninety."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012  as the base class has it
+        first: [(tag, pattern) for tag, pattern in found if tag.rpartition(":")[2] not in ("int", "float")]
+        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
 def load_workload(path: Path) -> Workload:
     """Read a workload file (YAML). Raises WorkloadError naming file, field and remedy."""
     try:
@@ -165,7 +186,7 @@ def load_workload(path: Path) -> Workload:
         raise WorkloadError(f"{path}: cannot be read as a workload file ({error}); give a YAML file.") from error
     try:
         _no_key_twice(yaml.compose(text, yaml.SafeLoader), path)
-        content = yaml.safe_load(text)
+        content = yaml.load(text, _AsWritten)  # noqa: S506  a SafeLoader
     except yaml.YAMLError as error:
         line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
         raise WorkloadError(f"{path}, line {line}: this is not valid YAML; mend the indentation or quoting.") from error
@@ -195,14 +216,20 @@ def parse_workload(content: dict[str, object], where: str) -> Workload:
         for issue in error.errors():
             where_in = tuple(part for part in issue["loc"] if part not in _FORMS)
             field = ".".join(str(part) for part in where_in) or "workload"
-            unknown = issue["type"] == "extra_forbidden"
-            message = _unknown(where_in) if unknown else issue["msg"].removeprefix("Value error, ")
+            if issue["type"] == "invalid_key":
+                message = "a key must be a word"
+            elif issue["type"] == "extra_forbidden":
+                message = _unknown(where_in)
+            else:
+                message = issue["msg"].removeprefix("Value error, ").removesuffix(".")
             lines.append(f"{where}: {field}: {message}.")
         raise WorkloadError("\n".join(lines)) from error
 
 
 def _unknown(place: tuple[int | str, ...]) -> str:
     """Say which key was meant, or which there are."""
+    if str(place[-1]).isdigit():
+        return "a comma ends a value within braces; write the number without"
     parts: dict[int | str, type[_Part]] = {
         "data": DataBlock,
         "prompt_tokens": PromptTokens,

@@ -14,7 +14,7 @@ from advisor.hardware.calibration import (
 )
 from advisor.hardware.duration import train_minutes
 from advisor.hardware.fit import Fit, fit
-from advisor.hardware.gpus import Gpu, detect, gpu, gpus
+from advisor.hardware.gpus import Gpu, detect, gpu, gpu_named, gpus
 from advisor.hardware.memory import Memory, Setup, lora_params, peak
 from advisor.hardware.models import Architecture, architecture
 from advisor.hardware.multi_gpu import Spread, spread
@@ -37,6 +37,7 @@ __all__ = [
     "fit",
     "flops_per_token",
     "gpu",
+    "gpu_named",
     "gpus",
     "learned",
     "lora_params",

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 
+from advisor.errors import WorkloadError
+
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
@@ -40,6 +42,20 @@ def gpu(name: str) -> Gpu | None:
         return _cpu()
     found = _by_spelling().get(_spelling(name))
     return found if found and found.memory_gb else None
+
+
+def gpu_named(name: str) -> Gpu:
+    """Return the GPU that a person means by ``name``; a part of its name is enough, such as 4090.
+
+    Raises WorkloadError where it is no GPU of the table, or more than one.
+    """
+    known = gpu(name)
+    part = "-".join(name.lower().split())
+    near = [known] if known else [card for card in gpus() if f"-{part}-" in f"-{card.name}-"]
+    if len(near) != 1:
+        names = ", ".join(card.name for card in near or gpus())
+        raise WorkloadError(f"There is no GPU '{name}' in our list: {names}.")
+    return near[0]
 
 
 @cache

@@ -89,16 +89,8 @@ def recommend(
 
 
 def with_gpu_names(workload: Workload) -> Workload:
-    """Return the workload with our names for its GPUs; 4090 is enough. Raises WorkloadError for an unknown one."""
-    names = []
-    for said in workload.gpus:
-        known = [card.name for card in hardware.gpus()]
-        card = hardware.gpu(said)
-        near = [card.name] if card else [name for name in known if said.lower() in name]
-        if len(near) != 1:
-            raise WorkloadError(f"There is no GPU '{said}' in our list: {', '.join(near or known)}.")
-        names += near
-    return workload.model_copy(update={"gpus": tuple(names)})
+    """Return the workload with our names for its GPUs. Raises WorkloadError for an unknown one."""
+    return workload.model_copy(update={"gpus": tuple(hardware.gpu_named(said).name for said in workload.gpus)})
 
 
 def _with_a_gpu(

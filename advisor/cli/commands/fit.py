@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +9,10 @@ import click
 
 from advisor.cli import render
 from advisor.cli.flags import common
+from advisor.money import parse_count
 
 if TYPE_CHECKING:
-    from advisor.hardware import Architecture, Gpu
+    from advisor.hardware import Architecture
     from backends import Method
 
 # Lengths of the two calibration runs: a short and a long step.
@@ -34,7 +34,7 @@ COMMON = ("rtx-4090", "l4", "l40s", "a100-40gb", "a100-80gb", "h100-80gb-sxm", "
 @click.option("--gpu", "gpus", multiple=True, metavar="NAME", help="A GPU (several times), or cpu; left out: yours.")
 @click.option("--params", metavar="N", help="Size of a model we do not know, such as 8b or 350m.")
 @click.option("--data", type=click.Path(path_type=Path, exists=True), help="Training data: gives time and cost.")
-@click.option("--tokens", type=click.IntRange(1), help="Tokens of one pass over the data, instead of --data.")
+@click.option("--tokens", type=common.Count(1), help="Tokens of one pass over the data, instead of --data.")
 @click.option("--epochs", type=click.IntRange(1), default=1, show_default=True, help="Passes over the data.")
 @click.option("--exact", is_flag=True, help="Measure the activations on the real model without weights (needs torch).")
 @click.option(
@@ -72,7 +72,7 @@ def command(
 
     arch = _shape(model, params)
     own = tuple(dict.fromkeys(hardware.detect())) if not gpus else ()
-    cards = [_card(name) for name in gpus or COMMON] if not own else list(own)
+    cards = list(own) or [hardware.gpu_named(name) for name in gpus or COMMON]
     chosen = Methods(method)
     saved = measure(model, chosen, rank=rank).saved_per_token if exact else None
     if calibrate:
@@ -152,21 +152,13 @@ def _shape(model: str, params: str | None) -> Architecture:
             f"'{model}' is not in the catalogue. Give a folder that holds its config.json as --model, or its size "
             "with --params, such as --params 8b."
         )
-    size = re.fullmatch(r"([0-9.]+)([bm]?)", params.strip().lower())
-    if size is None or not float(size[1]):
+    try:
+        size = parse_count(params)
+    except ValueError:
+        size = 0
+    if not size:
         raise WorkloadError(f"--params {params}: give a number of parameters such as 8b, 350m or 1700000000.")
-    return like(float(size[1]) * {"b": 1e9, "m": 1e6, "": 1.0}[size[2]], model)
-
-
-def _card(name: str) -> Gpu:
-    from advisor.errors import WorkloadError
-    from advisor.hardware import gpu, gpus
-
-    card = gpu(name)
-    if card is None:
-        known = ", ".join(item.name for item in gpus())
-        raise WorkloadError(f"There is no GPU '{name}' in the table; it knows cpu, {known}.")
-    return card
+    return like(size, model)
 
 
 def _tokens(data: Path) -> int:

@@ -48,7 +48,7 @@ _RESUMED = frozenset(
 @click.option("--rank", type=click.IntRange(1), help="LoRA rank.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the split and of the training.")
 @click.option("--validation", type=click.Path(path_type=Path), help="Your own held-out file, instead of a split.")
-@click.option("--held-out", type=click.FloatRange(0, 0.9), default=0.1, show_default=True, help="Share to keep back.")
+@click.option("--held-out", type=common.Share(0.9), default=0.1, show_default=True, help="Share to keep back.")
 @click.option("--option", "-o", "extra", multiple=True, metavar="KEY=VALUE", help="What only this backend understands.")
 @machine_flags
 @click.option("--gpu", help="A rented GPU that a local run is charged for; default: this machine, free.")

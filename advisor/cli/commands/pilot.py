@@ -13,6 +13,7 @@ from advisor.cli.flags import common
 from advisor.cli.flags.orders import Usd, extras
 from advisor.cli.launching.confirm import Proposal, Terms, consent, discard, left_for, propose
 from advisor.errors import DataError, RunError
+from advisor.money import parse_count
 
 if TYPE_CHECKING:
     from advisor.cli.render.evaluate import Counter
@@ -30,10 +31,13 @@ class Sizes(click.ParamType[tuple[int, ...]]):
     name = "N,N,N"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        parts = str(value).split(",")
-        if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+        try:
+            sizes = {parse_count(part) for part in str(value).split(",")}
+        except ValueError:
+            sizes = {0}
+        if 0 in sizes:
             self.fail(f"'{value}' is not a list of sizes such as 50,100,200.", param, ctx)
-        return tuple(sorted({int(part) for part in parts}))
+        return tuple(sorted(sizes))
 
 
 @click.command("pilot")
@@ -52,7 +56,7 @@ class Sizes(click.ParamType[tuple[int, ...]]):
 @click.option("--max-tokens", type=click.IntRange(1), help="The longest answer.")
 @click.option("--limit", type=click.IntRange(1), help="Test on this many of the examples set aside.")
 @click.option("--times", type=click.IntRange(2), default=4, show_default=True, help="How far to look ahead.")
-@click.option("--target", type=click.FloatRange(0, 1), help="The score that is needed.")
+@click.option("--target", type=common.Share(), help="The score that is needed.")
 @click.option("--max-cost", type=Usd(), help="Refuse (exit 4) what all parts and answers cost beyond it.")
 @click.option("--monthly-limit", type=Usd(), envvar="TUNEWISE_MONTHLY_LIMIT", help="Over all runs of this month.")
 @click.option("--yes", is_flag=True, help="Do not ask; for what costs money this needs --max-cost.")

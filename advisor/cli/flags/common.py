@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
@@ -12,13 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli import render
+from advisor.money import parse_count, parse_share, parse_usd
 
 if TYPE_CHECKING:
     from advisor.tokens import Profile
     from advisor.workload import Workload
-
-
-_THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(?![,\d])")  # 1,25 is none: a comma divides thousands, a point cents
 
 
 class _Date(click.ParamType[date]):
@@ -34,19 +31,51 @@ class _Date(click.ParamType[date]):
 
 
 class Usd(click.ParamType[Decimal]):
-    """An amount of US dollars, exact: 12.50, $12.50 or 1,250."""
+    """An amount of US dollars, exact."""
 
     name = "USD"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
-        text = str(value).removeprefix("$")
         try:
-            amount = Decimal(text.replace(",", "") if _THOUSANDS.match(text) else text)
-        except ArithmeticError:
-            amount = Decimal("NaN")
-        if not amount.is_finite() or amount < 0:
-            self.fail(f"'{value}' is not an amount of US dollars such as 12.50 or 1,250.", param, ctx)
-        return amount
+            return value if isinstance(value, Decimal) else parse_usd(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Count(click.ParamType[int]):
+    """A whole number that people write as 20k, 2M or 1,000 too; ``least`` is the smallest that makes sense."""
+
+    name = "N"
+
+    def __init__(self, least: int = 0) -> None:
+        self.least = least
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            number = value if isinstance(value, int) else parse_count(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if number < self.least:
+            self.fail(f"'{value}' is too small: {self.least} is the least.", param, ctx)
+        return number
+
+
+class Share(click.ParamType[float]):
+    """A share from 0 to ``most``: 0.78 or 78%."""
+
+    name = "SHARE"
+
+    def __init__(self, most: float = 1.0) -> None:
+        self.most = most
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            share = value if isinstance(value, float) else parse_share(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if share > self.most:
+            self.fail(f"'{value}' is too large: {self.most:g} is the most.", param, ctx)
+        return share
 
 
 today = click.option(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from advisor.errors import AdvisorError
+from advisor.money import parse_usd
 
 if TYPE_CHECKING:
     import click
@@ -161,12 +161,9 @@ def _checked(text: str, kind: Kind, what: str) -> str | bool:
         return text.lower() in ("true", "yes", "on", "1")
     if kind == "usd":
         try:
-            amount = Decimal(text.removeprefix("$").replace(",", ""))
-        except InvalidOperation:
-            amount = Decimal(-1)
-        if not amount.is_finite() or amount < 0:
-            raise ConfigError(f"{what} is an amount of US dollars such as 12.50, not '{text}'.")
-        return f"{amount:f}"
+            return f"{parse_usd(text):f}"
+        except ValueError as error:
+            raise ConfigError(f"{what}: {error}") from None
     if kind == "method" and text not in ("lora", "qlora", "full"):
         raise ConfigError(f"{what} is lora, qlora or full, not '{text}'.")
     if not text:

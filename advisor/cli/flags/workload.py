@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,14 +10,11 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli.flags import common
+from advisor.money import parse_count
 from advisor.task import TaskType
 
 if TYPE_CHECKING:
     from advisor.workload import Workload
-
-
-_NUMBER = re.compile(r"(\d+(?:\.\d+)?(?=[kKmM])|\d+)([kKmM]?)", re.ASCII)
-_TIMES = {"": 1, "k": 1_000, "m": 1_000_000}
 
 
 class _Pair(click.ParamType[tuple[str, str]]):
@@ -44,17 +39,14 @@ class _Requests(click.ParamType["int | dict[str, int]"]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int | dict[str, int]:
         if isinstance(value, int | dict):
             return value
-        parts = [number(part) for part in str(value).split(":")]
-        found = [part for part in parts if part is not None]
-        if len(parts) not in (1, 3) or len(found) != len(parts):
+        parts = str(value).split(":")
+        if len(parts) not in (1, 3):
             self.fail(f"'{value}' is not a number of requests such as 50000 or 50k, or 20k:50k:90k.", param, ctx)
+        try:
+            found = [parse_count(part) for part in parts]
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
         return found[0] if len(found) == 1 else dict(zip(("low", "mid", "high"), found, strict=True))
-
-
-def number(text: str) -> int | None:
-    """Read a whole number such as 20000, 20,000, 20k or 1.5M; None for anything else."""
-    found = _NUMBER.fullmatch(text.replace(",", "").replace("_", ""))
-    return int(Decimal(found[1]) * _TIMES[found[2].lower()]) if found else None
 
 
 _FLAGS = (
@@ -72,7 +64,7 @@ _FLAGS = (
         "--prompt-tokens", type=_Pair(), multiple=True, help="Of a request: system=300, user=200, output=100."
     ),
     click.option(
-        "--cache-hit", type=click.FloatRange(0, 1), help="Share of requests whose fixed part is found in the cache."
+        "--cache-hit", type=common.Share(), help="Share of requests whose fixed part is found in the cache."
     ),
     click.option("--horizon-months", type=click.IntRange(1, 120), help="Default: 12."),
     click.option("--budget-usd", "--budget", type=common.Usd(), help="For training and the first month."),
@@ -89,7 +81,7 @@ _FLAGS = (
         multiple=True,
         help="What answers today: model=ID, strategy=few_shot, system_tokens=900, score=0.8, usd_per_month=700.",
     ),
-    click.option("--quality-target", type=click.FloatRange(0, 1), help="The share of right answers that is wanted."),
+    click.option("--quality-target", type=common.Share(), help="The share of right answers that is wanted."),
     click.option("--error-cost-usd", type=common.Usd(), help="What one wrong answer costs."),
     click.option(
         "--knowledge-changes",
@@ -128,7 +120,7 @@ def _workload(file: Path | None, said: Mapping[str, object]) -> Workload:
     if file is not None and not file.exists():
         raise WorkloadError(f"There is no workload file {file}; name one that is there, or say it with flags.")
     if isinstance(scores := said.get("measured"), dict):
-        said = {**said, "measured": {name: _score(name, score) for name, score in scores.items()}}
+        said = {**said, "measured": {name: _score(score) for name, score in scores.items()}}
     content: dict[str, object] = load_workload(file).model_dump(exclude_unset=True) if file else {}
     for key, value in said.items():
         if value is None or value in ((), {}):
@@ -138,20 +130,7 @@ def _workload(file: Path | None, said: Mapping[str, object]) -> Workload:
     return parse_workload(content, where="the flags" if file is None else f"the flags and {file}")
 
 
-def _score(name: str, said: str) -> str | dict[str, str]:
-    """Read SCORE or SCORE@MODEL. Raises WorkloadError."""
+def _score(said: str) -> str | dict[str, str]:
+    """Read SCORE or SCORE@MODEL."""
     score, at, model = said.partition("@")
-    _plausible(name, score)
     return {"score": score, "model": model} if at else score
-
-
-def _plausible(name: str, score: str) -> None:
-    """Refuse a score in per cent with what to write instead. Raises WorkloadError."""
-    from advisor.errors import WorkloadError
-
-    try:
-        share = float(score.removesuffix("%")) / 100
-    except ValueError:
-        return
-    if 0.02 <= share <= 1:
-        raise WorkloadError(f"--measured {name}={score}: a score lies between 0 and 1; write {name}={share:g}.")

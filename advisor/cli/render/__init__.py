@@ -12,6 +12,8 @@ from enum import Enum
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
+from advisor.money import decimal_text
+from advisor.money import usd as usd
 from backends import Json
 
 if TYPE_CHECKING:
@@ -104,23 +106,3 @@ def to_json(value: object) -> Json:
     if isinstance(value, list | tuple | set | frozenset):
         return [to_json(item) for item in value]
     raise TypeError(f"{type(value).__name__} has no JSON form")
-
-
-def decimal_text(value: Decimal) -> str:
-    """Write a decimal without exponent and without trailing zeros, but never rounded: 12.50 -> 12.5."""
-    text = f"{value:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def usd(value: Decimal | None) -> str:
-    """Write an amount for people: cents from one dollar up, two significant digits below, 'unknown' for None."""
-    if value is None:
-        return "unknown"
-    if value == 0:
-        return "$0"
-    if abs(value) >= 100:
-        return f"${value:,.0f}"
-    if abs(value) >= 1 or value == round(value, 2):
-        return f"${value:,.2f}"
-    digits = 1 - value.adjusted()
-    return f"${value:.{digits}f}"

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from advisor.cli.flags.common import read
-from advisor.cli.flags.workload import number
 from advisor.cli.wizard.prompt import ask, choose, say
-from advisor.errors import AdvisorError
+from advisor.errors import AdvisorError, WorkloadError
+from advisor.money import parse_count, parse_share, parse_usd
 
 if TYPE_CHECKING:
     from advisor.dataset import UnknownFields
@@ -58,7 +58,7 @@ class Answers:
     gpus: tuple[str, ...] | None = None
     prompt_score: float | None = None
     openai: str | None = None
-    budget_usd: float | None = None
+    budget_usd: Decimal | None = None
 
 
 Step = Callable[[Answers], Answers]
@@ -93,7 +93,7 @@ def workload_of(answers: Answers) -> dict[str, object]:
     if answers.prompt_score is not None:
         content["measured"] = {"prompt": answers.prompt_score}
     if answers.budget_usd is not None:
-        content["budget_usd"] = answers.budget_usd
+        content["budget_usd"] = str(answers.budget_usd)
     return content
 
 
@@ -186,16 +186,13 @@ def _unless(word: str, parse: Callable[[str], object]) -> Callable[[str], object
 
 
 def _ask_gpus(answers: Answers) -> Answers:
-    from advisor.hardware import detect, gpu, gpus
+    from advisor.hardware import detect, gpu_named
 
     def parse(text: str) -> tuple[str, ...]:
-        names = () if text == "none" else tuple(name.strip() for name in text.split(",") if name.strip())
-        for name in names:
-            if gpu(name) is None:
-                raise ValueError(
-                    f"No GPU called '{name}' is known; say none, or of {', '.join(g.name for g in gpus())}."
-                )
-        return names
+        try:
+            return () if text == "none" else tuple(gpu_named(name).name for name in text.split(",") if name.strip())
+        except WorkloadError as error:
+            raise ValueError(f"{error} Or say none.") from error
 
     found = answers.gpus if answers.gpus is not None else tuple(card.name for card in detect())
     owned = ask(
@@ -213,30 +210,10 @@ def _ask_task(answers: Answers) -> Answers:
     return _chosen("task", "What is the model for?", TASKS, reason, "other")(answers)
 
 
-def _whole_number(text: str) -> int:
-    if not (found := number(text)):
+def _above_zero(text: str) -> int:
+    if not (number := parse_count(text)):
         raise ValueError("Give a whole number above 0, such as 20000 or 20k.")
-    return found
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text.rstrip("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise ValueError("Give a score from 0 to 1, such as 0.78, or 'unknown'.")
-    return value
-
-
-def _amount(text: str) -> float:
-    try:
-        value = float(text.lstrip("$").replace(",", ""))
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < math.inf:
-        raise ValueError("Give an amount in dollars, such as 500, or 'none'.")
-    return int(value) if value.is_integer() else value
+    return number
 
 
 def _paths(text: str) -> tuple[str, ...]:
@@ -252,21 +229,21 @@ _ask_examples = _typed(
     "How many examples do you have, or could you write?",
     "Below about 100, fine-tuning is rarely worth it.",
     "500",
-    _whole_number,
+    _above_zero,
 )
 _ask_tokens = _typed(
     "tokens_per_example",
     "How long is one example, in tokens?",
     "Prompt and answer together; a page of English is about 500 tokens.",
     "500",
-    _whole_number,
+    _above_zero,
 )
 _ask_volume = _typed(
     "requests_per_month",
     "How many requests a month will it answer?",
     "Serving usually costs more than training; 'unknown' leaves months unpriced.",
     "unknown",
-    _unless("unknown", _whole_number),
+    _unless("unknown", _above_zero),
 )
 _ask_privacy = _chosen(
     "privacy", "Where may the data go?", PRIVACY, "This rules options out before anything else is weighed.", "any"
@@ -283,12 +260,12 @@ _ask_score = _typed(
     "How well does your best prompt do today, from 0 to 1?",
     "It predicts best whether fine-tuning pays; 'unknown' is an honest answer.",
     "unknown",
-    _unless("unknown", _share),
+    _unless("unknown", parse_share),
 )
 _ask_budget = _typed(
     "budget_usd",
     "What may training and the first month cost at most, in dollars?",
     "Options above it are ruled out; 'none' if there is no limit.",
     "none",
-    _unless("none", _amount),
+    _unless("none", parse_usd),
 )
