@@ -186,7 +186,7 @@ def load_workload(path: Path) -> Workload:
         raise WorkloadError(f"{path}: cannot be read as a workload file ({error}); give a YAML file.") from error
     try:
         _no_key_twice(yaml.compose(text, yaml.SafeLoader), path)
-        content = yaml.load(text, _AsWritten)  # noqa: S506  a SafeLoader
+        content = yaml.load(text, _AsWritten)
     except yaml.YAMLError as error:
         line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
         raise WorkloadError(f"{path}, line {line}: this is not valid YAML; mend the indentation or quoting.") from error

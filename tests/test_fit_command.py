@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from advisor.cli import tunewise
 from advisor.errors import WorkloadError
+from advisor.hardware import gpu_named
 from advisor.pricing import PriceBook
 
 
@@ -150,3 +151,11 @@ def test_the_command_line_does_not_import_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_gpu_goes_by_a_part_of_its_name_as_in_a_plan() -> None:
+    (answer,) = json.loads(run("--model", "tiny", "--gpu", "4090", "--json").stdout)
+    assert answer["gpu"] == "rtx-4090"
+    with pytest.raises(WorkloadError, match="There is no GPU 'l4x' in our list"):
+        gpu_named("l4x")
+    assert gpu_named("L4").name == "l4"

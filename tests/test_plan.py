@@ -314,10 +314,10 @@ def test_every_amount_is_read_the_same_way(flag: str) -> None:
     ("words", "says"),
     [
         (("--measured", "prompt"), "KEY=VALUE"),
-        (("--measured", "prompt=71"), "write prompt=0.71"),
+        (("--measured", "prompt=71"), "write 0.71 or 71%"),
         (("--measured", "prompt=1.5"), "measured.prompt"),
         (("--workload", "not-there.yaml"), "There is no workload file not-there.yaml"),
-        (("--requests-per-month", "10x"), "not a number of requests"),
+        (("--requests-per-month", "10x"), "not a whole number such as"),
         (("--backend", "nowhere"), "no backend 'nowhere'"),
         (("--model", "gpt-9-nano"), "Nothing is known of a model 'gpt-9-nano'"),
         (("--privacy", "secret"), "privacy"),

@@ -28,6 +28,8 @@ class _Pair(click.ParamType[tuple[str, str]]):
         key, found, text = str(value).partition("=")
         if not (found and key and text):
             self.fail(f"'{value}' is not of the form KEY=VALUE, such as prompt=0.71.", param, ctx)
+        if "=" in text:
+            self.fail(f"'{value}' is more than one KEY=VALUE; give the flag again for each.", param, ctx)
         return key.strip(), text.strip()
 
 
@@ -63,9 +65,7 @@ _FLAGS = (
     click.option(
         "--prompt-tokens", type=_Pair(), multiple=True, help="Of a request: system=300, user=200, output=100."
     ),
-    click.option(
-        "--cache-hit", type=common.Share(), help="Share of requests whose fixed part is found in the cache."
-    ),
+    click.option("--cache-hit", type=common.Share(), help="Share of requests whose fixed part is found in the cache."),
     click.option("--horizon-months", type=click.IntRange(1, 120), help="Default: 12."),
     click.option("--budget-usd", "--budget", type=common.Usd(), help="For training and the first month."),
     click.option("--privacy", metavar="WHAT", help="any, no_training_use, region:NAME or on_premises."),

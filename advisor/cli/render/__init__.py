@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from advisor.money import decimal_text
+from advisor.money import decimal_text as decimal_text
 from advisor.money import usd as usd
 from backends import Json
 

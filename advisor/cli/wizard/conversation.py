@@ -200,9 +200,10 @@ def _load() -> tuple[Answers, int]:
     try:
         content = json.loads(_state_file().read_text(encoding="utf-8"))
         number = int(content.pop("asked"))
-        lists = {name: tuple(value) for name, value in content.items() if isinstance(value, list)}
-        return Answers(**{**content, **lists}), number
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        from advisor.runs.serialization import from_saved
+
+        return from_saved(Answers, content), number
+    except (OSError, ValueError, ArithmeticError, TypeError, KeyError, AttributeError):
         return Answers(), 0  # none yet, or from another version: start afresh
 
 
