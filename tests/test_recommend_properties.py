@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from advisor.estimate import Strategy
+from advisor.estimate import Strategy, estimate
 from advisor.pricing import PriceBook
 from advisor.recommend import Option, Recommendation, recommend
 from advisor.recommend.candidates import prospects
@@ -72,6 +72,24 @@ def read(content: dict[str, Any]) -> tuple[Profile, Workload]:
 def ask(content: dict[str, Any]) -> Recommendation:
     profile, workload = read(content)
     return recommend(profile, workload, book(), today=TODAY)
+
+
+@FEW
+@given(workloads, st.sampled_from([0, 300, 2000]))
+def test_an_option_costs_what_its_candidate_costs_in_the_same_workload(content: dict[str, Any], system: int) -> None:
+    said = {**content, "prompt_tokens": {"system": system, "user": 200, "output": 100}}
+    profile, workload = read(said)
+    for option in recommend(profile, workload, book(), today=TODAY).options:
+        if option.estimate is not None:
+            again = estimate(option.candidate, profile, workload, book(), today=TODAY)
+            assert again.lines == option.estimate.lines, option.id
+
+
+def test_the_score_of_the_untuned_model_is_nobody_elses() -> None:
+    content = {"task": "classification", "data": {"examples": 2000, "tokens_per_example": 480}}
+    found = ask({**content, "measured": {"base": 0.4}})
+    assert {option.id: option.quality for option in found.options if option.quality is not None} == {}
+    assert all("40" not in reason.text for reason in found.reasons)
 
 
 def standing(found: Recommendation) -> set[str]:

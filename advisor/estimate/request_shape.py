@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from advisor.estimate.case import Case
 from advisor.estimate.sheet import Sheet
 from advisor.estimate.values import Strategy, Terms
 from advisor.pricing import TokenPrices
+from advisor.workload import PromptTokens
+
+if TYPE_CHECKING:
+    from advisor.tokens import Profile
 
 Three: TypeAlias = "tuple[Decimal, Decimal, Decimal]"
 Hits: TypeAlias = "tuple[Decimal | None, Decimal | None, Decimal | None]"
@@ -46,24 +50,40 @@ def load_of(case: Case, prices: TokenPrices | None, sheet: Sheet) -> Load:
     if said is not None:
         system, user, output = Decimal(said.system), Decimal(said.user), Decimal(said.output)
         sheet.assume(f"A request has {system} system, {user} user and {output} answer tokens, says the workload.")
+        if candidate.prompted_as_trained:
+            system -= _learnt(said, profile, sheet)
     else:
         system, user = _whole(profile.system_tokens), _whole(profile.user_tokens)
         output = _whole(profile.output_tokens)
         sheet.assume(f"A request has {system} system, {user} user and {output} answer tokens, as in the data.")
     prefix = system
     named = _whole(len(profile.labels or ()) * (profile.output_tokens + 1))
-    if said is None and prefix < named and candidate.strategy in (Strategy.PROMPT, Strategy.FEW_SHOT):
+    prompted = candidate.strategy in (Strategy.PROMPT, Strategy.FEW_SHOT)
+    if said is None and prefix < named and prompted and not candidate.varying_shots:
         prefix += named
         labels = len(profile.labels or ())
         sheet.assume(f"A prompt must name the {labels} labels, which the data's own does not: {named} tokens more.")
     if candidate.strategy is Strategy.FEW_SHOT and candidate.shots:
         shot = _whole(profile.user_tokens) + _whole(profile.output_tokens)
-        prefix += candidate.shots * shot
-        sheet.assume(f"{candidate.shots} examples of {shot} tokens go with every request.")
+        if candidate.varying_shots:
+            user += candidate.shots * shot
+            sheet.assume(f"{candidate.shots} examples of {shot} tokens, chosen anew each time, go with every request.")
+        else:
+            prefix += candidate.shots * shot
+            sheet.assume(f"{candidate.shots} examples of {shot} tokens go with every request.")
     volume = workload.requests_per_month
     requests = None if volume is None else (Decimal(volume.low), Decimal(volume.mid), Decimal(volume.high))
     outputs = _outputs(output, prices, case.terms, sheet)
     return Load(prefix, user, outputs, _hits(prefix, prices, workload.cache_hit, sheet), requests)
+
+
+def _learnt(said: PromptTokens, profile: Profile, sheet: Sheet) -> int:
+    """Return the system tokens a tuned model does without: its prompt is no longer than its training examples'."""
+    trained = round(profile.system_tokens + profile.user_tokens)
+    fewer = said.system - min(said.system, max(0, trained - said.user))
+    if fewer:
+        sheet.assume(f"Of the workload's system tokens {fewer} are not sent: the training examples do without them.")
+    return fewer
 
 
 def _outputs(output: Decimal, prices: TokenPrices | None, terms: Terms, sheet: Sheet) -> Three:

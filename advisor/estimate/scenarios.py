@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -56,7 +56,6 @@ def volumes(workload: Workload) -> tuple[tuple[str, int], ...]:
 def scenarios(
     limit_usd: Decimal,
     candidate: Candidate,
-    full: Estimate,
     profile: Profile,
     workload: Workload,
     book: PriceBook,
@@ -68,7 +67,7 @@ def scenarios(
     for name, requests in volumes(workload):
         volume = Volume(low=requests, mid=requests, high=requests)
         asked = workload.model_copy(update={"requests_per_month": volume})
-        priced = _priced(candidate, full, requests, profile, workload, asked, book, today)
+        priced = estimate(candidate, profile, asked, book, today=today)
         if priced.monthly_usd is None or priced.total_usd is None:
             return ()
         buys = afford(limit_usd, candidate, profile, asked, book, priced, today=today)
@@ -118,23 +117,3 @@ def _of_the_plan(buys: Affordable, name: str) -> Iterator[tuple[Decimal, str]]:
 
 def _all(months: Decimal) -> str:
     return "the whole month" if months == 1 else f"all {months:f} months"
-
-
-def _priced(
-    candidate: Candidate,
-    full: Estimate,
-    requests: int,
-    profile: Profile,
-    workload: Workload,
-    asked: Workload,
-    book: PriceBook,
-    today: date,
-) -> Estimate:
-    """Price the option at another volume: anew, or along its line where it has a prompt of its own."""
-    if estimate(candidate, profile, workload, book, today=today).amortised_monthly_usd == full.amortised_monthly_usd:
-        return estimate(candidate, profile, asked, book, today=today)
-    once, fixed, each = full.one_off_usd, full.fixed_monthly_usd, full.marginal_usd
-    if once is None or fixed is None or each is None:
-        return replace(full, monthly_usd=None, total_usd=None)
-    monthly = fixed + each.times(requests)
-    return replace(full, monthly_usd=monthly, total_usd=once + monthly.times(full.months))

@@ -92,6 +92,8 @@ class LineItem:
 class Candidate:
     """One concrete way to do it, still without a price.
 
+    ``prompted_as_trained``: a prompt longer than that of the training examples is cut to theirs.
+    ``varying_shots``: the examples are chosen anew for each question, so that no cache knows them.
     ``provider`` is who sells the inference for PROMPT and FEW_SHOT; ``gpu`` where LOCAL trains and serves, or the
     type of a dedicated endpoint; ``serving`` one of tokens, dedicated, self_hosted, none.
     """
@@ -103,6 +105,8 @@ class Candidate:
     objective: Objective = Objective.SFT
     hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
     shots: int = 0
+    varying_shots: bool = False
+    prompted_as_trained: bool = False
     serving: str = "tokens"
     gpu: str | None = None
     provider: str | None = None

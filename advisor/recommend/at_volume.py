@@ -29,14 +29,11 @@ def volume_flip(
 ) -> Flip | None:
     """Return the nearest volume at which another kind of option than ``chosen`` is advised; None where there is none.
 
-    Only ``chosen`` and its ``rivals`` are priced anew: what was not advised changes nothing by being left out. None
-    too where one of them has a prompt of its own, which pricing it anew would lose.
+    Only ``chosen`` and its ``rivals`` are priced anew: what was not advised changes nothing by being left out.
     """
     compared = (chosen, *(one for one in rivals if one.id != chosen.id))
-    for one in compared:
-        again = estimate(one.candidate, profile, workload, book, today=today)
-        if one.estimate is None or again.marginal_usd != one.estimate.marginal_usd:
-            return None
+    if any(one.estimate is None for one in compared):
+        return None
 
     def advised(requests: int) -> Option | None:
         asked = workload.model_copy(update={"requests_per_month": Volume(low=requests, mid=requests, high=requests)})

@@ -21,12 +21,16 @@ _METHOD = {Strategy.LOCAL_LORA: Method.LORA, Strategy.LOCAL_QLORA: Method.QLORA,
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A way to prompt: the end of the option's id, how many examples it shows, and what it is in words."""
+    """A way to prompt: the end of the option's id, how many examples it shows, and what it is in words.
+
+    ``varies``: they are chosen anew for each question.
+    """
 
     suffix: str
     strategy: Strategy
     shots: int
     text: str
+    varies: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,11 @@ def recipes(profile: Profile) -> tuple[Recipe, ...]:
         Recipe("", Strategy.FEW_SHOT, fixed, f"the same {fixed} {'examples' if fixed != 1 else 'example'}"),
         Recipe(":optimised", Strategy.PROMPT, 0, "optimised on your examples"),
         Recipe(
-            ":retrieved", Strategy.FEW_SHOT, near, f"{near} {'examples' if near != 1 else 'example'} near each question"
+            ":retrieved",
+            Strategy.FEW_SHOT,
+            near,
+            f"{near} {'examples' if near != 1 else 'example'} near each question",
+            varies=True,
         ),
         Recipe(":many", Strategy.FEW_SHOT, MANY_SHOTS, f"the same {MANY_SHOTS} examples"),
     ]
@@ -98,7 +106,13 @@ def _prompts(
             yield Prospect(
                 id=f"{recipe.strategy}:{provider}/{model}{recipe.suffix}",
                 candidate=Candidate(
-                    recipe.strategy, place, model, shots=recipe.shots, serving="tokens", provider=provider
+                    recipe.strategy,
+                    place,
+                    model,
+                    shots=recipe.shots,
+                    varying_shots=recipe.varies,
+                    serving="tokens",
+                    provider=provider,
                 ),
                 variant=recipe.text,
                 seller=provider,
@@ -142,7 +156,15 @@ def _hosted(
                 yield Prospect(
                     id=f"hosted:{place}/{model}" + ("" if serving == "tokens" else f":{serving}"),
                     candidate=Candidate(
-                        Strategy.HOSTED, place, model, method, objective, chosen, serving=serving, gpu=gpu
+                        Strategy.HOSTED,
+                        place,
+                        model,
+                        method,
+                        objective,
+                        chosen,
+                        prompted_as_trained=True,
+                        serving=serving,
+                        gpu=gpu,
                     ),
                     variant={"tokens": "answers by the token", "dedicated": "answers on a dedicated endpoint"}.get(
                         serving, f"its adapter answers on {'your' if gpu in workload.gpus else 'a rented'} {gpu}"
@@ -208,7 +230,15 @@ def _prompted_locally(
     where = f"on {'your' if gpu in workload.gpus else 'a rented'} {gpu}"
     for recipe in recipes(profile):
         if recipe.suffix in ("", ":retrieved"):
-            candidate = Candidate(recipe.strategy, "local", model, shots=recipe.shots, serving="self_hosted", gpu=gpu)
+            candidate = Candidate(
+                recipe.strategy,
+                "local",
+                model,
+                shots=recipe.shots,
+                varying_shots=recipe.varies,
+                serving="self_hosted",
+                gpu=gpu,
+            )
             id = f"{recipe.strategy}:local/{model}{recipe.suffix}"
             yield Prospect(id, candidate, f"{recipe.text}, {where}", arch=arch)
 
@@ -222,7 +252,17 @@ def _on_gpu(
     chosen = settings_for("local", method, objective, profile, hardware.lora_params(arch, 16))
     return Prospect(
         id=f"{strategy}:{model}@{gpu}",
-        candidate=Candidate(strategy, "local", model, method, objective, chosen, serving="self_hosted", gpu=gpu),
+        candidate=Candidate(
+            strategy,
+            "local",
+            model,
+            method,
+            objective,
+            chosen,
+            prompted_as_trained=True,
+            serving="self_hosted",
+            gpu=gpu,
+        ),
         variant=f"trained and answered on {whose} {gpu}",
         arch=arch,
         fits=fits,

@@ -9,7 +9,7 @@ from decimal import Decimal
 from math import ceil
 
 from advisor.estimate import Flip as CostFlip
-from advisor.estimate import Strategy, break_even, estimate
+from advisor.estimate import Strategy, break_even
 from advisor.estimate import flips as cost_flips
 from advisor.estimate.formulas import DAYS_PER_MONTH
 from advisor.evidence import packaged
@@ -50,10 +50,9 @@ def flips_of(
         found += _knowledge(chosen, choice, weighed, profile, workload)
     if chosen is not None and tuned and prompted:
         money = _on_cost(chosen, (tuned, prompted), profile, workload, book, today)
-        if money is not None:
-            found = [flip for flip in found if not flip.on_cost_alone or _same_volume(flip, money)]
+        found = [flip for flip in found if not flip.on_cost_alone or _same_volume(flip, money)]
         named = {flip.variable for flip in found if flip.on_cost_alone or flip.variable == "requests_per_month"}
-        found += [flip for flip in money or () if flip.variable not in named]
+        found += [flip for flip in money if flip.variable not in named]
     return tuple(found)
 
 
@@ -190,18 +189,12 @@ def _on_cost(
     workload: Workload,
     book: PriceBook,
     today: date,
-) -> list[Flip] | None:
-    """Turn one knob of the price at a time until the best option of the other kind gets cheaper.
-
-    None where the chosen option is priced with a prompt of its own, which a change of one variable would lose.
-    """
-    compared = {}
-    for option in (chosen, *(rival for rival in rivals if rival.strategy.tunes is not chosen.strategy.tunes)):
-        again = estimate(option.candidate, profile, workload, book, today=today)
-        if option.estimate is not None and again.amortised_monthly_usd == option.estimate.amortised_monthly_usd:
-            compared[option.id] = option.candidate
+) -> list[Flip]:
+    """Turn one knob of the price at a time until the best option of the other kind gets cheaper."""
+    others = (rival for rival in rivals if rival.strategy.tunes is not chosen.strategy.tunes)
+    compared = {option.id: option.candidate for option in (chosen, *others) if option.estimate is not None}
     if chosen.id not in compared:
-        return None
+        return []
     found = cost_flips(compared, chosen.id, profile, workload, book, today=today)
     return [_worded(flip) for flip in found]
 

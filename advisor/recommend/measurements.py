@@ -12,7 +12,7 @@ from advisor.workload import Workload
 
 # Names that are prompts of some recipe; the others are tuned models, and what a run starts from.
 PROMPTED = ("prompt", "few_shot", "optimised", "retrieved", "many")
-_BASE = "base"
+BASE = "base"
 _TUNED = (*(str(strategy) for strategy in Strategy if strategy.tunes), "tuned", "pilot")
 # By how much (as a share) one score must lead another to count.
 LEAD = 0.02
@@ -20,14 +20,14 @@ LEAD = 0.02
 
 def all_named(workload: Workload) -> None:
     """Refuse a score of a way that is not known, for it could be taken for another's. Raises WorkloadError."""
-    known = (*PROMPTED, *_TUNED, _BASE)
+    known = (*PROMPTED, *_TUNED, BASE)
     for name in workload.measured:
         if name not in known:
             near = get_close_matches(name, known, n=1)
             meant = f" Did you mean '{near[0]}'?" if near else ""
             raise WorkloadError(
                 f"measured: '{name}' is no way of doing it.{meant} Prompts are {', '.join(PROMPTED)}; "
-                f"tuned models {', '.join(_TUNED)}; the untuned model {_BASE}."
+                f"tuned models {', '.join(_TUNED)}; the untuned model {BASE}."
             )
 
 
@@ -50,7 +50,7 @@ def with_best_prompt(workload: Workload, score: float) -> Workload:
 
 def tuned_score(workload: Workload) -> tuple[str, float] | None:
     """Return the best score measured with a tuned model, and what the user called it."""
-    tuned = {name: score for name, score in workload.scores.items() if name not in (*PROMPTED, _BASE)}
+    tuned = {name: score for name, score in workload.scores.items() if name not in (*PROMPTED, BASE)}
     return max(tuned.items(), key=lambda item: item[1]) if tuned else None
 
 

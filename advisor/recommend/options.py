@@ -11,12 +11,12 @@ from advisor.pricing import PriceBook
 from advisor.recommend.candidates import Prospect, named
 from advisor.recommend.gates import availability, ruled_out
 from advisor.recommend.hyperparameters import settings_reasons
-from advisor.recommend.measurements import PROMPTED, Measurement, measured_recipes
+from advisor.recommend.measurements import BASE, PROMPTED, Measurement, measured_recipes
 from advisor.recommend.select import best_prompt, best_tuned, recipe_of
 from advisor.recommend.values import Option, Quality, Reason, cited
 from advisor.task import TaskType
 from advisor.tokens import Profile
-from advisor.workload import PromptTokens, Workload
+from advisor.workload import Workload
 
 # Test items assumed behind a score the user gives without saying how many.
 _ITEMS = 200
@@ -48,6 +48,8 @@ def with_scores(weighed: tuple[Option, ...], workload: Workload, own: Sequence[M
         if name in PROMPTED:
             at = [option for option in weighed if recipe_of(option) == name and not option.strategy.tunes]
             taken = [option for option in at if named(option.model, (model or asked or "",))]
+        elif name == BASE:
+            taken = []  # what a tuned model starts from is neither its score nor that of a prompt
         else:
             tuned = [option for option in standing if option.strategy.tunes]
             at = [option for option in tuned if option.strategy == name] or tuned
@@ -92,6 +94,7 @@ def _option(item: Prospect, profile: Profile, workload: Workload, book: PriceBoo
         provider=candidate.provider or (item.offer.provider if item.offer else None),
         variant=item.variant,
         shots=candidate.shots,
+        varying_shots=candidate.varying_shots,
         serving=candidate.serving,
         gpu=candidate.gpu,
         licence=item.arch.licence if item.arch else None,
@@ -102,42 +105,13 @@ def _option(item: Prospect, profile: Profile, workload: Workload, book: PriceBoo
 
 
 def _estimate(item: Prospect, profile: Profile, workload: Workload, book: PriceBook, today: date) -> Estimate | None:
-    """Price it. Examples chosen anew for each question cannot be cached, so they are part of the question."""
-    candidate = item.candidate
-    if candidate.strategy is Strategy.RETRIEVAL:
+    if item.candidate.strategy is Strategy.RETRIEVAL:
         return None
-    asked_as_said = workload
-    if candidate.strategy.tunes:
-        workload = _prompted_as_trained(profile, workload)
-    if item.id.endswith(":retrieved"):
-        said = workload.prompt_tokens
-        system = said.system if said else round(profile.system_tokens)
-        user = said.user if said else round(profile.user_tokens)
-        output = said.output if said else round(profile.output_tokens)
-        shown = candidate.shots * round(profile.user_tokens + profile.output_tokens)
-        asked = PromptTokens(system=system, user=user + shown, output=output)
-        workload = workload.model_copy(update={"prompt_tokens": asked})
-        candidate = replace(candidate, strategy=Strategy.PROMPT, shots=0)
-    priced = estimate(candidate, profile, workload, book, today=today)
-    said, sent = asked_as_said.prompt_tokens, workload.prompt_tokens
-    if candidate.strategy.tunes and said and sent and said.system > sent.system:
-        fewer = said.system - sent.system
-        text = f"Of the workload's system tokens {fewer} are not sent: the training examples do without them."
-        priced = replace(priced, assumptions=(*priced.assumptions, text))
+    priced = estimate(item.candidate, profile, workload, book, today=today)
     if item.id.endswith(":optimised"):
         text = "An optimised prompt is longer than the plain one; by how much is not known, so it is priced like it."
         priced = replace(priced, assumptions=(*priced.assumptions, text))
     return priced
-
-
-def _prompted_as_trained(profile: Profile, workload: Workload) -> Workload:
-    """A tuned model needs no longer prompt than its training examples have: what they do not say, it has learnt."""
-    said = workload.prompt_tokens
-    trained = round(profile.system_tokens + profile.user_tokens)
-    if said is None or said.system + said.user <= trained:
-        return workload
-    asked = PromptTokens(system=max(0, trained - said.user), user=said.user, output=said.output)
-    return workload.model_copy(update={"prompt_tokens": asked})
 
 
 def _quality(score: float, mine: Measurement | None) -> Quality:

@@ -74,6 +74,7 @@ class Option:
     provider: str | None = None
     variant: str = ""
     shots: int = 0
+    varying_shots: bool = False
     serving: str = "none"
     gpu: str | None = None
     licence: str | None = None
@@ -93,6 +94,8 @@ class Option:
             objective=self.objective,
             hyperparameters=self.hyperparameters,
             shots=self.shots,
+            varying_shots=self.varying_shots,
+            prompted_as_trained=self.strategy.tunes,
             serving=self.serving,
             gpu=self.gpu,
             provider=self.provider,

@@ -120,7 +120,7 @@ def _scenarios(
 
     if best is None or best.option.estimate is None:
         return ()
-    return scenarios(usd, best.option.candidate, best.option.estimate, profile, workload, book, today=today)
+    return scenarios(usd, best.option.candidate, profile, workload, book, today=today)
 
 
 def _steps(usd: Decimal, best: Choice | None, advised: Option | None) -> list[Step]:
@@ -188,21 +188,15 @@ def _changes(
 
     Where one is cheaper already, a third that becomes so says nothing: only what mistakes cost is told then.
     """
-    from advisor.estimate import estimate, flips
+    from advisor.estimate import flips
 
     if best is None:
         return ()
     compared = {}
     for choice in choices:
-        candidate = choice.option.candidate
         if choice.buys is None or choice.option.estimate is None or _other_recipe(choice.option, best.option):
             continue
-        again = estimate(candidate, profile, workload, book, today=today)
-        # Some recipes are priced with a prompt of their own, which a change of one variable would lose.
-        if again.amortised_monthly_usd == choice.option.estimate.amortised_monthly_usd:
-            compared[choice.option.id] = candidate
-    if best.option.id not in compared:
-        return ()
+        compared[choice.option.id] = choice.option.candidate
     found = flips(compared, best.option.id, profile, workload, book, today=today, quality=_scores(choices))
     mine, *others = (
         choice.option.estimate.amortised_monthly_usd
