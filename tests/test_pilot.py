@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from advisor.cli import tunewise
+from advisor.cli.commands import pilot as command
 from advisor.cli.render import to_json
+from advisor.runs.evaluation import pilot
 from advisor.runs.evaluation.measurements import of_pilot
-from advisor.runs.evaluation.pilot import Design, Paid, Pilot, conclude
+from advisor.runs.evaluation.pilot import Design, Paid, Pilot, conclude, measured
 
 PLAN = Design("pilot-1", Path("test.jsonl"), ((100, Path("a")), (200, Path("b")), (400, Path("c"))), 400)
 
@@ -20,7 +25,7 @@ def concluded(scores: tuple[float, ...], *, usd: Decimal | None = Decimal(2), ta
         Paid(100 * 2**place, score, score - 0.02, score + 0.02, usd, f"tw-{place}", minutes=3.0)
         for place, score in enumerate(scores)
     ]
-    return conclude(PLAN, "label", 400, points, target=target)
+    return conclude(measured(PLAN, "label", 400, points), PLAN.available, target=target)
 
 
 def test_a_rising_curve_says_what_four_times_the_data_brings_and_costs() -> None:
@@ -65,9 +70,35 @@ def test_a_pilot_on_all_the_data_counts_as_measured_and_is_not_read_beyond_it(tm
 @pytest.mark.parametrize("target", [None, 0.99])
 def test_a_flat_pilot_of_few_examples_closes_nothing(target: float | None) -> None:
     points = [Paid(size, 0.1, 0.08, 0.12, Decimal(0), f"tw-{size}") for size in (16, 32, 48)]
-    assert conclude(PLAN, "label", 400, points, target=target).advice.endswith(
+    assert conclude(measured(PLAN, "label", 400, points), PLAN.available, target=target).advice.endswith(
         "Where it is flat, a pilot this small proves nothing: take parts of 64 examples and more."
     )
+
+
+def test_a_target_that_a_flat_curve_never_reaches_is_told_as_open() -> None:
+    points = [
+        Paid(size, score, score - 0.07, score + 0.07, Decimal(2), f"tw-{size}")
+        for size, score in ((100, 0.70), (200, 0.65), (400, 0.70))
+    ]
+    found = conclude(measured(PLAN, "label", 40, points), PLAN.available, target=0.75)
+    assert found.advice.endswith("Whether that reaches the target of 0.75 is open.")
+
+
+def test_what_was_paid_for_is_kept_whatever_its_computing_comes_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> Pilot:
+        raise OverflowError("math range error")
+
+    points = [Paid(100, 0.7, 0.6, 0.8, Decimal(2), "tw-1")]
+    monkeypatch.setattr(command, "_train", lambda *_: None)
+    monkeypatch.setattr(command, "_measure", lambda *_: ("label", 40, points, Decimal("0.5")))
+    monkeypatch.setattr(pilot, "conclude", broken)
+    monkeypatch.setattr(pilot, "design", lambda *_, **__: replace(PLAN, test=tmp_path / "test.jsonl"))
+    result = CliRunner().invoke(tunewise, ["pilot", "train.jsonl", "--model", "tiny"])
+    assert isinstance(result.exception, OverflowError)
+    kept = json.loads((tmp_path / "pilot.json").read_text(encoding="utf-8"))
+    assert (kept["points"][0]["run"], kept["answers_usd"]) == ("tw-1", "0.5")
 
 
 def test_one_size_makes_no_curve() -> None:

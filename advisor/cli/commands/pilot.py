@@ -110,7 +110,7 @@ def command(
     from advisor.runs import Ledger, Order
     from advisor.runs.evaluation.evaluate import LIKELIHOOD, Options
     from advisor.runs.evaluation.measurements import of_pilot
-    from advisor.runs.evaluation.pilot import conclude, design
+    from advisor.runs.evaluation.pilot import conclude, design, measured
 
     if metric is not None and metric not in (*METRICS, LIKELIHOOD):
         raise click.UsageError(f"There is no metric '{metric}'; choose one of: {', '.join(METRICS)}, {LIKELIHOOD}.")
@@ -125,10 +125,13 @@ def command(
     _train(ledger, plan, order, Terms(max_cost, yes, stale_too, today), monthly_limit, as_json)
     chosen = Options(metric=metric, limit=limit, max_tokens=max_tokens, max_usd=max_cost, seed=seed)
     with Counter() as progress:
-        measured, asked, points, usd = _measure(ledger, data, plan, chosen, today, progress)
-    found = conclude(plan, measured, asked, points, times=times, target=target)
-    found = replace(found, backend=backend, model=model, method=method, answers_usd=usd)
+        scored_by, asked, points, usd = _measure(ledger, data, plan, chosen, today, progress)
+    found = replace(
+        measured(plan, scored_by, asked, points), backend=backend, model=model, method=method, answers_usd=usd
+    )
     path = plan.test.with_name("pilot.json")
+    write_whole(path, json.dumps(render.to_json(found), indent=2).encode())  # paid for, whatever can be made of it
+    found = conclude(found, plan.available, times=times, target=target)
     write_whole(path, json.dumps(render.to_json(found), indent=2).encode())
     if as_json:
         render.json_document(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -19,6 +19,7 @@ from advisor.runs.run import Run
 
 _TEST_SHARE = 0.2
 _MOST_TEST = 400  # examples; the standard error is then below 2.5 points
+_MOST_SAID = 1e9  # examples: a curve that needs more is flat
 _WORTH = 0.02  # of the score: a gain below it is not worth collecting data for
 
 
@@ -93,39 +94,25 @@ def design(data: Sequence[str], sizes: Sequence[int], *, key: str, seed: int = 0
     return Design(f"pilot-{name}", test, tuple(parts), len(lines))
 
 
-def conclude(
-    plan: Design,
-    metric: str,
-    test_examples: int,
-    points: Sequence[Paid],
-    *,
-    times: int = 4,
-    target: float | None = None,
-) -> Pilot:
-    """Fit the curve and say what it supports."""
-    ordered = sorted(points, key=lambda point: point.examples)
-    measured = [Point(point.examples, point.score, point.low, point.high) for point in ordered]
-    warnings = doubts(measured)
-    if len(ordered) < 2:
-        return Pilot(
-            plan.id, metric, test_examples, tuple(ordered), None, None, (), "Take at least two sizes.", warnings
-        )
-    curve = fit([(point.examples, point.score) for point in measured])
-    largest = measured[-1]
-    ahead = sorted({plan.available, largest.examples * 2, largest.examples * times} - {largest.examples})
-    predictions = tuple(predict(curve, size, test_examples) for size in ahead if size > largest.examples)
-    chosen = next(one for one in predictions if one.examples == largest.examples * times)
-    return Pilot(
-        id=plan.id,
-        metric=metric,
-        test_examples=test_examples,
-        points=tuple(ordered),
-        curve=curve,
-        prediction=chosen,
-        predictions=predictions,
-        advice=_advice(ordered, curve, chosen, times, target),
-        warnings=warnings,
-    )
+def measured(plan: Design, metric: str, test_examples: int, points: Sequence[Paid]) -> Pilot:
+    """Return what was paid for and scored, before anything is concluded from it."""
+    ordered = tuple(sorted(points, key=lambda point: point.examples))
+    return Pilot(plan.id, metric, test_examples, ordered, None, None, (), "", ())
+
+
+def conclude(found: Pilot, available: int, *, times: int = 4, target: float | None = None) -> Pilot:
+    """Fit the curve through what was measured and say what it supports; ``available``: training examples in all."""
+    points = [Point(point.examples, point.score, point.low, point.high) for point in found.points]
+    found = replace(found, warnings=doubts(points))
+    if len(points) < 2:
+        return replace(found, advice="Take at least two sizes.")
+    curve = fit([(point.examples, point.score) for point in points])
+    largest = points[-1].examples
+    ahead = sorted({available, largest * 2, largest * times} - {largest})
+    predictions = tuple(predict(curve, size, found.test_examples) for size in ahead if size > largest)
+    chosen = next(one for one in predictions if one.examples == largest * times)
+    advice = _advice(found.points, curve, chosen, times, target)
+    return replace(found, curve=curve, prediction=chosen, predictions=predictions, advice=advice)
 
 
 def group_of(run: Run) -> tuple[str, int] | None:
@@ -179,5 +166,5 @@ def _cost(last: Paid, times: int) -> str:
 def _needed(curve: Curve, target: float) -> int | None:
     if curve.slope >= 0 or target >= 1:
         return None
-    examples = math.exp((math.log(1 - target) - curve.intercept) / curve.slope)
-    return math.ceil(examples) if examples < 1e9 else None
+    power = (math.log(1 - target) - curve.intercept) / curve.slope
+    return math.ceil(math.exp(power)) if power < math.log(_MOST_SAID) else None
