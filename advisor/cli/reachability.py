@@ -42,6 +42,16 @@ PLACES = {
 }
 
 
+HUB = Place("huggingface-hub", "HF_TOKEN", "HF_ENDPOINT", "https://huggingface.co")
+
+
+def hub_answers() -> bool:
+    """Tell whether the hub that model ids are loaded from can be reached, and may be."""
+    if os.environ.get("HF_HUB_OFFLINE", "0").lower() not in ("", "0", "false", "no", "off"):
+        return False
+    return answers([HUB]).get(HUB, "not asked") is None
+
+
 def answers(places: Iterable[Place]) -> dict[Place, str | None]:
     """Ask every place at once; a place maps to None when it answered, whatever it said, else to what went wrong."""
     from concurrent.futures import ThreadPoolExecutor

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from advisor.errors import WorkloadError
+from backends.local.pretrained import located
 from backends.local.training_memory import FFN, HEADS, HIDDEN, Layer, experts_of, layer_of, number
 
 Mlp = Literal["gated", "2-matmul"]
@@ -148,12 +149,13 @@ def architecture(model: str) -> Architecture | None:
 
     None when the id is not in the catalogue. Raises WorkloadError when a local config cannot be understood.
     """
-    path = Path(model).expanduser()
+    where = located(model)
+    path = Path(where).expanduser()
     if path.is_dir() and (path / "config.json").is_file():
         return from_config(path / "config.json", model)
     if path.suffix == ".json" and path.is_file():
         return from_config(path, model)
-    return catalogue().get(_key(model))
+    return catalogue().get(_key(where))
 
 
 @cache

@@ -23,6 +23,7 @@ from advisor.dataset import Dataset, Example, Format
 from advisor.dataset._write import text_of
 from advisor.errors import DataError
 from backends import Json
+from backends.local.pretrained import located
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -48,7 +49,7 @@ class ModelTokens:
 
 def is_open(model: str) -> bool:
     """Tell an open model (ORG/NAME or a folder) from a provider's own."""
-    return "/" in model or Path(model).is_dir()
+    return "/" in located(model) or Path(model).is_dir()
 
 
 def estimated(o200k: int) -> int:
@@ -58,6 +59,7 @@ def estimated(o200k: int) -> int:
 
 def model_folder(model: str) -> Path | None:
     """Return the folder with the model's tokenizer.json: the model itself, or its snapshot in the hub's cache."""
+    model = located(model)
     if (Path(model) / "tokenizer.json").is_file():
         return Path(model)
     cache = os.environ.get("HF_HUB_CACHE") or str(Path(os.environ.get("HF_HOME", "~/.cache/huggingface")) / "hub")

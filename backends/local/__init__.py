@@ -24,17 +24,17 @@ from backends import (
     Json,
     Message,
     Method,
-    ModelNotTunable,
     Objective,
     Request,
     Save,
     SpecRefused,
 )
 from backends._base import _discard
+from backends.local import pretrained
 from backends.local.folder import RunFolder, as_time, home, now, read_json, read_lines, write_json
 from backends.local.hyperparameters import settle
 from backends.local.inference.client import Answerer, ScoredExample, TokenLoss
-from backends.local.model_path import at_revision, base_of, newest_tiny
+from backends.local.model_path import askable, at_revision, base_of, check_model
 from backends.local.options import TINY, hyperparameters_from_json, read_options, spec_to_json
 from backends.local.workers import process
 from backends.local.workers.ray_cluster import submission
@@ -88,9 +88,10 @@ class LocalBackend(Backend):
         if spec.hyperparameters.learning_rate_multiplier is not None:
             raise SpecRefused("learning_rate_multiplier is OpenAI's; give learning_rate for local training.")
         check_model(spec.model)
+        pretrained.make(spec.model)
         if options.split and spec.method is Method.QLORA:
             raise SpecRefused("A 4-bit base cannot be split over workers; use shard=ddp, or method lora.")
-        warnings = []
+        warnings = [said] if (said := pretrained.cost_of_gguf(spec.model)) else []
         if spec.objective is Objective.DPO and options.loss_on != "assistant":
             raise SpecRefused("DPO compares whole answers; loss_on does not apply to it.")
         free = shutil.disk_usage(_nearest(self._folder(spec).path)).free
@@ -210,7 +211,7 @@ class LocalBackend(Backend):
     ) -> Completion:
         """Ask a base (hub id or folder) or a tuned model (the folder in ``Job.tuned_model``) once."""
         return self._answering().complete(
-            _askable(model), messages, tools, max_tokens=max_tokens, temperature=temperature, seed=seed
+            askable(model), messages, tools, max_tokens=max_tokens, temperature=temperature, seed=seed
         )
 
     def score(self, model: str, examples: Sequence[ScoredExample]) -> tuple[TokenLoss, ...]:
@@ -219,7 +220,7 @@ class LocalBackend(Backend):
         The mean loss of a set is ``sum(nll_sum) / sum(tokens)``. The example's own answers are never generated, only
         read; base and tuned model see exactly the same tokens.
         """
-        return self._answering().score(_askable(model), examples)
+        return self._answering().score(askable(model), examples)
 
     def close(self) -> None:
         if self._answerer is not None:
@@ -254,28 +255,6 @@ def _folder_of(job: Job) -> RunFolder:
     if not folder.path.is_dir():
         raise JobNotFound(f"The run folder {folder.path} is gone; start the run again with 'tunewise launch'.")
     return folder
-
-
-def check_model(model: str) -> None:
-    """Refuse what can be neither a hub id, a folder nor one of the models made on the spot."""
-    path = Path(model).expanduser()
-    if model in TINY or (path / "config.json").is_file():
-        return
-    if path.exists() or model.startswith(("/", ".", "~")) or model.count("/") > 1:
-        raise ModelNotTunable(f"{model}: this is no model folder (it has no config.json); give a hub id or a folder.")
-    if "/" not in model:
-        raise ModelNotTunable(
-            f"'{model}' is neither a hub id (owner/name) nor a model folder; without a hub, 'tiny' makes a small model."
-        )
-
-
-def _askable(model: str) -> str:
-    if model not in TINY:
-        return model
-    found = newest_tiny(model)
-    if found is None:
-        raise ModelNotTunable(f"'{model}' is made from the training data: launch a run first, then ask its base.")
-    return str(found)
 
 
 def _is_young(state: Mapping[str, Json]) -> bool:

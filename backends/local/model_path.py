@@ -1,4 +1,4 @@
-"""Where a model lies: a hub id and a folder stand for themselves, `tiny` is a folder under the state folder.
+"""Where a model lies: a hub id and a folder stand for themselves, names of ours for folders under the state folder.
 
 A hub id at a revision is written "owner/name@revision".
 """
@@ -9,14 +9,16 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from backends import Json
+from backends import Json, ModelNotTunable
 from backends.local.folder import RunFolder, home, read_json
 from backends.local.options import TINY, Options
+from backends.local.pretrained import PRETRAINED, gguf_file, located, make
 
 
 def base_of(model: str, train_file: Path, seed: int) -> str:
     """Return what the trainer loads for ``model``; a model made on the spot is keyed by its data and seed."""
     if model not in TINY:
+        model = located(model)
         folder = Path(model).expanduser()
         return str(folder.absolute()) if folder.is_dir() else model
     digest = hashlib.sha256(f"{seed}\n".encode())
@@ -24,6 +26,35 @@ def base_of(model: str, train_file: Path, seed: int) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return str(home() / "models" / f"{_kind(model)}-{digest.hexdigest()[:12]}")
+
+
+def check_model(model: str) -> None:
+    """Refuse what can be neither a hub id, a folder, a GGUF file nor one of the names of ours."""
+    path = Path(model).expanduser()
+    named = model in TINY or model in PRETRAINED
+    if named or (path / "config.json").is_file() or gguf_file(model) is not None:
+        return
+    if path.exists() or model.startswith(("/", ".", "~")) or model.count("/") > 1:
+        raise ModelNotTunable(
+            f"{model}: this is no model folder (it has no config.json) and no GGUF file; give a hub id, a folder or a "
+            "file."
+        )
+    if "/" not in model:
+        raise ModelNotTunable(
+            f"'{model}' is neither a hub id (owner/name) nor a model folder; without a hub there are 'smollm2', a "
+            "small real model, and 'tiny', a toy."
+        )
+
+
+def askable(model: str) -> str:
+    """Return what the answering process loads for a model's name; it is made first where it has to be."""
+    if model not in TINY:
+        make(model)
+        return located(model)
+    found = newest_tiny(model)
+    if found is None:
+        raise ModelNotTunable(f"'{model}' is made from the training data: launch a run first, then ask its base.")
+    return str(found)
 
 
 def at_revision(base: str, revision: object) -> str:

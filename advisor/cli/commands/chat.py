@@ -73,6 +73,8 @@ def command(
         raise click.UsageError(
             "--base and --both ask what a RUN was made of; with --backend a model is asked as it is."
         )
+    if backend == "local":
+        common.made_ready(what)
     named, found = _named(what, backend, base, both, beside)
     system = system if system is not None else found
     with ExitStack() as held:

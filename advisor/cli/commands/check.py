@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from advisor.cli import render
+from advisor.cli.flags.common import made_ready
 
 
 @click.command("check")
@@ -72,6 +73,8 @@ def command(
         )
     if backend is not None:
         _known(backend)
+    if model is not None:
+        made_ready(model)
 
     from advisor.dataset import Dataset, Level, fix
     from advisor.tokens import profile

@@ -133,6 +133,8 @@ def command(
                 raise click.UsageError("--regression, --suite and --lm-eval compare a RUN with its base.")
             if data is not None:
                 raise click.UsageError("--data takes the place of a RUN's held-out examples; here DATA is asked.")
+            if backend == "local":
+                common.made_ready(model)
             place = backends.get(backend)
             try:
                 found = evaluate_data((Path(what),), place, model, book, chosen, today=today, progress=progress)

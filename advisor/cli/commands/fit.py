@@ -70,6 +70,7 @@ def command(
     from advisor.pricing import PriceBook
     from backends import Method as Methods
 
+    common.made_ready(model)
     arch = _shape(model, params)
     own = tuple(dict.fromkeys(hardware.detect())) if not gpus else ()
     cards = list(own) or [hardware.gpu_named(name) for name in gpus or COMMON]

@@ -125,3 +125,13 @@ def read(data: Sequence[Path | str], *, exact: bool = False) -> Profile:
     if found.sampled:
         render.note(found.sampled.sentence)
     return found
+
+
+def made_ready(model: str) -> None:
+    """Fetch or convert, once and said, what a model's name stands for on this machine; other names pass."""
+    from backends.local import pretrained
+
+    said = pretrained.to_make(model)
+    if said is not None:
+        render.note(said)
+        pretrained.make(model)

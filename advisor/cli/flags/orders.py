@@ -15,6 +15,7 @@ import click
 
 from advisor.cli import render
 from advisor.cli.flags.common import Usd as Usd
+from advisor.cli.flags.common import made_ready
 from advisor.errors import DataError, RunError
 
 if TYPE_CHECKING:
@@ -134,11 +135,13 @@ def _check_local(model: str) -> None:
     """Refuse what is neither a hub id, a folder, nor one of the models made on the spot. Raises ModelNotTunable."""
     from backends import ModelNotTunable
     from backends.local import TINY, check_model
+    from backends.local.pretrained import PRETRAINED
 
     try:
         check_model(model)
+        made_ready(model)
     except ModelNotTunable as error:
-        near = get_close_matches(model.lower(), TINY, n=1)
+        near = get_close_matches(model.lower(), [*TINY, *PRETRAINED], n=1)
         raise ModelNotTunable(f"{error} Did you mean '{near[0]}'?" if near else str(error)) from None
 
 

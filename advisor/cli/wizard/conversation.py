@@ -13,6 +13,7 @@ import yaml
 
 from advisor.atomic import write_whole
 from advisor.cli import render
+from advisor.cli.reachability import hub_answers
 from advisor.cli.wizard.prompt import Back, choose, say
 from advisor.cli.wizard.questions import Answers, questions, said, workload_of
 from advisor.errors import AdvisorError
@@ -126,7 +127,7 @@ def _offer_next_step(file: Path, answers: Answers) -> None:
             say(f"Saved {SAVED.resolve()}; later: tunewise launch {SAVED}")
             continue
         arguments = next(arguments for name, _, arguments in steps if name == step)
-        if _command(*arguments) == 0 and step in ("launch", "try"):
+        if _command(*arguments) == 0 and step in ("launch", "small", "try"):
             found = [name for name, _, _ in steps]
             if "compare" not in found:
                 steps.insert(-1, ("compare", "the tuned model, its base and three examples, held out", COMPARE))
@@ -158,6 +159,9 @@ def _commands(file: Path, plan: Plan, data: tuple[str, ...]) -> Iterator[tuple[s
             yield "rehearse", "walk the launch to its end: no key, nothing sent", walked
         yield "launch", "start the job, once you have seen its price", ("launch", str(file), "--watch")
     if data:
+        if not hub_answers():
+            small = ("--backend", "local", "--model", "smollm2", "--watch")
+            yield "small", "no hub is reachable: train SmolLM2 (135M) here, free", ("launch", *data, *small)
         tiny = ("--backend", "local", "--model", "tiny", "--epochs", "1", "--watch")
         yield "try", "train a toy model on it here: free, to see each step", ("launch", *data, *tiny)
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
-from backends import Json, Message, ModelNotTunable
+from backends import Json, Message
 from backends.local.folder import RunFolder
-from backends.local.workers.process import command, environment
+from backends.local.workers.process import answer_of, command
 
 Part = Literal["system", "user", "assistant"]
 
@@ -63,7 +62,7 @@ def turns(folder: Path, asked: Sequence[tuple[Sequence[Message], Sequence[Mappin
         }
         for messages, tools in asked
     ]
-    said = _child(command("inference.chat_template", str(folder)), json.dumps(rows))
+    said = answer_of(command("inference.chat_template", str(folder)), json.dumps(rows))
     shape = said["shape"]
     return Turns(
         template=str(said["template"]),
@@ -91,25 +90,9 @@ def merge(run_folder: Path, out: Path) -> None:
     tuned = RunFolder(run_folder).tuned
     out.parent.mkdir(parents=True, exist_ok=True)
     if is_adapter(tuned):
-        _child(command("inference.merge", str(run_folder), str(out)))
+        answer_of(command("inference.merge", str(run_folder), str(out)))
     else:
         shutil.copytree(tuned, out)
-
-
-def _child(line: list[str], given: str = "") -> dict[str, Json]:
-    """Run one of our modules with a question on its standard input; return the JSON object it answers with."""
-    done = subprocess.run(
-        line, input=given, capture_output=True, text=True, encoding="utf-8", env=environment(), check=False
-    )
-    try:
-        reply = json.loads(done.stdout)
-    except ValueError:
-        words = [said.strip() for said in done.stderr.splitlines() if said.strip()]
-        last = " | ".join(words[-3:]) or "it left no message (killed, or out of memory)."
-        raise ModelNotTunable(f"The process that reads the model ended (exit {done.returncode}): {last}") from None
-    if not isinstance(reply, dict) or "error" in reply:
-        raise ModelNotTunable(str(reply["error"] if isinstance(reply, dict) else reply))
-    return reply
 
 
 def _shape(said: Mapping[str, Json]) -> Shape:

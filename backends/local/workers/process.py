@@ -1,12 +1,14 @@
-"""The trainer's process, seen from another one: start it detached, ask whether it still lives."""
+"""Child processes: the trainer, started detached and asked whether it still lives; and short ones that answer once."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+from backends import Json, ModelNotTunable
 from backends.local.folder import RunFolder, read_json, write_json
 
 # Children of this very process are kept here so that a dead one is reaped instead of staying a zombie.
@@ -49,6 +51,25 @@ def environment() -> dict[str, str]:
         "HF_HUB_DISABLE_TELEMETRY": "1",
         **_allocator(),
     }
+
+
+def answer_of(line: list[str], given: str = "") -> dict[str, Json]:
+    """Run one of our modules with a question on its standard input; return the JSON object it answers with.
+
+    Raises ModelNotTunable with what it said, or left behind.
+    """
+    done = subprocess.run(
+        line, input=given, capture_output=True, text=True, encoding="utf-8", env=environment(), check=False
+    )
+    try:
+        reply = json.loads(done.stdout)
+    except ValueError:
+        words = [said.strip() for said in done.stderr.splitlines() if said.strip()]
+        last = " | ".join(words[-3:]) or "it left no message (killed, or out of memory)."
+        raise ModelNotTunable(f"The process that reads the model ended (exit {done.returncode}): {last}") from None
+    if not isinstance(reply, dict) or "error" in reply:
+        raise ModelNotTunable(str(reply["error"] if isinstance(reply, dict) else reply))
+    return reply
 
 
 def _allocator() -> dict[str, str]:
