@@ -5,7 +5,8 @@ AdvisorError         exit code 1
 ├── WorkloadError    the workload file or flags cannot be used
 ├── PriceError       the price file cannot be used, or a price is unknown where one is needed
 ├── OverLimit        over a money limit the user set: exit code 4
-└── RunError         the ledger knows no such run, or the run is in no state for this
+├── RunError         the ledger knows no such run, or the run is in no state for this
+└── UsageError       what was asked for contradicts itself or leaves something out: exit code 2
 """
 
 from __future__ import annotations
@@ -31,3 +32,7 @@ class OverLimit(AdvisorError):
 
 
 class RunError(AdvisorError): ...
+
+
+class UsageError(AdvisorError):
+    exit_code = 2

@@ -18,7 +18,7 @@ from advisor.errors import OverLimit
 from advisor.hardware import gpu
 from advisor.runs import Ledger
 from advisor.runs.follow.receipt import bill
-from advisor.runs.launch.worker_terms import Hire, hired
+from advisor.runs.launch.worker_terms import WorkerTerms, with_worker_terms
 from advisor.runs.run import Origin, Quote, Run
 from advisor.runs.run_view import view
 from backends import Job, JobSpec, JobStatus, Json
@@ -115,28 +115,28 @@ ONE_HOUR = Quote(usd=Decimal(3), train_minutes=60.0)  # of one worker, at anothe
     ("options", "terms", "timed", "usd", "high", "hourly", "max_hours"),
     [
         # 2 workers do one worker's hour in half of one: 0.5 h x $2.40
-        ({"workers": 2}, Hire(Decimal("1.2")), True, "1.20", "1.20", "2.4", None),
+        ({"workers": 2}, WorkerTerms(Decimal("1.2")), True, "1.20", "1.20", "2.4", None),
         # the time is not known: only the cap bounds the price, and $6 / $2.40 an hour last 2.5 hours
-        ({"workers": 2}, Hire(Decimal("1.2"), Decimal(6)), False, None, "6", "2.4", 2.5),
+        ({"workers": 2}, WorkerTerms(Decimal("1.2"), Decimal(6)), False, None, "6", "2.4", 2.5),
         # a quote above the cap shows as such, so that the limit refuses it
-        ({"workers": 2}, Hire(Decimal("1.2"), Decimal(1)), True, "1.20", "1.20", "2.4", 1 / 2.4),
-        ({"workers": 2}, Hire(Decimal(0), Decimal(6)), False, "0", "0", "0", None),
+        ({"workers": 2}, WorkerTerms(Decimal("1.2"), Decimal(1)), True, "1.20", "1.20", "2.4", 1 / 2.4),
+        ({"workers": 2}, WorkerTerms(Decimal(0), Decimal(6)), False, "0", "0", "0", None),
         # a lower limit of one's own stays
-        ({"workers": 2, "max_hours": 1}, Hire(Decimal("1.2"), Decimal(6)), False, None, "6", "2.4", 1),
-        ({"workers": 2, "address": "auto"}, Hire(), False, None, None, None, None),
-        ({"workers": 2}, Hire(), False, "3", None, None, None),
+        ({"workers": 2, "max_hours": 1}, WorkerTerms(Decimal("1.2"), Decimal(6)), False, None, "6", "2.4", 1),
+        ({"workers": 2, "address": "auto"}, WorkerTerms(), False, None, None, None, None),
+        ({"workers": 2}, WorkerTerms(), False, "3", None, None, None),
     ],
 )
 def test_workers_by_the_hour_are_priced_and_limited(
     options: dict[str, Json],
-    terms: Hire,
+    terms: WorkerTerms,
     timed: bool,
     usd: str | None,
     high: str | None,
     hourly: str | None,
     max_hours: float | None,
 ) -> None:
-    run = hired(a_run(options, ONE_HOUR), terms, timed=timed)
+    run = with_worker_terms(a_run(options, ONE_HOUR), terms, timed=timed)
     amounts = (run.quote.usd, run.quote.high_usd, run.quote.usd_per_hour)
     assert amounts == tuple(None if text is None else Decimal(text) for text in (usd, high, hourly))
     assert run.spec.options.get("max_hours") == (pytest.approx(max_hours) if max_hours else None)
@@ -158,13 +158,13 @@ def test_runs_launched_together_share_the_cap(
 
 def test_a_cap_of_nothing_is_a_money_limit() -> None:
     with pytest.raises(OverLimit, match=r"cost \$2.40 an hour, so --max-cost 0 starts none"):
-        hired(a_run({"workers": 2}, ONE_HOUR), Hire(Decimal("1.2"), Decimal(0)), timed=False)
-    free = hired(a_run({"workers": 2}, ONE_HOUR), Hire(Decimal(0), Decimal(0)), timed=False)
+        with_worker_terms(a_run({"workers": 2}, ONE_HOUR), WorkerTerms(Decimal("1.2"), Decimal(0)), timed=False)
+    free = with_worker_terms(a_run({"workers": 2}, ONE_HOUR), WorkerTerms(Decimal(0), Decimal(0)), timed=False)
     assert free.quote.usd == 0 and "max_hours" not in free.spec.options
 
 
 def test_price_by_the_hour_and_cap_are_in_the_ledger_and_become_the_bill(home: Path) -> None:
-    run = hired(a_run({"workers": 2}, ONE_HOUR), Hire(Decimal("1.2"), Decimal(6)), timed=False)
+    run = with_worker_terms(a_run({"workers": 2}, ONE_HOUR), WorkerTerms(Decimal("1.2"), Decimal(6)), timed=False)
     ledger = Ledger.open()
     ledger.add(run)
     held = replace(run.job, id="tw-1", status=JobStatus.RUNNING, extra={"held_seconds": "2700.0"})

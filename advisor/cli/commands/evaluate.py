@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from advisor.cli import render
 from advisor.cli.flags import common
-from advisor.cli.flags.orders import Usd
+from advisor.cli.flags.common import Usd
 from advisor.errors import DataError
 
 if TYPE_CHECKING:

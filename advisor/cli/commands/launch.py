@@ -13,19 +13,11 @@ from click.core import ParameterSource
 
 from advisor.cli import render
 from advisor.cli.flags import common
-from advisor.cli.flags.orders import Usd, check_models, extras, orders, over
+from advisor.cli.flags.common import Usd
+from advisor.cli.flags.orders import extras, over
 from advisor.cli.flags.workers import flags as machine_flags
 from advisor.cli.flags.workers import machines
-from advisor.cli.launching.confirm import (
-    Proposal,
-    Terms,
-    consent,
-    discard,
-    propose,
-    refuse_alike,
-    rehearsed,
-    to_rehearse,
-)
+from advisor.cli.launching.confirm import check_somebody_is_here, consent
 from advisor.cli.launching.skypilot import rent
 from advisor.cli.launching.start import go_on, show_requests, start
 from advisor.runs.launch.data_warnings import readable
@@ -104,10 +96,13 @@ def command(
     tunewise launch train.jsonl --backend together --model Qwen/Qwen3.5-9B --max-cost 10 --yes
     tunewise launch --resume tw-1122-7f3a9c01
     """
-    from advisor.runs.launch.worker_terms import Hire, shared
+    from advisor.runs.launch.limits import Limits, hold_rehearsal
+    from advisor.runs.launch.orders import check_models, orders
+    from advisor.runs.launch.proposal import Proposal, discard, propose, rehearsed, to_rehearse
+    from advisor.runs.launch.worker_terms import WorkerTerms, shared
     from backends import Hyperparameters, Method, Objective
 
-    terms = Terms(max_cost, yes, stale_too, today)
+    limits = Limits(today, max_cost, monthly_limit, unattended=yes, stale_prices=stale_too)
     if rehearse and (resume or dry_run):
         raise click.UsageError("--rehearse goes with neither --resume nor --dry-run.")
     if resume:
@@ -120,11 +115,14 @@ def command(
             raise click.UsageError(
                 f"--resume RUN goes on with that run as it is; leave the data and settings out ({settings[0]})."
             )
-        ctx.exit(go_on(resume, terms, monthly_limit, settle, dry_run, follow_it, as_json))
+        ctx.exit(go_on(resume, limits, settle, dry_run, follow_it, as_json))
     asked = machines(ctx)
     given = Hyperparameters(
         epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, lora_rank=rank, seed=seed
     )
+    ordered, notes = orders(sources, backend_names or asked.backends, models)
+    for note in notes:
+        render.note(f"note: {note}")
     wanted = [
         replace(
             order,
@@ -135,9 +133,12 @@ def command(
             held_out=held_out,
             validation=validation,
         )
-        for order in asked.apply(orders(sources, backend_names or asked.backends, models))
+        for order in asked.apply(ordered)
     ]
     check_models(wanted)
+    for order in wanted:
+        if order.backend == "local":
+            common.made_ready(order.model)
     if gpu is not None and not any(order.backend == "local" for order in wanted):
         raise click.UsageError("--gpu prices a run with --backend local on a rented GPU; leave it out.")
     if asked.rents:
@@ -153,20 +154,20 @@ def command(
         return
     wanted = readable(wanted)
     if rehearse and not sys.stdin.isatty():
-        terms = replace(terms, yes=True)  # nothing is sent or paid that anybody would have to agree to
+        limits = replace(limits, unattended=True)  # nothing is sent or paid that anybody would have to agree to
     if not dry_run:
-        terms.check_somebody_is_here()
+        check_somebody_is_here(limits)
     proposals: list[Proposal] = []
     try:
-        hire = Hire(asked.usd_per_hour, None if max_cost is None else shared(max_cost, len(wanted)))
-        proposals.extend(propose(order, gpu, today, seed, hire) for order in wanted)
+        workers = WorkerTerms(asked.usd_per_hour, None if max_cost is None else shared(max_cost, len(wanted)))
+        proposals.extend(propose(order, gpu=gpu, today=today, seed=seed, workers=workers) for order in wanted)
         if dry_run:
             show_requests(proposals, as_json)
             return
         if rehearse:
-            refuse_alike(proposals, terms)
+            hold_rehearsal(proposals, limits)
             proposals = [to_rehearse(one) for one in proposals]
-        consent(proposals, terms, as_json)
+        consent(proposals, limits, as_json)
         proposals = [rehearsed(one) for one in proposals] if rehearse else proposals
     except BaseException:
         discard(proposals)
@@ -175,7 +176,7 @@ def command(
         if dry_run:
             discard(proposals)
     try:
-        code = start(proposals, max_cost, monthly_limit, settle, follow_it, as_json)
+        code = start(proposals, limits, settle, follow_it, as_json)
     finally:
         for proposal in proposals:
             proposal.backend.close()

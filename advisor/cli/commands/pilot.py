@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -10,19 +10,17 @@ import click
 
 from advisor.cli import render
 from advisor.cli.flags import common
-from advisor.cli.flags.orders import Usd, extras
-from advisor.cli.launching.confirm import Proposal, Terms, consent, discard, left_for, propose
-from advisor.errors import DataError, RunError
+from advisor.cli.flags.common import Usd
+from advisor.cli.flags.orders import extras
+from advisor.cli.launching.confirm import check_somebody_is_here, consent
+from advisor.cli.launching.start import say_uncounted
+from advisor.errors import DataError
 from advisor.money import parse_count
 
 if TYPE_CHECKING:
-    from advisor.cli.render.evaluate import Counter
-    from advisor.runs import Ledger, Order, Run
-    from advisor.runs.evaluation.evaluate import Options
-    from advisor.runs.evaluation.pilot import Design, Paid
-
-
-_KIND_FROM = 2000  # examples that tell what kind of answers these are
+    from advisor.runs import Ledger, Order
+    from advisor.runs.evaluation.pilot import Design
+    from advisor.runs.launch.limits import Limits
 
 
 class Sizes(click.ParamType[tuple[int, ...]]):
@@ -111,6 +109,8 @@ def command(
     from advisor.runs.evaluation.evaluate import LIKELIHOOD, Options
     from advisor.runs.evaluation.measurements import of_pilot
     from advisor.runs.evaluation.pilot import conclude, design, measured
+    from advisor.runs.evaluation.pilot_runs import measure
+    from advisor.runs.launch.limits import Limits
 
     if metric is not None and metric not in (*METRICS, LIKELIHOOD):
         raise click.UsageError(f"There is no metric '{metric}'; choose one of: {', '.join(METRICS)}, {LIKELIHOOD}.")
@@ -122,13 +122,15 @@ def command(
     ledger = Ledger.open()
     if backend != "local" and metric != LIKELIHOOD:
         render.note("After training, every part's model is asked the test questions: that is billed too, not quoted.")
-    _train(ledger, plan, order, Terms(max_cost, yes, stale_too, today), monthly_limit, as_json)
+    limits = Limits(today, max_cost, monthly_limit, unattended=yes, stale_prices=stale_too)
+    _train(ledger, plan, order, limits, as_json)
     chosen = Options(metric=metric, limit=limit, max_tokens=max_tokens, max_usd=max_cost, seed=seed)
     with Counter() as progress:
-        scored_by, asked, points, usd = _measure(ledger, data, plan, chosen, today, progress)
-    found = replace(
-        measured(plan, scored_by, asked, points), backend=backend, model=model, method=method, answers_usd=usd
-    )
+        got = measure(ledger, plan, data, chosen, today, progress)
+    for name in got.unpriced:
+        render.note(f"warning: what asking {name} costs is not known; --max-cost holds for training alone.")
+    found = measured(plan, got.metric, got.examples, got.points)
+    found = replace(found, backend=backend, model=model, method=method, answers_usd=got.answers_usd)
     path = plan.test.with_name("pilot.json")
     write_whole(path, json.dumps(render.to_json(found), indent=2).encode())  # paid for, whatever can be made of it
     found = conclude(found, plan.available, times=times, target=target)
@@ -144,118 +146,25 @@ def command(
     render.out(f"Into the advice: {shlex.join(['tunewise', 'plan', *data, '--pilot', str(path)])}")
 
 
-def _train(
-    ledger: Ledger, plan: Design, order: Order, terms: Terms, monthly_limit: Decimal | None, as_json: bool
-) -> None:
+def _train(ledger: Ledger, plan: Design, order: Order, limits: Limits, as_json: bool) -> None:
     """Train what is not trained yet, after a person agreed to the whole."""
-    from contextlib import closing
-    from dataclasses import replace
+    from functools import partial
 
-    import backends
     from advisor.cli.commands.watch import follow
-    from advisor.cli.launching.start import say_uncounted, send
-    from advisor.runs import record
+    from advisor.runs.evaluation.pilot_runs import keep, orders_left, train
+    from advisor.runs.launch.proposal import Proposal, discard, propose
 
-    known = _known(ledger, plan)
-    missing = [(size, path) for size, path in plan.parts if size not in known]
+    missing = orders_left(ledger, plan, order)
     if missing:
-        terms.check_somebody_is_here()
+        check_somebody_is_here(limits)
     proposals: list[Proposal] = []
     try:
-        for size, path in missing:
-            part = replace(order, data=(str(path),), group=f"{plan.id}/{size}")
-            proposals.append(propose(part, None, terms.today, order.hyperparameters.seed))
+        proposals.extend(propose(one, today=limits.today, seed=order.hyperparameters.seed) for one in missing)
         if proposals:
-            consent(proposals, terms, as_json)
+            consent(proposals, limits, as_json)
     except BaseException:
         discard(proposals)
         raise
-    for proposal in proposals:
-        proposal.backend.close()
-        say_uncounted(record(ledger, proposal.run, monthly_limit=monthly_limit, now=datetime.now(UTC)))
-    agreed = [proposal.run for proposal in proposals]
-    todo = [run for run in _known(ledger, plan).values() if run.job.status is not backends.JobStatus.SUCCEEDED]
-    # Here one part after the other, since they would share one machine; elsewhere all at once.
-    for together in [[run] for run in todo] if order.backend == "local" else [todo]:
-        for run in together:
-            with closing(backends.get(run.spec.backend)) as backend:
-                most = left_for(run, agreed, terms.max_usd) if run.id in {one.id for one in agreed} else None
-                send(ledger, run.id, backend, None, most)
-        if together:
-            follow([run.id for run in together], as_json=as_json, document=False)
-        for run in together:
-            _check_trained(ledger.get(run.id))
-
-
-def _check_trained(run: Run) -> None:
-    """Raise RunError unless this part of a pilot has a model to measure."""
-    from advisor.runs.evaluation.pilot import group_of
-
-    if run.job.tuned_model is not None:
-        return
-    belongs = group_of(run)
-    part = f"The part of {belongs[1]} examples ({run.id})" if belongs else run.id
-    state = f"{run.job.status}: {run.job.error}" if run.job.error else f"{run.job.status}"
-    further = "trains it anew" if run.job.status.finished else "goes on with it"
-    raise RunError(f"{part} has no tuned model; it is {state}. The same command {further} and keeps the other parts.")
-
-
-def _known(ledger: Ledger, plan: Design) -> dict[int, Run]:
-    """Return the pilot's runs by their size: those that have not failed for good."""
-    from advisor.runs.evaluation.pilot import group_of
-
-    found: dict[int, Run] = {}
-    for run in ledger.runs():
-        belongs = group_of(run)
-        if belongs is not None and belongs[0] == plan.id and not (run.job.status.finished and not run.job.tuned_model):
-            found.setdefault(belongs[1], run)
-    return found
-
-
-def _measure(
-    ledger: Ledger, data: tuple[str, ...], plan: Design, chosen: Options, today: date, progress: Counter
-) -> tuple[str, int, list[Paid], Decimal | None]:
-    """Score every part's model; return the metric, the examples asked, the points, and what the answers cost.
-
-    Training and answers together stay within ``chosen.max_usd``, as far as prices are known.
-    """
-    from itertools import islice
-
-    import backends
-    from advisor.dataset import Dataset
-    from advisor.pricing import PriceBook
-    from advisor.runs.evaluation.answers import Purse
-    from advisor.runs.evaluation.evaluate import tuned_score
-    from advisor.runs.evaluation.pilot import Paid
-    from advisor.runs.evaluation.variants import questions, tuned
-    from advisor.runs.follow.receipt import bill, minutes_of
-
-    points: list[Paid] = []
-    metric, asked = "", 0
-    shown = questions(islice(Dataset.open(*data).examples(), _KIND_FROM))
-    known = _known(ledger, plan)
-    bills = [bill(run)[0] or run.quote.usd or Decimal(0) for run in known.values()]
-    purse = Purse(chosen.max_usd, spent=sum(bills, Decimal(0)), at_once=chosen.at_once)
-    book, spent = PriceBook.load(), list[Decimal | None]()
-    place = backends.get(next(iter(known.values())).spec.backend)
-    try:
-        for size, _ in plan.parts:
-            run = known[size]
-            one = tuned(run, place, book, today)
-            if (
-                one.price(backends.Completion("", prompt_tokens=0, completion_tokens=0)) is None
-                and purse.cap is not None
-            ):
-                render.note(
-                    f"warning: what asking {one.model} costs is not known; --max-cost holds for training alone."
-                )
-                purse.cap = None
-            found = tuned_score(one, run, chosen, plan.test, shown, purse, progress)
-            metric, asked = found.metric, found.examples
-            spent.append(found.usd)
-            cost, minutes = bill(run)[0], minutes_of(run.job)
-            points.append(Paid(size, found.score.value, found.score.low, found.score.high, cost, run.id, minutes))
-    finally:
-        place.close()
-    usd = None if None in spent else sum((one for one in spent if one is not None), Decimal(0))
-    return metric, asked, points, usd
+    say_uncounted(keep(ledger, proposals, limits))
+    agreed = [one.run for one in proposals]
+    train(ledger, plan, agreed, limits, partial(follow, as_json=as_json, document=False))

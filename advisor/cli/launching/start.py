@@ -1,20 +1,20 @@
-"""From an agreement to a job: kept, sent, told; and a run that was interrupted, gone on with."""
+"""A launch in words: what it would send, what was started, and what a refused one left behind."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from decimal import Decimal
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from advisor.cli import render
-from advisor.cli.launching.confirm import Proposal, Terms, again, consent, left_for
+from advisor.cli.launching.confirm import check_somebody_is_here, consent
 from advisor.cli.launching.leftover_uploads import offer_deletion
-from advisor.errors import AdvisorError
 
 if TYPE_CHECKING:
     from advisor.runs import Ledger
-    from backends import Backend, Job
+    from advisor.runs.launch.limits import Limits
+    from advisor.runs.launch.proposal import Proposal
+    from advisor.runs.launch.start import Started
 
 
 def show_requests(proposals: Sequence[Proposal], as_json: bool) -> None:
@@ -39,74 +39,68 @@ def show_requests(proposals: Sequence[Proposal], as_json: bool) -> None:
             requests(one)
 
 
-def start(
-    proposals: Sequence[Proposal],
-    max_cost: Decimal | None,
-    monthly_limit: Decimal | None,
-    settle: float | None,
-    follow_it: bool,
-    as_json: bool,
-) -> int:
-    """Keep each run, then send it; with several, a failure of one does not stop the others."""
-    import backends
-    from advisor.runs import Ledger, record
+def start(proposals: Sequence[Proposal], limits: Limits, settle_s: float | None, follow_it: bool, as_json: bool) -> int:
+    """Start what was agreed to and say so, or follow it to its end; return the exit code."""
+    from advisor.runs import Ledger
+    from advisor.runs.launch import start as launch
+    from advisor.runs.launch.submit import SETTLE_S
 
     ledger = Ledger.open()
-    started: list[str] = []
-    failure: Exception | None = None
-    for one in proposals:
-        try:
-            say_uncounted(record(ledger, one.run, monthly_limit=monthly_limit, now=datetime.now(UTC)))
-            send(
-                ledger, one.run.id, one.backend, settle, left_for(one.run, [other.run for other in proposals], max_cost)
-            )
-            started.append(one.run.id)
-        except (AdvisorError, backends.BackendError) as error:
-            offer_deletion(ledger, one.run.id, one.backend, error)
-            if len(proposals) == 1:
-                raise
-            render.error(f"{one.run.spec.backend}: {error}")
-            failure = error
+    settle_s = SETTLE_S if settle_s is None else settle_s
+    runs = [one.run.id for one in proposals]
+    started, failure = said(ledger, launch.start(ledger, proposals, limits, settle_s=settle_s), runs)
     code = _tell(ledger, started, follow_it, as_json)
     return getattr(failure, "exit_code", 1) if failure is not None else code
 
 
-def go_on(
-    name: str,
-    terms: Terms,
-    monthly_limit: Decimal | None,
-    settle: float | None,
-    dry_run: bool,
-    follow_it: bool,
-    as_json: bool,
-) -> int:
+def go_on(name: str, limits: Limits, settle_s: float | None, dry_run: bool, follow_it: bool, as_json: bool) -> int:
     """Go on with a run; one that has no job yet, and would cost money, is agreed to like a new one."""
-    from contextlib import closing
-
     import backends
     from advisor.runs import Ledger
-    from advisor.runs.launch.submit import reserve
+    from advisor.runs.launch.proposal import to_resume
+    from advisor.runs.launch.start import resume
+    from advisor.runs.launch.submit import SETTLE_S
 
     ledger = Ledger.open()
     found = ledger.get(name)
     with closing(backends.get(found.spec.backend)) as backend:
-        proposal = again(found, backend)
+        proposal = to_resume(found, backend)
         if dry_run:
             show_requests([proposal], as_json)
             return 0
         if found.job.id is None and proposal.costs_money:
-            terms.check_somebody_is_here()
-            consent([proposal], terms, as_json)
-        goes_on = found.job.id is None or (found.spec.backend == "local" and not found.job.tuned_model)
-        if goes_on and (found.job.status.finished or ledger.last(found.id, "reserved") is None):
-            # A run that was refused or broke off gave its reservation back, or never had one.
-            say_uncounted(reserve(ledger, found, monthly_limit=monthly_limit, now=datetime.now(UTC)))
-        try:
-            send(ledger, found.id, backend, settle, terms.max_usd)
-        except (AdvisorError, backends.BackendError) as error:
-            offer_deletion(ledger, found.id, backend, error)
-            raise
+            check_somebody_is_here(limits)
+            consent([proposal], limits, as_json)
+        settle_s = SETTLE_S if settle_s is None else settle_s
+        said(ledger, (resume(ledger, proposal, limits, settle_s=settle_s) for _ in range(1)), [found.id])
     return _tell(ledger, [found.id], follow_it, as_json)
+
+
+def said(ledger: Ledger, results: Iterable[Started], runs: Sequence[str]) -> tuple[list[str], Exception | None]:
+    """Say what became of each run as it is sent; return those that started, and the last error.
+
+    The error of a single run is raised.
+    """
+    started: list[str] = []
+    failure: Exception | None = None
+    waiting = list(runs)
+    try:
+        for one in results:
+            waiting.remove(one.run)
+            say_uncounted(one.uncounted)
+            if one.error is None:
+                started.append(one.run)
+                continue
+            offer_deletion(ledger, one.run, one.proposal.backend, one.error)
+            if len(runs) == 1:
+                raise one.error
+            render.error(f"{one.proposal.run.spec.backend}: {one.error}")
+            failure = one.error
+    except KeyboardInterrupt:
+        run = waiting[0]
+        render.note(f"To look up whether {run} was created, and go on with it: tunewise launch --resume {run}")
+        raise
+    return started, failure
 
 
 def say_uncounted(runs: Sequence[str]) -> None:
@@ -116,17 +110,6 @@ def say_uncounted(runs: Sequence[str]) -> None:
             f"warning: --monthly-limit does not count {', '.join(runs)}: what they cost is not known. Look it up at "
             "the provider and lower the limit by it."
         )
-
-
-def send(ledger: Ledger, run: str, backend: Backend, settle: float | None, most_usd: Decimal | None = None) -> Job:
-    from advisor import runs
-    from advisor.runs.launch.submit import SETTLE_S
-
-    try:
-        return runs.send(ledger, run, backend, settle_s=SETTLE_S if settle is None else settle, most_usd=most_usd)
-    except KeyboardInterrupt:
-        render.note(f"To look up whether {run} was created, and go on with it: tunewise launch --resume {run}")
-        raise
 
 
 def _tell(ledger: Ledger, runs: Sequence[str], follow_it: bool, as_json: bool) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from advisor.cli import render
 
 if TYPE_CHECKING:
-    from advisor.cli.launching.confirm import Proposal
+    from advisor.runs.launch.proposal import Proposal
     from backends import Hyperparameters, JobSpec
 
 _LONGEST = 400  # characters of a request body worth showing in one value

@@ -19,14 +19,14 @@ _CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
-class Hire:
+class WorkerTerms:
     """Terms of the workers, in US dollars: of one of them an hour, and of the whole run at most. None is unknown."""
 
     usd_per_hour: Decimal | None = None
     cap_usd: Decimal | None = None
 
 
-def hired(run: Run, terms: Hire, *, timed: bool) -> Run:
+def with_worker_terms(run: Run, terms: WorkerTerms, *, timed: bool) -> Run:
     """Return the run with the price of its workers as its quote, and with the hours that the cap pays for as a limit.
 
     ``timed``: the quote's minutes are of the kind of GPU the workers have, one of them. Nothing changes for a run that

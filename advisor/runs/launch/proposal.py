@@ -1,0 +1,152 @@
+"""A run as it is proposed before anybody agrees to it: staged, checked and priced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+
+import backends
+from advisor.dataset import Dataset
+from advisor.errors import AdvisorError, RunError
+from advisor.money import usd
+from advisor.pricing import PriceBook
+from advisor.runs.follow.quote_accuracy import informed
+from advisor.runs.launch import submit
+from advisor.runs.launch.data_warnings import look_into, refused
+from advisor.runs.launch.hyperparameters import with_settings
+from advisor.runs.launch.memory_check import too_large
+from advisor.runs.launch.quote import quote
+from advisor.runs.launch.submit import Order, stage
+from advisor.runs.launch.worker_terms import WorkerTerms, with_worker_terms
+from advisor.runs.ledger import Ledger
+from advisor.runs.run import Run
+from advisor.tokens import profile
+from backends import Backend
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One run as it is shown before anybody agrees to it."""
+
+    run: Run
+    backend: Backend
+    costs_money: bool
+    notes: tuple[str, ...]
+    resumed: bool = False  # it passed the preflight before; only its price is agreed to again
+    no_room: str | None = None  # why this machine surely has too little memory for it
+    secret: str | None = None  # what looks like a key in data that is to be sent away
+
+    def checked(self) -> Proposal:
+        """Return the proposal with what its backend says of it before anything is sent or uploaded.
+
+        Raises BackendError when the backend would refuse it.
+        """
+        if self.resumed:
+            return self
+        return replace(self, notes=(*self.notes, *self.backend.preflight(self.run.spec)))
+
+
+def propose(
+    order: Order, *, gpu: str | None = None, today: date, seed: int = 0, workers: WorkerTerms | None = None
+) -> Proposal:
+    """Stage a run and price it; an unknown price stays unknown. ``workers``: on what terms its workers are held.
+
+    The proposal holds its backend open and a folder of the run: ``discard`` lets go of both. Raises DataError when
+    the data cannot be used, and BackendError.
+    """
+    backend = backends.get(order.backend)
+    run, crowded = None, None
+    try:
+        run, lost = stage(order, now=datetime.now(UTC), seed=seed, validates=backend.takes_validation)
+        holds = look_into(order)
+        notes = [*holds.notes, *lost]
+        try:
+            described = profile(
+                Dataset.open(run.origin.train or run.spec.train_file),
+                backend=order.backend,
+                model=order.model,
+                objective=run.spec.objective,
+            )
+            notes += refused(order, described)
+            valid = run.spec.validation_file
+            checked = profile(Dataset.open(valid), backend=order.backend, model=order.model) if valid else None
+            run = with_settings(run, backend, described)
+            price = quote(run, described, PriceBook.load(), gpu=gpu, today=today, validation=checked)
+            run = replace(run, quote=replace(price, assumptions=(*run.quote.assumptions, *price.assumptions)))
+            ledger = Ledger.open()
+            run = replace(run, quote=informed(ledger, run))
+            notes += _same(ledger, run)
+            crowded = too_large(run, described) if gpu is None else None
+        except AdvisorError as error:
+            notes.append(f"The price is unknown: {error}")
+        if order.backend == "local":
+            run = with_worker_terms(run, workers or WorkerTerms(), timed=gpu is not None)
+        notes += [*run.quote.warnings, *([crowded.text] if crowded else [])]
+        no_room = crowded.text if crowded and crowded.sure else None
+        said = tuple(dict.fromkeys(notes))
+        return Proposal(run, backend, _costs_money(run, backend), said, no_room=no_room, secret=holds.secret)
+    except BaseException:
+        backend.close()
+        if run is not None:
+            submit.discard(run)
+        raise
+
+
+def to_resume(run: Run, backend: Backend) -> Proposal:
+    """Return a run of the ledger that has no job yet as a proposal, at the price it was quoted."""
+    return Proposal(run, backend, _costs_money(run, backend), run.quote.warnings, resumed=True)
+
+
+def to_rehearse(one: Proposal) -> Proposal:
+    """Return a proposal that is agreed to without its price: nothing of it will be sent or paid."""
+    if one.run.spec.backend == "local":
+        raise RunError("Training here costs nothing and needs no key; --model tiny walks the whole way in seconds.")
+    said = (
+        f"REHEARSAL: nothing is sent to {one.run.spec.backend}, trained or paid. The price above is what the launch "
+        "itself would be quoted at."
+    )
+    return replace(one, costs_money=False, resumed=True, notes=(said, *one.notes))
+
+
+def rehearsed(one: Proposal) -> Proposal:
+    """Return the proposal with the rehearsal in the place of its backend; its quote stays, and counts nowhere."""
+    spec, real = one.run.spec, one.run.quote
+    one.backend.close()
+    backend = backends.get(backends.REHEARSAL)
+    said = f"A rehearsal of {spec.backend}, which itself was quoted at {usd(real.usd)}."
+    quoted = replace(real, assumptions=(said, *real.assumptions))
+    spec = replace(spec, backend=backends.REHEARSAL, options={"stands_for": spec.backend})
+    job = replace(one.run.job, backend=backends.REHEARSAL)
+    return replace(one, run=replace(one.run, spec=spec, job=job, quote=quoted), backend=backend)
+
+
+def discard(proposals: Sequence[Proposal]) -> None:
+    """Let go of staged runs that will not be started."""
+    for proposal in proposals:
+        proposal.backend.close()
+        submit.discard(proposal.run)
+
+
+def _same(ledger: Ledger, run: Run) -> Iterator[str]:
+    """Name what was launched with the same data and settings and has not ended: a command that was given twice."""
+    for other in ledger.runs():
+        alike = replace(
+            other.spec, run=run.id, train_file=run.spec.train_file, validation_file=run.spec.validation_file
+        )
+        if other.job.status.finished or alike != run.spec or other.origin.fingerprint != run.origin.fingerprint:
+            continue
+        if other.job.id is None:
+            yield f"{other.id} is the same and has no job yet: 'tunewise launch --resume {other.id}' goes on with it."
+        else:
+            yield f"{other.id} is the same and {other.job.status}: 'tunewise watch {other.id}'. This is another run."
+
+
+def _costs_money(run: Run, backend: Backend) -> bool:
+    """Tell whether starting it may cost money: a cluster elsewhere may, as long as nobody says what it costs."""
+    if run.rehearses:
+        return False
+    if any(request.costs_money for request in backend.requests(run.spec)):
+        return True
+    unsaid = run.quote.usd_per_hour is None and run.spec.options.get("address") is not None
+    return bool(run.quote.usd or run.quote.usd_per_hour) or unsaid
