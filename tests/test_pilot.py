@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from advisor.cli import tunewise
 from advisor.cli.commands import pilot as command
 from advisor.cli.render import to_json
-from advisor.runs.evaluation import pilot
+from advisor.runs.evaluation import pilot, pilot_runs
 from advisor.runs.evaluation.measurements import of_pilot
 from advisor.runs.evaluation.pilot import Design, Paid, Pilot, conclude, measured
 
@@ -92,7 +92,8 @@ def test_what_was_paid_for_is_kept_whatever_its_computing_comes_to(
 
     points = [Paid(100, 0.7, 0.6, 0.8, Decimal(2), "tw-1")]
     monkeypatch.setattr(command, "_train", lambda *_: None)
-    monkeypatch.setattr(command, "_measure", lambda *_: ("label", 40, points, Decimal("0.5")))
+    got = pilot_runs.Measured("label", 40, tuple(points), Decimal("0.5"), ())
+    monkeypatch.setattr(pilot_runs, "measure", lambda *_: got)
     monkeypatch.setattr(pilot, "conclude", broken)
     monkeypatch.setattr(pilot, "design", lambda *_, **__: replace(PLAN, test=tmp_path / "test.jsonl"))
     result = CliRunner().invoke(tunewise, ["pilot", "train.jsonl", "--model", "tiny"])
