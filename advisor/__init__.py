@@ -1,7 +1,7 @@
 """The thinking: read data, count tokens, price options, weigh evidence, recommend, evaluate.
 
-``from advisor import Dataset, PriceBook, Workload, recommend, estimate`` does in a few lines what the commands do.
-Names are looked up on first use, so importing the package costs nothing.
+``from advisor import check, plan, launch, watch, evaluate, receipt`` does in a few lines what the commands do
+(docs/reference/library.md). Names are looked up on first use, so importing the package costs nothing.
 """
 
 from __future__ import annotations
@@ -14,34 +14,74 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from advisor.dataset import Dataset
     from advisor.estimate import estimate
+    from advisor.evaluate import Scorecard
+    from advisor.library import check, evaluate, fit, launch, plan, price, receipt, watch
     from advisor.pricing import PriceBook
-    from advisor.recommend import recommend
+    from advisor.recommend import Recommendation, recommend
+    from advisor.runs import Ledger, Receipt, Run
+    from advisor.runs.evaluation.evaluate import Options
     from advisor.tokens import Profile, profile
     from advisor.workload import Workload
 
-__all__ = ["Dataset", "PriceBook", "Profile", "Workload", "estimate", "profile", "recommend"]
+__all__ = [
+    "Dataset",
+    "Ledger",
+    "Options",
+    "PriceBook",
+    "Profile",
+    "Receipt",
+    "Recommendation",
+    "Run",
+    "Scorecard",
+    "Workload",
+    "check",
+    "estimate",
+    "evaluate",
+    "fit",
+    "launch",
+    "plan",
+    "price",
+    "profile",
+    "receipt",
+    "recommend",
+    "watch",
+]
 
 _HOMES = {
     "Dataset": "advisor.dataset",
+    "Ledger": "advisor.runs",
+    "Options": "advisor.runs.evaluation.evaluate",
     "PriceBook": "advisor.pricing",
     "Profile": "advisor.tokens",
+    "Receipt": "advisor.runs",
+    "Recommendation": "advisor.recommend",
+    "Run": "advisor.runs",
+    "Scorecard": "advisor.evaluate",
     "Workload": "advisor.workload",
+    "check": "advisor.library",
     "estimate": "advisor.estimate",
+    "evaluate": "advisor.library",
+    "fit": "advisor.library",
+    "launch": "advisor.library",
+    "plan": "advisor.library",
+    "price": "advisor.library",
     "profile": "advisor.tokens",
+    "receipt": "advisor.library",
     "recommend": "advisor.recommend",
+    "watch": "advisor.library",
 }
 
 
 class _Front(ModuleType):
-    """Keeps ``advisor.recommend`` and ``advisor.estimate`` the functions.
+    """Keeps ``advisor.recommend``, ``advisor.estimate`` and ``advisor.evaluate`` the functions.
 
-    Importing a submodule binds it on its package under its own name, which here would replace the function of that
-    name for whoever imports it second.
+    Importing a submodule binds it on its package under its own name, which here would hide the function of that name;
+    where the two share a name the binding is left out, and ``__getattr__`` finds the function.
     """
 
     def __setattr__(self, name: str, value: object) -> None:
-        if isinstance(value, ModuleType) and value.__name__ == _HOMES.get(name):
-            value = getattr(value, name)
+        if name in _HOMES and isinstance(value, ModuleType):
+            return
         super().__setattr__(name, value)
 
 

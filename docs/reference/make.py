@@ -259,11 +259,42 @@ def _settings() -> Iterator[str]:
     yield f"Never from a file: {', '.join(f'`{key}`' for key in config_file.NEVER)}.\n"
 
 
+# Run by tests/test_library.py, in a folder that holds examples/.
+LIBRARY = """\
+Whatever the command line does, a few lines do; `import tunewise` gives the same names as `import advisor`.
+
+```python
+from advisor import check, plan, price
+
+data = "examples/intents_small.jsonl"
+found = check(data, backend="together", model="Qwen/Qwen3.5-9B")
+print(found.examples, found.tokens["o200k_base"], [problem.code for problem in found.problems])
+
+advice = plan(data, workload={"requests_per_month": 50_000, "measured": {"prompt": 0.71}})
+print(advice.reason, advice.next_step)
+
+quote = price(data, backend="together", model="Qwen/Qwen3.5-9B").run.quote
+print(quote.usd, quote.prices_as_of)
+```
+
+```python
+from advisor import Options, evaluate, launch, receipt, watch
+
+(run,) = launch("examples/intents_small.jsonl", backends=["local"], models=["tiny"])
+watch(run, on_update=lambda update: print(update.job.status, update.job.steps_done))
+card = evaluate(run, options=Options(against=("base",), limit=8))
+print([(row.name, row.score, row.low, row.high) for row in card.rows])
+print(receipt(run))
+```
+"""
+
+
 def _library() -> Iterator[str]:
     import advisor
     import backends
 
     yield "# The library\n"
+    yield LIBRARY
     for package in (advisor, backends):
         yield f"## {package.__name__}\n"
         yield f"{(package.__doc__ or '').strip().splitlines()[0]}\n"

@@ -1,0 +1,5 @@
+"""``python -m tunewise`` is the command."""
+
+from advisor.cli import main
+
+main()
