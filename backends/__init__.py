@@ -39,8 +39,10 @@ from backends._errors import (
     ModelNotTunable,
     OutcomeUnknown,
     ProviderUnavailable,
+    QuestionRefused,
     RateLimited,
     SpecRefused,
+    wait_s,
 )
 
 if TYPE_CHECKING:
@@ -69,6 +71,7 @@ __all__ = [
     "Objective",
     "OutcomeUnknown",
     "ProviderUnavailable",
+    "QuestionRefused",
     "Rate",
     "RateLimited",
     "Request",
@@ -78,6 +81,7 @@ __all__ = [
     "ToolCall",
     "get",
     "names",
+    "wait_s",
 ]
 
 _GROUP = "tunewise.backends"

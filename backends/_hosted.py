@@ -1,34 +1,22 @@
-"""What all hosted backends share: the client and its key, how a request is asked, and the order of a launch."""
+"""What all hosted backends share beyond how they are asked: the order of a launch, and whose job is whose."""
 
 from __future__ import annotations
 
 import json
-import os
-import threading
-import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import ClassVar, Generic
 
-from backends._base import Backend, Hyperparameters, Job, JobEvent, JobSpec, Method, Objective, Save, _discard
-from backends._errors import (
-    AuthenticationFailed,
-    BackendError,
-    BackendMissing,
-    FileRejected,
-    ProviderUnavailable,
-    SpecRefused,
-)
+from backends._base import Hyperparameters, Job, JobEvent, JobSpec, JobStatus, Method, Objective, Save, _discard
+from backends._errors import FileRejected, ProviderUnavailable, SpecRefused
 from backends._files import FILES, content_hash, files_of
-from backends._refusals import About, Provider, Unreadable, read, translate
+from backends._remote import C, Remote
+from backends._replies import Unreadable
 
-T = TypeVar("T")
-REQUEST_TIMEOUT_S = 60.0  # of one read or write, not of a whole upload; the SDK of OpenAI would wait ten minutes
-ANSWER_TIMEOUT_S = 600.0  # a long answer comes in one piece
-KEYRING_NAME = "tunewise"  # keys are stored under (tunewise, backend name)
+_LAST = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,90 +28,23 @@ class Checkpoint:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
-class Connection(Protocol):
-    """What a backend holds open: a vendor SDK's client."""
-
-    def close(self) -> None: ...
-
-
-C = TypeVar("C", bound=Connection)
-
-
-class Hosted(Backend, Generic[C]):
-    """A provider behind an HTTP API. ``timeout_s`` bounds one request; None means the defaults above.
+class Hosted(Remote[C], Generic[C]):
+    """A provider that trains.
 
     It owns the order of a launch: look the run up, upload what is missing, create once. A provider says how each of
     these is done in ``connect``, ``find``, ``stored_bytes``, ``upload``, ``delete_file`` and ``create``.
     """
 
-    provider: ClassVar[Provider]
-    package: ClassVar[str]  # the vendor SDK
     settings: ClassVar[frozenset[str]]  # the hyperparameters it takes
     option_names: ClassVar[frozenset[str]] = frozenset()
     methods: ClassVar[frozenset[Method]] = frozenset({Method.LORA})
     file_suffixes: ClassVar[tuple[str, ...]] = (".jsonl",)
     most_bytes: ClassVar[int]
 
-    def __init__(
-        self, *, timeout_s: float | None = None, retries: int = 2, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
-        self.timeout_s = timeout_s
-        self.retries = retries  # of requests that cost nothing or next to nothing; never of the one that creates a job
-        self.sleep = sleep
-        self._opening = threading.RLock()  # answers are asked for from several threads; they share one client
-        self._client: C | None = None
-
-    # The connection
-
-    @abstractmethod
-    def connect(self) -> C:
-        """Import the vendor's SDK and return its client."""
-
-    def client(self) -> C:
-        """Return the SDK's client, made on first use. Raises BackendMissing, AuthenticationFailed."""
-        with self._opening:
-            if self._client is None:
-                try:
-                    self._client = self.connect()
-                except ModuleNotFoundError as error:
-                    raise BackendMissing(
-                        f"Backend '{self.provider.backend}' needs the package '{error.name}': "
-                        f"pip install 'tunewise[{self.package}]'"
-                    ) from None
-            return self._client
-
-    def close(self) -> None:
-        if self._client is not None:
-            self._client.close()
-            self._client = None
-
-    @property
-    def patience_s(self) -> float:
-        """Return how long one read or write may take."""
-        return self.timeout_s or REQUEST_TIMEOUT_S
-
-    def key(self) -> str:
-        """Return the API key from the environment or the system keyring. Raises AuthenticationFailed without one."""
-        found = os.environ.get(self.provider.key_name) or _stored_key(self.provider.backend)
-        if not found:
-            raise AuthenticationFailed(f"There is no API key for {self.provider.title}. {self.provider.key_advice}")
-        return found
-
-    def ask(self, request: Callable[[], T], *, about: About = About.OTHER, paid: bool = False) -> T:
-        """Run ``request``, turning any error of the vendor SDK into ours.
-
-        The vendor's error is not chained: it carries the request, and with it the key.
-        """
-        try:
-            return request()
-        except BackendError:
-            raise
-        except Exception as error:
-            refusal = read(error)
-            if refusal is None:
-                raise
-            problem = translate(refusal, self.provider, about=about, paid=paid, secret=self.key())
-        raise problem
+    def preflight(self, spec: JobSpec) -> tuple[str, ...]:
+        """Check what can be known without asking; a subclass goes on by asking the provider."""
+        self.check(spec)
+        return self.key_warnings()
 
     # The launch
 
@@ -141,6 +62,28 @@ class Hosted(Backend, Generic[C]):
     def known(self, spec: JobSpec, resume: Job | None) -> Job | None:
         """Return the job that an earlier submit created, if it did; ``resume`` may hold what it is recognised by."""
         return self.find(spec)
+
+    def ours(self, spec: JobSpec, tagged: Iterable[Job]) -> Job | None:
+        """Return which of the jobs that carry the run's tag and model is the run's own, the others named in ``twins``.
+
+        One of another file is not. Of several, one that trains or has trained comes before one that ended without a
+        model, then the oldest.
+        """
+        same = [job for job in tagged if self._same_file(job, spec.train_file)]
+        lost = (JobStatus.FAILED, JobStatus.CANCELLED)
+        same.sort(key=lambda job: (job.status in lost, job.created or _LAST))
+        if not same:
+            return None
+        return replace(same[0], twins=tuple(f"{job.id} ({job.status})" for job in same[1:]))
+
+    def _same_file(self, job: Job, path: Path) -> bool:
+        name = job.extra.get("training_file")
+        if not name or not path.is_file():
+            return True
+        try:
+            return self.stored_bytes(name) in (path.stat().st_size, None)
+        except FileRejected:  # it was deleted since
+            return True
 
     def unsent(self, spec: JobSpec) -> Job:
         """Return the job of a run that is not at the provider yet, with what it will be asked for."""
@@ -251,18 +194,6 @@ class Hosted(Backend, Generic[C]):
             )
 
 
-def _stored_key(backend: str) -> str | None:
-    try:
-        import keyring
-        from keyring.errors import KeyringError
-    except ModuleNotFoundError:
-        return None
-    try:
-        return keyring.get_password(KEYRING_NAME, backend)  # type: ignore[no-any-return]
-    except KeyringError:
-        return None
-
-
 def stated(hyperparameters: Hyperparameters) -> tuple[str, ...]:
     """Return the names of the settings that were chosen; ``seed`` always has a value and does not count."""
     return tuple(
@@ -278,17 +209,17 @@ def within(name: str, value: float | None, low: float, high: float) -> None:
         raise SpecRefused(f"{name} = {value} is outside of what is allowed there: {low:g} to {high:g}.")
 
 
-def moment(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+def later(job: Job, fresh: Job) -> Job:
+    """Return ``fresh``, what a reply says of ``job``; an end stays an end. Raises Unreadable when it is another job."""
+    if job.id is not None and fresh.id != job.id:
+        raise Unreadable(f"it is about another job, {fresh.id}")
+    return job if job.status.finished and fresh.status is not job.status else fresh
 
 
-def as_dict(found: object) -> dict[str, object]:
-    """Return an SDK's reply as the wire had it. Raises Unreadable when it is none, such as a page of HTML."""
-    to_dict = getattr(found, "to_dict", None)
-    content = to_dict(warnings=False) if to_dict is not None else found
-    if not isinstance(content, dict):
-        raise Unreadable(f"not a JSON object: {type(found).__name__}")
-    return content
+def same_model(asked: str, stated: str | None) -> bool:
+    """Tell whether a job's model may be the one asked for: a provider answers with a date or a version behind it."""
+    one, other = asked.lower(), (stated or asked).lower()
+    return one.startswith(other) or other.startswith(one) or one.split("/")[-1] == other.split("/")[-1]
 
 
 def id_of(job: Job) -> str:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 from backends._errors import (
     AccessClosed,
@@ -22,9 +23,11 @@ from backends._errors import (
     ModelNotTunable,
     OutcomeUnknown,
     ProviderUnavailable,
+    QuestionRefused,
     RateLimited,
     SpecRefused,
 )
+from backends._waits import span, stated_wait_s
 
 
 class About(StrEnum):
@@ -42,10 +45,6 @@ class FileNotReady(ProviderUnavailable):
 
 class RightMissing(AuthenticationFailed):
     """The key is good, but may not do this."""
-
-
-class Unreadable(ValueError):
-    """A reply that is not what the API describes."""
 
 
 class HttpRefusal(Exception):
@@ -84,6 +83,7 @@ class Refusal:
     code: str = ""
     param: str = ""
     retry_after_s: float | None = None
+    elsewhere: str = ""  # the host a redirect points to
     sent: bool = True  # False: the connection was never made, so nothing can have happened
 
 
@@ -101,6 +101,13 @@ _MODEL_CODES = ("model_not_found", "model_not_available")
 _MODEL_WORDS = re.compile(r"not (available|supported)[^.]{0,40}fine-?tun|model[^.]*(does not exist|not found)", re.I)
 _FILE_CODES = ("invalid_training_file", "invalid_validation_file", "invalid_file_format", "invalid_file")
 _FILE_WORDS = re.compile(r"jsonl|(training|validation)[ _]file|file format|invalid file", re.I)
+_FILTER_CODES = ("content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation")
+_FILTER_WORDS = re.compile(r"content (management|filter|policy)|flagged as potentially", re.I)
+_LONG_CODES = ("context_length_exceeded", "string_above_max_length")
+_LONG_WORDS = re.compile(
+    r"max\w* (context|sequence) length|context (length|window)[^.]{0,40}exceed|(prompt|input)[^.]{0,30}too long",
+    re.I,
+)
 
 
 def read(error: Exception) -> Refusal | None:
@@ -120,7 +127,8 @@ def read(error: Exception) -> Refusal | None:
             message,
             code=str(fields.get("code") or fields.get("type") or ""),
             param=str(fields.get("param") or ""),
-            retry_after_s=_wait(headers, message),
+            retry_after_s=stated_wait_s(headers, message) if status in (429, 503) else None,
+            elsewhere=_host(headers.get("location")) if 300 <= status < 400 else "",
         )
     if kind.__name__ in _CONNECTION_ERRORS or package in _TRANSPORT_PACKAGES:
         cause = error if package in _TRANSPORT_PACKAGES else error.__cause__
@@ -140,16 +148,23 @@ def translate(
     """Return the error of our tree. ``paid``: the request costs money, so that a lost reply leaves the outcome open."""
     name = provider.title
     said = _said(refusal.message, secret)
-    if refusal.status is None or refusal.status in (408, 409) or refusal.status >= 500:
+    moved = refusal.status is not None and refusal.status < 400
+    if refusal.status is None or moved or refusal.status in (408, 409) or refusal.status >= 500:
         word = f"answered {refusal.status}" if refusal.status else refusal.message
         if paid and refusal.sent:
             return OutcomeUnknown(
                 f"{name}: {word}, so it is not known whether the job was created. Look it up before trying again: "
                 "'tunewise launch --resume RUN' does that."
             )
+        if moved:
+            return ProviderUnavailable(
+                f"{name} {word}: another address{f' at {refusal.elsewhere}' if refusal.elsewhere else ''}, which is "
+                "not followed, since data and key would go there. If it is right, make it the base URL of this backend."
+            )
         lost = about is About.MODEL and refusal.status is None and refusal.sent  # an answer, which may be billed
         advice = "Try" if lost else "Nothing was spent; try"
-        return ProviderUnavailable(f"{name} is not available: {word}. {advice} again in a few minutes.")
+        when = f"in {span(refusal.retry_after_s)}" if refusal.retry_after_s else "in a few minutes"
+        return ProviderUnavailable(f"{name} is not available: {word}. {advice} again {when}.", refusal.retry_after_s)
     return _by_status(refusal, provider, about, said)
 
 
@@ -163,6 +178,11 @@ def _by_status(refusal: Refusal, provider: Provider, about: About, said: str) ->
         return SpecRefused(
             f"{name} cannot write the destination: {said} Set 'destination' to a model of your own account."
         )
+    if about is About.MODEL and status in (400, 413, 422):
+        if code in _FILTER_CODES or _FILTER_WORDS.search(said):
+            return QuestionRefused(f"{name}'s content filter refused this question: {said}", "content_filter")
+        if code in _LONG_CODES or _LONG_WORDS.search(said):
+            return QuestionRefused(f"This question is too long for the model at {name}: {said}", "too_long")
     if status == 402 or code in _FUNDS_CODES or (status in (400, 403, 429) and _FUNDS_WORDS.search(said)):
         return FundsMissing(f"{name} refused for lack of funds: {said} Add credit or raise the limit there.")
     if status == 401:
@@ -194,29 +214,19 @@ def _by_status(refusal: Refusal, provider: Provider, about: About, said: str) ->
 def _rate_limited(refusal: Refusal, name: str, said: str) -> RateLimited:
     wait = refusal.retry_after_s
     if refusal.code == "daily_rate_limit_exceeded":
-        when = f"in {_span(wait)}" if wait is not None else "when a day has passed since the first of today's jobs"
+        when = f"in {span(wait)}" if wait is not None else "when a day has passed since the first of today's jobs"
         return RateLimited(
             f"{name}'s daily limit of fine-tuning jobs is reached: {said} The next can start {when}.", wait
         )
-    when = f"Try again in {_span(wait)}." if wait is not None else "It does not say when; wait a minute and retry."
+    when = f"Try again in {span(wait)}." if wait is not None else "It does not say when; wait a minute and retry."
     return RateLimited(f"{name} limits the request rate: {said} {when}", wait)
 
 
-def _wait(headers: Mapping[str, str], message: str) -> float | None:
-    """Return the seconds to wait, from the headers or from "Expected available in 1 second."."""
-    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            return float(headers[name]) * scale
-        except (KeyError, ValueError):
-            continue
-    found = re.search(r"(?:available|try again) in (\d+(?:\.\d+)?) ?s", message, re.I)
-    return float(found[1]) if found else None
-
-
-def _span(seconds: float) -> str:
-    if seconds < 120:
-        return "1 second" if round(seconds) == 1 else f"{seconds:.0f} seconds"
-    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.0f} hours"
+def _host(location: object) -> str:
+    try:
+        return (urlsplit(str(location)).hostname or "")[:100] if location else ""
+    except ValueError:
+        return ""
 
 
 def _said(message: str, secret: str) -> str:

@@ -12,7 +12,9 @@ from typing import ClassVar
 
 from backends._base import JobSpec, Json, Method, Objective
 from backends._errors import SpecRefused
+from backends._hosted import Hosted
 from backends._openai.protocol import OpenAIProtocol
+from backends._openai.replies import job_page
 from backends._refusals import Provider
 
 
@@ -41,10 +43,10 @@ class NebiusBackend(OpenAIProtocol):
 
     def preflight(self, spec: JobSpec) -> tuple[str, ...]:
         # Its model list holds what it serves, not what it tunes; a list of jobs proves the key.
-        self.check(spec)
-        jobs = self.client().fine_tuning.jobs
-        self.ask(lambda: jobs.list(limit=1).data)
-        return ()
+        warnings = Hosted.preflight(self, spec)
+        jobs = self.client().fine_tuning.jobs.with_raw_response
+        self.ask(lambda: jobs.list(limit=1), job_page)
+        return warnings
 
     def body(self, spec: JobSpec, files: Mapping[str, str]) -> dict[str, Json]:
         chosen, lora = spec.hyperparameters, spec.method is Method.LORA

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from backends._base import JobSpec
-from backends._errors import FileRejected, ProviderUnavailable, SpecRefused
-from backends._openai.protocol import TAG, OpenAIProtocol
+from backends._openai.protocol import OpenAIProtocol
 from backends._refusals import Provider
 
 # The dates are those of developers.openai.com/api/docs/deprecations, notices of 2026-05-07 and 2026-10-14.
@@ -23,29 +21,6 @@ class OpenAIBackend(OpenAIProtocol):
 
     name: ClassVar[str] = "openai"
     provider: ClassVar[Provider] = Provider("openai", "OpenAI", "OPENAI_API_KEY", closed=_CLOSED)
-
-    def preflight(self, spec: JobSpec) -> tuple[str, ...]:
-        return super().preflight(spec) + self._probe(spec)
-
-    def _probe(self, spec: JobSpec) -> tuple[str, ...]:
-        """Learn whether this organisation may create jobs, without uploading.
-
-        Nothing but the create request says so. It is sent with a file that cannot exist: an open organisation is told
-        that the file is wrong, a closed one that training is not available. Neither creates a job or costs anything.
-        """
-        jobs = self.client().with_options(max_retries=0).fine_tuning.jobs
-        try:
-            job = self.ask(
-                lambda: jobs.create(
-                    model=spec.model, training_file="file-tunewise-preflight", metadata={f"{TAG}_probe": spec.run}
-                ),
-            )
-        except (FileRejected, SpecRefused):
-            return ()
-        except ProviderUnavailable as error:
-            return (f"Whether this organisation may still create jobs could not be learned: {error}",)
-        self.ask(lambda: jobs.cancel(job.id))
-        return ("OpenAI accepted a job with a file that does not exist; it was cancelled at once.",)
 
 
 BACKEND = OpenAIBackend

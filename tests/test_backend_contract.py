@@ -174,6 +174,13 @@ def test_walk(stage: Stage) -> None:
         assert stage.emulator.paid_jobs == 1
 
 
+def test_preflight_asks_for_nothing_that_could_be_bought(hosted: Stage) -> None:
+    """A create request that is sent to learn whether it would be refused buys a job where it is not."""
+    hosted.backend.preflight(hosted.case.spec(hosted.folder))
+    assert {line.split(" ")[0] for line in hosted.played.requests} == {"GET"}
+    assert hosted.played.paid_jobs == 0
+
+
 def test_find_by_run(stage: Stage) -> None:
     spec = stage.case.spec(stage.folder)
     assert stage.backend.find(spec) is None

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from backends._base import Completion, Json, Message, ToolCall
-from backends._hosted import ANSWER_TIMEOUT_S, Hosted
-from backends._refusals import About, Unreadable
+from backends._refusals import About
+from backends._remote import ANSWER_TIMEOUT_S, Remote
+from backends._replies import Unreadable, content, count, rows
 
 if TYPE_CHECKING:
     from openai import OpenAI
-    from openai.types.chat import ChatCompletion
     from together import Together
 
 
@@ -20,7 +21,7 @@ _TRAINING_ONLY = ("weight", "reasoning_content")  # parts of a training row that
 
 
 def chat(
-    backend: Hosted[OpenAI] | Hosted[Together],
+    backend: Remote[OpenAI] | Remote[Together],
     model: str,
     messages: Sequence[Message],
     tools: Sequence[Mapping[str, Json]],
@@ -31,39 +32,53 @@ def chat(
     if tools:
         sent["tools"] = [dict(tool) for tool in tools]
     asked = [{name: value for name, value in turn.items() if name not in _TRAINING_ONLY} for turn in messages]
-    patient = backend.client().with_options(timeout=backend.timeout_s or ANSWER_TIMEOUT_S)
-
-    def answered() -> ChatCompletion:
-        reply: ChatCompletion = patient.chat.completions.create(model=model, messages=asked, **sent)
-        if not getattr(reply, "choices", None):  # none at all, or a page of HTML
-            raise Unreadable("an answer without choices")
-        return reply
-
+    most_s = backend.timeout_s or ANSWER_TIMEOUT_S
+    patient = backend.client().with_options(timeout=most_s).chat.completions.with_raw_response
     start = time.perf_counter()
-    reply = backend.ask(answered, about=About.MODEL)
-    choice, usage = reply.choices[0], reply.usage
-    details = getattr(usage, "prompt_tokens_details", None)
+    answer = backend.ask(
+        lambda: patient.create(model=model, messages=asked, **sent),
+        completion,
+        about=About.MODEL,
+        again=False,  # an answer that was lost may be billed: whoever asks counts it
+        within_s=most_s,
+    )
+    return replace(answer, latency_ms=(time.perf_counter() - start) * 1000)
+
+
+def completion(reply: Any) -> Completion:
+    """Read an answer. Raises Unreadable when it holds none."""
+    found = content(reply)
+    choices = rows(found, "choices")
+    message = choices[0].get("message") if choices else None
+    if not isinstance(message, dict):
+        raise Unreadable("an answer without a message")
+    listed, text, reason = found.get("usage"), message.get("content"), choices[0].get("finish_reason")
+    usage = listed if isinstance(listed, dict) else {}
+    details = usage.get("prompt_tokens_details")
+    calls = message.get("tool_calls")
     return Completion(
-        text=choice.message.content or "",
-        tool_calls=_tool_calls(choice.message.tool_calls or ()),
-        prompt_tokens=getattr(usage, "prompt_tokens", None),
-        cached_tokens=getattr(usage if details is None else details, "cached_tokens", None),
-        completion_tokens=getattr(usage, "completion_tokens", None),
-        latency_ms=(time.perf_counter() - start) * 1000,
-        finish_reason=choice.finish_reason,
+        text=text if isinstance(text, str) else "",
+        tool_calls=_tool_calls(calls if isinstance(calls, list) else []),
+        prompt_tokens=count(usage.get("prompt_tokens")),
+        cached_tokens=count((details if isinstance(details, dict) else usage).get("cached_tokens")),
+        completion_tokens=count(usage.get("completion_tokens")),
+        finish_reason=reason if isinstance(reason, str) else None,
     )
 
 
 def _tool_calls(found: Sequence[object]) -> tuple[ToolCall, ...]:
     calls: list[ToolCall] = []
     for call in found:
-        function = getattr(call, "function", None)
-        if function is not None:
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(call, dict) and isinstance(function, dict):
             calls.append(
                 {
-                    "id": str(getattr(call, "id", "")),
+                    "id": str(call.get("id") or ""),
                     "type": "function",
-                    "function": {"name": str(function.name), "arguments": str(function.arguments)},
+                    "function": {
+                        "name": str(function.get("name") or ""),
+                        "arguments": str(function.get("arguments") or ""),
+                    },
                 }
             )
     return tuple(calls)

@@ -10,24 +10,36 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from backends._base import Completion, Job, JobEvent, JobSpec, JobStatus, Json, Message, Objective, Request, Save
-from backends._errors import SpecRefused
+from backends._errors import BackendError, SpecRefused
 from backends._files import files_of, placeholders
-from backends._hosted import Checkpoint, Hosted, id_of, within
+from backends._hosted import Checkpoint, Hosted, id_of, same_model, within
 from backends._openai.chat import chat
 from backends._openai.files import stored_name, upload
-from backends._openai.replies import job_event, job_reply, metric_rows, numbers, snapshot
+from backends._openai.replies import (
+    JobReply,
+    checkpoint_page,
+    event_page,
+    job_event,
+    job_page,
+    job_reply,
+    metric_rows,
+    numbers,
+    snapshot,
+)
 from backends._refusals import About, FileNotReady
+from backends._remote import CONNECT_TIMEOUT_S
+from backends._replies import Unreadable, content, count, rows
 
 if TYPE_CHECKING:
     from openai import OpenAI
 
 TAG = "tunewise_run"  # the metadata key that holds our run id
-_NEWEST_JOBS = 1000  # looked through for a tag where the host does not filter
+_MOST_PAGES = 1000  # of a hundred jobs or events each
 _NOT_READY_WAITS_S = (2, 5, 10, 20, 30)
 
 
@@ -64,12 +76,14 @@ class OpenAIProtocol(Hosted["OpenAI"]):
     def connect(self) -> OpenAI:
         import openai
 
+        timeout = openai.Timeout(self.patience_s, connect=min(self.patience_s, CONNECT_TIMEOUT_S))
         return openai.OpenAI(
             api_key=self.key(),
             base_url=self.base_url(),
             default_headers=self.headers(),
-            max_retries=self.retries,
-            timeout=self.patience_s,
+            max_retries=0,
+            timeout=timeout,
+            http_client=openai.DefaultHttpxClient(timeout=timeout, follow_redirects=False),
         )
 
     # Before the job
@@ -86,13 +100,13 @@ class OpenAIProtocol(Hosted["OpenAI"]):
             raise SpecRefused("The option 'suffix' is a text of 1 to 64 characters.")
 
     def preflight(self, spec: JobSpec) -> tuple[str, ...]:
-        self.check(spec)
+        known = super().preflight(spec)
         client = self.client()
-        model = self.ask(lambda: client.models.retrieve(spec.model), about=About.MODEL)
-        day = getattr(model, "shutdown_date", None)
-        if day is None:
-            return ()
-        return (f"{spec.model} shuts down on {day}, and every model tuned from it with it.",)
+        model = self.ask(lambda: client.models.with_raw_response.retrieve(spec.model), content, about=About.MODEL)
+        day = model.get("shutdown_date")
+        if not isinstance(day, str):
+            return known
+        return (*known, f"{spec.model} shuts down on {day}, and every model tuned from it with it.")
 
     def requests(self, spec: JobSpec) -> tuple[Request, ...]:
         self.check(spec)
@@ -136,25 +150,32 @@ class OpenAIProtocol(Hosted["OpenAI"]):
     # The job
 
     def stored_bytes(self, name: str) -> int | None:
-        client = self.client()
-        size: int | None = self.ask(lambda: client.files.retrieve(name).bytes, about=About.FILE)
-        return size
+        files = self.client().files.with_raw_response
+        return self.ask(lambda: files.retrieve(name), _size, about=About.FILE)
 
     def upload(self, spec: JobSpec, key: str, path: Path) -> Mapping[str, str]:
-        client = self.client()
-        return {key: self.ask(lambda: upload(client, path), about=About.FILE)}
+        return {key: upload(self, path)}
 
     def delete_file(self, name: str) -> None:
         client = self.client()
-        self.ask(lambda: client.files.delete(name), about=About.FILE)
+        self.ask(lambda: client.files.with_raw_response.delete(name), about=About.FILE)
 
     def create(self, spec: JobSpec, job: Job, save: Save) -> Job:
-        body, more = self.body(spec, files_of(job)), self.extra_body(spec)
-        once = self.client().with_options(max_retries=0).fine_tuning.jobs
+        body, more, files = self.body(spec, files_of(job)), self.extra_body(spec), files_of(job)
+        once = self.client().fine_tuning.jobs.with_raw_response
+
+        def ours(found: Any) -> JobReply:
+            reply = job_reply(found)
+            tagged = reply.carries(TAG, spec.run) or not (reply.metadata or reply.user_provided_suffix or reply.suffix)
+            same_file = reply.training_file in (None, files["training_file"])
+            if not (tagged and same_file and same_model(spec.model, reply.model)):
+                raise Unreadable(f"it is about another job, {reply.id}")
+            return reply
+
         waits = list(_NOT_READY_WAITS_S)
         while True:
             try:
-                reply = self.ask(lambda: job_reply(once.create(**body, extra_body=more)), about=About.FILE, paid=True)
+                reply = self.ask(lambda: once.create(**body, extra_body=more), ours, about=About.FILE, paid=True)
             except FileNotReady:
                 if not waits:
                     raise
@@ -163,33 +184,19 @@ class OpenAIProtocol(Hosted["OpenAI"]):
                 return self.compared(snapshot(job, reply))
 
     def find(self, spec: JobSpec) -> Job | None:
-        client, tag = self.client(), {TAG: spec.run}
-
-        def look() -> Job | None:
-            # Hosts that do not filter list everything, so the tag is compared here as well.
-            newest = client.fine_tuning.jobs.list(limit=100, **({"metadata": tag} if self.filters_by_tag else {}))
-            for found in islice(newest, _NEWEST_JOBS):
-                reply = job_reply(found)
-                named = reply.user_provided_suffix or reply.suffix
-                if (reply.metadata or {}).get(TAG) == spec.run or (not reply.metadata and named == spec.run):
-                    return self.compared(snapshot(self.unsent(spec), reply))
-            return None
-
-        return self.ask(look)
+        # Hosts that do not filter list everything, so the tag is compared here as well.
+        jobs, tag = self.client().fine_tuning.jobs.with_raw_response, {TAG: spec.run}
+        wanted = {"limit": 100, **({"metadata": tag} if self.filters_by_tag else {})}
+        listed = self.pages(lambda at: jobs.list(**wanted, **({"after": at} if at else {})), job_page, most=_MOST_PAGES)
+        tagged = [reply for reply in listed if reply.carries(TAG, spec.run) and same_model(spec.model, reply.model)]
+        return self.ours(spec, [self.compared(snapshot(self.unsent(spec), reply)) for reply in tagged])
 
     def refresh(self, job: Job) -> Job:
-        client = self.client()
-        job_id = id_of(job)
-        reply = self.ask(lambda: job_reply(client.fine_tuning.jobs.retrieve(job_id)), about=About.JOB)
-        fresh = self.compared(snapshot(job, reply))
-        if fresh.status in (JobStatus.RUNNING, JobStatus.SUCCEEDED) and reply.total_steps is None:
-            for event in self.ask(lambda: client.fine_tuning.jobs.list_events(job_id, limit=20).data):
-                data = numbers(getattr(event, "data", None))
-                if "step" in data:
-                    total = data.get("total_steps")
-                    return replace(
-                        fresh, steps_done=int(data["step"]), steps_total=None if total is None else int(total)
-                    )
+        jobs, job_id = self.client().fine_tuning.jobs.with_raw_response, id_of(job)
+        fresh = self.ask(lambda: jobs.retrieve(job_id), lambda found: snapshot(job, job_reply(found)), about=About.JOB)
+        fresh = self.compared(fresh)
+        if fresh.status in (JobStatus.RUNNING, JobStatus.SUCCEEDED) and fresh.steps_total is None:
+            return self._with_steps(fresh)
         return fresh
 
     def cancel(self, job: Job) -> Job:
@@ -205,32 +212,28 @@ class OpenAIProtocol(Hosted["OpenAI"]):
         return self._act(job, "resume")
 
     def events(self, job: Job, after: str | None = None) -> Iterator[JobEvent]:
-        client = self.client()
-
-        def newest_first() -> list[JobEvent]:
-            found: list[JobEvent] = []
-            for event in client.fine_tuning.jobs.list_events(id_of(job), limit=100):
-                if event.id == after:
-                    break
-                found.append(job_event(event))
-            return found
-
-        yield from reversed(self.ask(newest_first, about=About.JOB))
+        jobs, job_id = self.client().fine_tuning.jobs.with_raw_response, id_of(job)
+        newest_first = self.pages(
+            lambda at: jobs.list_events(job_id, limit=100, **({"after": at} if at else {})),
+            event_page,
+            about=About.JOB,
+            most=_MOST_PAGES,
+        )
+        fresh = [job_event(row) for row in takewhile(lambda row: row["id"] != after, newest_first)]
+        yield from reversed(fresh)
 
     def metrics(self, job: Job) -> tuple[Mapping[str, float], ...]:
-        client = self.client()
+        files = self.client().files
         results = [name for name in job.extra.get("result_files", "").split(",") if name]
         if not results:
             return super().metrics(job)
-        content = self.ask(lambda: client.files.content(results[0]).read(), about=About.FILE)
-        return metric_rows(content)
+        return self.ask(lambda: files.content(results[0]), metric_rows, about=About.FILE)
 
     def checkpoints(self, job: Job) -> tuple[Checkpoint, ...]:
         """Return the checkpoints the provider kept, newest first; the first is the final model."""
-        client = self.client()
-        found = self.ask(lambda: list(client.fine_tuning.jobs.checkpoints.list(id_of(job))), about=About.JOB)
+        kept, job_id = self.client().fine_tuning.jobs.checkpoints.with_raw_response, id_of(job)
         return tuple(
-            Checkpoint(c.fine_tuned_model_checkpoint, c.step_number, numbers(c.metrics.model_dump())) for c in found
+            self.pages(lambda at: kept.list(job_id, **({"after": at} if at else {})), checkpoint_page, about=About.JOB)
         )
 
     # The model
@@ -261,9 +264,30 @@ class OpenAIProtocol(Hosted["OpenAI"]):
     # The parts of the above, in order of use
 
     def _act(self, job: Job, verb: str) -> Job:
-        jobs, job_id = self.client().fine_tuning.jobs, id_of(job)
-        reply = self.ask(lambda: job_reply(getattr(jobs, verb)(job_id)), about=About.JOB)
-        return self.compared(snapshot(job, reply))
+        jobs, job_id = self.client().fine_tuning.jobs.with_raw_response, id_of(job)
+        return self.compared(
+            self.ask(
+                lambda: getattr(jobs, verb)(job_id), lambda found: snapshot(job, job_reply(found)), about=About.JOB
+            )
+        )
+
+    def _with_steps(self, job: Job) -> Job:
+        """Return the job with the step its newest events name; events that cannot be read leave it as it is."""
+        jobs, job_id = self.client().fine_tuning.jobs.with_raw_response, id_of(job)
+        try:
+            newest = self.ask(lambda: jobs.list_events(job_id, limit=20), lambda found: rows(content(found)))
+        except BackendError:
+            return job
+        for event in newest:
+            data = numbers(event.get("data"))
+            done, total = count(data.get("step")), count(data.get("total_steps"))
+            if done is not None:
+                return replace(job, steps_done=done, steps_total=total)
+        return job
+
+
+def _size(stored: Any) -> int | None:
+    return count(content(stored).get("bytes"))
 
 
 def _environment_url() -> str:

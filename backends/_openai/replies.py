@@ -6,16 +6,31 @@ import base64
 import binascii
 import csv
 import io
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Annotated, Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 
 from backends._base import Hyperparameters, Job, JobEvent, JobStatus
 from backends._files import FILES
-from backends._hosted import as_dict, moment
+from backends._hosted import Checkpoint, later
+from backends._replies import (
+    LENIENT,
+    Above,
+    Count,
+    Moment,
+    Positive,
+    Text,
+    Texts,
+    Unreadable,
+    content,
+    moment,
+    number,
+    rows,
+)
 
 _STATUSES = {
     "validating_files": JobStatus.QUEUED,
@@ -34,93 +49,119 @@ _METRIC_NAMES = {
 
 
 class _ErrorReply(BaseModel):
-    code: str | None = None
-    message: str | None = None
+    code: Text = None
+    message: Text = None
+
+
+def _as_message(error: object) -> object:
+    return {"message": error} if isinstance(error, str) else error
 
 
 class _SettingsReply(BaseModel):
-    n_epochs: int | str | None = None
-    batch_size: int | str | None = None
-    learning_rate_multiplier: float | str | None = None
-    learning_rate: float | None = None
-    beta: float | str | None = None
-    lora_r: int | None = None
-    lora_alpha: float | None = None
+    n_epochs: Positive = None
+    batch_size: Positive = None
+    learning_rate_multiplier: Above = None
+    learning_rate: Above = None
+    beta: Above = None
+    lora_r: Positive = None
+    lora_alpha: Above = None
+
+
+class _InnerReply(BaseModel):
+    hyperparameters: Annotated[_SettingsReply | None, LENIENT] = None
 
 
 class _MethodReply(BaseModel):
-    class Inner(BaseModel):
-        hyperparameters: _SettingsReply | None = None
-
-    supervised: Inner | None = None
-    dpo: Inner | None = None
+    supervised: Annotated[_InnerReply | None, LENIENT] = None
+    dpo: Annotated[_InnerReply | None, LENIENT] = None
 
 
 class JobReply(BaseModel):
     id: str
-    model: str
-    status: str
-    created_at: float | None = None
-    finished_at: float | None = None
-    estimated_finish: float | None = None
-    fine_tuned_model: str | None = None
-    trained_tokens: int | None = None
-    training_file: str | None = None
-    validation_file: str | None = None
-    result_files: list[str] | None = None
-    error: _ErrorReply | None = None
-    hyperparameters: _SettingsReply | None = None
-    method: _MethodReply | None = None
-    metadata: dict[str, str] | None = None
-    suffix: str | None = None
-    user_provided_suffix: str | None = None
-    trained_steps: int | None = None  # Nebius states its steps on the job
-    total_steps: int | None = None
+    model: Text = None
+    status: Text = None
+    created_at: Moment = None
+    finished_at: Moment = None
+    estimated_finish: Moment = None
+    fine_tuned_model: Text = None
+    trained_tokens: Count = None
+    training_file: Text = None
+    validation_file: Text = None
+    result_files: Texts = ()
+    error: Annotated[_ErrorReply | None, BeforeValidator(_as_message), LENIENT] = None
+    hyperparameters: Annotated[_SettingsReply | None, LENIENT] = None
+    method: Annotated[_MethodReply | None, LENIENT] = None
+    metadata: Annotated[dict[str, object] | None, LENIENT] = None
+    suffix: Text = None
+    user_provided_suffix: Text = None
+    trained_steps: Count = None  # Nebius states its steps on the job
+    total_steps: Count = None
+
+    def carries(self, tag: str, run: str) -> bool:
+        """Tell whether the job carries our tag: in its metadata, or as its suffix where the host keeps no metadata."""
+        if self.metadata:
+            return self.metadata.get(tag) == run
+        return run in (self.user_provided_suffix, self.suffix)
+
+    @property
+    def known_status(self) -> JobStatus:
+        """Return the status; a word we do not know is a running job's, unless the job states when it finished."""
+        known = _STATUSES.get(self.status or "")
+        if known is None and self.finished_at is not None:
+            return JobStatus.SUCCEEDED if self.fine_tuned_model else JobStatus.FAILED
+        return known or JobStatus.RUNNING
 
 
 def job_reply(found: object) -> JobReply:
-    return JobReply.model_validate(as_dict(found))
+    return JobReply.model_validate(content(found))
+
+
+def job_page(found: object) -> tuple[list[JobReply], str | None]:
+    """Read a page of jobs, and the job behind which the next page begins. Rows without an id are no jobs."""
+    page = content(found)
+    jobs = [JobReply.model_validate(row) for row in rows(page) if isinstance(row.get("id"), str)]
+    return jobs, jobs[-1].id if jobs and page.get("has_more") is True else None
 
 
 def accepted(reply: JobReply) -> Hyperparameters | None:
-    """Return the settings the provider took; "auto" that is not decided yet stays None."""
+    """Return the settings the provider took; what is not decided yet ("auto", -1) stays None."""
     inner = (reply.method.dpo or reply.method.supervised) if reply.method else None
     found = reply.hyperparameters or (inner.hyperparameters if inner else None)
     if found is None:
         return None
     return Hyperparameters(
-        epochs=found.n_epochs if isinstance(found.n_epochs, int) else None,
-        batch_size=found.batch_size if isinstance(found.batch_size, int) else None,
+        epochs=found.n_epochs,
+        batch_size=found.batch_size,
         learning_rate=found.learning_rate,
-        learning_rate_multiplier=(
-            found.learning_rate_multiplier if isinstance(found.learning_rate_multiplier, float) else None
-        ),
-        dpo_beta=found.beta if isinstance(found.beta, float) else None,
+        learning_rate_multiplier=found.learning_rate_multiplier,
+        dpo_beta=found.beta,
         lora_rank=found.lora_r,
         lora_alpha=None if found.lora_alpha is None else int(found.lora_alpha),
     )
 
 
 def snapshot(job: Job, reply: JobReply) -> Job:
-    """Return ``job`` as the reply has it."""
-    error = None
+    """Return ``job`` as the reply has it. Raises Unreadable when the reply is about another job."""
+    status, error = reply.known_status, None
     # A healthy job carries `"error": {}`.
     if reply.error is not None and (reply.error.code or reply.error.message):
         error = f"{reply.error.message or 'no reason given'} ({reply.error.code or 'no code'})"
+    elif status is JobStatus.FAILED:
+        error = f"The provider ended it as '{reply.status}' and gives no reason."
     extra = dict(job.extra)
     for key, _ in FILES:
         if value := getattr(reply, key):
             extra[key] = value
     if reply.result_files:
         extra["result_files"] = ",".join(reply.result_files)
-    return replace(
+    fresh = replace(
         job,
         id=reply.id,
-        status=_STATUSES.get(reply.status, JobStatus.RUNNING),
-        detail=reply.status,
-        created=moment(reply.created_at),
-        finished=moment(reply.finished_at),
-        estimated_finish=moment(reply.estimated_finish),
+        status=status,
+        detail=reply.status or "",
+        created=reply.created_at or job.created,
+        finished=reply.finished_at,
+        estimated_finish=reply.estimated_finish,
         steps_done=job.steps_done if reply.trained_steps is None else reply.trained_steps,
         steps_total=job.steps_total if reply.total_steps is None else reply.total_steps,
         trained_tokens=reply.trained_tokens,
@@ -129,57 +170,67 @@ def snapshot(job: Job, reply: JobReply) -> Job:
         accepted=accepted(reply),
         extra=extra,
     )
+    return later(job, fresh)
 
 
-class EventReply(Protocol):
-    """An event as the SDK has it; ``data`` is there for metrics only."""
-
-    id: str
-    created_at: int
-    level: str
-    message: str
+def event_page(found: object) -> tuple[list[dict[str, object]], str | None]:
+    """Read a page of events, newest first, and the event behind which the next page begins."""
+    page = content(found)
+    listed = [row for row in rows(page) if isinstance(row.get("id"), str)]
+    return listed, str(listed[-1]["id"]) if listed and page.get("has_more") is True else None
 
 
-def job_event(event: EventReply) -> JobEvent:
-    data = numbers(getattr(event, "data", None))
+def job_event(event: Mapping[str, object]) -> JobEvent:
+    data = numbers(event.get("data"))
     step = data.pop("step", None)
     data.pop("total_steps", None)
+    level = str(event.get("level"))
     return JobEvent(
-        id=event.id,
-        time=datetime.fromtimestamp(event.created_at, UTC),
-        level={"warn": "warning"}.get(event.level, event.level),
-        message=event.message,
+        id=str(event["id"]),
+        time=moment(event.get("created_at")) or datetime.fromtimestamp(0, UTC),
+        level={"warn": "warning", "error": "error"}.get(level, "info"),
+        message=str(event.get("message") or event.get("type") or ""),
         step=None if step is None else int(step),
         metrics=data,
     )
 
 
+def checkpoint_page(found: object) -> tuple[list[Checkpoint], str | None]:
+    page = content(found)
+    kept, last = [], None
+    for row in rows(page):
+        model, step = row.get("fine_tuned_model_checkpoint"), number(row.get("step_number"))
+        if isinstance(model, str) and step is not None:
+            kept.append(Checkpoint(model, int(step), numbers(row.get("metrics"))))
+            last = row.get("id")
+    return kept, last if isinstance(last, str) and page.get("has_more") is True else None
+
+
 def numbers(data: object) -> dict[str, float]:
-    if not isinstance(data, Mapping):
-        return {}
-    return {
-        _METRIC_NAMES.get(str(k), str(k)): float(v)
-        for k, v in data.items()
-        if isinstance(v, int | float) and not isinstance(v, bool)
-    }
+    found = data if isinstance(data, Mapping) else {}
+    read = {_METRIC_NAMES.get(str(name), str(name)): number(value) for name, value in found.items()}
+    return {name: value for name, value in read.items() if value is not None}
 
 
-def metric_rows(content: bytes) -> tuple[Mapping[str, float], ...]:
-    """Read a result file: CSV, or base64 of CSV. Empty cells are left out of their row."""
-    text = content.decode("utf-8-sig", errors="replace")
+def metric_rows(reply: Any) -> tuple[Mapping[str, float], ...]:
+    """Read a result file: CSV, or base64 of CSV. Empty cells are left out of their row. Raises Unreadable."""
+    raw = reply.read()
+    text = raw.decode("utf-8-sig", errors="replace")
     if "," not in text.split("\n", 1)[0]:
         try:
-            text = base64.b64decode(content, validate=False).decode("utf-8-sig", errors="replace")
+            text = base64.b64decode(raw, validate=False).decode("utf-8-sig", errors="replace")
         except binascii.Error:
-            return ()
-    rows = []
+            raise Unreadable("no table") from None
+    found_rows = []
     for row in csv.DictReader(io.StringIO(text)):
         found: dict[str, float] = {}
         for name, cell in row.items():
             try:
-                found[_METRIC_NAMES.get(name, name)] = float(cell)
+                value = float(cell)
             except (TypeError, ValueError):
                 continue
+            if math.isfinite(value):
+                found[_METRIC_NAMES.get(name, name)] = value
         if "step" in found:
-            rows.append(found)
-    return tuple(rows)
+            found_rows.append(found)
+    return tuple(found_rows)

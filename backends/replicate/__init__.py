@@ -18,9 +18,10 @@ from backends._errors import AccessClosed, AuthenticationFailed, ModelNotTunable
 from backends._files import content_hash
 from backends._hosted import Hosted, behind, id_of, stated
 from backends._refusals import About, Provider
+from backends._replies import Unreadable, count
 from backends.replicate.http import Line, base_url
 from backends.replicate.inputs import check_inputs, declared_inputs, file_input, hyperparameter_inputs, prompt_inputs
-from backends.replicate.replies import TrainingReply, completion, log_events, snapshot, whole
+from backends.replicate.replies import TrainingReply, completion, log_events, page, snapshot
 
 _TAG = "tunewise_run"  # in the metadata of the uploaded file
 _ANSWER_WAITS_S = (0.2, 0.5, *[1.0] * 300)  # a cold model takes minutes to start
@@ -60,15 +61,21 @@ class ReplicateBackend(Hosted[Line]):
             raise SpecRefused("The option 'destination' is the model to write to, as owner/name.")
 
     def preflight(self, spec: JobSpec) -> tuple[str, ...]:
-        self.check(spec)
+        warnings = super().preflight(spec)
         declared = self._declared(spec)
         self._inputs(spec, declared, "https://example.com/data")
         destination = self._destination(spec)
         try:
             self._get(f"/v1/models/{destination}", About.MODEL)
         except ModelNotTunable:
-            return (f"The destination {destination} does not exist yet and will be created, private.",)
-        return (f"The destination {destination} exists; training adds a version to it.",)
+            return (
+                *warnings,
+                f"The destination {destination} does not exist yet and will be created, private.",
+            )
+        return (
+            *warnings,
+            f"The destination {destination} exists; training adds a version to it.",
+        )
 
     def requests(self, spec: JobSpec) -> tuple[Request, ...]:
         self.check(spec)
@@ -97,21 +104,25 @@ class ReplicateBackend(Hosted[Line]):
     # The job
 
     def stored_bytes(self, name: str) -> int | None:
-        return whole(self._get(f"/v1/files/{name}", About.FILE).get("size"))
+        return count(self._get(f"/v1/files/{name}", About.FILE).get("size"))
 
     def upload(self, spec: JobSpec, key: str, path: Path) -> Mapping[str, str]:
         """Upload the file for this run alone: its address is what the training is recognised by."""
         digest = content_hash(path)
         for row in self._uploads_of(spec.run):  # one that has expired since is not among them
             if _metadata(row).get("sha256") == digest:
-                return {key: str(row["id"]), "training_url": _address(row)}
-        files = self.client().sdk.files
-        stored = self.ask(lambda: files.create(path, metadata={_TAG: spec.run, "sha256": digest}), about=About.FILE)
-        return {key: stored.id, "training_url": stored.urls["get"]}
+                return {key: str(row.get("id")), "training_url": _address(row)}
+        line, tags = self.client(), {_TAG: spec.run, "sha256": digest}
+        return self.ask(
+            lambda: line.upload(path, tags),
+            lambda stored: {key: _file_id(stored), "training_url": _address(stored)},
+            about=About.FILE,
+            within_s=self.upload_s(path.stat().st_size),
+        )
 
     def delete_file(self, name: str) -> None:
-        files = self.client().sdk.files
-        self.ask(lambda: files.delete(name), about=About.FILE)
+        line = self.client()
+        self.ask(lambda: line.send("DELETE", f"/v1/files/{name}"), about=About.FILE)
 
     def create(self, spec: JobSpec, job: Job, save: Save) -> Job:
         owner, name, version = _trainer(spec.model)
@@ -120,8 +131,16 @@ class ReplicateBackend(Hosted[Line]):
         self._make_destination(spec, destination)
         job = replace(job, extra={**job.extra, "destination": destination})
         body: dict[str, Json] = {"destination": destination, "input": inputs}
-        path = f"/v1/models/{owner}/{name}/versions/{version}/trainings"
-        return snapshot(job, self._training("POST", path, body, about=About.MODEL, paid=True))
+        path, line = f"/v1/models/{owner}/{name}/versions/{version}/trainings", self.client()
+
+        def ours(found: dict[str, object]) -> Job:
+            reply = TrainingReply.model_validate(found)
+            addresses = [value for value in (reply.input or {}).values() if isinstance(value, str)]
+            if addresses and job.extra["training_url"] not in addresses:
+                raise Unreadable(f"it is about another training, {reply.id}")
+            return snapshot(job, reply)
+
+        return self.ask(lambda: line.send("POST", path, body), ours, about=About.MODEL, paid=True)
 
     def find(self, spec: JobSpec) -> Job | None:
         """Look the training up by the file that only this run uploaded, or by what it wrote to a model of its own."""
@@ -133,16 +152,22 @@ class ReplicateBackend(Hosted[Line]):
         return self._among_trainings(spec, {address: kept["training_file"]} if address else {})
 
     def refresh(self, job: Job) -> Job:
-        return snapshot(job, self._training("GET", f"/v1/trainings/{id_of(job)}"))
+        return self._training(job, "GET")
 
     def cancel(self, job: Job) -> Job:
         fresh = self.refresh(job)
         if fresh.status.finished:
             return fresh
-        return snapshot(fresh, self._training("POST", f"/v1/trainings/{id_of(job)}/cancel"))
+        return self._training(fresh, "POST", "/cancel")
 
     def events(self, job: Job, after: str | None = None) -> Iterator[JobEvent]:
-        yield from behind(log_events(self._training("GET", f"/v1/trainings/{id_of(job)}")), after)
+        line, job_id = self.client(), id_of(job)
+        found = self.ask(
+            lambda: line.send("GET", f"/v1/trainings/{job_id}"),
+            lambda reply: list(log_events(TrainingReply.model_validate(reply))),
+            about=About.JOB,
+        )
+        yield from behind(found, after)
 
     # The model
 
@@ -167,53 +192,55 @@ class ReplicateBackend(Hosted[Line]):
         start = time.perf_counter()
         body: dict[str, Json] = {"version": version, "input": inputs}
         line = self.client()
-        found = self.ask(lambda: line.send("POST", "/v1/predictions", body), about=About.MODEL)
+        found: dict[str, object] = self.ask(
+            lambda: line.send("POST", "/v1/predictions", body), about=About.MODEL, again=False
+        )
         for wait in _ANSWER_WAITS_S:
             if found.get("status") not in ("starting", "processing"):
                 break
             self.sleep(wait)
-            found = self._get(f"/v1/predictions/{found['id']}", About.MODEL)
+            found = self._get(f"/v1/predictions/{found.get('id')}", About.MODEL)
         return completion(found, (time.perf_counter() - start) * 1000)
 
     # The parts of the above, in order of use
 
     def _among_trainings(self, spec: JobSpec, kept: Mapping[str, str]) -> Job | None:
-        uploads = {**kept, **{_address(row): str(row["id"]) for row in self._uploads_of(spec.run)}}
+        uploads = {**kept, **{_address(row): str(row.get("id")) for row in self._uploads_of(spec.run)}}
         destination = self._destination(spec)
         own = f"{destination}:" if "destination" not in spec.options else None  # a chosen one other runs write to too
+        tagged = []
         for row in self._rows("/v1/trainings"):
+            if not isinstance(row.get("id"), str):
+                continue
             reply = TrainingReply.model_validate(row)
             written = (reply.output.version or "") if reply.output else ""
-            addresses = [value for value in reply.input.values() if isinstance(value, str) and value in uploads]
+            inputs = (reply.input or {}).values()
+            addresses = [value for value in inputs if isinstance(value, str) and value in uploads]
             if addresses or (own is not None and written.startswith(own)):
                 extra = {"destination": destination}
                 if addresses:
                     extra |= {"training_file": uploads[addresses[0]], "training_url": addresses[0]}
                 blank = self.unsent(spec)
-                return snapshot(replace(blank, extra={**blank.extra, **extra}), reply)
-        return None
+                tagged.append(snapshot(replace(blank, extra={**blank.extra, **extra}), reply))
+        return self.ours(spec, tagged)
 
-    def _get(self, path: str, about: About = About.OTHER) -> dict[str, Json]:
+    def _get(self, path: str, about: About = About.OTHER) -> dict[str, object]:
         line = self.client()
         return self.ask(lambda: line.send("GET", path), about=about)
 
-    def _rows(self, path: str) -> list[dict[str, Json]]:
+    def _rows(self, path: str) -> list[dict[str, object]]:
         line = self.client()
-        return self.ask(lambda: list(line.rows(path)))
+        return list(self.pages(lambda at: line.send("GET", at or path), page))
 
-    def _training(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Json] | None = None,
-        *,
-        about: About = About.JOB,
-        paid: bool = False,
-    ) -> TrainingReply:
-        line = self.client()
-        return self.ask(lambda: TrainingReply.model_validate(line.send(method, path, body)), about=about, paid=paid)
+    def _training(self, job: Job, method: str, verb: str = "") -> Job:
+        line, path = self.client(), f"/v1/trainings/{id_of(job)}{verb}"
+        return self.ask(
+            lambda: line.send(method, path),
+            lambda found: snapshot(job, TrainingReply.model_validate(found)),
+            about=About.JOB,
+        )
 
-    def _version(self, owner: str, name: str, version: str) -> dict[str, Json]:
+    def _version(self, owner: str, name: str, version: str) -> dict[str, object]:
         return self._get(f"/v1/models/{owner}/{name}/versions/{version}", About.MODEL)
 
     def _declared(self, spec: JobSpec) -> Mapping[str, Mapping[str, Json]]:
@@ -238,7 +265,10 @@ class ReplicateBackend(Hosted[Line]):
     def _destination(self, spec: JobSpec) -> str:
         """Return the model to write to; by default one of its own for this run, which makes it unmistakable."""
         chosen = spec.options.get("destination")
-        return str(chosen) if chosen else f"{self._get('/v1/account')['username']}/{spec.run}"
+        if chosen:
+            return str(chosen)
+        line = self.client()
+        return f"{self.ask(lambda: line.send('GET', '/v1/account'), _username)}/{spec.run}"
 
     def _new_model(self, spec: JobSpec, destination: str) -> dict[str, Json]:
         owner, name = destination.split("/")
@@ -251,30 +281,42 @@ class ReplicateBackend(Hosted[Line]):
             return
         except ModelNotTunable:
             pass
-        new = self._new_model(spec, destination)
-        owner, name = str(new.pop("owner")), str(new.pop("name"))
-        models = self.client().sdk.models
+        line, new = self.client(), self._new_model(spec, destination)
         try:
-            self.ask(lambda: models.create(owner, name, **new))
+            self.ask(lambda: line.send("POST", "/v1/models", new))
         except (AuthenticationFailed, AccessClosed, SpecRefused) as error:
             raise SpecRefused(
                 f"The destination {destination} cannot be written with this token: {error} Set the option "
                 "'destination' to a model of your own account, as owner/name."
             ) from None
 
-    def _uploads_of(self, run: str) -> list[dict[str, Json]]:
+    def _uploads_of(self, run: str) -> list[dict[str, object]]:
         """Return the files uploaded for ``run``, newest first."""
         return [row for row in self._rows("/v1/files") if _metadata(row).get(_TAG) == run and _address(row)]
 
 
-def _metadata(row: Mapping[str, Json]) -> dict[str, Json]:
+def _metadata(row: Mapping[str, object]) -> dict[str, object]:
     found = row.get("metadata")
     return found if isinstance(found, dict) else {}
 
 
-def _address(row: Mapping[str, Json]) -> str:
+def _address(row: Mapping[str, object]) -> str:
     urls = row.get("urls")
     return str(urls.get("get") or "") if isinstance(urls, dict) else ""
+
+
+def _file_id(stored: Mapping[str, object]) -> str:
+    found = stored.get("id")
+    if not isinstance(found, str) or not _address(stored):
+        raise Unreadable("a file without an id or an address")
+    return found
+
+
+def _username(account: Mapping[str, object]) -> str:
+    found = account.get("username")
+    if not isinstance(found, str) or not found:
+        raise Unreadable("an account without a name")
+    return found
 
 
 def _trainer(model: str) -> tuple[str, str, str]:

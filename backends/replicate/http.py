@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends._base import Json
-from backends._refusals import HttpRefusal, Unreadable
+from backends._refusals import HttpRefusal
+from backends._remote import CONNECT_TIMEOUT_S
+from backends._replies import Unreadable, content
 
 if TYPE_CHECKING:
     from replicate.client import Client
-
-_MOST_PAGES = 10
 
 
 def base_url() -> str:
@@ -21,36 +22,39 @@ def base_url() -> str:
 
 
 class Line:
-    """An open line: ``sdk``, and requests beside it that are sent once, without retries."""
+    """An open line: the SDK for uploads, and beside it requests that are sent once and follow no redirect."""
 
     def __init__(self, key: str, timeout_s: float) -> None:
         import httpx
         import replicate
 
-        self.sdk: Client = replicate.Client(api_token=key, base_url=base_url(), timeout=httpx.Timeout(timeout_s))
-        self._http = httpx.Client(base_url=base_url(), headers={"authorization": f"Bearer {key}"}, timeout=timeout_s)
+        timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S))
+        self._sdk: Client = replicate.Client(api_token=key, base_url=base_url(), timeout=timeout)
+        self._http = httpx.Client(base_url=base_url(), headers={"authorization": f"Bearer {key}"}, timeout=timeout)
 
     def close(self) -> None:
         self._http.close()
-        self.sdk._client.close()  # the SDK has no way of its own
+        self._sdk._client.close()  # the SDK has no way of its own
 
-    def send(self, method: str, path: str, body: Mapping[str, Json] | None = None) -> dict[str, Json]:
-        """Return the JSON object that came back. Raises HttpRefusal, Unreadable."""
-        reply = self._http.request(method, path, json=body)
-        if reply.status_code >= 400:
+    def send(self, method: str, path: str, body: Mapping[str, Json] | None = None) -> dict[str, object]:
+        """Return the JSON object that came back, {} where there is none to send. Raises HttpRefusal, Unreadable.
+
+        The key is never sent elsewhere: a path that leads away from the API is refused.
+        """
+        url = self._http.base_url.join(path)
+        if (url.scheme, url.host, url.port) != (
+            self._http.base_url.scheme, self._http.base_url.host, self._http.base_url.port
+        ):  # fmt: skip
+            raise Unreadable(f"its list goes on at another address, {url.host[:100]}")
+        reply = self._http.request(method, url, json=body)
+        if not reply.is_success:
             raise HttpRefusal(reply.status_code, reply.headers, reply.content)
-        content = reply.json()
-        if not isinstance(content, dict):
-            raise Unreadable("not a JSON object")
-        return content
+        return {} if reply.status_code == 204 else content(reply)
 
-    def rows(self, path: str) -> Iterator[dict[str, Json]]:
-        """Yield the rows of a list, newest first; the SDK reads the first page of files only."""
-        following: Json = path
-        for _ in range(_MOST_PAGES):
-            if not isinstance(following, str):
-                return
-            page = self.send("GET", following)
-            rows = page.get("results")
-            yield from (row for row in rows if isinstance(row, dict)) if isinstance(rows, list) else ()
-            following = page.get("next")
+    def upload(self, path: Path, metadata: Mapping[str, str]) -> dict[str, object]:
+        """Upload a file and return what is said of it. Raises what the SDK raises, and Unreadable."""
+        try:
+            stored = self._sdk.files.create(path, metadata=dict(metadata))
+        except (TypeError, AttributeError, KeyError):  # how the SDK stumbles over a reply of another shape
+            raise Unreadable("no file") from None
+        return {"id": stored.id, "urls": stored.urls}

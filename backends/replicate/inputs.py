@@ -37,7 +37,9 @@ def declared_inputs(version: Mapping[str, object], name: str) -> Mapping[str, Ma
     found: object = version.get("openapi_schema")
     for key in ("components", "schemas", name, "properties"):
         found = found.get(key) if isinstance(found, Mapping) else None
-    return found if isinstance(found, Mapping) else None
+    if not isinstance(found, Mapping):
+        return None
+    return {str(key): schema for key, schema in found.items() if isinstance(schema, Mapping)}
 
 
 def file_input(declared: Mapping[str, Mapping[str, Json]]) -> str:

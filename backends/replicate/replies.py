@@ -6,11 +6,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
-from backends._base import Completion, Job, JobEvent, JobStatus, Json
+from backends._base import Completion, Job, JobEvent, JobStatus
 from backends._errors import BackendError, ProviderUnavailable
+from backends._hosted import later
+from backends._replies import LENIENT, Moment, Text, count, number, rows
 
 _STATUSES = {
     "starting": JobStatus.QUEUED,
@@ -23,29 +26,37 @@ _STATUSES = {
 
 
 class _Output(BaseModel):
-    version: str | None = None
-    weights: str | None = None
+    version: Text = None
+    weights: Text = None
 
 
 class TrainingReply(BaseModel):
     id: str
-    status: str
-    model: str | None = None
-    version: str | None = None
-    input: dict[str, object] = Field(default_factory=dict)
-    output: _Output | None = None
-    logs: str | None = None
-    error: str | None = None
-    metrics: dict[str, object] | None = None
-    created_at: datetime | None = None
-    started_at: datetime | None = None
-    completed_at: datetime | None = None
+    status: Text = None
+    model: Text = None
+    version: Text = None
+    input: Annotated[dict[str, object] | None, LENIENT] = None
+    output: Annotated[_Output | None, LENIENT] = None
+    logs: Text = None
+    error: Text = None
+    metrics: Annotated[dict[str, object] | None, LENIENT] = None
+    created_at: Moment = None
+    started_at: Moment = None
+    completed_at: Moment = None
 
     @property
     def train_seconds(self) -> float | None:
         """Seconds of hardware that are billed; the SDK drops this number."""
-        found = (self.metrics or {}).get("predict_time")
-        return float(found) if isinstance(found, int | float) else None
+        found = number((self.metrics or {}).get("predict_time"))
+        return found if found is not None and found >= 0 else None
+
+    @property
+    def known_status(self) -> JobStatus:
+        """Return the status; a word we do not know is a running training's, unless it states when it completed."""
+        known = _STATUSES.get(self.status or "")
+        if known is None and self.completed_at is not None:
+            return JobStatus.SUCCEEDED if self.output and self.output.version else JobStatus.FAILED
+        return known or JobStatus.RUNNING
 
 
 _PROGRESS = re.compile(r"(?<![\d/])(\d+)/(\d+)(?![\d/])")
@@ -59,7 +70,7 @@ def log_events(reply: TrainingReply) -> Iterator[JobEvent]:
     started = max(created, _utc(reply.started_at)) if reply.started_at else created
     yield JobEvent("created", created, "info", "Training created")
     step: int | None = None
-    for number, line in enumerate((reply.logs or "").splitlines(), 1):
+    for place, line in enumerate((reply.logs or "").splitlines(), 1):
         if not line.strip():
             continue
         numbers: dict[str, float] = {}
@@ -69,11 +80,11 @@ def log_events(reply: TrainingReply) -> Iterator[JobEvent]:
             except ValueError:
                 continue
         progress = _PROGRESS.search(line)
-        step = int(progress[1]) if progress else step
+        step = count(progress[1]) if progress else step
         if numbers and not progress:
             # Numbers without a step belong to one behind the last step seen, which is the least it can be.
             step = (step or 0) + 1
-        yield JobEvent(f"log-{number}", started, "info", line.strip(), step if numbers else None, numbers)
+        yield JobEvent(f"log-{place}", started, "info", line.strip(), step if numbers else None, numbers)
     if reply.completed_at is not None:
         text = f"Training {reply.status}" + (f": {reply.error}" if reply.error else "")
         level = "error" if reply.error else "info"
@@ -81,16 +92,16 @@ def log_events(reply: TrainingReply) -> Iterator[JobEvent]:
 
 
 def snapshot(job: Job, reply: TrainingReply) -> Job:
-    """Return ``job`` as the reply has it."""
-    status = _STATUSES.get(reply.status, JobStatus.RUNNING)
+    """Return ``job`` as the reply has it. Raises Unreadable when the reply is about another training."""
+    status = reply.known_status
     done, total = progress(reply.logs) or (None, None)
     weights = {"weights_url": reply.output.weights} if reply.output and reply.output.weights else {}
-    return replace(
+    fresh = replace(
         job,
         id=reply.id,
         status=status,
-        detail=reply.status,
-        created=reply.created_at,
+        detail=reply.status or "",
+        created=reply.created_at or job.created,
         started=reply.started_at,
         finished=reply.completed_at,
         steps_done=done,
@@ -100,9 +111,16 @@ def snapshot(job: Job, reply: TrainingReply) -> Job:
         error=(reply.error or "Replicate gives no reason.") if status is JobStatus.FAILED else None,
         extra={**job.extra, **weights},
     )
+    return later(job, fresh)
 
 
-def completion(prediction: Mapping[str, Json], latency_ms: float) -> Completion:
+def page(found: Mapping[str, object]) -> tuple[list[dict[str, object]], str | None]:
+    """Read a page of a list, and where the next one is. Raises Unreadable when it holds no list."""
+    following = found.get("next")
+    return rows(found, "results"), following if isinstance(following, str) else None
+
+
+def completion(prediction: Mapping[str, object], latency_ms: float) -> Completion:
     """Return the answer in a prediction. Raises ProviderUnavailable before its end, BackendError when it holds none."""
     if prediction.get("status") in ("starting", "processing"):
         raise ProviderUnavailable("Replicate's model has not answered in five minutes; it may still start. Ask later.")
@@ -114,21 +132,18 @@ def completion(prediction: Mapping[str, Json], latency_ms: float) -> Completion:
     counts = metrics if isinstance(metrics, dict) else {}
     return Completion(
         text="".join(map(str, output)) if isinstance(output, list) else str(output or ""),
-        prompt_tokens=whole(counts.get("input_token_count")),
-        completion_tokens=whole(counts.get("output_token_count")),
+        prompt_tokens=count(counts.get("input_token_count")),
+        completion_tokens=count(counts.get("output_token_count")),
         latency_ms=latency_ms,
         finish_reason="stop",
     )
 
 
-def whole(value: Json) -> int | None:
-    return int(value) if isinstance(value, int | float) else None
-
-
 def progress(logs: str | None) -> tuple[int, int] | None:
     """Return (steps done, steps in all) of the last progress bar in the log."""
     found = _PROGRESS.findall(logs or "")
-    return (int(found[-1][0]), int(found[-1][1])) if found else None
+    done, total = (count(part) for part in found[-1]) if found else (None, None)
+    return None if done is None or total is None else (done, total)
 
 
 def _utc(time: datetime | None) -> datetime:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from backends._base import (
     Completion,
@@ -29,18 +29,34 @@ from backends._base import (
     Save,
     Serving,
 )
-from backends._errors import FundsMissing, SpecRefused
+from backends._errors import BackendError, FundsMissing, SpecRefused
 from backends._files import content_hash, files_of, placeholders
-from backends._hosted import Checkpoint, Hosted, behind, id_of, within
+from backends._hosted import Checkpoint, Hosted, behind, id_of, same_model, within
 from backends._openai.chat import chat
 from backends._refusals import About, Provider
+from backends._remote import CONNECT_TIMEOUT_S
+from backends._replies import Unreadable, content, count
 from backends.together.files import upload, wait_until_valid
-from backends.together.replies import RowPreview, job_events, job_reply, snapshot
-from backends.together.request import arguments, check_bounds, evaluations, price_question
+from backends.together.replies import (
+    Estimate,
+    JobReply,
+    RowPreview,
+    checkpoint_rows,
+    event_rows,
+    job_events,
+    job_list,
+    job_reply,
+    metric_rows,
+    previews,
+    snapshot,
+)
+from backends.together.request import Limits, arguments, check_bounds, create_body, evaluations, price_question
 from backends.together.serving import adapters, rates, serve, stop
 
 if TYPE_CHECKING:
     from together import Together
+
+_DOWNLOAD_S = 6 * 3600.0  # of the weights of the largest models
 
 
 class TogetherBackend(Hosted["Together"]):
@@ -61,8 +77,13 @@ class TogetherBackend(Hosted["Together"]):
     def connect(self) -> Together:
         import together
 
+        timeout = together.Timeout(self.patience_s, connect=min(self.patience_s, CONNECT_TIMEOUT_S))
         return together.Together(
-            api_key=self.key(), base_url=_base_url(), max_retries=self.retries, timeout=self.patience_s
+            api_key=self.key(),
+            base_url=_base_url(),
+            max_retries=0,
+            timeout=timeout,
+            http_client=together.DefaultHttpxClient(timeout=timeout, follow_redirects=False),
         )
 
     # Before the job
@@ -80,14 +101,20 @@ class TogetherBackend(Hosted["Together"]):
             raise SpecRefused(f"Early stopping with patience {patience} needs at least {patience + 2} evaluations.")
 
     def preflight(self, spec: JobSpec) -> tuple[str, ...]:
-        self.check(spec)
-        client = self.client()
-        limits = self.ask(lambda: client.fine_tuning.model_limits(model_name=spec.model), about=About.MODEL)
-        check_bounds(spec, limits)
+        warnings = super().preflight(spec)
+        tunes = self.client().fine_tuning.with_raw_response
+        check_bounds(
+            spec,
+            self.ask(
+                lambda: tunes.model_limits(model_name=spec.model),
+                lambda found: Limits.model_validate(content(found)),
+                about=About.MODEL,
+            ),
+        )
         if spec.validation_file is None:
             unread = spec.hyperparameters.evaluations
-            return ("Without a validation file there is nothing to evaluate on.",) if unread else ()
-        return (f"The validation file is read {evaluations(spec)} times, and every reading is billed.",)
+            return (*warnings, "Without a validation file there is nothing to evaluate on.") if unread else warnings
+        return (*warnings, f"The validation file is read {evaluations(spec)} times, and every reading is billed.")
 
     def requests(self, spec: JobSpec) -> tuple[Request, ...]:
         self.check(spec)
@@ -115,16 +142,16 @@ class TogetherBackend(Hosted["Together"]):
         return replace(spec.hyperparameters, packing=None, early_stopping_patience=None, evaluations=evaluated)
 
     def stored_bytes(self, name: str) -> int | None:
-        client = self.client()
+        files = self.client().files.with_raw_response
         # It checks the checksum it was told before the upload; a size of 0 is one that is not known yet.
-        return self.ask(lambda: client.files.retrieve(name), about=About.FILE).bytes or None
+        return self.ask(lambda: files.retrieve(name), _size, about=About.FILE) or None
 
     def upload(self, spec: JobSpec, key: str, path: Path) -> Mapping[str, str]:
         return {key: upload(self, path)}
 
     def delete_file(self, name: str) -> None:
         client = self.client()
-        self.ask(lambda: client.files.delete(name), about=About.FILE)
+        self.ask(lambda: client.files.with_raw_response.delete(name), about=About.FILE)
 
     def create(self, spec: JobSpec, job: Job, save: Save) -> Job:
         """As described in Hosted.
@@ -135,49 +162,60 @@ class TogetherBackend(Hosted["Together"]):
         for name in files_of(job).values():
             wait_until_valid(self, name)
         client, asked = self.client(), arguments(spec, files_of(job))
-        limits = self.ask(lambda: client.fine_tuning.model_limits(model_name=spec.model), about=About.MODEL)
+        tunes = client.fine_tuning.with_raw_response
+        body = self.ask(
+            lambda: tunes.model_limits(model_name=spec.model),
+            lambda found: create_body(found, asked),
+            about=About.MODEL,
+        )
         job = replace(job, extra={**job.extra, **self._quote(price_question(spec, asked))})
         save(job)
-        once = client.with_options(max_retries=0).fine_tuning
-        reply = self.ask(lambda: job_reply(once.create(**asked, model_limits=limits)), about=About.FILE, paid=True)
+
+        def ours(found: Any) -> JobReply:
+            reply = job_reply(found)
+            same_file = reply.training_file in (None, job.extra["training_file"])
+            tagged = reply.carries(spec.run) or not (reply.suffix or reply.model_output_name)
+            if not (tagged and same_file and same_model(spec.model, reply.model)):
+                raise Unreadable(f"it is about another job, {reply.id}")
+            return reply
+
+        import httpx
+
+        reply = self.ask(
+            lambda: client.post("/v1/fine-tunes", body=body, cast_to=httpx.Response), ours, about=About.FILE, paid=True
+        )
         return self.compared(snapshot(job, reply))
 
     def find(self, spec: JobSpec) -> Job | None:
-        client = self.client()
-
-        def look() -> Job | None:
-            for row in client.fine_tuning.list().data:
-                reply = job_reply(row)
-                if reply.suffix == spec.run or (
-                    not reply.suffix and f"-{spec.run}-" in (reply.model_output_name or "")
-                ):
-                    return self.compared(snapshot(self.unsent(spec), reply))
-            return None
-
-        return self.ask(look)
+        tunes = self.client().fine_tuning.with_raw_response
+        tagged = [
+            reply
+            for reply in self.ask(lambda: tunes.list(), job_list)
+            if reply.carries(spec.run) and same_model(spec.model, reply.model)
+        ]
+        return self.ours(spec, [self.compared(snapshot(self.unsent(spec), reply)) for reply in tagged])
 
     def refresh(self, job: Job) -> Job:
-        client, job_id = self.client(), id_of(job)
-        reply = self.ask(lambda: job_reply(client.fine_tuning.retrieve(job_id)), about=About.JOB)
-        fresh = self.compared(snapshot(job, reply))
+        tunes, job_id = self.client().fine_tuning.with_raw_response, id_of(job)
+        fresh = self.ask(lambda: tunes.retrieve(job_id), lambda found: snapshot(job, job_reply(found)), about=About.JOB)
+        fresh = self.compared(fresh)
         if fresh.status is JobStatus.FAILED and fresh.error is None:
-            reasons = [event.message for event in self.events(fresh) if event.level == "error"]
-            return replace(fresh, error=reasons[-1] if reasons else f"Together ended it as '{fresh.detail}'.")
+            return replace(fresh, error=self._reason(fresh))
         return fresh
 
     def cancel(self, job: Job) -> Job:
         fresh = self.refresh(job)
         if fresh.status.finished or fresh.detail == "cancel_requested":
             return fresh
-        client, job_id = self.client(), id_of(job)
-        reply = self.ask(lambda: job_reply(client.fine_tuning.cancel(job_id)), about=About.JOB)
-        return self.compared(snapshot(fresh, reply))
+        tunes, job_id = self.client().fine_tuning.with_raw_response, id_of(job)
+        read = self.ask(lambda: tunes.cancel(job_id), lambda found: snapshot(fresh, job_reply(found)), about=About.JOB)
+        return self.compared(read)
 
     def events(self, job: Job, after: str | None = None) -> Iterator[JobEvent]:
-        client, job_id = self.client(), id_of(job)
-        lines = self.ask(lambda: client.fine_tuning.list_events(job_id).data, about=About.JOB)
-        rows = self.ask(lambda: client.fine_tuning.list_metrics(job_id).metrics or [], about=About.JOB)
-        found = self.ask(lambda: job_events(lines, rows))
+        tunes, job_id = self.client().fine_tuning.with_raw_response, id_of(job)
+        lines = self.ask(lambda: tunes.list_events(job_id), event_rows, about=About.JOB)
+        rows = self.ask(lambda: tunes.list_metrics(job_id), metric_rows, about=About.JOB)
+        found = job_events(lines, rows)
         if changed := job.extra.get("changed_by_provider"):
             text = f"Together trains with other settings than were asked for: {changed}"
             first = min((event.time for event in found), default=job.created or datetime.now(UTC))
@@ -186,31 +224,33 @@ class TogetherBackend(Hosted["Together"]):
 
     def checkpoints(self, job: Job) -> tuple[Checkpoint, ...]:
         """Return the checkpoints the provider kept, newest first."""
-        client, job_id = self.client(), id_of(job)
-        found = self.ask(lambda: client.fine_tuning.list_checkpoints(job_id).data, about=About.JOB)
-        return tuple(sorted((Checkpoint(c.path, c.step) for c in found), key=lambda c: -c.step))
+        tunes, job_id = self.client().fine_tuning.with_raw_response, id_of(job)
+        found = self.ask(lambda: tunes.list_checkpoints(job_id), checkpoint_rows, about=About.JOB)
+        return tuple(sorted(found, key=lambda kept: -kept.step))
 
     def download(self, job: Job, path: Path, *, checkpoint: str = "adapter") -> Path:
         """Write the trained weights (a tar.zst) to ``path``. ``checkpoint``: adapter, merged, or model_output_path for
         full training. A half-written file never gets the final name.
         """
-        client, job_id = self.client(), id_of(job)
-        part = path.with_name(path.name + ".part")
+        import together
+
+        job_id, part = id_of(job), path.with_name(path.name + ".part")
+        # The weights lie in another's store: their address is followed there, which the key is not sent to.
+        client = self.client().with_options(http_client=together.DefaultHttpxClient(timeout=self.patience_s))
 
         def fetch() -> None:
             with client.fine_tuning.with_streaming_response.content(ft_id=job_id, checkpoint=checkpoint) as reply:
                 reply.stream_to_file(part)
 
-        self.ask(fetch, about=About.JOB)
+        self.ask(fetch, about=About.JOB, within_s=_DOWNLOAD_S)
         return part.replace(path)
 
     def preview(self, job: Job, rows: int = 3) -> tuple[RowPreview, ...]:
         """Return how the provider's own tokenizer reads the first rows of the uploaded file; supervised only, free."""
-        client, name = self.client(), job.extra["training_file"]
-        found = self.ask(
-            lambda: client.fine_tuning.preview(model=job.model, training_file=name, top_k=rows).rows, about=About.FILE
+        tunes, name = self.client().fine_tuning.with_raw_response, job.extra["training_file"]
+        return self.ask(
+            lambda: tunes.preview(model=job.model, training_file=name, top_k=rows), previews, about=About.FILE
         )
-        return tuple(RowPreview(row.num_tokens, row.num_trained_tokens, row.truncated) for row in found)
 
     # The model
 
@@ -245,19 +285,37 @@ class TogetherBackend(Hosted["Together"]):
 
     def _quote(self, about: Mapping[str, Json]) -> dict[str, str]:
         """Ask for the provider's own price. Raises FundsMissing when it says the credit does not suffice."""
-        client = self.client()
-        found = self.ask(lambda: client.fine_tuning.estimate_price(**about), about=About.FILE)
-        if not found.estimation_available:
-            return {"provider_quote": f"none: {found.unavailable_reason}"}
+        tunes = self.client().fine_tuning.with_raw_response
+        found = self.ask(
+            lambda: tunes.estimate_price(**about),
+            lambda reply: Estimate.model_validate(content(reply)),
+            about=About.FILE,
+        )
         if found.allowed_to_proceed is False:
+            estimated, limit = found.estimated_total_price, found.user_limit
             raise FundsMissing(
-                f"Together estimates {found.estimated_total_price:.2f} USD for this job; the account's limit is "
-                f"{found.user_limit or 0:.2f} USD. Add credit there, or train on less."
+                f"Together estimates {'an unknown sum' if estimated is None else f'{estimated:.2f} USD'} for this job; "
+                f"the account's limit is {'not stated' if limit is None else f'{limit:.2f} USD'}. Add credit there, or "
+                "train on less."
             )
+        if found.estimation_available is False or found.estimated_total_price is None:
+            return {"provider_quote": f"none: {found.unavailable_reason or 'no reason given'}"}
         return {
             "provider_quote_usd": f"{found.estimated_total_price:.6f}",
-            "provider_quote_tokens": str(int(found.estimated_train_token_count or 0)),
+            "provider_quote_tokens": str(found.estimated_train_token_count or 0),
         }
+
+    def _reason(self, job: Job) -> str:
+        """Return why a job failed, as its events say; reading them must not hide that it has."""
+        try:
+            reasons = [event.message for event in self.events(job) if event.level == "error"]
+        except BackendError:
+            reasons = []
+        return reasons[-1] if reasons else f"Together ended it as '{job.detail}'."
+
+
+def _size(stored: Any) -> int | None:
+    return count(content(stored).get("bytes"))
 
 
 def _base_url() -> str:

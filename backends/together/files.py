@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backends._errors import AuthenticationFailed, FileRejected, FundsMissing, ProviderUnavailable
 from backends._hosted import Hosted
 from backends._refusals import About, RightMissing
+from backends._replies import Unreadable, content
 
 if TYPE_CHECKING:
     from together import Together
@@ -18,10 +19,21 @@ _ASK_AGAIN_AFTER = 4  # looks at a file that nobody validates before validation 
 
 def upload(backend: Hosted[Together], path: Path) -> str:
     """Return the id of ``path`` at the provider, which answers with the one it has when it knows the content."""
-    # It says so by a 409, which the SDK would retry for three seconds.
-    files = backend.client().with_options(max_retries=0).files
+    # It says so by a 409, which the SDK would retry for three seconds if it retried.
+    files = backend.client().files
+
+    def file_id(stored: Any) -> str:
+        if not isinstance(stored.id, str) or not stored.id:
+            raise Unreadable("a file without an id")
+        return stored.id
+
     try:
-        return backend.ask(lambda: str(files.upload(path, purpose="fine-tune", check=False).id), about=About.FILE)
+        return backend.ask(
+            lambda: files.upload(path, purpose="fine-tune", check=False),
+            file_id,
+            about=About.FILE,
+            within_s=backend.upload_s(path.stat().st_size),
+        )
     except RightMissing:
         raise
     except AuthenticationFailed as error:
@@ -34,13 +46,14 @@ def upload(backend: Hosted[Together], path: Path) -> str:
 def wait_until_valid(backend: Hosted[Together], name: str) -> None:
     """Wait for the server's own validation, which starts after the upload. Raises FileRejected with its words."""
     client = backend.client()
+    files = client.files.with_raw_response
     for look, wait in enumerate(_VALIDATION_WAITS_S):
-        stored = backend.ask(lambda: client.files.retrieve(name), about=About.FILE)
-        status = stored.processing_status
+        stored = backend.ask(lambda: files.retrieve(name), content, about=About.FILE)
+        status, report = stored.get("processing_status"), stored.get("validation_report")
         if status in (None, "COMPLETED"):
             return
         if status in ("INVALID_FORMAT", "FAILED"):
-            said = getattr(stored.validation_report, "error", None) or status
+            said = (report.get("error") if isinstance(report, dict) else None) or status
             raise FileRejected(f"Together refused the file: {said}. Correct it and launch again.")
         if status == "PENDING" and look == _ASK_AGAIN_AFTER:
             # An upload whose last step was lost is never looked at otherwise.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backends._base import Job, Rate, Serving
 from backends._errors import SpecRefused
 from backends._hosted import Hosted
 from backends._refusals import About
+from backends._replies import Unreadable, content, count, rows
 
 if TYPE_CHECKING:
     from together import Together
@@ -18,13 +20,20 @@ IDLE_MINUTES = (30, 1440)  # what the provider takes as inactive timeout
 
 def rates(backend: Hosted[Together]) -> tuple[Rate, ...]:
     """Return the machines and their prices as they are now, cheapest first."""
-    client = backend.client()
-    found = backend.ask(lambda: client.endpoints.hardware.list().data)
-    kinds = (
-        Rate(row.id, row.gpu_type, row.gpu_count, row.gpu_memory_gib, Decimal(row.price_cents_per_hour) / 100)
-        for row in found
-    )
-    return tuple(sorted(kinds, key=lambda rate: rate.usd_per_hour))
+    machines = backend.client().endpoints.hardware.with_raw_response
+    found = backend.ask(lambda: machines.list(), _rates)
+    return tuple(sorted(found, key=lambda rate: rate.usd_per_hour))
+
+
+def _rates(reply: Any) -> list[Rate]:
+    """Read the list of machines; one without a price or a name is none to offer."""
+    found = []
+    for row in rows(content(reply)):
+        cents, gpus, memory = (count(row.get(key)) for key in ("priceCentsPerHour", "gpuCount", "gpuMemoryGib"))
+        name, gpu = row.get("id"), row.get("gpuType")
+        if isinstance(name, str) and isinstance(gpu, str) and cents and gpus:
+            found.append(Rate(name, gpu, gpus, memory or 0, Decimal(cents) / 100))
+    return found
 
 
 def serve(backend: Hosted[Together], job: Job, idle_minutes: int) -> Serving:
@@ -42,35 +51,60 @@ def serve(backend: Hosted[Together], job: Job, idle_minutes: int) -> Serving:
     project = client.project_id
     if not project:
         raise SpecRefused("Set TOGETHER_PROJECT_ID to the project that shall own the endpoint.")
-    once = client.with_options(max_retries=0).endpoints
-    known = backend.ask(lambda: list(client.endpoints.list()))
-    endpoint = next((row for row in known if _is(row.name, job.run)), None)
+    endpoints = client.endpoints.with_raw_response
+    deployments = client.endpoints.deployments.with_raw_response
+    endpoint = _named(backend, lambda at: endpoints.list(**_from(at)), job.run)
     if endpoint is None:
-        endpoint = backend.ask(lambda: once.create(name=job.run), paid=True)
-    endpoint_id = endpoint.id
-    standing = backend.ask(lambda: list(client.endpoints.deployments.list(endpoint_id)))
-    deployment = next((row for row in standing if _is(row.name, job.run)), None)
+        endpoint = backend.ask(lambda: endpoints.create(name=job.run), _thing, paid=True)
+    endpoint_id = str(endpoint["id"])
+    deployment = _named(backend, lambda at: deployments.list(endpoint_id, **_from(at)), job.run)
     if deployment is None:
         deployment = backend.ask(
-            lambda: once.deployments.create(
+            lambda: deployments.create(
                 endpoint_id,
                 name=job.run,
                 model=f"projects/{project}/models/{model_id}",
                 autoscaling={"min_replicas": 1, "max_replicas": 1},
                 inactive_timeout=idle_minutes,
             ),
+            _thing,
             paid=True,
         )
     prices = {rate.id: rate.usd_per_hour for rate in rates(backend)}
+    status, hardware = deployment.get("status"), str(deployment.get("hardware"))
+    state = str(status.get("state") if isinstance(status, dict) else status)
     return Serving(
-        model=deployment.name,
+        model=str(deployment["name"]),
         endpoint_id=endpoint_id,
-        deployment_id=deployment.id,
-        status=str(deployment.status.state).removeprefix("DEPLOYMENT_STATE_").lower(),
-        hardware=deployment.hardware,
-        usd_per_hour=prices.get(deployment.hardware),
-        stops_after_idle_minutes=deployment.inactive_timeout or 0,
+        deployment_id=str(deployment["id"]),
+        status=state.removeprefix("DEPLOYMENT_STATE_").lower(),
+        hardware=hardware,
+        usd_per_hour=prices.get(hardware),
+        stops_after_idle_minutes=count(deployment.get("inactiveTimeout")) or 0,
     )
+
+
+def _thing(reply: Any) -> dict[str, object]:
+    """Read an endpoint or a deployment. Raises Unreadable when it has no id or name."""
+    found = content(reply)
+    if not (isinstance(found.get("id"), str) and isinstance(found.get("name"), str)):
+        raise Unreadable("no id or no name")
+    return found
+
+
+def _from(at: str | None) -> dict[str, str]:
+    return {"after": at} if at else {}
+
+
+def _named(backend: Hosted[Together], page: Callable[[str | None], Any], run: str) -> dict[str, object] | None:
+    """Return the endpoint or deployment that carries the run's name, or None when none does."""
+
+    def read(reply: Any) -> tuple[list[dict[str, object]], str | None]:
+        found = content(reply)
+        following = found.get("next_cursor")
+        return rows(found), following if isinstance(following, str) and following else None
+
+    return next((row for row in backend.pages(page, read) if _is(str(row.get("name")), run) and "id" in row), None)
 
 
 def stop(backend: Hosted[Together], serving: Serving) -> None:
@@ -84,13 +118,12 @@ def stop(backend: Hosted[Together], serving: Serving) -> None:
 
 def adapters(backend: Hosted[Together], serving: Serving) -> tuple[str, ...]:
     """Return the ids of the LoRA adapters attached to a deployment; several share one replica's price."""
-    client = backend.client()
+    attached = backend.client().endpoints.adapters.with_raw_response
     found = backend.ask(
-        lambda: list(
-            client.endpoints.adapters.list(endpoint_id=serving.endpoint_id, deployment_id=serving.deployment_id)
-        )
+        lambda: attached.list(endpoint_id=serving.endpoint_id, deployment_id=serving.deployment_id),
+        lambda reply: rows(content(reply)),
     )
-    return tuple(row.adapter_model_id for row in found)
+    return tuple(str(row["adapterModelId"]) for row in found if "adapterModelId" in row)
 
 
 def _is(name: str, run: str) -> bool:

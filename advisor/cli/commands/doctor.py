@@ -223,7 +223,7 @@ def _key(name: str, place: Place) -> str | None:
     """Return where the key is, never the key; None where there is none."""
     if os.environ.get(place.key):
         return f"key in {place.key}"
-    from backends._hosted import _stored_key
+    from backends._remote import _stored_key
 
     return "key in the keyring" if _stored_key(name) else None
 

@@ -11,7 +11,7 @@ from advisor.cli import render
 from advisor.cli.flags import common
 from advisor.errors import AdvisorError
 from backends import names
-from backends._hosted import KEYRING_NAME
+from backends._remote import KEYRING_NAME
 
 
 def _known(ctx: click.Context, param: click.Parameter, value: str) -> str:
