@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import cache
+from math import ceil
 from pathlib import Path
 
 import pytest
@@ -246,18 +247,10 @@ def test_a_rented_gpu_spans_its_market() -> None:
 
 
 def test_replicas_follow_the_peak_load() -> None:
-    count = formulas.replicas(
-        requests_per_month=D(10_000_000),
-        prompt_tokens=D(500),
-        output_tokens=D(100),
-        prefill_tokens_per_s=D(10_000),
-        decode_tokens_per_s=D(1_000),
-        hours_on=D(730),
-        peak_factor=D(3),
-        utilisation=D("0.6"),
-    )
-    # 10M x (0.05 + 0.1 s) = 1.5M s of work, x 3 at peak, over 730 x 3,600 s at 60 %: 2.85
-    assert count == 3
+    # 500 tokens at 10,000 a second and 100 at 1,000 take 0.15 s: 6.67 requests a second. Of 730 x 3,600 s at 60 %, with
+    # a peak of three times the mean, that is 3.504M a month: 10M need 2.85.
+    carried = formulas.carried_per_month(1 / D("0.15"), hours_on=D(730), peak_factor=D(3), utilisation=D("0.6"))
+    assert round(carried) == 3_504_000 and formulas.whole_replicas(D(10_000_000), carried) == 3
     load = work(requests_per_month=10_000_000, prompt_tokens={"system": 0, "user": 500, "output": 100})
     asked = made(NINE, load, prefill_tokens_per_s=D(10_000), decode_tokens_per_s=D(1_000))
     one = made(NINE)
@@ -275,7 +268,7 @@ def test_replicas_follow_the_whole_range_of_the_volume() -> None:
     )
     # 1M, 10M and 20M x 0.15 s of work, x 3 at peak, over 730 x 3,600 s at 60 %: 0.29, 2.85 and 5.71
     assert (line.usd_low, line.usd, line.usd_high) == (alone.usd_low, 3 * alone.usd, 6 * alone.usd_high)
-    assert any("1 at the low end of the volume, 6 at the high end" in said for said in given.assumptions)
+    assert any("(1 to 6 over the range of volume and speed)" in said for said in given.assumptions)
 
 
 def test_a_disputed_batch_price_spans_its_readings_and_is_named() -> None:
@@ -309,16 +302,31 @@ def test_no_single_gpu_carries_what_its_arithmetic_cannot() -> None:
     assert busy.monthly_usd.mid > 5 * calm.monthly_usd.mid
 
 
-def test_without_a_throughput_the_peak_is_paid_for_and_the_mean_is_only_the_low_end() -> None:
+def test_replicas_follow_the_speed_of_the_gpu_and_its_range_is_in_the_price() -> None:
     arch, card = hardware.architecture("Qwen/Qwen2.5-7B-Instruct"), hardware.gpu("a100-80gb")
-    assert arch is not None and card is not None and card.peak_tflops is not None
-    # As many tokens a month as one card could do at its peak in 1.5 months without a break.
-    tokens = 1.5 * 730 * 3600 * card.peak_tflops * 1e12 / (2 * (arch.active_params or arch.params))
-    rented = made(RENTED, work(gpus=[], requests_per_month=int(tokens / 450)))  # 400 + 50 tokens each
-    hour = [D("1.39"), D("1.75"), D("3.4309")]
-    # The mean needs 2; three times as much at 60 % use needs 7.5.
-    assert rented.monthly_usd == Range(2 * 730 * hour[0], 8 * 730 * hour[1], 8 * 730 * hour[2])
-    assert any("8 carry a peak of 3x the mean at 60%" in text for text in rented.assumptions)
+    assert arch is not None and card is not None
+    found = hardware.capacity(hardware.Serving(arch, card), 400, 50)
+    assert found is not None
+    low, mid, high = found.requests_per_s
+    # As many requests as 7.5 cards answer in a month; with a peak of three times the mean at 60 % use: 37.5, so 38.
+    rented = made(RENTED, work(gpus=[], requests_per_month=int(7.5 * mid * 730 * 3600)))
+    fewest, most = ceil(37.5 * mid / high), ceil(37.5 * mid / low)
+    assert rented.monthly_usd == Range(fewest * 730 * D("1.39"), 38 * 730 * D("1.75"), most * 730 * D("3.4309"))
+    assert any("38 replicas carry a peak of 3x the mean at 60% use" in text for text in rented.assumptions)
+    assert made(RENTED, work(gpus=[])).answer_s == rented.answer_s == found.answer_s
+
+
+def test_a_shorter_wait_needs_more_machines() -> None:
+    load = {"gpus": [], "requests_per_month": 60_000_000}
+    slow, fast = (made(RENTED, work(**load, latency_p95_ms=limit)) for limit in (10_000, 1_500))
+    assert slow.monthly_usd and fast.monthly_usd and slow.monthly_usd.mid < fast.monthly_usd.mid
+    assert slow.answer_s and fast.answer_s and fast.answer_s <= 1.5 < slow.answer_s <= 10
+
+
+def test_what_16_bits_do_not_fit_is_served_in_four() -> None:
+    large = replace(LOCAL, model="Qwen/Qwen3-32B", strategy=Strategy.LOCAL_QLORA, method=Method.QLORA)
+    assert any("Qwen3-32B is served in 4 bits on rtx-4090" in text for text in made(large).assumptions)
+    assert not any("in 4 bits" in text for text in made(LOCAL).assumptions)
 
 
 def test_discount_tax_and_region(tmp_path: Path) -> None:
@@ -495,7 +503,7 @@ def test_no_month_has_more_than_744_hours() -> None:
     def hours_on(volume: int) -> list[Decimal]:
         found = flips(
             {"nine": NINE, "prime": PRIME}, "nine", profile_of(), work(requests_per_month=volume), book(),
-            today=TODAY, terms=Terms(hours_on=D(400)),
+            today=TODAY, terms=Terms(hours_on=D(400), replicas=1),
         )  # fmt: skip
         return [D(flip.flips_at) for flip in found if flip.variable == "hours_on"]
 
@@ -556,7 +564,8 @@ def test_a_fuller_cache_flips_to_few_shot() -> None:
 
 
 def test_a_longer_prompt_flips_a_tuned_model() -> None:
-    to, at = flip_of("prompt_tokens", {"nine": NINE, "prime": PRIME}, "prime", work(requests_per_month=10**7))
+    load, one = work(requests_per_month=10**7), Terms(replicas=1)
+    to, at = flip_of("prompt_tokens", {"nine": NINE, "prime": PRIME}, "prime", load, one)
     assert to == "nine" and at > 400  # more tokens to pay for, while the endpoint costs the same
 
 

@@ -193,7 +193,7 @@ def test_what_would_change_the_advice_is_said_in_words() -> None:
     text = " ".join(run(TICKETS, "--measured", "prompt=0.97", "--requests-per-month", 5_000_000).stdout.split())
     tuned = "Tune Qwen3.5-9B at Together, its adapter answers on a rented rtx-4090"
     assert f"- Its prices times 1.679: {tuned}" in text.split("cheapest, but not the advice:")[1]
-    assert f"or more requests a month (now 5,000,000): {tuned}" in text.split("cheapest, but not the advice:")[0]
+    assert f"or more requests a month (now 5,000,000): {tuned}" in text.split("cheapest, but not the advice:")[1]
     assert f"- A prompt score of below 0.95 (now 0.97): {tuned}" in text
     assert "- Knowledge that changes daily (now never): Retrieval, facts looked up when asked" in text
 

@@ -8,6 +8,7 @@ import pytest
 
 from advisor.estimate import Candidate, Estimate, Range, Strategy
 from advisor.pricing import Availability, PriceBook
+from advisor.recommend import recommend
 from advisor.recommend.candidates import Prospect
 from advisor.recommend.gates import ruled_out
 from advisor.tokens import synthetic
@@ -39,3 +40,19 @@ def test_what_is_not_known_keeps_no_budget(volume: int | None, estimate: Estimat
     today = date(2026, 11, 22)
     found = ruled_out(LUNA, profile, workload, PriceBook.load(), estimate, open_to_all, today)
     assert (found is None) if says is None else (found is not None and says in found)
+
+
+def test_what_one_owns_carries_only_so_much() -> None:
+    content = {"task": "extraction", "data": {"examples": 5000, "tokens_per_example": 900, "output_tokens": 200}}
+
+    def gate(requests: int, cards: int) -> str | None:
+        says = {"requests_per_month": requests, "gpus": ["rtx-4090"] * cards, "privacy": "on_premises"}
+        workload = parse_workload({**content, **says, "measured": {"prompt": 0.5}}, where="a test")
+        assert workload.data
+        found = recommend(synthetic(workload.data, None), workload, PriceBook.load(), today=date(2026, 11, 22))
+        return next(one.ruled_out_by for one in found.options if one.id == "local_lora:Qwen/Qwen3-8B@rtx-4090")
+
+    assert gate(100_000, 1) is None
+    few = gate(20_000_000, 1)
+    assert few and "requests a month with it at most" in few
+    assert gate(20_000_000, 16) is None

@@ -71,6 +71,8 @@ def estimate(
         amortised_monthly_usd=sums.amortised,
         months=sums.months,
         condition=sheet.condition,
+        answer_s=sheet.answer_s,
+        machines=sheet.machines,
         tax_usd=sums.total.times(own.tax_rate) if sums.total is not None and own.tax_rate else None,
     )
 
@@ -78,15 +80,23 @@ def estimate(
 def break_even(a: Estimate, b: Estimate, months: int | Decimal) -> int | None:
     """Return the requests, over ``months``, from which ``b`` is cheaper than ``a``; None: never, or not known.
 
-    Retraining, and moving off a model that retires, are part of what is paid up front.
+    Retraining, and moving off a model that retires, are part of what is paid up front; machines by the hour are as many
+    as so many requests need.
     """
-    parts = (a.one_off_usd, b.one_off_usd, a.fixed_monthly_usd, b.fixed_monthly_usd, a.marginal_usd, b.marginal_usd)
-    known = [part.mid for part in parts if part is not None]
-    if len(known) < len(parts):
+    once_a, once_b, each_a, each_b = a.one_off_usd, b.one_off_usd, a.marginal_usd, b.marginal_usd
+    if once_a is None or once_b is None or each_a is None or each_b is None:
         return None
-    once_a, once_b, fixed_a, fixed_b, each_a, each_b = known
-    extra = once_b - once_a + Decimal(months) * (fixed_b - fixed_a) + _later(b) - _later(a)
-    return formulas.break_even_requests(extra, each_a - each_b)
+    up_front, saving = once_b.mid - once_a.mid + _later(b) - _later(a), each_a.mid - each_b.mid
+
+    def tie(requests: Decimal) -> Decimal | None:
+        fixed_a, fixed_b = (one.fixed_at(requests / months) for one in (a, b))
+        if fixed_a is None or fixed_b is None:
+            return None
+        found = formulas.break_even_requests(up_front + months * (fixed_b.mid - fixed_a.mid), saving)
+        return None if found is None else Decimal(found)
+
+    found = formulas.stays_cheaper_from(tie)
+    return None if found is None else int(found)
 
 
 def _later(result: Estimate) -> Decimal:

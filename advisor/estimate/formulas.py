@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import ROUND_CEILING, Decimal
 
 from advisor.pricing import TokenPrices
@@ -9,6 +10,8 @@ from advisor.pricing import TokenPrices
 MILLION = Decimal(1_000_000)
 HOURS_PER_MONTH = Decimal(730)
 DAYS_PER_MONTH = Decimal("30.4375")
+_ROUNDS = 20
+_BEYOND = (Decimal(1), Decimal("1.5"), Decimal(2), Decimal(4), Decimal(10))
 
 
 def tidy(usd: Decimal) -> Decimal:
@@ -63,21 +66,34 @@ def request_usd(
     return parts / MILLION
 
 
-def replicas(
-    *,
-    requests_per_month: Decimal,
-    prompt_tokens: Decimal,
-    output_tokens: Decimal,
-    prefill_tokens_per_s: Decimal,
-    decode_tokens_per_s: Decimal,
-    hours_on: Decimal,
-    peak_factor: Decimal,
-    utilisation: Decimal,
-) -> int:
-    """Return how many replicas carry the peak load at the wanted utilisation; at least one."""
-    busy = requests_per_month * (prompt_tokens / prefill_tokens_per_s + output_tokens / decode_tokens_per_s)
-    need = peak_factor * busy / (3600 * hours_on * utilisation)
-    return max(1, int(need.to_integral_value(rounding=ROUND_CEILING)))
+def carried_per_month(
+    requests_per_s: Decimal, *, hours_on: Decimal, peak_factor: Decimal, utilisation: Decimal
+) -> Decimal:
+    """Return the requests a month one replica carries: a peak is so many times the mean, and not all of it is used."""
+    return requests_per_s * utilisation * 3600 * hours_on / peak_factor
+
+
+def whole_replicas(requests_per_month: Decimal, carried: Decimal) -> int:
+    """Return how many replicas carry the requests; at least one."""
+    return max(1, int((requests_per_month / carried).to_integral_value(rounding=ROUND_CEILING)))
+
+
+def stays_cheaper_from(tie: Callable[[Decimal], Decimal | None]) -> Decimal | None:
+    """Return from how many requests on something is cheaper for good; None: never.
+
+    ``tie`` says from how many on it is cheaper with the machines that so many requests need. Machines come whole, so
+    beyond a tie the order may turn back: it is looked at again at several times of it.
+    """
+    found = tie(Decimal(0))
+    for _ in range(_ROUNDS):
+        if found is None:
+            return None
+        needed = [(found * times, tie(found * times)) for times in _BEYOND]
+        later = next((then for many, then in needed if then is None or then > many), found)
+        if later == found:
+            return found
+        found = later
+    return None
 
 
 def break_even_requests(extra_fixed_usd: Decimal, saving_usd_per_request: Decimal) -> int | None:

@@ -1,8 +1,8 @@
-"""How many replicas carry a load, and how many GPUs one replica takes."""
+"""How many replicas carry a load, how many GPUs one replica takes, and how long an answer takes on them."""
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 from functools import lru_cache
 
 from advisor import hardware
@@ -10,96 +10,98 @@ from advisor.estimate import formulas
 from advisor.estimate.case import Case
 from advisor.estimate.request_shape import Load, Three
 from advisor.estimate.sheet import Sheet
+from advisor.estimate.values import Machines, Range
+from advisor.hardware import Architecture, Capacity, Serving
+from advisor.pricing import Price
 
-# Bytes a served parameter takes: two, and a fifth more for the cache of the conversation.
-_SERVED_BYTES = Decimal("2.4")
 
+def machines_of(
+    case: Case, load: Load, serving: Serving | None, hour: Price, hours_on: Decimal, sheet: Sheet
+) -> Machines:
+    """Return the replicas that carry the load, each ``hours_on`` of ``hour`` a month; their speed goes on the sheet.
 
-def replicas_of(case: Case, load: Load, gpu: str, cards: int, sheet: Sheet) -> tuple[int, int, int]:
-    """Return how many replicas carry the load: at least, likely, at most."""
-    terms = case.terms
-    prefill, decode = terms.prefill_tokens_per_s, terms.decode_tokens_per_s
+    Their number is that at the low, the middle and the high volume, and at the fast, the likely and the slow speed.
+    """
+    terms, capacity = case.terms, None if serving is None else _capacity(case, load, serving, sheet)
+    one = Range(hours_on * hour.low, hours_on * hour.mid, hours_on * hour.high)
+    speeds = _speeds(case, load, capacity)
     if terms.replicas is not None:
-        return terms.replicas, terms.replicas, terms.replicas
-    if load.requests is None or prefill is None or decode is None:
-        least, busy, most = _busy_replicas(case, load, gpu, cards)
-        peak = terms.peak_factor / terms.utilisation
-        fewest, count, many = _whole(least), _whole(busy * peak), _whole(most * peak)
-        carry = "carries" if count == 1 else "carry"
-        sheet.assume(
-            f"How much one replica answers was not given: {count} {carry} a peak of {terms.peak_factor}x the mean at "
-            f"{terms.utilisation:.0%} of the peak arithmetic, which no server reaches; the real need may be higher. "
-            f"Below {_whole(busy)} the mean load is impossible."
-        )
-        return fewest, count, many
-    few, count, many = (
-        formulas.replicas(
-            requests_per_month=requests,
-            prompt_tokens=load.prompt,
-            output_tokens=output,
-            prefill_tokens_per_s=prefill * terms.speed_factor,
-            decode_tokens_per_s=decode * terms.speed_factor,
+        return Machines(one, (terms.replicas,) * 3, None)
+    if load.requests is None or speeds is None:
+        why = "no volume was given" if load.requests is None else "how fast it answers is not known"
+        sheet.assume(f"One replica is counted, the least that answers: {why}.")
+        return Machines(one, (1, 1, 1), None)
+    fast, likely, slow = (
+        formulas.carried_per_month(
+            speed * terms.speed_factor,
             hours_on=terms.hours_on,
             peak_factor=terms.peak_factor,
             utilisation=terms.utilisation,
         )
-        for requests, output in zip(load.requests, load.outputs, strict=True)
+        for speed in speeds
     )
-    carry = f"{count} {'replica carries' if count == 1 else 'replicas carry'} a peak of {terms.peak_factor}x the mean"
-    span = "" if few == many else f" ({few} at the low end of the volume, {many} at the high end)"
-    sheet.assume(f"{carry} at {terms.utilisation:.0%} use{span}.")
-    return few, count, many
+    low, mid, high = load.requests
+    few, count, many = (
+        formulas.whole_replicas(requests, carried) for requests, carried in ((low, fast), (mid, likely), (high, slow))
+    )
+    span = "" if few == many else f" ({few} to {many} over the range of volume and speed)"
+    carry = f"{count} {'replica carries' if count == 1 else 'replicas carry'}"
+    sheet.assume(f"{carry} a peak of {terms.peak_factor}x the mean at {terms.utilisation:.0%} use{span}.")
+    owned = case.workload.gpus.count(case.gpu) if case.gpu else 0
+    if serving is not None and owned and count * serving.cards > owned:
+        sheet.warn(f"Your {owned} x {case.gpu} may not carry this: {count * serving.cards} likely do.")
+    return Machines(one, (few, count, many), (fast, likely, slow))
 
 
-def _busy_replicas(case: Case, load: Load, gpu: str, cards: int) -> Three:
-    """Return the replicas each volume keeps busy all the time, at two operations a parameter and token at peak.
-
-    0 where the volume, the model's size or the GPU's speed is not known: one replica is the least that answers.
-    """
-    operations = _operations_per_token(case.candidate.model)
-    if operations is None and case.offer is not None and case.offer.params_b is not None:
-        operations = 2 * case.offer.params_b * 1_000_000_000
-    peak = _peak_operations_per_s(gpu)
-    if load.requests is None or operations is None or peak is None:
-        return Decimal(0), Decimal(0), Decimal(0)
-    each = (load.prompt + load.outputs[1]) * operations / (peak * cards * 3600 * case.terms.hours_on)
-    few, mid, many = load.requests
-    return few * each, mid * each, many * each
-
-
-def _whole(replicas: Decimal) -> int:
-    return max(1, int(replicas.to_integral_value(rounding=ROUND_CEILING)))
-
-
-def cards_of(gpu: str, params: Decimal | None, sheet: Sheet) -> int:
-    """Return how many GPUs hold one copy of the model."""
-    memory = _memory_gb(gpu)
-    if params is None or memory is None:
+def serving_of(case: Case, load: Load, gpu: str, sheet: Sheet) -> Serving | None:
+    """Return the model on as many cards as hold it, the user's own where they are; None where a size is not known."""
+    shape = shape_of(case.candidate.model, case.offer.params_b if case.offer else None)
+    card = hardware.gpu(gpu)
+    if shape is None or card is None:
         sheet.assume("One GPU is taken to hold the model: its size is not known.")
-        return 1
-    return max(1, int((params * _SERVED_BYTES / memory).to_integral_value(rounding=ROUND_CEILING)))
+        return None
+    owned = case.workload.gpus.count(card.name) or None
+    found = hardware.placed(shape, card, float(load.prompt + load.outputs[1]), owned=owned)
+    if found is None:
+        sheet.warn(f"{shape.model} and a request of {load.prompt} tokens do not fit on {gpu}.")
+    elif found.precision != "bf16":
+        sheet.assume(
+            f"{shape.model} is served in 4 bits on {gpu}, for 16 do not fit: measure its answers as it is served."
+        )
+    return found
 
 
 @lru_cache(maxsize=256)
-def params_b(model: str) -> Decimal | None:
-    """Return the billions of parameters of a model whose shape we know."""
-    arch = hardware.architecture(model)
-    return None if arch is None else Decimal(arch.params) / 1_000_000_000
+def shape_of(model: str, params_b: Decimal | None) -> Architecture | None:
+    """Return the model's shape: the catalogued one, else that of a dense model of its size."""
+    found = hardware.architecture(model) if model else None
+    return hardware.like(float(params_b) * 1e9, model) if found is None and params_b is not None else found
 
 
-@lru_cache(maxsize=256)
-def _memory_gb(gpu: str) -> Decimal | None:
-    card = hardware.gpu(gpu)
-    return None if card is None else Decimal(str(card.memory_gb))
+def _capacity(case: Case, load: Load, serving: Serving, sheet: Sheet) -> Capacity | None:
+    """Return what a replica answers within the latency that is asked, and say so."""
+    limit = case.workload.latency_p95_ms
+    prompt, output = float(load.prompt), float(load.outputs[1])
+    found = hardware.capacity(serving, prompt, output, answer_s=None if limit is None else limit / 1000)
+    if found is None:
+        return None
+    sheet.answer_s = found.answer_s
+    low, mid, high = found.requests_per_s
+    kept = "a token in 50 ms" if limit is None else f"95 of 100 answers in {limit:,} ms"
+    sheet.assume(
+        f"A replica answers {mid:.2g} requests a second ({low:.2g} to {high:.2g}), {found.at_once} at once, at {kept}; "
+        f"95 of 100 are there in {found.answer_s:.2g} s. Estimated: 9 of 10 published runs are within a factor of 2."
+    )
+    return found
 
 
-@lru_cache(maxsize=256)
-def _peak_operations_per_s(gpu: str) -> Decimal | None:
-    card = hardware.gpu(gpu)
-    return None if card is None or card.peak_tflops is None else Decimal(str(card.peak_tflops)) * 10**12
-
-
-@lru_cache(maxsize=256)
-def _operations_per_token(model: str) -> Decimal | None:
-    arch = hardware.architecture(model)
-    return None if arch is None else 2 * Decimal(arch.active_params or arch.params)
+def _speeds(case: Case, load: Load, capacity: Capacity | None) -> Three | None:
+    """Return the requests a second of one replica: fast, likely and slow; the user's own figures go first."""
+    prefill, decode = case.terms.prefill_tokens_per_s, case.terms.decode_tokens_per_s
+    if prefill is not None and decode is not None:
+        speed = 1 / (load.prompt / prefill + load.outputs[1] / decode)
+        return speed, speed, speed
+    if capacity is None:
+        return None
+    slow, likely, fast = (Decimal(str(speed)) for speed in capacity.requests_per_s)
+    return fast, likely, slow

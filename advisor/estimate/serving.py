@@ -7,10 +7,10 @@ from decimal import Decimal
 
 from advisor.estimate import formulas
 from advisor.estimate.case import Case, gpu_name
-from advisor.estimate.replicas import cards_of, params_b, replicas_of
+from advisor.estimate.replicas import machines_of, serving_of
 from advisor.estimate.request_shape import Load, Three
 from advisor.estimate.sheet import OWNED, Sheet
-from advisor.estimate.values import Range
+from advisor.estimate.values import Machines, Range
 from advisor.pricing import Price, TokenPrices
 
 _MILLION = formulas.MILLION
@@ -162,14 +162,15 @@ def _dedicated(case: Case, load: Load, sheet: Sheet) -> Range | None:
         sheet.missing("month", f"What a dedicated endpoint {where} costs is not known.")
         return None
     host = hosts[0]
-    cards = cards_of(host.gpu, offer.params_b, sheet)
+    served = serving_of(case, load, host.gpu, sheet)
+    cards = served.cards if served else 1
     sheet.assume(f"A replica is {cards} x {host.gpu}, powered {case.terms.hours_on} hours a month; {host.idle}.")
     surcharge = _residency(case, offer.provider, sheet)
     if surcharge is None:
         return None
-    replicas = replicas_of(case, load, host.gpu, cards, sheet)
-    price = host.usd_per_hour.times(case.factor(offer.provider) * surcharge)
-    _hours_line("dedicated endpoint", replicas, cards * case.terms.hours_on, price, sheet)
+    price, each = host.usd_per_hour.times(case.factor(offer.provider) * surcharge), cards * case.terms.hours_on
+    machines = machines_of(case, load, served, price, each, sheet)
+    _hours_line("dedicated endpoint", machines, each, price, sheet)
     return Range.exact(0)
 
 
@@ -179,11 +180,12 @@ def _self_hosted(case: Case, load: Load, sheet: Sheet) -> Range | None:
     gpu = case.gpu
     if price is None or gpu is None:
         return None
-    params = case.offer.params_b if case.offer else params_b(case.candidate.model)
-    cards = cards_of(gpu, params, sheet)
-    replicas = replicas_of(case, load, gpu, cards, sheet)
-    sheet.assume(f"Self-hosting: {replicas[1] * cards} x {gpu}, powered {case.terms.hours_on} hours a month.")
-    _hours_line(f"serving on {gpu}", replicas, cards * case.terms.hours_on, price, sheet)
+    served = serving_of(case, load, gpu, sheet)
+    cards = served.cards if served else 1
+    each = cards * case.terms.hours_on
+    machines = machines_of(case, load, served, price, each, sheet)
+    sheet.assume(f"Self-hosting: {machines.counts[1] * cards} x {gpu}, powered {case.terms.hours_on} hours a month.")
+    _hours_line(f"serving on {gpu}", machines, each, price, sheet)
     return Range.exact(0)
 
 
@@ -201,11 +203,11 @@ def _own_hour(case: Case, gpu: str, sheet: Sheet, period: str) -> Price | None:
     return Price.exact(usd + own.electricity_usd_per_kwh * own.gpu_watts / 1000, OWNED)
 
 
-def _hours_line(name: str, replicas: tuple[int, int, int], each: Decimal, price: Price, sheet: Sheet) -> None:
+def _hours_line(name: str, machines: Machines, each: Decimal, price: Price, sheet: Sheet) -> None:
     """Add the hours of a month: ``each`` is what one replica takes of them."""
-    few, count, many = (number * each for number in replicas)
-    low, high = few * price.low, many * price.high
-    sheet.add(name, count, "hour", price.mid, price.cited, period="month", low=low, high=high)
+    usd, sheet.machines = machines.usd, machines
+    hours = machines.counts[1] * each
+    sheet.add(name, hours, "hour", price.mid, price.cited, period="month", low=usd.low, high=usd.high)
 
 
 def _scaled(prices: TokenPrices, factor: Decimal) -> TokenPrices:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
-from advisor.estimate.values import LineItem, Range
+from advisor.estimate.values import LineItem, Machines, Range
 from advisor.pricing import Citation
 
 # Figures of the user's own: nobody else's page was read for them, so they have no day and do not age.
@@ -26,6 +26,8 @@ class Sheet:
     warnings: list[str] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
     condition: str = ""
+    answer_s: float | None = None
+    machines: Machines | None = None
 
     def add(
         self,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
+from advisor.estimate import formulas
 from backends import Hyperparameters, Method, Objective
 
 
@@ -62,6 +63,32 @@ class Spread:
     low: float
     mid: float
     high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Machines:
+    """Replicas by the hour: a month of one in US dollars, and how many are counted (least, likely, most).
+
+    ``carries`` are the requests a month that one answers when it is fast, likely and slow; None where their number does
+    not follow the volume.
+    """
+
+    one_usd: Range
+    counts: tuple[int, int, int]
+    carries: tuple[Decimal, Decimal, Decimal] | None = None
+
+    @property
+    def usd(self) -> Range:
+        """A month of those counted."""
+        few, count, many = self.counts
+        return Range(few * self.one_usd.low, count * self.one_usd.mid, many * self.one_usd.high)
+
+    def at(self, requests: Decimal) -> Machines:
+        """Return as many as carry so many ``requests`` a month."""
+        if self.carries is None:
+            return self
+        few, count, many = (formulas.whole_replicas(requests, carried) for carried in self.carries)
+        return replace(self, counts=(few, count, many))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +181,8 @@ class Estimate:
     ``marginal_usd`` is what one more request adds; ``fixed_monthly_usd`` what a month costs with no request at all;
     ``per_request_usd`` spreads the fixed part over the volume. ``total_usd`` covers ``months`` of the horizon: fewer
     when the base model retires inside it, which is what ``amortised_monthly_usd`` makes comparable.
+    ``machines`` are those of ``fixed_monthly_usd``; another volume may need more or fewer (``fixed_at``).
+    ``answer_s`` is what 95 of 100 answers take at most, at the load counted; None where no speed is on record.
     ``tax_usd`` is on the total, never in it, and only where a tax rate is configured. ``condition`` says what the
     middle rests on where the upper end is another matter altogether: a model that reasons unless told not to.
     """
@@ -175,3 +204,13 @@ class Estimate:
     months: Decimal = Decimal(0)
     tax_usd: Range | None = None
     condition: str = ""
+    answer_s: float | None = None
+    machines: Machines | None = None
+
+    def fixed_at(self, requests: Decimal) -> Range | None:
+        """Return what a month costs beside the single requests, with the machines that ``requests`` of them need."""
+        fixed = self.fixed_monthly_usd
+        if fixed is None or self.machines is None:
+            return fixed
+        now, then = self.machines.usd, self.machines.at(requests).usd
+        return Range(fixed.low - now.low + then.low, fixed.mid - now.mid + then.mid, fixed.high - now.high + then.high)

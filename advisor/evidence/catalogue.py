@@ -26,7 +26,6 @@ class Catalogue:
     source: str
     why: str
     enough_params_b: float
-    bytes_to_serve: float
     local: tuple[LocalModel, ...]
     hosted: Mapping[str, tuple[str, ...]]
     rented: tuple[str, ...]

@@ -51,7 +51,8 @@ def gpu_named(name: str) -> Gpu:
     """
     known = gpu(name)
     part = "-".join(name.lower().split())
-    near = [known] if known else [card for card in gpus() if f"-{part}-" in f"-{card.name}-"]
+    ends = [card for card in gpus() if card.name.endswith(f"-{part}")]  # 4090 is no 4090 D
+    near = [known] if known else ends or [card for card in gpus() if f"-{part}-" in f"-{card.name}-"]
     if len(near) != 1:
         names = ", ".join(card.name for card in near or gpus())
         raise WorkloadError(f"There is no GPU '{name}' in our list: {names}.")

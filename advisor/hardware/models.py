@@ -123,6 +123,11 @@ class Architecture:
         return self.layers * (self.attention_params + mlp) + uncounted + self.vocab * self.hidden
 
     @property
+    def expert_params(self) -> int:
+        """Parameters of the experts of all layers; 0 for a dense model."""
+        return self.layers * self.experts * self._expert_params
+
+    @property
     def active_ffn(self) -> int:
         """Inner MLP width that one token passes through."""
         return self.experts_per_token * self.moe_ffn if self.experts else self.ffn

@@ -81,7 +81,7 @@ def recommend(
         confidence=choice.confidence,
         next_step=step,
         reasons=(choice.deciding, *choice.supporting),
-        unknowns=tuple(rationale.unknowns(choice, chosen, profile, workload)),
+        unknowns=tuple(rationale.unknowns(choice, chosen, weighed, profile, workload)),
         warnings=tuple(rationale.warnings(chosen, profile, workload)),
         p_finetune_wins=round(judgement.p_finetune_wins, 3) if judgement else None,
         odds_from=_odds_from(judgement, workload) if judgement else None,

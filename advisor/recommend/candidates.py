@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import backends
 from advisor import hardware
+from advisor.estimate.replicas import shape_of
 from advisor.estimate.values import Candidate, Strategy
 from advisor.evidence import MANY_SHOTS, catalogue, fixed_shots, retrieved_shots
-from advisor.hardware import Architecture
+from advisor.hardware import Architecture, Serving
 from advisor.pricing import PriceBook, TrainingOffer
 from advisor.recommend.hyperparameters import settings_for
 from advisor.tokens import Profile
@@ -37,7 +38,7 @@ class Recipe:
 class Prospect:
     """A candidate with what the gates and the report need of it. ``seller`` sees the data; None: nobody does.
 
-    ``fits`` (yes, tight, no) is None where no GPU of the user's trains it.
+    ``fits`` (yes, tight, no) is None where no GPU of the user's trains it; ``served`` is how its GPU answers with it.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Prospect:
     arch: Architecture | None = None
     fits: str | None = None
     fit_advice: str = ""
+    served: Serving | None = None
     seller: str | None = None
     launchable: bool = True
     why: str = ""
@@ -152,7 +154,7 @@ def _hosted(
             method = Method.LORA if Method.LORA in offer.methods else next(iter(offer.methods), None)
             arch = hardware.architecture(model) if offer.open_weights else None
             chosen = settings_for(place, method, objective, profile, hardware.lora_params(arch, 16) if arch else None)
-            for serving, gpu in _servings(offer, workload):
+            for serving, gpu in _servings(offer, workload, profile.per_example.p95):
                 yield Prospect(
                     id=f"hosted:{place}/{model}" + ("" if serving == "tokens" else f":{serving}"),
                     candidate=Candidate(
@@ -167,7 +169,7 @@ def _hosted(
                         gpu=gpu,
                     ),
                     variant={"tokens": "answers by the token", "dedicated": "answers on a dedicated endpoint"}.get(
-                        serving, f"its adapter answers on {'your' if gpu in workload.gpus else 'a rented'} {gpu}"
+                        serving, f"its adapter answers on {_whose(gpu, workload)} {gpu}"
                     ),
                     offer=offer,
                     arch=arch,
@@ -176,15 +178,15 @@ def _hosted(
                 )
 
 
-def _servings(offer: TrainingOffer, workload: Workload) -> list[tuple[str, str | None]]:
+def _servings(offer: TrainingOffer, workload: Workload, tokens: float) -> list[tuple[str, str | None]]:
     """Ways to answer with a model tuned there, and on which GPU."""
     if not offer.serving or "tokens" in offer.serving:
         return [("tokens", None)]
     ways: list[tuple[str, str | None]] = []
-    if "self_hosted" in offer.serving and offer.params_b is not None:
-        need = float(offer.params_b) * catalogue().bytes_to_serve
+    shape = shape_of(offer.model, offer.params_b)
+    if "self_hosted" in offer.serving and shape is not None:
         cards = (*workload.gpus, *(catalogue().rented if workload.may_rent_gpus else ()))
-        card = next((name for name in cards if (card := hardware.gpu(name)) and card.memory_gb >= need), None)
+        card = next((name for name in cards if _answers(shape, name, tokens, workload, most=1)), None)
         ways += [("self_hosted", card)] if card else []
     if "dedicated" in offer.serving:
         ways.append(("dedicated", None))
@@ -213,13 +215,13 @@ def _local(
         trains = model in tuned or (here and not models)
         for gpu in dict.fromkeys(workload.gpus) if trains else ():
             for strategy in _METHOD if not rank else (_roomiest(arch, gpu, profile),):
-                yield _on_gpu(model, arch, gpu, strategy, profile, why, whose="your")
+                yield _on_gpu(model, arch, gpu, strategy, profile, workload, why)
         fitting = (name for name in catalogue().rented if _fits(arch, Method.LORA, name, profile)[0] == "yes")
         rented = next(fitting, None)
         if trains and rented and rented not in workload.gpus and (rank < 2 or asked):
-            yield _on_gpu(model, arch, rented, Strategy.LOCAL_LORA, profile, why, whose="a rented")
+            yield _on_gpu(model, arch, rented, Strategy.LOCAL_LORA, profile, workload, why)
         card = next(iter(workload.gpus), rented)
-        if card and not prompted and _answers_on(arch, card):
+        if card and not prompted and _answers(arch, card, profile.per_example.p95, workload):
             prompted = True
             yield from _prompted_locally(model, arch, card, profile, workload)
 
@@ -227,7 +229,8 @@ def _local(
 def _prompted_locally(
     model: str, arch: Architecture, gpu: str, profile: Profile, workload: Workload
 ) -> Iterator[Prospect]:
-    where = f"on {'your' if gpu in workload.gpus else 'a rented'} {gpu}"
+    served = _answers(arch, gpu, profile.per_example.p95, workload)
+    where = f"on {_whose(gpu, workload)} {gpu}{_in_four_bits(served)}"
     for recipe in recipes(profile):
         if recipe.suffix in ("", ":retrieved"):
             candidate = Candidate(
@@ -240,12 +243,13 @@ def _prompted_locally(
                 gpu=gpu,
             )
             id = f"{recipe.strategy}:local/{model}{recipe.suffix}"
-            yield Prospect(id, candidate, f"{recipe.text}, {where}", arch=arch)
+            yield Prospect(id, candidate, f"{recipe.text}, {where}", arch=arch, served=served)
 
 
 def _on_gpu(
-    model: str, arch: Architecture, gpu: str, strategy: Strategy, profile: Profile, why: str, *, whose: str
+    model: str, arch: Architecture, gpu: str, strategy: Strategy, profile: Profile, workload: Workload, why: str
 ) -> Prospect:
+    served = _answers(arch, gpu, profile.per_example.p95, workload)
     method = _METHOD[strategy]
     objective = Objective.DPO if profile.is_preference else Objective.SFT
     fits, advice = _fits(arch, method, gpu, profile)
@@ -263,12 +267,21 @@ def _on_gpu(
             serving="self_hosted",
             gpu=gpu,
         ),
-        variant=f"trained and answered on {whose} {gpu}",
+        variant=f"trained and answered on {_whose(gpu, workload)} {gpu}{_in_four_bits(served)}",
         arch=arch,
+        served=served,
         fits=fits,
         fit_advice=advice,
         why=why,
     )
+
+
+def _whose(gpu: str | None, workload: Workload) -> str:
+    return "your" if gpu in workload.gpus else "a rented"
+
+
+def _in_four_bits(served: Serving | None) -> str:
+    return ", in 4 bits" if served and served.precision == "int4" else ""
 
 
 def _fits(arch: Architecture, method: Method, gpu: str, profile: Profile) -> tuple[str, str]:
@@ -280,9 +293,11 @@ def _fits(arch: Architecture, method: Method, gpu: str, profile: Profile) -> tup
     return found.fits, found.advice
 
 
-def _answers_on(arch: Architecture, gpu: str) -> bool:
+def _answers(arch: Architecture, gpu: str, tokens: float, workload: Workload, *, most: int = 8) -> Serving | None:
+    """Return how ``gpu`` answers with the model, on the user's cards or at ``most`` rented ones; None: it cannot."""
     card = hardware.gpu(gpu)
-    return card is not None and arch.params * catalogue().bytes_to_serve / 1e9 <= card.memory_gb
+    served = hardware.placed(arch, card, tokens, owned=workload.gpus.count(gpu) or None) if card else None
+    return served if served and (served.cards <= most or gpu in workload.gpus) else None
 
 
 def _roomiest(arch: Architecture, gpu: str, profile: Profile) -> Strategy:

@@ -233,7 +233,8 @@ def _money(standing: Sequence[Option], workload: Workload, tuned: Option) -> tup
         return ()
     if found.error_cost_of_tie_usd is None:
         less = f"${-found.extra_usd_per_month:,.0f} a month less than" if found.extra_usd_per_month else "no more than"
-        hoped = "" if tuned.serving == "tokens" else ", if the machines counted carry it: their speed was not measured"
+        known = tuned.serving == "tokens" or (tuned.estimate is not None and tuned.estimate.answer_s is not None)
+        hoped = "" if known else ", if the machines counted carry it: how fast they answer is not known"
         return (Reason(f"it also costs {less} prompting{hoped}", "arithmetic"),)
     said = workload.error_cost_usd
     text = (

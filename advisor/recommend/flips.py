@@ -9,7 +9,7 @@ from decimal import Decimal
 from math import ceil
 
 from advisor.estimate import Flip as CostFlip
-from advisor.estimate import Strategy, break_even
+from advisor.estimate import Strategy
 from advisor.estimate import flips as cost_flips
 from advisor.estimate.formulas import DAYS_PER_MONTH
 from advisor.evidence import packaged
@@ -40,7 +40,7 @@ def flips_of(
     if chosen is not None and choice.judgement is not None and tuned and prompted:
         found += _score(chosen, weighed, profile, workload)
         found += _examples(chosen, weighed, profile, workload)
-        found += _volume(chosen, workload, tuned, prompted)
+        found += _volume(chosen, workload, tuned)
         found += _error_cost(chosen, weighed, profile, workload)
         if flip := volume_flip(chosen, (tuned, prompted), profile, workload, book, today):
             found.append(flip)
@@ -50,23 +50,11 @@ def flips_of(
         found += _knowledge(chosen, choice, weighed, profile, workload)
     if chosen is not None and tuned and prompted:
         money = _on_cost(chosen, (tuned, prompted), profile, workload, book, today)
-        found = [flip for flip in found if not flip.on_cost_alone or _same_volume(flip, money)]
-        named = {flip.variable for flip in found if flip.on_cost_alone or flip.variable == "requests_per_month"}
+        named = {flip.variable for flip in found if flip.on_cost_alone}
+        if not chosen.strategy.tunes:  # the break-even holds beyond; the nearest crossing may turn back
+            named.add("requests_per_month")
         found += [flip for flip in money if flip.variable not in named]
     return tuple(found)
-
-
-def _same_volume(flip: Flip, money: Sequence[Flip]) -> bool:
-    """Tell whether the break-even holds where it is priced anew: a machine by the hour may no longer be enough there.
-
-    The hunt for the volume is a little less exact than the break-even.
-    """
-    again = next((one for one in money if one.variable == flip.variable and one.to == flip.to), None)
-    return again is not None and abs(_volume_of(again) / _volume_of(flip) - 1) < 0.01
-
-
-def _volume_of(flip: Flip) -> int:
-    return int(flip.flips_at.split()[0].replace(",", ""))
 
 
 def _score(chosen: Option, weighed: Sequence[Option], profile: Profile, workload: Workload) -> Iterator[Flip]:
@@ -105,11 +93,11 @@ def _examples(chosen: Option, weighed: Sequence[Option], profile: Profile, workl
         yield Flip("examples", f"{facts.examples:,}", text, then.id)
 
 
-def _volume(chosen: Option, workload: Workload, tuned: Option, prompted: Option) -> Iterator[Flip]:
+def _volume(chosen: Option, workload: Workload, tuned: Option) -> Iterator[Flip]:
     """The volume from which tuning costs less than prompting, where there is one and it is not reached."""
-    if kind_of(chosen) != "prompt" or tuned.estimate is None or prompted.estimate is None:
+    if kind_of(chosen) != "prompt" or tuned.estimate is None:
         return
-    requests = break_even(prompted.estimate, tuned.estimate, workload.horizon_months)
+    requests = tuned.estimate.break_even_requests
     if not requests:
         return
     monthly = ceil(requests / workload.horizon_months)

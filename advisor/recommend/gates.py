@@ -51,6 +51,8 @@ def ruled_out(
         or _closed(prospect, found)
         or _data(prospect, profile)
         or _hardware(prospect, workload)
+        or _latency(prospect, workload, estimate)
+        or _load(prospect, workload, estimate)
         or _needless(prospect, profile)
         or _licence(prospect)
         or _retires(prospect, workload, today)
@@ -109,13 +111,30 @@ def _hardware(prospect: Prospect, workload: Workload) -> str | None:
         return f"You have no {candidate.gpu}, and GPUs may not be rented."
     if prospect.fits == "no":
         return f"It does not fit on a {candidate.gpu}: {prospect.fit_advice}"
-    if candidate.gpu in workload.gpus and prospect.arch is not None:
-        card = hardware.gpu(candidate.gpu)
-        need = prospect.arch.params * catalogue().bytes_to_serve / 1e9
-        have = (card.memory_gb if card else 0.0) * workload.gpus.count(candidate.gpu)
-        if need > have:
-            return f"Answering with it in 16 bits needs about {need:.0f} GB; your {candidate.gpu} has {have:.0f} GB."
+    if candidate.gpu in workload.gpus and prospect.arch is not None and prospect.served is None:
+        return f"It does not fit on your {candidate.gpu} to answer, not even in 4 bits."
     return None
+
+
+def _latency(prospect: Prospect, workload: Workload, estimate: Estimate | None) -> str | None:
+    """Only what runs on a GPU has a speed on record."""
+    limit, takes = workload.latency_p95_ms, estimate.answer_s if estimate else None
+    if limit is None or takes is None or takes * 1000 <= limit:
+        return None
+    where = f"on a {prospect.candidate.gpu}" if prospect.candidate.gpu else "there"
+    return f"An answer takes about {takes:.2g} s {where} even with nothing else to do; you allow {limit / 1000:g} s."
+
+
+def _load(prospect: Prospect, workload: Workload, estimate: Estimate | None) -> str | None:
+    """What the user owns answers only so much, even where it is fast."""
+    gpu, machines = prospect.candidate.gpu, estimate.machines if estimate else None
+    if gpu not in workload.gpus or machines is None or machines.carries is None or prospect.served is None:
+        return None
+    owned = workload.gpus.count(gpu) // prospect.served.cards
+    if machines.counts[0] <= owned:
+        return None
+    most = f"{owned * machines.carries[0]:,.0f}"
+    return f"Your {gpu} carries {most} requests a month with it at most; that load needs {machines.counts[0]} of them."
 
 
 def _needless(prospect: Prospect, profile: Profile) -> str | None:

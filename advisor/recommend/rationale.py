@@ -80,18 +80,20 @@ def _conflicts(task: TaskType, labels: int | None, examples: int, weighed: Seque
         yield "conflict-full"
 
 
-def unknowns(choice: Choice, chosen: Option | None, profile: Profile, workload: Workload) -> Iterator[str]:
+def unknowns(
+    choice: Choice, chosen: Option | None, weighed: Sequence[Option], profile: Profile, workload: Workload
+) -> Iterator[str]:
     if prompt_score(workload) is None:
         yield "How well a prompt does on this task: not measured, so no quality is claimed for any option."
     elif tuned_score(workload) is None:
         yield "How well a tuned model would do on this task: published cases give odds, not a score."
     if workload.requests_per_month is None and not (chosen and total(chosen) is not None):
         yield "How many requests a month: without it no month and no total can be summed."
-    elif workload.requests_per_month and chosen and chosen.serving in ("dedicated", "self_hosted"):
+    elif workload.requests_per_month and _of_unknown_speed(chosen):
         many = f"{workload.requests_per_month.mid:,} requests a month"
-        yield f"Whether the machines counted carry {many}: their speed was not measured."
-    if workload.latency_p95_ms is not None:
-        yield "Latency: no measured figures are on record, so the limit was not applied."
+        yield f"Whether the machines counted carry {many}: how fast they answer is not known."
+    if workload.latency_p95_ms is not None and any(one.provider and one.serving == "tokens" for one in weighed):
+        yield "How fast providers answer by the token: no figures are on record, so your limit was not applied to them."
     if workload.privacy == "no_training_use":
         yield "Whether a provider trains on what it is sent: no terms were read; check them before sending data."
     if workload.privacy.startswith("region:") and chosen is not None and chosen.gpu not in (None, *workload.gpus):
@@ -107,6 +109,13 @@ def unknowns(choice: Choice, chosen: Option | None, profile: Profile, workload: 
         yield f"What is in the data that cannot be read: {faults} problems; 'tunewise check' names their lines."
     if profile.is_preference:
         yield "How preference tuning compares: the published cases are of supervised tuning."
+
+
+def _of_unknown_speed(option: Option | None) -> bool:
+    """Tell that machines are paid for by the hour, and how much they answer is not known."""
+    if option is None or option.serving not in ("dedicated", "self_hosted"):
+        return False
+    return option.estimate is None or option.estimate.answer_s is None
 
 
 def holds_secrets(profile: Profile) -> bool:

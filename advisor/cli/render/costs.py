@@ -78,7 +78,8 @@ def crossing_sentences(found: Sequence[Line], workload: Workload, than: str) -> 
             else:
                 said.append(f"{name}: cheaper than {than} only up to {_about(at)} requests a month{times}.")
             continue
-        gap = [line.fixed.mid - found[0].fixed.mid, line.each.mid - found[0].each.mid]
+        at = here or _USUAL
+        gap = [line.fixed(at).mid - found[0].fixed(at).mid, line.each.mid - found[0].each.mid]
         if not any(gap):
             said.append(f"{name}: as dear as {than}.")
         else:

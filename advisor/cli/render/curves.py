@@ -8,6 +8,7 @@ from decimal import Decimal
 from itertools import combinations
 
 from advisor.estimate import Estimate, Range, Strategy
+from advisor.estimate.formulas import stays_cheaper_from
 from advisor.recommend import Option, Recommendation
 from advisor.workload import Workload
 
@@ -17,21 +18,29 @@ _ONE = Decimal(1)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What one option costs: a month = ``fixed`` + requests x ``each``, with what is paid once spread over ``months``.
+    """What one option costs: a month = fixed + requests x ``each``, with what is paid once spread over ``months``.
+
+    ``spread`` is what is paid once or within the horizon, as a month of it; the rest of the fixed part is the
+    estimate's own, whose machines may be more at a larger volume.
 
     ``cumulative`` holds the US dollars spent by the end of month 0, 1, 2 ... and, where the option ends inside the
     horizon, at its end; it is empty when a month's cost is not known.
     """
 
     option: Option
-    fixed: Range
+    spread: Range
     each: Range
     months: Decimal
     cumulative: tuple[tuple[Decimal, Range], ...]
 
     def monthly(self, requests: Decimal) -> Range:
         """Return the cost of a month with so many requests, in US dollars."""
-        return self.fixed + self.each.times(requests)
+        return self.fixed(requests) + self.each.times(requests)
+
+    def fixed(self, requests: Decimal) -> Range:
+        """Return what a month with so many requests costs beside the single ones."""
+        found = self.option.estimate.fixed_at(requests) if self.option.estimate else None
+        return self.spread if found is None else self.spread + found
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +88,20 @@ def crossings(found: Sequence[Line]) -> tuple[Crossing, ...]:
     """Return where two options cost the same, for every pair; the answer is line 0."""
     met = []
     for (first, one), (second, other) in combinations(enumerate(found), 2):
-        dearer_start = other.fixed.mid - one.fixed.mid
         gained = one.each.mid - other.each.mid
-        if gained and dearer_start / gained > 0:
-            met.append(Crossing(first, second, dearer_start / gained, cheaper=gained > 0))
+        if gained and (requests := _cheaper_from(*((one, other) if gained > 0 else (other, one)))):
+            met.append(Crossing(first, second, requests, cheaper=gained > 0))
     return tuple(met)
+
+
+def _cheaper_from(one: Line, other: Line) -> Decimal | None:
+    """Return from how many requests a month on ``other``, the cheaper one by the request, costs less for good."""
+
+    def tie(requests: Decimal) -> Decimal | None:
+        dearer_start = other.fixed(requests).mid - one.fixed(requests).mid
+        return max(Decimal(0), dearer_start / (one.each.mid - other.each.mid))
+
+    return stays_cheaper_from(tie)
 
 
 def _kind(option: Option) -> tuple[object, ...]:
@@ -109,13 +127,13 @@ def _line(option: Option, workload: Workload) -> Line:
     assert found is not None and found.one_off_usd is not None
     assert found.marginal_usd is not None and found.fixed_monthly_usd is not None
     spread = found.one_off_usd.times(_ONE / found.months)
-    fixed = found.fixed_monthly_usd + spread
     volume = workload.requests_per_month
     if found.amortised_monthly_usd is not None and volume is not None:
         # What is paid inside the horizon (retraining, moving) is in the amortised month alone.
-        later = found.amortised_monthly_usd.mid - fixed.mid - volume.mid * found.marginal_usd.mid
-        fixed = fixed.map(lambda usd: usd + max(later, Decimal(0)))
-    return Line(option, fixed, found.marginal_usd, found.months, _cumulative(found, workload.horizon_months))
+        known = spread.mid + found.fixed_monthly_usd.mid + volume.mid * found.marginal_usd.mid
+        later = max(found.amortised_monthly_usd.mid - known, Decimal(0))
+        spread = spread.map(lambda usd: usd + later)
+    return Line(option, spread, found.marginal_usd, found.months, _cumulative(found, workload.horizon_months))
 
 
 def _cumulative(found: Estimate, horizon: int) -> tuple[tuple[Decimal, Range], ...]:
