@@ -7,6 +7,9 @@ from pathlib import Path
 
 from advisor.errors import AdvisorError
 
+# SQLite opens no path beyond 512 bytes, Windows none beyond 260 characters; ours go 60 deeper than the folder.
+_LONGEST = 180 if os.name == "nt" else 440
+
 
 def home() -> Path:
     """Return the state folder, created on first use and readable by its owner alone.
@@ -21,6 +24,8 @@ def home() -> Path:
 
         folder = Path(platformdirs.user_data_dir("tunewise", appauthor=False))
     remedy = "set TUNEWISE_HOME to a folder you can write to."
+    if len(os.fsencode(folder.absolute())) > _LONGEST:
+        raise AdvisorError(f"{folder}: the path of the folder for runs and caches is too long; {remedy}")
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:

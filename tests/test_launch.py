@@ -277,6 +277,31 @@ def test_a_watch_may_be_left_or_gone_on_with_or_cancel_the_job(
     assert tunewise.document("show", run, "--offline")["status"] == "cancelled"
 
 
+def test_what_names_no_run_to_cancel_is_asked_again(tunewise: Tunewise, openai: OpenAIEmulator, data: Path) -> None:
+    openai.advance_on_poll = False
+    first, second = tunewise.launched(data)["run"], tunewise.launched(data, "--again")["run"]
+    child = in_a_terminal("watch", "--all")
+    child.expect_exact(second)
+    child.sendintr()
+    child.expect_exact("(w)?")
+    child.sendline("c")
+    for typed in ("xyz", "tw-", f"{second[-4:]} xyz"):
+        child.expect_exact("or all")
+        child.sendline(typed)
+        child.expect_exact("is the beginning or end of no single one of")
+    child.expect_exact("or all")
+    child.sendline(second[:-1])
+    child.expect_exact(f"Cancel {second}?")
+    child.sendline("y")
+    child.expect_exact("cancelled")
+    child.sendintr()
+    child.expect_exact("(w)?")
+    child.sendline("")
+    ended(child)
+    states = {one["run"]: one["status"] for one in tunewise.document("jobs")}
+    assert states == {first: "queued", second: "cancelled"}
+
+
 def test_a_watch_over_a_hanging_connection_is_left_at_once(
     tunewise: Tunewise, openai: OpenAIEmulator, data: Path
 ) -> None:
@@ -366,7 +391,7 @@ def test_what_a_closed_door_leaves_at_the_provider_can_be_deleted(
 
 def test_an_upload_that_another_run_needs_stays(tunewise: Tunewise, openai: OpenAIEmulator, data: Path) -> None:
     openai.advance_on_poll = False
-    first, second = tunewise.launched(data)["run"], tunewise.launched(data)["run"]
+    first, second = tunewise.launched(data)["run"], tunewise.launched(data, "--again")["run"]
     assert len(openai.state["files"]) == 1
     assert f"is used by {second} as well" in tunewise("cancel", first, "--delete-uploads", expect=1).stderr
     assert len(openai.state["files"]) == 1
@@ -554,8 +579,26 @@ def test_a_command_given_twice_is_named(
     assert not [note for note in tunewise.document(*hosted)["notes"] if run in note]
 
 
-def test_resuming_a_run_that_was_never_sent_is_agreed_to_like_a_launch(
+def test_the_same_launch_twice_is_paid_twice_only_on_request(
     tunewise: Tunewise, openai: OpenAIEmulator, data: Path
+) -> None:
+    openai.advance_on_poll = False
+    hosted = ("launch", data, "--backend", "openai", "--model", MODEL, "--epochs", "2", "--max-cost", "5")
+    run = tunewise(*hosted, "--yes").stdout.split()[0]
+    refused = tunewise(*hosted, "--yes", expect=1).stderr
+    assert f"{run} is the same and queued: 'tunewise watch {run}'. --again starts another beside it." in refused
+    assert [one["run"] for one in tunewise.document("jobs")] == [run]
+    for answer, code, jobs in (("", 1, 1), ("y", 0, 2)):
+        child = in_a_terminal(*map(str, hosted), "--yes")
+        child.expect_exact("Start another? [y/N]")
+        child.sendline(answer)
+        assert (ended(child), openai.paid_jobs) == (code, jobs)
+    tunewise(*hosted, "--yes", "--again")
+    assert openai.paid_jobs == 3
+
+
+def test_resuming_a_run_that_was_never_sent_is_agreed_to_like_a_launch(
+    tunewise: Tunewise, openai: OpenAIEmulator, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hosted = ("launch", data, "--backend", "openai", "--model", MODEL, "--epochs", "2", "--yes", "--max-cost", "5")
     tunewise(*hosted, "--monthly-limit", "0.0001", expect=4)
@@ -567,6 +610,15 @@ def test_resuming_a_run_that_was_never_sent_is_agreed_to_like_a_launch(
     assert "add --accept-stale-prices" in old.stderr
     shown = tunewise.document(*resume, "--dry-run")
     assert shown["requests"][-1]["costs_money"] is True
+    agreed = (*resume, "--yes", "--max-cost", "5")
+    assert "of this month's limit" in tunewise(*agreed, "--monthly-limit", "0.0001", expect=4).stderr
+    monkeypatch.setenv("TUNEWISE_MONTHLY_LIMIT", "0.0001")
+    assert "of this month's limit" in tunewise(*agreed, expect=4).stderr
+    monkeypatch.delenv("TUNEWISE_MONTHLY_LIMIT")
+    monkeypatch.chdir(data.parent)
+    (data.parent / "tunewise.yaml").write_text("monthly_limit: $0.0001\n", encoding="utf-8")
+    assert "of this month's limit" in tunewise(*agreed, expect=4).stderr
+    (data.parent / "tunewise.yaml").unlink()
     assert openai.paid_jobs == 0
     assert tunewise.document(*resume, "--yes", "--max-cost", "5")["job_id"]
     assert openai.paid_jobs == 1

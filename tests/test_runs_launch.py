@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from threading import Barrier, Thread
 
 import pytest
 from paper_backend import NOON, PaperBackend, write_sums
 
 from advisor.atomic import write_whole
-from advisor.errors import DataError, OverLimit, RunError
+from advisor.errors import AdvisorError, DataError, OverLimit, RunError
+from advisor.estimate import LineItem
 from advisor.runs import Ledger, Order, Quote, Run, discard, record, send, stage
 from advisor.runs.evaluation.pilot import design
+from advisor.runs.follow.receipt import bill, settle
+from advisor.runs.ledger import TwinRunning
 from backends import (
     AccessClosed,
     BackendError,
@@ -266,3 +271,99 @@ def test_what_costs_nothing_and_broke_off_before_it_was_kept_goes_on_at_once(rec
     start(recorded, backend)
     job = recorded.get("tw-1122-cafe0001").job
     assert job.id == "job-2" and job.status is JobStatus.QUEUED
+
+
+def test_a_run_that_goes_on_asks_the_monthly_limit_too(recorded: Ledger, tmp_path: Path) -> None:
+    backend, time = PaperBackend(tmp_path / "paper"), Time()
+    with pytest.raises(OverLimit, match=r"quoted at \$5.00; \$0 of this month's limit of \$4.00"):
+        send(recorded, "tw-1122-cafe0001", backend, pause=time.pause, clock=time, monthly_limit=Decimal(4))
+    assert backend.paid == []
+    assert not recorded.get("last").job.status.finished
+    send(recorded, "tw-1122-cafe0001", backend, pause=time.pause, clock=time, monthly_limit=Decimal(5))
+    assert backend.paid == ["job-1"]
+
+
+def test_a_run_that_went_into_a_new_month_counts_there(recorded: Ledger, tmp_path: Path) -> None:
+    time = Time()
+    time.now += timedelta(days=30)
+    start(recorded, PaperBackend(tmp_path / "paper"), time)
+    assert (recorded.spent("2026-11"), recorded.spent("2026-12")) == (0, 5)
+
+
+@pytest.mark.parametrize("back", [timedelta(days=1), timedelta(days=400)])
+def test_a_clock_that_was_set_back_makes_nobody_wait_longer(recorded: Ledger, tmp_path: Path, back: timedelta) -> None:
+    backend = PaperBackend(tmp_path / "paper", troubles={"before_create": [KeyboardInterrupt()]})  # type: ignore[list-item]
+    time, said = Time(), list[str]()
+    with pytest.raises(KeyboardInterrupt):
+        start(recorded, backend, time)
+    time.now -= back
+    send(recorded, "tw-1122-cafe0001", backend, pause=time.pause, clock=time, say=said.append)
+    assert sum(time.waits) == pytest.approx(30)
+    assert said == ["tw-1122-cafe0001 may have reached paper; it is looked for there for up to 30 s."]
+    assert backend.paid == ["job-1"]
+
+
+def test_a_disk_that_fills_while_a_job_is_paid_says_what_to_do_and_pays_once(recorded: Ledger, tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    class Filling(PaperBackend):
+        def submit(self, spec: JobSpec, save: Save = lambda job: None, resume: Job | None = None) -> Job:
+            def full(job: Job) -> None:
+                if job.id is not None:
+                    resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))  # a write beyond it fails, as on a full disk
+                save(job)
+
+            return super().submit(spec, full, resume)
+
+    try:
+        with pytest.raises(
+            AdvisorError, match=r"make room on the disk.*tw-1122-cafe0001 may have reached its provider"
+        ):
+            start(recorded, Filling(tmp_path / "paper"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    backend = PaperBackend(tmp_path / "paper")
+    start(recorded, backend)
+    assert backend.paid == ["job-1"]
+    assert recorded.get("last").job.id == "job-1"
+
+
+@pytest.mark.parametrize("billed", [Decimal(-25), Decimal("NaN"), Decimal("Infinity")])
+def test_a_bill_that_is_none_makes_no_room_in_a_limit(recorded: Ledger, billed: Decimal) -> None:
+    job = recorded.get("last").job
+    recorded.save(replace(job, id="job-1", status=JobStatus.SUCCEEDED, billed_usd=billed))
+    settle(recorded, job.run)
+    assert recorded.spent("2026-11") == 5
+
+
+def test_fewer_than_no_tokens_are_no_bill(recorded: Ledger) -> None:
+    line = LineItem("training", Decimal(1), "Mtok", *[Decimal(5)] * 4, "x", None)
+    run = replace(recorded.get("last"), quote=Quote(usd=Decimal(5), lines=(line,)))
+    job = replace(run.job, id="job-1", status=JobStatus.SUCCEEDED, trained_tokens=-5_000_000)
+    assert bill(replace(run, job=job))[0] is None
+    assert bill(replace(run, job=replace(job, trained_tokens=2_000_000)))[0] == 10
+
+
+def test_of_two_that_start_the_same_at_once_one_is_refused(staged: Run) -> None:
+    ledger = Ledger.open()
+    quoted = replace(staged, quote=Quote(usd=Decimal(5)))
+    twin = replace(quoted, id="tw-1122-cafe0002", spec=replace(staged.spec, run="tw-1122-cafe0002"))
+    barrier, refused = Barrier(2), list[str]()
+
+    def begin(run: Run) -> None:
+        barrier.wait()
+        try:
+            record(ledger, run, monthly_limit=None, now=NOON, beside=[])
+        except TwinRunning as error:
+            refused.append(f"{run.id} {error.runs}")
+
+    threads = [Thread(target=begin, args=[run]) for run in (quoted, twin)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (kept,) = ledger.runs()
+    (other,) = {quoted.id, twin.id} - {kept.id}
+    assert refused == [f"{other} {(kept.id,)}"]
+    record(ledger, twin if kept.id == quoted.id else quoted, monthly_limit=None, now=NOON, beside=[kept.id])
+    assert len(ledger.runs()) == 2

@@ -114,7 +114,7 @@ def test_a_reservation_counts_until_it_is_settled_and_then_the_bill_does() -> No
     ledger.reserve("tw-a", Decimal(7), monthly_limit=limit, now=NOON)
     with pytest.raises(OverLimit, match=r"quoted at \$4.00; \$7.00 of this month's limit of \$10.00 .* leaves \$3.00"):
         ledger.reserve("tw-b", Decimal(4), monthly_limit=limit, now=NOON)
-    with pytest.raises(OverLimit, match=r"which leaves \$0.003\. "):
+    with pytest.raises(OverLimit, match=r"which leaves \$0.0030\. "):
         ledger.reserve("tw-b", Decimal(4), monthly_limit=Decimal("7.003000"), now=NOON)
     ledger.settle("tw-a", Decimal("2.50"), "billed by the provider")
     ledger.reserve("tw-b", Decimal(4), monthly_limit=limit, now=NOON)

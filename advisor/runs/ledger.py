@@ -3,37 +3,39 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Self
 
-from advisor.errors import AdvisorError, OverLimit, RunError
+from advisor.errors import OverLimit, RunError
+from advisor.money import usd as written
 from advisor.paths import home
-from advisor.runs.run import Event, Origin, Quote, Run, folder_of
-from advisor.runs.serialization import from_saved, to_saved
-from backends import Job, JobSpec, JobStatus, Json
+from advisor.runs.ledger_file import connect, prepare, unreadable, unwritable
+from advisor.runs.ledger_rows import Damaged, matching, read_event, read_run, run_ids, usd_of
+from advisor.runs.run import Event, Run, folder_of
+from advisor.runs.serialization import to_saved
+from backends import Job, Json
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS runs (
-    id TEXT PRIMARY KEY, created TEXT NOT NULL, spec TEXT NOT NULL, quote TEXT NOT NULL, plan TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS events (
-    run TEXT NOT NULL REFERENCES runs (id), seq INTEGER NOT NULL, at TEXT NOT NULL, kind TEXT NOT NULL,
-    body TEXT NOT NULL, PRIMARY KEY (run, seq)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS events_by_kind ON events (kind, run, seq);
-"""
-_KEEP = """
-CREATE TRIGGER IF NOT EXISTS {table}_{verb} BEFORE {verb} ON {table}
-BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END
-"""
-_UNANSWERED = "being sent, or interrupted on the way: 'tunewise launch --resume {run}' looks it up and goes on"
+_MOST_NAMED = 10
+
+
+class TwinRunning(RunError):
+    """Another run of the same model, data and settings has not ended; ``runs`` are those nobody agreed to."""
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self.runs = tuple(run.id for run in runs)
+        super().__init__(f"{'; '.join(map(same_as, runs))}. --again starts another beside it.")
+
+
+def same_as(run: Run) -> str:
+    """Say of a run that it does the same work, and how to go on with it."""
+    if run.job.id is None:
+        return f"{run.id} is the same and has no job yet: 'tunewise launch --resume {run.id}' goes on with it"
+    return f"{run.id} is the same and {run.job.status}: 'tunewise watch {run.id}'"
 
 
 class Ledger:
@@ -41,35 +43,32 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        try:
-            with closing(self._connect()) as connection:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.executescript(_SCHEMA)
-                for table in ("runs", "events"):
-                    for verb in ("UPDATE", "DELETE"):
-                        connection.execute(_KEEP.format(table=table, verb=verb))
-        except sqlite3.OperationalError as error:
-            raise self._unwritable(error) from error
-        except sqlite3.DatabaseError as error:
-            raise RunError(
-                f"The ledger {path} cannot be read ({error}); move it aside, or point TUNEWISE_HOME elsewhere. What it "
-                "knew of runs is then unknown here: look at your providers before you launch again."
-            ) from error
+        prepare(path)
 
     @classmethod
     def open(cls, path: Path | None = None) -> Self:
         """Open the ledger at ``path``, else $TUNEWISE_HOME/ledger.sqlite3; it is made on first use."""
         return cls(path or home() / "ledger.sqlite3")
 
-    def add(self, run: Run) -> None:
-        """Insert a run. Raises RunError when its id is taken."""
+    def add(self, run: Run, *, beside: Collection[str] | None = None) -> None:
+        """Insert a run. Raises RunError when its id is taken.
+
+        ``beside``: the only runs of the same work it may stand beside; TwinRunning names another that has not ended.
+        None: any. No process can add one between the look and the insert.
+        """
         row = [run.id, _when(run.created), *(json.dumps(to_saved(part)) for part in (run.spec, run.quote, run.origin))]
         try:
             with self._writing() as connection:
-                connection.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?)", row)
+                if beside is not None:
+                    known = (read_run(connection, id) for id in run_ids(connection)[0])
+                    twins = [one for one in known if isinstance(one, Run) and one.is_twin_of(run)]
+                    if strange := [twin for twin in twins if twin.id not in beside]:
+                        raise TwinRunning(strange)
+                connection.execute(
+                    "INSERT INTO runs (id, number, created, spec, quote, plan) "
+                    "SELECT ?1, COALESCE(MAX(number), 0) + 1, ?2, ?3, ?4, ?5 FROM runs",
+                    row,
+                )
         except sqlite3.IntegrityError as error:
             raise RunError(f"There is already a run {run.id}; launch again.") from error
 
@@ -112,12 +111,20 @@ class Ledger:
                     more = f" (without {', '.join(unknown)}, whose cost is unknown)" if unknown else ""
                     left = max(monthly_limit - spent, Decimal(0))
                     raise OverLimit(
-                        f"This job is quoted at {_usd(usd)}; {_usd(spent)} of this month's limit of "
-                        f"{_usd(monthly_limit)} is spent or reserved{more}, which leaves {_usd(left)}. Raise "
+                        f"This job is quoted at {_cents(usd)}; {_cents(spent)} of this month's limit of "
+                        f"{_cents(monthly_limit)} is spent or reserved{more}, which leaves {_cents(left)}. Raise "
                         "--monthly-limit (TUNEWISE_MONTHLY_LIMIT), wait for next month, or train on less."
                     )
-            _append(connection, run, "reserved", {"usd": None if usd is None else str(usd)}, now)
+            body: Json = {"usd": None if usd is None else str(usd)}
+            if _last_of(connection, run, f"{now.astimezone(UTC):%Y-%m}") != body:
+                _append(connection, run, "reserved", body, now)
         return unknown
+
+    def uncounted(self, now: datetime, *, leave_out: str = "") -> tuple[str, ...]:
+        """Return the runs of this month whose price is unknown, which a limit cannot count."""
+        with self._reading() as connection:
+            held = _held(connection, f"{now.astimezone(UTC):%Y-%m}", leave_out)
+        return tuple(run for run, known in held.items() if known is None)
 
     def settle(self, run: str, usd: Decimal, basis: str) -> None:
         """Replace a run's reservation by what it cost; ``basis`` says who says so (billed, computed, nothing sent)."""
@@ -133,72 +140,103 @@ class Ledger:
 
     def spent(self, month: str) -> Decimal:
         """Return the US dollars billed or reserved in ``month`` (YYYY-MM, UTC), as far as they are known."""
-        with closing(self._connect()) as connection:
+        with self._reading() as connection:
             return sum((usd for usd in _held(connection, month).values() if usd is not None), Decimal(0))
 
     def get(self, run: str) -> Run:
         """Return a run by its id, an unambiguous beginning or ending of it, or ``last``. Raises RunError."""
-        with closing(self._connect()) as connection:
-            if run == "last":
-                rows = connection.execute("SELECT * FROM runs ORDER BY created DESC, id LIMIT 1").fetchall()
-            else:
-                rows = connection.execute("SELECT * FROM runs WHERE id = ?", [run]).fetchall()
-            if not rows and len(run) >= 3:
-                rows = [
-                    row
-                    for row in connection.execute("SELECT * FROM runs ORDER BY created DESC")
-                    if row["id"].startswith(run) or row["id"].endswith(run)
-                ]
-            if not rows and run == "last":
+        with self._reading() as connection:
+            ids, trouble = run_ids(connection)
+            fits = ids[:1] if run == "last" else matching(run, ids)
+            if not fits and trouble is not None:
+                raise unreadable(self.path, trouble)
+            if not fits and run == "last":
                 raise RunError("No runs yet; 'tunewise launch' starts one.")
-            if not rows:
+            if not fits:
                 raise RunError(f"The ledger knows no run '{run}'; 'tunewise jobs' lists them.")
-            if len(rows) > 1:
-                raise RunError(f"'{run}' fits {len(rows)} runs, {rows[0]['id']} and others; give the whole id.")
-            return _run(connection, rows[0])
+            if len(fits) > 1:
+                more = f" and {len(fits) - _MOST_NAMED} more" if len(fits) > _MOST_NAMED else ""
+                raise RunError(
+                    f"'{run}' fits {len(fits)} runs: {', '.join(fits[:_MOST_NAMED])}{more}; give more of the id."
+                )
+            found = read_run(connection, fits[0])
+        if isinstance(found, Damaged):
+            raise found.error()
+        return found
 
     def runs(self) -> tuple[Run, ...]:
-        """Return all runs, newest first."""
-        with closing(self._connect()) as connection:
-            rows = connection.execute("SELECT * FROM runs ORDER BY created DESC, id DESC").fetchall()
-            return tuple(_run(connection, row) for row in rows)
+        """Return all runs that can be read, newest first; ``damaged`` names the others."""
+        return tuple(one for one in self._all() if isinstance(one, Run))
+
+    def damaged(self) -> tuple[Damaged, ...]:
+        """Return what cannot be read of the runs, newest first."""
+        return tuple(one for one in self._all() if isinstance(one, Damaged))
+
+    def set_aside(self, run: str) -> str:
+        """Keep that somebody looked after a run that cannot be read, so that it stops no payment; return its id.
+
+        Raises RunError where there is no such run, or it can be read.
+        """
+        waiting = [one.run for one in self.damaged() if one.run is not None]
+        fits = matching(run, waiting)
+        if len(fits) != 1:
+            known = f"there are {', '.join(waiting)}" if waiting else "all can be read"
+            raise RunError(f"'{run}' is no single run that cannot be read; {known}.")
+        self.append(fits[0], "set_aside", {})
+        return fits[0]
+
+    def check_all_known(self) -> None:
+        """Raise RunError while there is a run of which nobody knows whether it runs and what it costs."""
+        unknown = [one for one in self.damaged() if not one.set_aside]
+        if not unknown:
+            return
+        named = [one.run for one in unknown if one.run is not None]
+        way_on = f"; then 'tunewise jobs --set-aside {named[0]}' lets others start" if named else ""
+        raise RunError(
+            f"{unknown[0]}, so whether it is running, and what it costs, is not known, and nothing is paid for. It may "
+            f"be of a newer version of tunewise: update, or look for it at the provider{way_on}."
+        )
 
     def events(self, run: str, kind: str | None = None) -> tuple[Event, ...]:
         """Return what happened to a run, oldest first."""
         query = "SELECT * FROM events WHERE run = ?" + (" AND kind = ?" if kind else "") + " ORDER BY seq"
-        with closing(self._connect()) as connection:
-            return tuple(_event(row) for row in connection.execute(query, [run, kind] if kind else [run]))
+        with self._reading() as connection:
+            return tuple(read_event(row) for row in connection.execute(query, [run, kind] if kind else [run]))
 
     def last(self, run: str, kind: str) -> Event | None:
         """Return the newest event of one kind."""
         query = "SELECT * FROM events WHERE run = ? AND kind = ? ORDER BY seq DESC LIMIT 1"
-        with closing(self._connect()) as connection:
+        with self._reading() as connection:
             row = connection.execute(query, [run, kind]).fetchone()
-            return None if row is None else _event(row)
+            return None if row is None else read_event(row)
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
-        connection.row_factory = sqlite3.Row
-        # FULL: an answered write is on the disk, also when the machine loses power right after it.
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        return connection
+    def _all(self) -> Iterator[Run | Damaged]:
+        with self._reading() as connection:
+            ids, trouble = run_ids(connection)
+            yield from [read_run(connection, id) for id in ids]
+        if trouble is not None:
+            yield Damaged(None, trouble)
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with closing(connect(self.path)) as connection:
+                yield connection
+        except sqlite3.DatabaseError as error:
+            raise unreadable(self.path, error) from error
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         try:
-            with closing(self._connect()) as connection, connection:
+            with closing(connect(self.path)) as connection, connection:
                 connection.execute("BEGIN IMMEDIATE")
                 yield connection
         except sqlite3.OperationalError as error:
-            raise self._unwritable(error) from error
-
-    def _unwritable(self, error: sqlite3.OperationalError) -> AdvisorError:
-        # No RunError: it says nothing about a run, whose job may be there by now.
-        return AdvisorError(
-            f"The ledger {self.path} cannot be written ({error}); make room on the disk, or end what holds it. "
-            "'tunewise launch --resume RUN' then goes on with what was being started."
-        )
+            raise unwritable(self.path, error) from error
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise unreadable(self.path, error) from error
 
 
 @contextmanager
@@ -216,9 +254,8 @@ def only_one(run: str) -> Iterator[None]:
         yield
 
 
-def _usd(amount: Decimal) -> str:
-    """Write an amount in whole cents, or in full when cents would hide it."""
-    return f"${amount:.2f}" if amount == 0 or amount >= Decimal("0.01") else f"${amount.normalize():f}"
+def _cents(amount: Decimal) -> str:
+    return written(amount, cents=True)
 
 
 def _append(connection: sqlite3.Connection, run: str, kind: str, body: Json, at: datetime) -> None:
@@ -233,8 +270,7 @@ def _held(connection: sqlite3.Connection, month: str, leave_out: str = "") -> di
     unknown.
     """
     rows = connection.execute(
-        "SELECT run, kind, at, json_extract(body, '$.usd') AS usd FROM events "
-        "WHERE kind IN ('reserved', 'settled') AND run != ? ORDER BY run, seq",
+        "SELECT run, kind, at, body FROM events WHERE kind IN ('reserved', 'settled') AND run != ? ORDER BY run, seq",
         [leave_out],
     )
     held: dict[str, Decimal | None] = {}
@@ -242,44 +278,18 @@ def _held(connection: sqlite3.Connection, month: str, leave_out: str = "") -> di
     for row in rows:
         if row["kind"] == "reserved" or row["run"] not in months:
             months[row["run"]] = row["at"][:7]
-        held[row["run"]] = None if row["usd"] is None else Decimal(row["usd"])
+        held[row["run"]] = usd_of(row)
     return {run: usd for run, usd in held.items() if months[run] == month}
 
 
-def _run(connection: sqlite3.Connection, row: sqlite3.Row) -> Run:
-    newest: dict[str, sqlite3.Row] = {
-        event["kind"]: event
-        for event in connection.execute(
-            "SELECT kind, seq, body FROM events WHERE run = ?1 AND seq IN (SELECT MAX(seq) FROM events "
-            "WHERE run = ?1 AND kind IN ('job', 'scorecard', 'sending', 'unsent') GROUP BY kind)",
-            [row["id"]],
-        )
-    }
-    spec = from_saved(JobSpec, json.loads(row["spec"]))
-    created = datetime.fromisoformat(row["created"])
-    job = Job(run=row["id"], backend=spec.backend, model=spec.model, detail="not started")
-    if "job" in newest:
-        job = from_saved(Job, json.loads(newest["job"]["body"]))
-    sent, unsent = (newest[kind]["seq"] if kind in newest else 0 for kind in ("sending", "unsent"))
-    unanswered = job.id is None and sent > unsent
-    if unanswered and not job.detail.startswith("in doubt"):
-        detail = _UNANSWERED.format(run=row["id"])
-        job = replace(job, status=JobStatus.QUEUED, detail=detail, error=None, finished=None)
-    return Run(
-        id=row["id"],
-        created=created,
-        spec=spec,
-        quote=from_saved(Quote, json.loads(row["quote"])),
-        origin=from_saved(Origin, json.loads(row["plan"])),
-        job=replace(job, created=job.created or created),
-        scorecard=json.loads(newest["scorecard"]["body"]) if "scorecard" in newest else None,
-        unanswered=unanswered,
-    )
-
-
-def _event(row: sqlite3.Row) -> Event:
-    at = datetime.fromisoformat(row["at"])
-    return Event(row["run"], row["seq"], at, row["kind"], json.loads(row["body"]))
+def _last_of(connection: sqlite3.Connection, run: str, month: str) -> Json:
+    """Return the newest reservation of a run where it still stands and is of ``month``."""
+    row = connection.execute(
+        "SELECT kind, at, body FROM events WHERE run = ? AND kind IN ('reserved', 'settled') ORDER BY seq DESC LIMIT 1",
+        [run],
+    ).fetchone()
+    stands = row is not None and row["kind"] == "reserved" and row["at"][:7] == month
+    return json.loads(row["body"]) if stands else None
 
 
 def _when(moment: datetime) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -60,7 +60,9 @@ class Event:
     run: str
     seq: int
     at: datetime
-    kind: str  # job | sending | unsent | doubt | reserved | settled | scorecard | hiring | serving | stopped
+    kind: (
+        str  # job | sending | unsent | doubt | reserved | settled | scorecard | hiring | serving | stopped | set_aside
+    )
     body: Json
 
 
@@ -94,6 +96,13 @@ class Run:
     def rehearses(self) -> str | None:
         """The backend a rehearsal stands for; None when the run is a real one."""
         return str(self.spec.options.get("stands_for")) if self.spec.backend == REHEARSAL else None
+
+    def is_twin_of(self, other: Run) -> bool:
+        """Tell whether this run has not ended and trains the same model on the same data with the same settings."""
+        wanted = other.spec
+        spec = replace(self.spec, run=other.id, train_file=wanted.train_file, validation_file=wanted.validation_file)
+        same = spec == wanted and self.origin.fingerprint == other.origin.fingerprint
+        return same and self.id != other.id and not self.job.status.finished
 
     @property
     def reserves(self) -> Decimal | None:

@@ -49,22 +49,25 @@ def from_saved(kind: type[Value], saved: Json) -> Value:
 
 
 def _read(hint: object, value: Json) -> object:
+    """Return ``value`` as ``hint`` says. Raises TypeError or ValueError where it is of another kind."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
-        if value is None:
-            return None
         wanted = [part for part in arguments if part is not type(None)]
+        if value is None and len(wanted) < len(arguments):
+            return None
         return _read(wanted[0], value) if len(wanted) == 1 else value
     if origin is tuple and isinstance(value, list):
         return tuple(_read(arguments[0], item) for item in value)
     if origin in (Mapping, dict) and isinstance(value, dict) and len(arguments) == 2:
         return {key: _read(arguments[1], item) for key, item in value.items()}
-    if not isinstance(hint, type) or value is None:
+    if not isinstance(hint, type):
         return value
     if is_dataclass(hint):
         return from_saved(hint, value)
-    if issubclass(hint, datetime | date) and isinstance(value, str):
+    if isinstance(value, str) and issubclass(hint, datetime | date):
         return hint.fromisoformat(value)
-    if issubclass(hint, Decimal | Path | Enum) and isinstance(value, str):
+    if isinstance(value, str) and issubclass(hint, Decimal | Path | Enum):
         return hint(value)
-    return value
+    if isinstance(value, float | int if hint is float else hint):
+        return value
+    raise TypeError(f"{value!r} is no {hint.__name__}")

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     type=click.Choice(["queued", "running", "succeeded", "failed", "cancelled"]),
     help="Only runs in this state.",
 )
+@click.option("--set-aside", metavar="RUN", help="A run that cannot be read: let others be paid for all the same.")
 @common.as_json
-def command(backend: str | None, status: str | None, as_json: bool) -> None:
+def command(backend: str | None, status: str | None, set_aside: str | None, as_json: bool) -> None:
     """List the runs in the ledger, newest first; those of this machine are looked at, no provider is asked.
 
     \b
@@ -31,6 +32,10 @@ def command(backend: str | None, status: str | None, as_json: bool) -> None:
     from advisor.runs import Ledger, view
 
     ledger = Ledger.open()
+    if set_aside is not None:
+        render.note(f"{ledger.set_aside(set_aside)} is set aside; what it cost is in no sum here.")
+    for damaged in ledger.damaged():
+        render.note(f"warning: {damaged}." + (" It was set aside." if damaged.set_aside else ""))
     found = (_as_it_is(ledger, run) for run in ledger.runs() if backend in (None, run.spec.backend))
     views = tuple(view(run) for run in found if status in (None, run.job.status))
     if as_json:

@@ -24,7 +24,19 @@ from advisor.runs.launch.data_warnings import readable
 
 # What may be said anew of a run that goes on; all else is as it was launched.
 _RESUMED = frozenset(
-    {"resume", "max_cost", "monthly_limit", "yes", "stale_too", "dry_run", "follow_it", "settle", "today", "as_json"}
+    {
+        "resume",
+        "max_cost",
+        "monthly_limit",
+        "yes",
+        "stale_too",
+        "again",
+        "dry_run",
+        "follow_it",
+        "settle",
+        "today",
+        "as_json",
+    }
 )
 
 
@@ -50,6 +62,7 @@ _RESUMED = frozenset(
 @click.option(
     "--accept-stale-prices", "stale_too", is_flag=True, help="With --yes: launch on prices over 120 days old."
 )
+@click.option("--again", is_flag=True, help="Pay also beside a run of the same work that has not ended.")
 @click.option("--dry-run", is_flag=True, help="Show the exact requests, secrets hidden, and send nothing.")
 @click.option("--rehearse", is_flag=True, help="Walk the way of a hosted launch: no key, nothing sent, nothing paid.")
 @click.option("--watch", "follow_it", is_flag=True, help="Follow the run until it ends.")
@@ -80,6 +93,7 @@ def command(
     monthly_limit: Decimal | None,
     yes: bool,
     stale_too: bool,
+    again: bool,
     dry_run: bool,
     rehearse: bool,
     follow_it: bool,
@@ -102,7 +116,7 @@ def command(
     from advisor.runs.launch.worker_terms import WorkerTerms, shared
     from backends import Hyperparameters, Method, Objective
 
-    limits = Limits(today, max_cost, monthly_limit, unattended=yes, stale_prices=stale_too)
+    limits = Limits(today, max_cost, monthly_limit, unattended=yes, stale_prices=stale_too, again=again)
     if rehearse and (resume or dry_run):
         raise click.UsageError("--rehearse goes with neither --resume nor --dry-run.")
     if resume:

@@ -12,7 +12,7 @@ from advisor.cli import render
 from advisor.cli.flags import common
 from advisor.cli.flags.common import Usd
 from advisor.cli.flags.orders import extras
-from advisor.cli.launching.confirm import check_somebody_is_here, consent
+from advisor.cli.launching.confirm import agrees_to_twin, check_somebody_is_here, consent
 from advisor.cli.launching.start import say_uncounted
 from advisor.errors import DataError
 from advisor.money import parse_count
@@ -61,6 +61,7 @@ class Sizes(click.ParamType[tuple[int, ...]]):
 @click.option(
     "--accept-stale-prices", "stale_too", is_flag=True, help="With --yes: launch on prices over 120 days old."
 )
+@click.option("--again", is_flag=True, help="Pay also beside a run of the same work that has not ended.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the draws and the training.")
 @common.today
 @common.as_json
@@ -84,6 +85,7 @@ def command(
     monthly_limit: Decimal | None,
     yes: bool,
     stale_too: bool,
+    again: bool,
     seed: int,
     today: date,
     as_json: bool,
@@ -122,7 +124,7 @@ def command(
     ledger = Ledger.open()
     if backend != "local" and metric != LIKELIHOOD:
         render.note("After training, every part's model is asked the test questions: that is billed too, not quoted.")
-    limits = Limits(today, max_cost, monthly_limit, unattended=yes, stale_prices=stale_too)
+    limits = Limits(today, max_cost, monthly_limit, unattended=yes, stale_prices=stale_too, again=again)
     _train(ledger, plan, order, limits, as_json)
     chosen = Options(metric=metric, limit=limit, max_tokens=max_tokens, max_usd=max_cost, seed=seed)
     with Counter() as progress:
@@ -165,6 +167,6 @@ def _train(ledger: Ledger, plan: Design, order: Order, limits: Limits, as_json: 
     except BaseException:
         discard(proposals)
         raise
-    say_uncounted(keep(ledger, proposals, limits))
+    say_uncounted(keep(ledger, proposals, limits, agrees_to_twin))
     agreed = [one.run for one in proposals]
-    train(ledger, plan, agreed, limits, partial(follow, as_json=as_json, document=False))
+    train(ledger, plan, agreed, limits, partial(follow, as_json=as_json, document=False), render.note)

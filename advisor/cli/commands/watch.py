@@ -105,10 +105,7 @@ def _leaves(ledger: Ledger, runs: Sequence[str], backend_of: Callable[[str], Bac
         answer = click.prompt(asked, type=click.Choice(["l", "c", "w"]), default="l", show_choices=False, err=True)
         if answer != "c":
             return bool(answer == "l")
-        chosen = live
-        if len(live) > 1:
-            named = click.prompt("Which? Their ids with spaces between, or all", default="none", err=True).split()
-            chosen = live if named == ["all"] else [run for run in live if any(run.endswith(name) for name in named)]
+        chosen = live if len(live) < 2 else _which(live)
         if not chosen or not click.confirm(
             f"Cancel {', '.join(chosen)}? What was trained so far may be billed.", default=False, err=True
         ):
@@ -121,3 +118,18 @@ def _leaves(ledger: Ledger, runs: Sequence[str], backend_of: Callable[[str], Bac
         except backends.BackendError as error:
             render.error(f"{run} could not be cancelled: {error}")
     return False
+
+
+def _which(live: Sequence[str]) -> list[str]:
+    """Ask which of several runs are meant, until all that was typed names one; Enter is none of them."""
+    from advisor.runs.ledger_rows import matching
+
+    while True:
+        typed = click.prompt("Which? Their ids with spaces between, or all", default="none", err=True).split()
+        if typed in (["all"], ["none"]):
+            return list(live) if typed == ["all"] else []
+        meant = [matching(name, live) for name in typed]
+        unclear = [name for name, fits in zip(typed, meant, strict=True) if len(fits) != 1]
+        if not unclear:
+            return list(dict.fromkeys(run for fits in meant for run in fits))
+        render.note(f"'{unclear[0]}' is the beginning or end of no single one of {', '.join(live)}.")

@@ -58,7 +58,7 @@ KEYS: dict[str, Key] = {
     "quiet": Key("bool", "no talk on stderr", "--quiet"),
 }
 # What only a person may say, each time: a file that travels with a project must not agree to anything.
-NEVER = ("yes", "accept_stale_prices")
+NEVER = ("yes", "again", "accept_stale_prices")
 # A plan file and a run of the ledger name these themselves.
 _OF_THE_PLAN = ("backend", "model", "method")
 

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 import click
 
+from advisor.cli import render
 from advisor.errors import RunError
 from advisor.runs.launch.limits import Limits, hold
 from advisor.runs.launch.proposal import Proposal
+from advisor.runs.ledger import TwinRunning
 
 
 def check_somebody_is_here(limits: Limits) -> None:
@@ -18,6 +20,14 @@ def check_somebody_is_here(limits: Limits) -> None:
         raise RunError(
             "Nobody is here to agree to this; without a terminal, give --yes, with --max-cost for what costs money."
         )
+
+
+def agrees_to_twin(twin: TwinRunning) -> bool:
+    """Ask whether to pay for the same work once more; nobody there, or Enter, is no."""
+    if not sys.stdin.isatty():
+        return False
+    render.note(str(twin))
+    return click.confirm("Start another?", default=False, err=True)
 
 
 def consent(proposals: Sequence[Proposal], limits: Limits, as_json: bool) -> None:

@@ -7,8 +7,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from advisor.cli import render
-from advisor.cli.launching.confirm import check_somebody_is_here, consent
+from advisor.cli.launching.confirm import agrees_to_twin, check_somebody_is_here, consent
 from advisor.cli.launching.leftover_uploads import offer_deletion
+from advisor.runs.ledger import TwinRunning
 
 if TYPE_CHECKING:
     from advisor.runs import Ledger
@@ -43,12 +44,13 @@ def start(proposals: Sequence[Proposal], limits: Limits, settle_s: float | None,
     """Start what was agreed to and say so, or follow it to its end; return the exit code."""
     from advisor.runs import Ledger
     from advisor.runs.launch import start as launch
-    from advisor.runs.launch.submit import SETTLE_S
+    from advisor.runs.launch.look_up import SETTLE_S
 
     ledger = Ledger.open()
     settle_s = SETTLE_S if settle_s is None else settle_s
     runs = [one.run.id for one in proposals]
-    started, failure = said(ledger, launch.start(ledger, proposals, limits, settle_s=settle_s), runs)
+    results = launch.start(ledger, proposals, limits, settle_s=settle_s, agree=agrees_to_twin, say=render.note)
+    started, failure = said(ledger, results, runs)
     code = _tell(ledger, started, follow_it, as_json)
     return getattr(failure, "exit_code", 1) if failure is not None else code
 
@@ -57,9 +59,9 @@ def go_on(name: str, limits: Limits, settle_s: float | None, dry_run: bool, foll
     """Go on with a run; one that has no job yet, and would cost money, is agreed to like a new one."""
     import backends
     from advisor.runs import Ledger
+    from advisor.runs.launch.look_up import SETTLE_S
     from advisor.runs.launch.proposal import to_resume
     from advisor.runs.launch.start import resume
-    from advisor.runs.launch.submit import SETTLE_S
 
     ledger = Ledger.open()
     found = ledger.get(name)
@@ -72,7 +74,10 @@ def go_on(name: str, limits: Limits, settle_s: float | None, dry_run: bool, foll
             check_somebody_is_here(limits)
             consent([proposal], limits, as_json)
         settle_s = SETTLE_S if settle_s is None else settle_s
-        said(ledger, (resume(ledger, proposal, limits, settle_s=settle_s) for _ in range(1)), [found.id])
+        done = (
+            resume(ledger, one, limits, settle_s=settle_s, agree=agrees_to_twin, say=render.note) for one in [proposal]
+        )
+        said(ledger, done, [found.id])
     return _tell(ledger, [found.id], follow_it, as_json)
 
 
@@ -91,7 +96,8 @@ def said(ledger: Ledger, results: Iterable[Started], runs: Sequence[str]) -> tup
             if one.error is None:
                 started.append(one.run)
                 continue
-            offer_deletion(ledger, one.run, one.proposal.backend, one.error)
+            if not isinstance(one.error, TwinRunning):
+                offer_deletion(ledger, one.run, one.proposal.backend, one.error)
             if len(runs) == 1:
                 raise one.error
             render.error(f"{one.proposal.run.spec.backend}: {one.error}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from itertools import islice
 
@@ -20,8 +20,9 @@ from advisor.runs.evaluation.variants import questions, tuned
 from advisor.runs.follow.receipt import bill, minutes_of
 from advisor.runs.launch.limits import Limits, left_for
 from advisor.runs.launch.proposal import Proposal
-from advisor.runs.launch.submit import SETTLE_S, Order, record, send
-from advisor.runs.ledger import Ledger
+from advisor.runs.launch.start import kept
+from advisor.runs.launch.submit import Order, send
+from advisor.runs.ledger import Ledger, TwinRunning
 from advisor.runs.run import Run
 from backends import JobStatus
 
@@ -49,12 +50,17 @@ def orders_left(ledger: Ledger, design: Design, order: Order) -> list[Order]:
     ]
 
 
-def keep(ledger: Ledger, proposals: Sequence[Proposal], limits: Limits) -> list[str]:
+def keep(
+    ledger: Ledger,
+    proposals: Sequence[Proposal],
+    limits: Limits,
+    agree: Callable[[TwinRunning], bool] = lambda twin: False,
+) -> list[str]:
     """Keep agreed parts in the ledger before any is sent; return the runs a monthly limit could not count."""
     uncounted: list[str] = []
     for one in proposals:
         one.backend.close()
-        uncounted += record(ledger, one.run, monthly_limit=limits.monthly_usd, now=datetime.now(UTC))
+        uncounted += kept(ledger, one, limits, agree)
     return uncounted
 
 
@@ -64,6 +70,7 @@ def train(
     agreed: Sequence[Run],
     limits: Limits,
     follow: Callable[[Sequence[str]], object],
+    say: Callable[[str], None] = lambda text: None,
 ) -> None:
     """Send every part that is not trained yet and ``follow`` it to its end. Raises RunError when one got no model.
 
@@ -75,7 +82,7 @@ def train(
         for run in together:
             most = left_for(run, agreed, limits.max_usd) if run.id in {one.id for one in agreed} else None
             with closing(backends.get(run.spec.backend)) as backend:
-                send(ledger, run.id, backend, settle_s=SETTLE_S, most_usd=most)
+                send(ledger, run.id, backend, most_usd=most, monthly_limit=limits.monthly_usd, say=say)
         if together:
             follow([run.id for run in together])
         for run in together:

@@ -80,7 +80,7 @@ def bill(run: Run) -> tuple[Decimal | None, str]:
     The provider's own figure comes first; else the quoted rates times the tokens or minutes that were really used.
     """
     job = run.job
-    if job.billed_usd is not None:
+    if job.billed_usd is not None and job.billed_usd.is_finite() and job.billed_usd >= 0:
         return job.billed_usd, "billed by the provider"
     if job.id is None and run.unanswered:
         return None, "whether it was sent is not known"
@@ -96,7 +96,7 @@ def bill(run: Run) -> tuple[Decimal | None, str]:
         who = "the workers were held, at your price by the hour"
         return held_usd(run), f"computed from the time {who if run.spec.backend == 'local' else 'it ran, as quoted'}"
     actual = [_actual(line, run) for line in run.quote.lines if line.usd]
-    known = [usd for usd in actual if usd is not None]
+    known = [usd for usd in actual if usd is not None and usd >= 0]  # fewer than no tokens would make room in a limit
     if not actual or len(known) < len(actual):
         return None, "the provider gave neither a bill nor the quantities"
     setup = any(_setup_hours(line, run) for line in run.quote.lines)
@@ -116,7 +116,7 @@ def held_usd(run: Run) -> Decimal | None:
     """Return what a run's workers cost so far, by the time they were held; None when that is not known."""
     ran = None if run.spec.backend == "local" else run.job.train_seconds
     held = run.job.extra.get("held_seconds", ran)
-    if held is None or run.quote.usd_per_hour is None:
+    if held is None or Decimal(held) < 0 or run.quote.usd_per_hour is None:
         return None
     return (run.quote.usd_per_hour * Decimal(held) / 3600).quantize(Decimal("0.0001"))
 

@@ -20,7 +20,7 @@ class Limits:
     """What may be started without another word. Amounts are US dollars; None is no limit.
 
     ``unattended``: nobody will be asked, so what costs money needs ``max_usd``, and prices nobody has read for 120
-    days are refused unless ``stale_prices``.
+    days are refused unless ``stale_prices``. ``again``: also beside a run of the same work that has not ended.
     """
 
     today: date
@@ -28,6 +28,7 @@ class Limits:
     monthly_usd: Decimal | None = None
     unattended: bool = False
     stale_prices: bool = False
+    again: bool = False
 
 
 def hold(proposals: Sequence[Proposal], limits: Limits) -> None:

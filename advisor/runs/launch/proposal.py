@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
@@ -14,12 +14,13 @@ from advisor.pricing import PriceBook
 from advisor.runs.follow.quote_accuracy import informed
 from advisor.runs.launch import submit
 from advisor.runs.launch.data_warnings import look_into, refused
+from advisor.runs.launch.gate import costs_money
 from advisor.runs.launch.hyperparameters import with_settings
 from advisor.runs.launch.memory_check import too_large
 from advisor.runs.launch.quote import quote
 from advisor.runs.launch.submit import Order, stage
 from advisor.runs.launch.worker_terms import WorkerTerms, with_worker_terms
-from advisor.runs.ledger import Ledger
+from advisor.runs.ledger import Ledger, same_as
 from advisor.runs.run import Run
 from advisor.tokens import profile
 from backends import Backend
@@ -76,7 +77,7 @@ def propose(
             run = replace(run, quote=replace(price, assumptions=(*run.quote.assumptions, *price.assumptions)))
             ledger = Ledger.open()
             run = replace(run, quote=informed(ledger, run))
-            notes += _same(ledger, run)
+            notes += [f"{same_as(twin)}. This is another run." for twin in ledger.runs() if twin.is_twin_of(run)]
             crowded = too_large(run, described) if gpu is None else None
         except AdvisorError as error:
             notes.append(f"The price is unknown: {error}")
@@ -85,7 +86,7 @@ def propose(
         notes += [*run.quote.warnings, *([crowded.text] if crowded else [])]
         no_room = crowded.text if crowded and crowded.sure else None
         said = tuple(dict.fromkeys(notes))
-        return Proposal(run, backend, _costs_money(run, backend), said, no_room=no_room, secret=holds.secret)
+        return Proposal(run, backend, costs_money(run, backend), said, no_room=no_room, secret=holds.secret)
     except BaseException:
         backend.close()
         if run is not None:
@@ -95,7 +96,7 @@ def propose(
 
 def to_resume(run: Run, backend: Backend) -> Proposal:
     """Return a run of the ledger that has no job yet as a proposal, at the price it was quoted."""
-    return Proposal(run, backend, _costs_money(run, backend), run.quote.warnings, resumed=True)
+    return Proposal(run, backend, costs_money(run, backend), run.quote.warnings, resumed=True)
 
 
 def to_rehearse(one: Proposal) -> Proposal:
@@ -126,27 +127,3 @@ def discard(proposals: Sequence[Proposal]) -> None:
     for proposal in proposals:
         proposal.backend.close()
         submit.discard(proposal.run)
-
-
-def _same(ledger: Ledger, run: Run) -> Iterator[str]:
-    """Name what was launched with the same data and settings and has not ended: a command that was given twice."""
-    for other in ledger.runs():
-        alike = replace(
-            other.spec, run=run.id, train_file=run.spec.train_file, validation_file=run.spec.validation_file
-        )
-        if other.job.status.finished or alike != run.spec or other.origin.fingerprint != run.origin.fingerprint:
-            continue
-        if other.job.id is None:
-            yield f"{other.id} is the same and has no job yet: 'tunewise launch --resume {other.id}' goes on with it."
-        else:
-            yield f"{other.id} is the same and {other.job.status}: 'tunewise watch {other.id}'. This is another run."
-
-
-def _costs_money(run: Run, backend: Backend) -> bool:
-    """Tell whether starting it may cost money: a cluster elsewhere may, as long as nobody says what it costs."""
-    if run.rehearses:
-        return False
-    if any(request.costs_money for request in backend.requests(run.spec)):
-        return True
-    unsaid = run.quote.usd_per_hour is None and run.spec.options.get("address") is not None
-    return bool(run.quote.usd or run.quote.usd_per_hour) or unsaid

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from advisor.errors import AdvisorError
 from advisor.runs.launch.limits import Limits, left_for
+from advisor.runs.launch.look_up import SETTLE_S
 from advisor.runs.launch.proposal import Proposal
-from advisor.runs.launch.submit import SETTLE_S, record, reserve, send
-from advisor.runs.ledger import Ledger
+from advisor.runs.launch.submit import discard, record, send
+from advisor.runs.ledger import Ledger, TwinRunning
 from backends import BackendError
 
 
@@ -28,35 +29,75 @@ class Started:
 
 
 def start(
-    ledger: Ledger, proposals: Sequence[Proposal], limits: Limits, *, settle_s: float = SETTLE_S
+    ledger: Ledger,
+    proposals: Sequence[Proposal],
+    limits: Limits,
+    *,
+    settle_s: float = SETTLE_S,
+    agree: Callable[[TwinRunning], bool] = lambda twin: False,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Started]:
     """Keep each run, then send it, one after the other; the failure of one does not stop those behind it.
 
+    ``agree`` is asked whether one may cost money beside a run of the same work; ``say`` hears what is waited for.
     Their backends stay open for the caller to close.
     """
     runs = [one.run for one in proposals]
     for one in proposals:
         uncounted: tuple[str, ...] = ()
         try:
-            uncounted = record(ledger, one.run, monthly_limit=limits.monthly_usd, now=datetime.now(UTC))
+            uncounted = kept(ledger, one, limits, agree)
             most = left_for(one.run, runs, limits.max_usd)
-            send(ledger, one.run.id, one.backend, settle_s=settle_s, most_usd=most)
+            send(
+                ledger,
+                one.run.id,
+                one.backend,
+                settle_s=settle_s,
+                most_usd=most,
+                monthly_limit=limits.monthly_usd,
+                say=say,
+            )
         except (AdvisorError, BackendError) as error:
             yield Started(one, uncounted, error)
         else:
             yield Started(one, uncounted)
 
 
-def resume(ledger: Ledger, one: Proposal, limits: Limits, *, settle_s: float = SETTLE_S) -> Started:
-    """Go on with a run of the ledger (``proposal.to_resume``); what it may cost is reserved where it is not yet."""
-    run = one.run
-    uncounted: tuple[str, ...] = ()
-    goes_on = run.job.id is None or (run.spec.backend == "local" and not run.job.tuned_model)
+def kept(
+    ledger: Ledger, one: Proposal, limits: Limits, agree: Callable[[TwinRunning], bool] = lambda twin: False
+) -> tuple[str, ...]:
+    """Keep a run in the ledger, as ``record`` does, unless the same work is under way and ``agree`` says no to it.
+
+    Raises TwinRunning then.
+    """
+    beside: list[str] | None = [] if one.costs_money and not limits.again else None
+    while True:
+        try:
+            return record(ledger, one.run, monthly_limit=limits.monthly_usd, now=datetime.now(UTC), beside=beside)
+        except TwinRunning as twin:
+            if beside is None or not agree(twin):
+                discard(one.run)
+                raise
+            beside += twin.runs
+
+
+def resume(
+    ledger: Ledger,
+    one: Proposal,
+    limits: Limits,
+    *,
+    settle_s: float = SETTLE_S,
+    agree: Callable[[TwinRunning], bool] = lambda twin: False,
+    say: Callable[[str], None] = lambda text: None,
+) -> Started:
+    """Go on with a run of the ledger (``proposal.to_resume``), as ``start`` would begin it."""
+    run, limit = one.run, limits.monthly_usd
     try:
-        if goes_on and (run.job.status.finished or ledger.last(run.id, "reserved") is None):
-            # A run that was refused or broke off gave its reservation back, or never had one.
-            uncounted = reserve(ledger, run, monthly_limit=limits.monthly_usd, now=datetime.now(UTC))
-        send(ledger, run.id, one.backend, settle_s=settle_s, most_usd=limits.max_usd)
+        if one.costs_money and run.job.id is None and not limits.again:
+            twins = [other for other in ledger.runs() if other.is_twin_of(run)]
+            if twins and not agree(twin := TwinRunning(twins)):
+                raise twin
+        send(ledger, run.id, one.backend, settle_s=settle_s, most_usd=limits.max_usd, monthly_limit=limit, say=say)
     except (AdvisorError, BackendError) as error:
-        return Started(one, uncounted, error)
-    return Started(one, uncounted)
+        return Started(one, error=error)
+    return Started(one, () if limit is None else ledger.uncounted(datetime.now(UTC), leave_out=run.id))

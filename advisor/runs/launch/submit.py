@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 from advisor.dataset import Dataset, Format, split, write_for
 from advisor.errors import DataError, OverLimit, RunError
-from advisor.runs.follow.receipt import settle
+from advisor.runs.launch.gate import check_payable, comparing, reserve
+from advisor.runs.launch.look_up import SETTLE_S, look_up, note_on
 from advisor.runs.ledger import Ledger, only_one
+from advisor.runs.ledger_file import LedgerUnwritable
 from advisor.runs.run import Origin, Quote, Run, folder_of, new_id
 from backends import (
     Backend,
@@ -28,12 +31,9 @@ from backends import (
     OutcomeUnknown,
     ProviderUnavailable,
     RateLimited,
-    Save,
 )
 
-SETTLE_S = 30.0  # how long after a lost reply a provider may still show the job it created
 _FEWEST_TO_VALIDATE = 60  # with fewer training examples, none is taken away for a validation curve
-_FARTHEST_APART = Decimal("0.2")  # between the provider's own price and ours: beyond it one of them is mistaken
 _WAITS_S = (2.0, 8.0, 30.0)  # between attempts that surely had no effect
 
 
@@ -83,29 +83,21 @@ def discard(run: Run) -> None:
     shutil.rmtree(run.folder, ignore_errors=True)
 
 
-def record(ledger: Ledger, run: Run, *, monthly_limit: Decimal | None, now: datetime) -> tuple[str, ...]:
-    """Keep the run in the ledger and reserve its price: the last step before anything is sent. Raises OverLimit.
+def record(
+    ledger: Ledger, run: Run, *, monthly_limit: Decimal | None, now: datetime, beside: Collection[str] | None = None
+) -> tuple[str, ...]:
+    """Keep the run in the ledger and reserve its price: the last step before anything is sent.
 
-    Returns the runs that ``monthly_limit`` could not count, since what they cost is unknown.
+    Returns the runs that ``monthly_limit`` could not count, since what they cost is unknown. Raises OverLimit, and
+    TwinRunning where the same work is under way in a run that ``beside`` does not name (None: any may be).
     """
-    ledger.add(run)
+    ledger.add(run, beside=beside)
     try:
         return reserve(ledger, run, monthly_limit=monthly_limit, now=now)
     except BaseException as error:
         reason = str(error) if isinstance(error, OverLimit) else "interrupted before anything was sent"
         ledger.save(replace(run.job, status=JobStatus.FAILED, finished=now, error=reason))
         raise
-
-
-def reserve(ledger: Ledger, run: Run, *, monthly_limit: Decimal | None, now: datetime) -> tuple[str, ...]:
-    """Reserve a run's price, as ``record`` does; under a limit, the bills of ended runs take the place of their quotes.
-
-    A watcher that dies between the end of a run and its bill leaves the quote standing.
-    """
-    for other in ledger.runs() if monthly_limit is not None else ():
-        if other.job.status.finished and ledger.settled(other.id) is None:
-            settle(ledger, other.id)
-    return ledger.reserve(run.id, run.reserves, monthly_limit=monthly_limit, now=now)
 
 
 def send(
@@ -117,38 +109,42 @@ def send(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     settle_s: float = SETTLE_S,
     most_usd: Decimal | None = None,
+    monthly_limit: Decimal | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Job:
     """Create the run's job at the provider, once, whatever interrupted earlier attempts.
 
     An earlier attempt that may have reached the provider is looked up by its tag until ``settle_s`` seconds have
     passed since it was made; only when the provider then still knows no such job is it sent again. A provider that
-    says a price of its own above ``most_usd`` is not paid: OverLimit.
+    says a price of its own above ``most_usd`` is not paid: OverLimit. Nor is one when the month would pass
+    ``monthly_limit``. ``say`` hears what is waited for.
     """
-    with only_one(run_id):
+    with only_one(run_id), _kept_in_doubt(run_id):
         run = ledger.get(run_id)
         if run.job.id is not None:
-            return _go_on(ledger, run, backend)
-        job = look_up(ledger, run, backend, pause, clock, settle_s)
+            return _go_on(ledger, run, backend, monthly_limit, clock)
+        job = look_up(ledger, run, backend, pause, clock, settle_s, say)
         waits = list(_WAITS_S)
         while job is None:
+            check_payable(ledger, run, backend, monthly_limit, clock())
             saved = ledger.last(run.id, "job")
             resume = ledger.get(run.id).job if saved is not None else None
             if resume is not None and resume.status.finished:
                 resume = replace(resume, status=JobStatus.QUEUED, error=None, finished=None)
             ledger.append(run.id, "sending", {}, clock())
             try:
-                job = backend.submit(run.spec, _comparing(ledger, run.quote, most_usd), resume)
+                job = backend.submit(run.spec, comparing(ledger, run.quote, most_usd), resume)
             except OutcomeUnknown as error:
                 ledger.append(run.id, "doubt", {"error": str(error)}, clock())
                 if not waits:
                     raise
                 waits.pop(0)
-                job = look_up(ledger, run, backend, pause, clock, settle_s)
+                job = look_up(ledger, run, backend, pause, clock, settle_s, say)
             except (ProviderUnavailable, RateLimited) as error:
                 asked = error.retry_after_s if isinstance(error, RateLimited) else None
                 ledger.append(run.id, "unsent", {"error": str(error)}, clock())
                 if not waits or (asked or 0) > 120:
-                    _tell(ledger, run, f"not sent: {error}")
+                    note_on(ledger, run, f"not sent: {error}")
                     raise ProviderUnavailable(
                         f"{error} Nothing was charged; 'tunewise launch --resume {run.id}' goes on."
                     ) from error
@@ -160,44 +156,15 @@ def send(
         return job
 
 
-def look_up(
-    ledger: Ledger,
-    run: Run,
-    backend: Backend,
-    pause: Callable[[float], None],
-    clock: Callable[[], datetime],
-    settle_s: float,
-) -> Job | None:
-    """Find the job an earlier attempt may have created; None only when the provider had time and shows none."""
-    attempt = ledger.last(run.id, "sending")
-    if attempt is None:
-        return None
-    unsent = ledger.last(run.id, "unsent")
-    if unsent is not None and unsent.seq > attempt.seq:
-        try:
-            return backend.find(run.spec)
-        except BackendError:
-            return None  # the attempt itself was answered: nothing was created
-    doubt = ledger.last(run.id, "doubt")
-    since = max(attempt.at, doubt.at) if doubt is not None else attempt.at
-    paid = any(request.costs_money for request in backend.requests(run.spec))
-    until = since + timedelta(seconds=settle_s if paid else 0)
-    wait = 0.5
-    while True:
-        try:
-            job = backend.find(run.spec)
-            if job is not None and not paid and job.status in (JobStatus.FAILED, JobStatus.CANCELLED):
-                return None  # what broke off and costs nothing goes on by being submitted again
-        except BackendError as error:
-            _tell(ledger, run, f"in doubt: {error}")
-            raise RunError(
-                f"{run.id} may or may not have reached {run.spec.backend}, and it cannot be looked up now ({error}) "
-                f"'tunewise launch --resume {run.id}' looks again before anything is sent."
-            ) from error
-        if job is not None or clock() >= until:
-            return job
-        pause(min(wait, max(0.0, (until - clock()).total_seconds())))
-        wait = min(wait * 2, 8.0)
+@contextmanager
+def _kept_in_doubt(run_id: str) -> Iterator[None]:
+    """Say of a ledger that takes no more what that means for the run that was being sent."""
+    try:
+        yield
+    except LedgerUnwritable as error:
+        raise LedgerUnwritable(
+            f"{error} {run_id} may have reached its provider; that is looked up before anything is paid again."
+        ) from error
 
 
 def _staged(
@@ -251,48 +218,18 @@ def _staged(
     return staged, tuple(dict.fromkeys(problem.message for problem in lost))
 
 
-def _go_on(ledger: Ledger, run: Run, backend: Backend) -> Job:
+def _go_on(
+    ledger: Ledger, run: Run, backend: Backend, monthly_limit: Decimal | None, clock: Callable[[], datetime]
+) -> Job:
     """Return a created job as it is now; one that broke off and costs nothing goes on from where it was."""
     job = backend.refresh(run.job)
     if job.status in (JobStatus.FAILED, JobStatus.CANCELLED):
         if any(request.costs_money for request in backend.requests(run.spec)):
             raise RunError(f"{run.id} was created and has {job.status}; launch again to start (and pay for) a new run.")
+        check_payable(ledger, run, backend, monthly_limit, clock())
         job = backend.submit(run.spec, ledger.save, job)
     ledger.save(job)
     return job
-
-
-def _comparing(ledger: Ledger, quote: Quote, most_usd: Decimal | None) -> Save:
-    """Save each snapshot, and stop before the paid request when the provider's own price is not ours or too high."""
-
-    def save(job: Job) -> None:
-        ledger.save(job)
-        stated = job.extra.get("provider_quote_usd")
-        if stated is None or job.id is not None:
-            return
-        theirs = Decimal(stated)
-        if most_usd is not None and theirs > most_usd:
-            raise OverLimit(
-                f"{job.backend} prices this job at ${theirs:.2f}, over the ${most_usd:.2f} that --max-cost leaves for "
-                "it, so nothing was started. Raise the limit, or train on less."
-            )
-        if quote.usd is None:
-            return
-        low, high = quote.low_usd or quote.usd, quote.high_usd or quote.usd
-        ours = min(max(theirs, low), high)
-        if abs(theirs - ours) > ours * _FARTHEST_APART:
-            raise RunError(
-                f"{job.backend} prices this job at ${theirs:.2f}, our quote is ${quote.usd:.2f}: more than "
-                f"{_FARTHEST_APART:.0%} apart, so nothing was started. If their price is right, put it in "
-                "pricing.local.yaml and launch again."
-            )
-
-    return save
-
-
-def _tell(ledger: Ledger, run: Run, detail: str) -> None:
-    """Keep a word on an unsent job in its state."""
-    ledger.save(replace(ledger.get(run.id).job, status=JobStatus.QUEUED, detail=detail, error=None))
 
 
 def _refused(ledger: Ledger, run: Run, error: str, now: datetime) -> None:

@@ -1,0 +1,132 @@
+"""Rows of the ledger as values; a row that cannot be read is set aside and named, never guessed at."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from advisor.errors import RunError
+from advisor.runs.run import Event, Origin, Quote, Run
+from advisor.runs.serialization import from_saved
+from backends import Job, JobSpec, JobStatus
+
+_UNANSWERED = "being sent, or interrupted on the way: 'tunewise launch --resume {run}' looks it up and goes on"
+# What reading a row can end in: no JSON, another shape, an unknown word, no number, no date, a page that is damaged.
+_DAMAGE = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, sqlite3.DatabaseError)
+_IDS = (  # of the index, newest first; of the table, from both ends, where a page of the index is damaged
+    "SELECT id FROM runs ORDER BY number DESC",
+    "SELECT id FROM runs NOT INDEXED ORDER BY id DESC",
+    "SELECT id FROM runs NOT INDEXED ORDER BY id",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """A run whose rows cannot be read; ``run`` is None where it is not even known which."""
+
+    run: str | None
+    reason: str
+    set_aside: bool = False  # somebody looked at the provider and said so
+
+    def __str__(self) -> str:
+        who = "Some runs" if self.run is None else self.run
+        return f"{who} cannot be read in the ledger ({self.reason})"
+
+    def error(self) -> RunError:
+        return RunError(
+            f"{self}: it may be of a newer version of tunewise, or damaged. Nothing is sent or paid for it; look at "
+            "the provider for what became of it."
+        )
+
+
+def run_ids(connection: sqlite3.Connection) -> tuple[list[str], str | None]:
+    """Return the ids of all runs that can be reached, newest first, and what keeps others from it."""
+    found: dict[str, None] = {}
+    trouble = None
+    for query in _IDS:
+        try:
+            for row in connection.execute(query):
+                found.setdefault(row["id"])
+        except sqlite3.DatabaseError as error:
+            trouble = str(error)
+        else:
+            return list(found), None
+    return list(found), trouble
+
+
+def matching(typed: str, ids: Iterable[str]) -> list[str]:
+    """Return the run whose id was typed, else all whose id begins or ends so."""
+    known = list(ids)
+    if typed in known:
+        return [typed]
+    return [id for id in known if typed and (id.startswith(typed) or id.endswith(typed))]
+
+
+def read_run(connection: sqlite3.Connection, id: str) -> Run | Damaged:
+    """Return a run as its rows say, or that they cannot be read."""
+    try:
+        return _run(connection, id)
+    except _DAMAGE as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return Damaged(id, reason, _is_set_aside(connection, id))
+
+
+def read_event(row: sqlite3.Row) -> Event:
+    """Return an event. Raises RunError where it cannot be read."""
+    try:
+        return Event(row["run"], row["seq"], datetime.fromisoformat(row["at"]), row["kind"], json.loads(row["body"]))
+    except _DAMAGE as error:
+        raise Damaged(row["run"], f"its event {row['seq']}: {error}").error() from error
+
+
+def usd_of(row: sqlite3.Row) -> Decimal | None:
+    """Return the US dollars an event names; None where it names none, or none that a sum could hold."""
+    try:
+        usd = Decimal(json.loads(row["body"])["usd"])
+    except _DAMAGE:
+        return None
+    return usd if usd.is_finite() and usd >= 0 else None
+
+
+def _run(connection: sqlite3.Connection, id: str) -> Run:
+    row = connection.execute("SELECT id, created, spec, quote, plan FROM runs WHERE id = ?", [id]).fetchone()
+    newest: dict[str, sqlite3.Row] = {
+        event["kind"]: event
+        for event in connection.execute(
+            "SELECT kind, seq, body FROM events WHERE run = ?1 AND seq IN (SELECT MAX(seq) FROM events "
+            "WHERE run = ?1 AND kind IN ('job', 'scorecard', 'sending', 'unsent') GROUP BY kind)",
+            [id],
+        )
+    }
+    spec = from_saved(JobSpec, json.loads(row["spec"]))
+    created = datetime.fromisoformat(row["created"])
+    job = Job(run=id, backend=spec.backend, model=spec.model, detail="not started")
+    if "job" in newest:
+        job = from_saved(Job, json.loads(newest["job"]["body"]))
+    sent, unsent = (newest[kind]["seq"] if kind in newest else 0 for kind in ("sending", "unsent"))
+    unanswered = job.id is None and sent > unsent
+    if unanswered and not job.detail.startswith("in doubt"):
+        detail = _UNANSWERED.format(run=id)
+        job = replace(job, status=JobStatus.QUEUED, detail=detail, error=None, finished=None)
+    return Run(
+        id=id,
+        created=created,
+        spec=spec,
+        quote=from_saved(Quote, json.loads(row["quote"])),
+        origin=from_saved(Origin, json.loads(row["plan"])),
+        job=replace(job, created=job.created or created),
+        scorecard=json.loads(newest["scorecard"]["body"]) if "scorecard" in newest else None,
+        unanswered=unanswered,
+    )
+
+
+def _is_set_aside(connection: sqlite3.Connection, id: str) -> bool:
+    try:
+        query = "SELECT 1 FROM events WHERE run = ? AND kind = 'set_aside'"
+        return connection.execute(query, [id]).fetchone() is not None
+    except sqlite3.DatabaseError:
+        return False
