@@ -44,11 +44,13 @@ from backends._errors import (
     SpecRefused,
     wait_s,
 )
+from backends._keyring import KEYRING_NAME, stored_key
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 __all__ = [
+    "KEYRING_NAME",
     "REHEARSAL",
     "AccessClosed",
     "AuthenticationFailed",

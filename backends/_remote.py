@@ -13,11 +13,11 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from backends._base import Backend
 from backends._errors import AuthenticationFailed, BackendError, BackendMissing, ProviderUnavailable, SpecRefused
+from backends._keyring import stored_key
 from backends._refusals import About, FileNotReady, Provider, Refusal, read, translate
 from backends._replies import Unreadable
 
 T = TypeVar("T")
-KEYRING_NAME = "tunewise"  # keys are stored under (tunewise, backend name)
 ANSWER_TIMEOUT_S = 600.0  # a long answer comes in one piece
 CONNECT_TIMEOUT_S = 10.0  # far below the time for a whole answer: a request that was given up is never sent afterwards
 _REQUEST_TIMEOUT_S = 60.0  # of one read or write, not of a whole upload; the SDK of OpenAI would wait ten minutes
@@ -190,7 +190,7 @@ class Remote(Backend, Generic[C]):
         raise translate(refusal, self.provider, about=about, paid=paid, secret=self.key())
 
     def _written_key(self) -> str:
-        return os.environ.get(self.provider.key_name) or _stored_key(self.provider.backend) or ""
+        return os.environ.get(self.provider.key_name) or stored_key(self.provider.backend) or ""
 
 
 def _proxy_problem(error: ImportError | ValueError) -> BackendError:
@@ -215,15 +215,3 @@ def _beside(work: Callable[[], T]) -> Future[T]:
 
     threading.Thread(target=run, daemon=True).start()
     return future
-
-
-def _stored_key(backend: str) -> str | None:
-    try:
-        import keyring
-        from keyring.errors import KeyringError
-    except ModuleNotFoundError:
-        return None
-    try:
-        return keyring.get_password(KEYRING_NAME, backend)  # type: ignore[no-any-return]
-    except KeyringError:
-        return None

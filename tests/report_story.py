@@ -12,7 +12,7 @@ from advisor.dataset import Format, Level, Problem
 from advisor.estimate import Estimate, LineItem, Range, Spread, Strategy
 from advisor.recommend import EvidenceRef, Flip, Option, Plan, Quality, Reason, Recommendation
 from advisor.runs import Receipt, View
-from advisor.runs.follow.receipt import ReceiptLine
+from advisor.runs.receipt import ReceiptLine
 from advisor.task import TaskType
 from advisor.tokens import Percentiles, Profile
 from advisor.workload import Workload

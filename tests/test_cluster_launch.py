@@ -17,8 +17,8 @@ from advisor.cli import main
 from advisor.errors import OverLimit
 from advisor.hardware import gpu
 from advisor.runs import Ledger
-from advisor.runs.follow.receipt import bill
 from advisor.runs.launch.worker_terms import WorkerTerms, with_worker_terms
+from advisor.runs.receipt import bill
 from advisor.runs.run import Origin, Quote, Run
 from advisor.runs.run_view import view
 from backends import Job, JobSpec, JobStatus, Json

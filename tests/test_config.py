@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from advisor.cli.flags.config_file import ConfigError, in_force
+from advisor.cli.settings import ConfigError, in_force
 
 ROOT = Path(__file__).parent.parent
 DATA = str(ROOT / "examples" / "intents_small.jsonl")

@@ -24,9 +24,8 @@ from backends.local.folder import RunFolder, read_json, read_lines, write_json
 from backends.local.options import spec_to_json
 from backends.local.trainer import step, tensorboard
 from backends.local.trainer import train as trainer
-from backends.local.trainer.microbatch import Pass
 from backends.local.trainer.run_log import Record
-from backends.local.trainer.state import Run
+from backends.local.trainer.state import Pass, Run
 from backends.local.workers import process
 
 

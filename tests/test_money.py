@@ -12,8 +12,8 @@ from click.testing import CliRunner
 
 from advisor.cli import tunewise
 from advisor.cli.flags.common import Count, Share, Usd
-from advisor.cli.flags.config_file import in_force
 from advisor.cli.flags.workload import workload_flags
+from advisor.cli.settings import in_force
 from advisor.cli.wizard import questions
 from advisor.cli.wizard.prompt import Back
 from advisor.errors import AdvisorError

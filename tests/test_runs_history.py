@@ -11,7 +11,7 @@ import pytest
 
 from advisor.estimate import LineItem
 from advisor.runs import Ledger, Origin, Quote, Run, accuracy, receipt
-from advisor.runs.follow.quote_accuracy import informed
+from advisor.runs.quote_accuracy import informed
 from advisor.runs.serialization import from_saved, to_saved
 from backends import Job, JobSpec, JobStatus
 

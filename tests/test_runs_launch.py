@@ -19,8 +19,8 @@ from advisor.errors import AdvisorError, DataError, OverLimit, RunError
 from advisor.estimate import LineItem
 from advisor.runs import Ledger, Order, Quote, Run, discard, record, send, stage
 from advisor.runs.evaluation.pilot import design
-from advisor.runs.follow.receipt import bill, settle
 from advisor.runs.ledger import TwinRunning
+from advisor.runs.receipt import bill, settle
 from backends import (
     AccessClosed,
     BackendError,

@@ -17,7 +17,7 @@ from test_runs_ledger import LINE, a_run
 
 from advisor.evaluate.training import Curves, curves, overfitting
 from advisor.runs import Ledger, Quote, Update, Watch, keep_events, read_events, receipt, view
-from advisor.runs.follow.receipt import bill
+from advisor.runs.receipt import bill
 from backends import (
     AuthenticationFailed,
     BackendError,

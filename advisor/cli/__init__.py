@@ -15,7 +15,7 @@ import click
 
 from advisor.cli import render
 from advisor.errors import AdvisorError
-from backends._errors import BackendError
+from backends import BackendError
 
 # Command -> the module that holds it and the line --help shows. Kept here so that --help imports none of them.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -102,29 +102,29 @@ def _lifted(ctx: click.Context, words: list[str]) -> list[str]:
 
 def _apply_settings(ctx: click.Context, command: click.Command, arguments: Sequence[str]) -> None:
     """Lay what tunewise.yaml and the environment say below the flags; a flag of the command line stays as it is."""
-    from advisor.cli.flags import config_file
+    from advisor.cli import settings
 
     if {"-h", "--help"} & set(arguments) or command.name == "config":  # which reads them itself
         return
     try:
-        found = config_file.in_force()
-    except config_file.ConfigError:
+        found = settings.in_force()
+    except settings.ConfigError:
         if command.name == "doctor":  # says what is wrong with it
             return
         raise
     for key in ("home", "pricing"):
         if key in found:
-            os.environ.setdefault(config_file.variable(key), str(found[key].value))
+            os.environ.setdefault(settings.variable(key), str(found[key].value))
     if command.name in WITHOUT_STATE:
         _do_without_state(ctx)
     pricing = found.get("pricing")
-    if pricing is not None and pricing.source == str(config_file.files()[0]) and not ctx.params["pricing"]:
+    if pricing is not None and pricing.source == str(settings.files()[0]) and not ctx.params["pricing"]:
         # A file that came with a project must not change what things cost without a word.
         render.note(f"note: prices are those of {pricing.value}, as tunewise.yaml in this folder says.")
     for key, parameter, value in (("color", "no_color", False), ("quiet", "quiet", True)):
         if key in found and found[key].value is value:
             ctx.params[parameter] = True
-    ctx.default_map = {str(command.name): config_file.defaults_for(command, arguments, found)}
+    ctx.default_map = {str(command.name): settings.defaults_for(command, arguments, found)}
 
 
 def _do_without_state(ctx: click.Context) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
-from advisor.runs.follow.receipt import bill, held_usd
+from advisor.runs.receipt import bill, held_usd
 from advisor.runs.run import Run
 from backends import Job, JobStatus
 

@@ -238,25 +238,25 @@ def _exit_codes() -> Iterator[str]:
 
 
 def _settings() -> Iterator[str]:
-    from advisor.cli.flags import config_file
+    from advisor.cli import settings
 
     yield "# Settings\n"
-    yield f"`{config_file.NAME}` in the working directory, and in the folder that `tunewise config` names."
+    yield f"`{settings.NAME}` in the working directory, and in the folder that `tunewise config` names."
     yield "A flag is stronger than a variable, a variable than this folder's file, and that than the user's.\n"
     rows = []
-    for key, about in config_file.KEYS.items():
+    for key, about in settings.KEYS.items():
         where = ", ".join(about.commands) or "all"
         rows.append(
             (
                 f"`{key}`",
-                f"`{config_file.variable(key)}`",
+                f"`{settings.variable(key)}`",
                 f"`{about.flag}`" if about.flag else "",
                 where,
                 about.meaning,
             )
         )
     yield from _table(("key", "variable", "flag", "commands", "is"), rows)
-    yield f"Never from a file: {', '.join(f'`{key}`' for key in config_file.NEVER)}.\n"
+    yield f"Never from a file: {', '.join(f'`{key}`' for key in settings.NEVER)}.\n"
 
 
 # Run by tests/test_library.py, in a folder that holds examples/.

@@ -20,14 +20,14 @@ def command(as_json: bool) -> None:
     tunewise config
     tunewise config --json
     """
-    from advisor.cli.flags import config_file
+    from advisor.cli import settings
 
-    found = config_file.in_force()
-    settings = tuple(found.get(key) or config_file.Setting(key, None, "default") for key in config_file.KEYS)
-    files = tuple({"path": path, "read": path.is_file()} for path in config_file.files())
+    found = settings.in_force()
+    rows = tuple(found.get(key) or settings.Setting(key, None, "default") for key in settings.KEYS)
+    files = tuple({"path": path, "read": path.is_file()} for path in settings.files())
     if as_json:
-        render.json_document({"files": files, "settings": settings})
+        render.json_document({"files": files, "settings": rows})
         return
     from advisor.cli.render.config import show
 
-    show(settings, config_file.files())
+    show(rows, settings.files())

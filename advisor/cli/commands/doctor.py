@@ -6,29 +6,19 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
 from advisor.cli import render
+from advisor.cli.checks import Check
 from advisor.cli.flags import common
 
 if TYPE_CHECKING:
     from advisor.cli.reachability import Place
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing looked at. ``missing`` is something optional that is absent; ``broken`` stops tunewise from working."""
-
-    name: str
-    status: Literal["ok", "missing", "warning", "broken"]
-    detail: str
-    fix: str = ""
 
 
 TRAINER = ("torch", "transformers", "peft", "safetensors")
@@ -73,7 +63,7 @@ def _checks(today: date, offline: bool) -> Iterator[Check]:
 
 
 def _settings() -> Check:
-    from advisor.cli.flags.config_file import ConfigError, files, in_force
+    from advisor.cli.settings import ConfigError, files, in_force
 
     try:
         found = in_force()
@@ -223,9 +213,9 @@ def _key(name: str, place: Place) -> str | None:
     """Return where the key is, never the key; None where there is none."""
     if os.environ.get(place.key):
         return f"key in {place.key}"
-    from backends._remote import _stored_key
+    from backends import stored_key
 
-    return "key in the keyring" if _stored_key(name) else None
+    return "key in the keyring" if stored_key(name) else None
 
 
 def _wanted(package: str) -> str:

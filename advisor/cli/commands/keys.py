@@ -10,8 +10,7 @@ import click
 from advisor.cli import render
 from advisor.cli.flags import common
 from advisor.errors import AdvisorError
-from backends import names
-from backends._remote import KEYRING_NAME
+from backends import KEYRING_NAME, names
 
 
 def _known(ctx: click.Context, param: click.Parameter, value: str) -> str:

@@ -152,7 +152,7 @@ def _train(ledger: Ledger, plan: Design, order: Order, limits: Limits, as_json: 
     """Train what is not trained yet, after a person agreed to the whole."""
     from functools import partial
 
-    from advisor.cli.commands.watch import follow
+    from advisor.cli.following import follow
     from advisor.runs.evaluation.pilot_runs import keep, orders_left, train
     from advisor.runs.launch.proposal import Proposal, discard, propose
 

@@ -124,7 +124,7 @@ def _tell(ledger: Ledger, runs: Sequence[str], follow_it: bool, as_json: bool) -
     from advisor.runs import view
 
     if follow_it and runs:
-        from advisor.cli.commands.watch import follow
+        from advisor.cli.following import follow
 
         return follow(runs, as_json=as_json)
     views = [view(ledger.get(run)) for run in runs]

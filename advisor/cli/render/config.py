@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from advisor.cli import render
-from advisor.cli.flags.config_file import KEYS, Setting
+from advisor.cli.settings import KEYS, Setting
 
 
 def show(settings: Sequence[Setting], files: Sequence[Path]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from advisor.cli import render
 
 if TYPE_CHECKING:
-    from advisor.cli.commands.doctor import Check
+    from advisor.cli.checks import Check
 
 MARKS = {"ok": "[green]ok[/]", "missing": "[dim]-[/]", "warning": "[yellow]look[/]", "broken": "[red]broken[/]"}
 

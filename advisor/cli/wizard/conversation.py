@@ -18,7 +18,7 @@ from advisor.cli.wizard.prompt import Back, choose, say
 from advisor.cli.wizard.questions import Answers, questions, said, workload_of
 from advisor.errors import AdvisorError
 from advisor.paths import home
-from backends._errors import BackendError
+from backends import BackendError
 
 if TYPE_CHECKING:
     from advisor.recommend import Plan
@@ -168,8 +168,7 @@ def _commands(file: Path, plan: Plan, data: tuple[str, ...]) -> Iterator[tuple[s
 
 def _command(*arguments: str) -> int:
     """Show the equivalent command line, run it as if it had been typed, and return its exit code."""
-    from advisor.cli import tunewise
-
+    tunewise = click.get_current_context().find_root().command
     render.out()
     say(f"$ tunewise {shlex.join(arguments)}", style="bold", indent=0)
     try:

@@ -17,12 +17,12 @@ from advisor.runs.evaluation.answers import Purse
 from advisor.runs.evaluation.evaluate import Options, tuned_score
 from advisor.runs.evaluation.pilot import Design, Paid, group_of
 from advisor.runs.evaluation.variants import questions, tuned
-from advisor.runs.follow.receipt import bill, minutes_of
 from advisor.runs.launch.limits import Limits, left_for
 from advisor.runs.launch.proposal import Proposal
 from advisor.runs.launch.start import kept
 from advisor.runs.launch.submit import Order, send
 from advisor.runs.ledger import Ledger, TwinRunning
+from advisor.runs.receipt import bill, minutes_of
 from advisor.runs.run import Run
 from backends import JobStatus
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from advisor.errors import RunError
-from advisor.runs.follow.receipt import settle
 from advisor.runs.launch.look_up import SETTLE_S, look_up
 from advisor.runs.ledger import Ledger, only_one
+from advisor.runs.receipt import settle
 from advisor.runs.run import Run
 from advisor.runs.run_view import uploads_of
 from backends import Backend, Job, JobStatus

@@ -11,8 +11,8 @@ from pathlib import Path
 from threading import Thread
 
 from advisor.atomic import write_whole
-from advisor.runs.follow.receipt import settle
 from advisor.runs.ledger import Ledger
+from advisor.runs.receipt import settle
 from advisor.runs.run import Run, folder_of
 from advisor.runs.serialization import from_saved, to_saved
 from backends import (

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 from advisor.errors import OverLimit, RunError
 from advisor.money import usd
-from advisor.runs.follow.receipt import settle
 from advisor.runs.ledger import Ledger
+from advisor.runs.receipt import settle
 from advisor.runs.run import Quote, Run
 from backends import Backend, Job, Save
 

@@ -11,7 +11,6 @@ from advisor.dataset import Dataset
 from advisor.errors import AdvisorError, RunError
 from advisor.money import usd
 from advisor.pricing import PriceBook
-from advisor.runs.follow.quote_accuracy import informed
 from advisor.runs.launch import submit
 from advisor.runs.launch.data_warnings import look_into, refused
 from advisor.runs.launch.gate import costs_money
@@ -21,6 +20,7 @@ from advisor.runs.launch.quote import quote
 from advisor.runs.launch.submit import Order, stage
 from advisor.runs.launch.worker_terms import WorkerTerms, with_worker_terms
 from advisor.runs.ledger import Ledger, same_as
+from advisor.runs.quote_accuracy import informed
 from advisor.runs.run import Run
 from advisor.tokens import profile
 from backends import Backend

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from advisor.evaluate.statistics import written
 from advisor.hardware import Architecture, architecture
-from advisor.runs.follow.receipt import bill
+from advisor.runs.receipt import bill
 from advisor.runs.run import Run
 from backends import Json
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 import torch
 
@@ -14,42 +13,23 @@ from backends.local.trainer.data import Item
 from backends.local.trainer.loss import Batch, head_calls, pack_batch, pad_batch, to_device
 from backends.local.trainer.loss_mask import Encoded
 from backends.local.trainer.packing import bucket, pack
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from backends.local.trainer.state import Run
+from backends.local.trainer.state import Pass, Run
 
 
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """One forward pass; ``reference`` is DPO's, and a pass that does not count only keeps ranks in step."""
-
-    batch: Batch
-    reference: Tensor | None = None
-    counts: bool = True
-
-
-@dataclass(slots=True)
-class Feed:
-    """The passes of the step to come, copied to a GPU while it still computes the one before.
+def prepare(run: Run, places: Sequence[int], capacity: int) -> None:
+    """Lay out the training items at ``places``, on a GPU while it still computes the step before.
 
     The host waits once a step, for its loss; what it has laid out by then, the GPU need not wait for.
     """
+    run.prepared.made_for = tuple(places), capacity
+    run.prepared.passes = list(lay_out(run, [run.train[place] for place in places], capacity))
 
-    _made_for: tuple[tuple[int, ...], int] | None = None
-    _passes: list[Pass] = field(default_factory=list)
 
-    def prepare(self, run: Run, places: Sequence[int], capacity: int) -> None:
-        """Lay out the training items at ``places``."""
-        self._made_for = tuple(places), capacity
-        self._passes = list(lay_out(run, [run.train[place] for place in places], capacity))
-
-    def take(self, run: Run, places: Sequence[int], capacity: int) -> list[Pass]:
-        """Return the passes of these items: those prepared, or new ones where something else was."""
-        if self._made_for != (tuple(places), capacity):
-            self.prepare(run, places, capacity)
-        return self._passes
+def passes_of(run: Run, places: Sequence[int], capacity: int) -> list[Pass]:
+    """Return the passes of these items: those prepared, or new ones where something else was."""
+    if run.prepared.made_for != (tuple(places), capacity):
+        prepare(run, places, capacity)
+    return run.prepared.passes
 
 
 def lay_out(run: Run, items: Sequence[Item], capacity: int) -> Iterator[Pass]:

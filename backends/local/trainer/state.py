@@ -13,7 +13,7 @@ from backends.local.folder import RunFolder
 from backends.local.options import Options
 from backends.local.trainer.data import Item
 from backends.local.trainer.distributed import World
-from backends.local.trainer.microbatch import Feed
+from backends.local.trainer.loss import Batch
 from backends.local.trainer.packing import Plan
 from backends.local.trainer.run_log import Record
 
@@ -46,6 +46,23 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Pass:
+    """One forward pass; ``reference`` is DPO's, and a pass that does not count only keeps ranks in step."""
+
+    batch: Batch
+    reference: torch.Tensor | None = None
+    counts: bool = True
+
+
+@dataclass(slots=True)
+class Prepared:
+    """The passes of the step to come, and the items and capacity (tokens) they were made for."""
+
+    made_for: tuple[tuple[int, ...], int] | None = None
+    passes: list[Pass] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """Everything that does not change while training."""
 
@@ -63,6 +80,6 @@ class Run:
     train: list[Item]
     valid: list[Item]
     plan: Plan
-    feed: Feed = field(default_factory=Feed)
+    prepared: Prepared = field(default_factory=Prepared)
     # DPO: id of an item -> log-probabilities of both answers under the model as it came
     reference: dict[int, tuple[float, float]] = field(default_factory=dict)

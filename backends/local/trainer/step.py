@@ -12,10 +12,10 @@ from backends import Objective
 from backends.local.trainer import model as models
 from backends.local.trainer.data import Item
 from backends.local.trainer.loss import dpo_loss, sft_loss
-from backends.local.trainer.microbatch import Pass, pass_of
+from backends.local.trainer.microbatch import pass_of, passes_of, prepare
 from backends.local.trainer.optimizer import Masters
 from backends.local.trainer.sharding import is_split, scale_down, total_norm
-from backends.local.trainer.state import NotFinite, Progress, Run
+from backends.local.trainer.state import NotFinite, Pass, Progress, Run
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,7 +37,7 @@ def take(run: Run, masters: Masters, progress: Progress, rate: float) -> dict[st
     run.world.sum([*(gradient for gradient in gradients if not is_split(gradient)), loss, margin])
     norm = total_norm(gradients)
     if progress.step + 1 < run.plan.steps:
-        run.feed.prepare(run, run.plan.batch(progress.step + 1), progress.capacity)
+        prepare(run, run.plan.batch(progress.step + 1), progress.capacity)
     value, size, gained = torch.stack([loss / total, norm, margin / len(items)]).tolist()  # the step's one wait
     if not (math.isfinite(value) and math.isfinite(size)):
         raise NotFinite(_blame(run, progress, items, value, size))
@@ -65,7 +65,7 @@ def gradients_in_memory(
     """Compute the gradients; on running out of memory, on any rank, make the passes smaller and compute them again."""
     while True:
         try:
-            sums = _gradients(run, run.feed.take(run, places, progress.capacity), total)
+            sums = _gradients(run, passes_of(run, places, progress.capacity), total)
             full = False
         except RuntimeError as error:
             if not models.out_of_memory(error):

@@ -8,8 +8,8 @@ import torch
 
 from backends import Method
 from backends.local.trainer import model as models
-from backends.local.trainer.microbatch import Pass, pass_of
-from backends.local.trainer.state import Run
+from backends.local.trainer.microbatch import pass_of
+from backends.local.trainer.state import Pass, Run
 from backends.local.trainer.step import loss_of
 
 # Compiling cost 47 s on one core here and made a step 1.15 times as fast (5M parameters, steps of 0.5 s): earned back

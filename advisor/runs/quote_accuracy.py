@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from statistics import median
 
-from advisor.runs.follow.receipt import ReceiptLine, peak_gb, quoted_tokens, receipt_lines
 from advisor.runs.ledger import Ledger
+from advisor.runs.receipt import ReceiptLine, peak_gb, quoted_tokens, receipt_lines
 from advisor.runs.run import Quote, Run
 from backends import JobSpec, JobStatus
 
