@@ -83,6 +83,7 @@ __all__ = [
     "ToolCall",
     "get",
     "names",
+    "stored_key",
     "wait_s",
 ]
 
