@@ -25,7 +25,7 @@ from backends import JobStatus
 from backends.local.inference.chat_template import describe, end_of_turn, ends_of, ready_to_serve, shape_of
 from backends.local.inference.export import Shape, Turns
 from backends.local.trainer import tiny
-from backends.local.trainer.loss_mask import render
+from backends.local.trainer.loss_mask import template_of
 
 HEADERS = (
     "{{ bos_token }}{% for message in messages %}"
@@ -85,7 +85,7 @@ def test_the_modelfile_writes_conversations_as_the_chat_template_does(
     system = re.findall(r'SYSTEM """(.*?)"""', written, re.DOTALL)
     for talk in TALKS:
         ours = as_ollama(go, system[0] if system else None, talk)
-        assert ours == render(tokenizer, [{"role": role, "content": said} for role, said in talk], prompt=True)
+        assert ours == template_of(tokenizer).prompt([{"role": role, "content": said} for role, said in talk])
     assert system == (["Be kind."] if template == DEFAULT_SYSTEM else [])
     assert 'PARAMETER stop "<|im_end|>"' in written.splitlines()
 
@@ -102,6 +102,39 @@ def test_a_template_that_is_more_than_text_around_turns_is_said_to_be_missing(
     assert "TEMPLATE" not in written
     assert "# Not expressed here: the chat template itself" in written
     assert 'SYSTEM """Rules."""' in written and 'PARAMETER stop "<|im_end|>"' in written
+
+
+@pytest.mark.parametrize(
+    ("system", "kept"),
+    [
+        ('Answer as JSON.\nUse """ for text and {{name}} for slots. He said "hi".', True),
+        ("One line.", True),
+        ('"Quoted" at both "ends"', True),
+        ("Three at the end:\n" + '"""', True),
+        ("A block:\n" + '"""' + "\ntext\n" + '"""' + "\nthen more", False),
+    ],
+)
+def test_a_system_prompt_is_read_back_by_ollama_as_it_was_or_said_to_be_missing(
+    tokenizer: PreTrainedTokenizerBase, tmp_path: Path, system: str, kept: bool
+) -> None:
+    tokenizer.chat_template = tiny.CHAT_TEMPLATE
+    written = modelfile(turns_of(tokenizer, tmp_path), "./model", system)
+    found = re.search(r"^SYSTEM (.*)\Z", written, re.DOTALL | re.MULTILINE)
+    assert (found is not None) == kept
+    if found is not None:
+        assert read_by_ollama(found[1]) == system
+    else:
+        assert "# Not expressed here: the system prompt" in written
+
+
+def read_by_ollama(written: str) -> str:
+    """Read the first value of ``written`` as Ollama's parser does: it may end at the end of any line."""
+    for end in [at for at, letter in enumerate(written) if letter == "\n"]:
+        seen = written[:end].strip()
+        if seen.startswith('"""') and (len(seen) < 6 or not seen.endswith('"""')):
+            continue
+        return seen[3:-3]
+    raise AssertionError("the value never ends")
 
 
 def turns_of(tokenizer: PreTrainedTokenizerBase, folder: Path) -> Turns:
@@ -129,7 +162,7 @@ def turns_of(tokenizer: PreTrainedTokenizerBase, folder: Path) -> Turns:
 
 def test_trimming_and_tools_are_named_as_not_expressed(tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
     tokenizer.chat_template = HEADERS
-    assert shape_of(tokenizer)[1] == ["the chat template trims white space around what is said"]
+    assert shape_of(template_of(tokenizer))[1] == ["the chat template trims white space around what is said"]
     tokenizer.chat_template = tiny.CHAT_TEMPLATE
     assert limits(turns_of(tokenizer, tmp_path)) == ("tools: their part of the chat template",)
 

@@ -39,6 +39,7 @@ from transformers.models.auto import AutoModelForCausalLM
 from advisor.hardware import Setup, lora_params, peak
 from advisor.hardware.models import from_mapping
 from backends import Hyperparameters, Method, Objective
+from backends.local.chat import PLAIN_TEMPLATE, MaskRefused
 from backends.local.hyperparameters import settle
 from backends.local.inference.generate import generate, generate_all
 from backends.local.options import Options
@@ -47,7 +48,7 @@ from backends.local.trainer import model as models
 from backends.local.trainer.data import DataRefused, Item, hold_out, load
 from backends.local.trainer.distributed import World, join
 from backends.local.trainer.loss import dpo_loss, pack_batch, pad_batch, sequence_logprobs, sft_loss, token_losses
-from backends.local.trainer.loss_mask import PLAIN_TEMPLATE, Encoded, MaskRefused, encode
+from backends.local.trainer.loss_mask import Encoded, encode
 from backends.local.trainer.memory_warmup import heaviest
 from backends.local.trainer.optimizer import Masters, learning_rate_at
 from backends.local.trainer.packing import Plan, bucket, pack
@@ -72,7 +73,7 @@ THINKING = (
     "{{ '<|im_start|>assistant\\n<think></think>' + m['content'] + '<|im_end|>\\n' }}{% else %}" + TURN + "{% endif %}"
     "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-# As GLM does: nothing ends an answer.
+# As GLM does: nothing ends an answer but the token that opens the next turn.
 ENDLESS = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] }}{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -109,7 +110,7 @@ def learned(tokenizer: PreTrainedTokenizerBase, sequence: Encoded) -> str:
         (tiny.CHAT_TEMPLATE, "marks", ["It is four.<|im_end|>Five then.<|im_end|>"]),
         (CHATML, "prefix", ["It is four.<|im_end|>Five then.<|im_end|>"]),
         (THINKING, "split", ["<think></think>It is four.<|im_end|>", "<think></think>Five then.<|im_end|>"]),
-        (ENDLESS, "prefix", ["It is four.Five then."]),
+        (ENDLESS, "prefix", ["It is four.<|im_start|>Five then.<|im_start|>"]),
         (PLAIN_TEMPLATE, "marks", ["It is four.<|im_end|>Five then.<|im_end|>"]),
     ],
 )
@@ -120,14 +121,11 @@ def test_answers_and_their_ends_are_learned_and_nothing_else(
     sequences = encode(tokenizer, CHAT)
     assert [learned(tokenizer, sequence) for sequence in sequences] == texts
     assert {sequence.rule for sequence in sequences} == {rule}
-    assert all(sequence.ends for sequence in sequences) == (template is not ENDLESS)
 
 
-def test_a_template_that_rewrites_the_answer_is_refused_with_the_text_it_wrote(
-    tokenizer: PreTrainedTokenizerBase,
-) -> None:
+def test_a_template_that_rewrites_what_is_said_is_refused(tokenizer: PreTrainedTokenizerBase) -> None:
     tokenizer.chat_template = SHOUTING
-    with pytest.raises(MaskRefused, match=r"IT IS FOUR"):
+    with pytest.raises(MaskRefused, match="rewrites, the system prompt"):
         encode(tokenizer, CHAT)
 
 

@@ -15,7 +15,7 @@ from advisor.tokens._open_models import model_folder
 TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}{% if m.role == 'tool' %}{{ raise_exception('no tools') }}{% endif %}"
     "<|{{ m['role'] }}|> {{ m['content'] }} "
-    "{% if m.tool_calls %}{{ m.tool_calls[0].function.arguments.city }}{% endif %}"
+    "{% for c in m.tool_calls %}{{ c.function.name + ' ' + c.function.arguments | tojson }} {% endfor %}"
     "{% generation %}{{ eos_token }}{% endgeneration %}{% endfor %}"
 )
 CHAT = [[{"role": "user", "content": "one two"}, {"role": "assistant", "content": "three four five"}]] * 3
@@ -81,7 +81,7 @@ def test_arguments_reach_the_template_as_objects(tmp_path: Path) -> None:
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"city": "Rome"}'}}
     chat = [CHAT[0][0], {"role": "assistant", "tool_calls": [call]}]
     made = profile(data(tmp_path / "a.jsonl", [chat]), model=model)
-    assert made.tokens[model] == 1 + 4 + 3  # <s>; <|user|> one two </s>; <|assistant|> Rome </s>
+    assert made.tokens[model] == 1 + 4 + 5  # <s>; <|user|> one two </s>; <|assistant|> f {"city": "Rome"} </s>
 
 
 def test_a_template_that_refuses_names_the_line(tmp_path: Path) -> None:
@@ -89,12 +89,13 @@ def test_a_template_that_refuses_names_the_line(tmp_path: Path) -> None:
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     answer = {"role": "tool", "tool_call_id": "c", "content": "x"}
     chat = [CHAT[0][0], {"role": "assistant", "tool_calls": [call]}, answer, CHAT[0][1]]
-    with pytest.raises(DataError, match=r"line 1: the model's chat template refuses.*no tools"):
+    with pytest.raises(DataError, match=r"line 1: the model's chat template does not take it.*no tools"):
         profile(data(tmp_path / "a.jsonl", [chat]), model=model)
 
 
-def test_without_a_template_it_is_not_called_exact(tmp_path: Path) -> None:
+def test_without_a_template_the_trainers_plain_one_is_counted(tmp_path: Path) -> None:
     model = str(tokenizer(tmp_path / "model", None))
     made = profile(data(tmp_path / "a.jsonl", CHAT), model=model)
-    assert made.tokens[model] == 3 * 5
-    assert not made.exact
+    assert made.tokens[model] == 3 * (4 + 6)  # ### user: one two; ### assistant: three four five </s>
+    assert made.exact
+    assert made.quality["model_tokens"]["basis"] == "its own tokenizer and the plain template"

@@ -8,14 +8,12 @@ Python's standard library with the tokenizers of Qwen (dashscope 2.0.2), Mistral
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -24,13 +22,13 @@ from advisor.dataset._write import text_of
 from advisor.errors import DataError
 from backends import Json
 from backends.local.pretrained import located
+from backends.local.vocabulary import beyond, vocabulary_rows
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from backends.local.chat import ChatTemplate
 
 _LOW, _MID, _HIGH = 1.00, 1.10, 1.25
 _BATCH = 256
-_GENERATION = re.compile(r"\{%-?\s*(?:end)?generation\s*-?%\}")  # marks answers for trainers; renders nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,94 +85,63 @@ def model_tokens(dataset: Dataset, model: str, o200k: int) -> ModelTokens:
 
 
 def _counted(dataset: Dataset, model: str, folder: Path) -> ModelTokens:
+    """Count the very sequences that our trainer makes of the data. Raises DataError for a row it would refuse."""
     from tokenizers import Tokenizer
 
+    from backends.local.chat import FIXED_DATE, MaskRefused, template_in
+
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    config = _json(folder / "tokenizer_config.json")
-    template = _template(folder, config)
-    marks = {name: _mark(config.get(name)) for name in ("bos_token", "eos_token", "unk_token", "pad_token")}
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    try:
+        template = template_in(folder, lambda text: tokenizer.encode(text).ids)
+    except MaskRefused as error:
+        raise DataError(f"{model}: {error}.") from None
+    rows = vocabulary_rows(folder)
     lengths: Counter[int] = Counter()
-    batch: list[str] = []
+    batch: list[tuple[Example, str]] = []
 
     def count() -> None:
-        lengths.update(len(found.ids) for found in tokenizer.encode_batch_fast(batch, add_special_tokens=False))
+        found = tokenizer.encode_batch_fast([text for _, text in batch], add_special_tokens=False)
+        for (example, _), each in zip(batch, found, strict=True):
+            if rows and each.ids and max(each.ids) >= rows:
+                token = str(tokenizer.id_to_token(max(each.ids)))
+                raise DataError(f"{example.file}, line {example.line}: {beyond(token, max(each.ids), rows)}")
+            lengths[len(each.ids)] += 1
         batch.clear()
 
     for example in dataset.examples():
-        batch.extend(_texts(example, dataset.format, template, marks))
+        batch.extend((example, text) for text in _texts(example, dataset.format, template))
         if len(batch) >= _BATCH:
             count()
     count()
     total = sum(length * number for length, number in lengths.items())
-    context = _context(folder, config)
-    exact = template is not None or dataset.format is Format.TEXT
-    basis = "its own tokenizer and chat template" if exact else "its own tokenizer; it has no chat template"
-    return ModelTokens(model, total, total, total, exact, basis, context, lengths)
+    context = _context(folder, _json(folder / "tokenizer_config.json"))
+    dated = f", its date fixed to {FIXED_DATE} as in training" if template.dated else ""
+    basis = "its own tokenizer and chat template" if template.own else "its own tokenizer and the plain template"
+    return ModelTokens(model, total, total, total, True, basis + dated, context, lengths)
 
 
-def _texts(example: Example, format: Format, template: Template | None, marks: dict[str, str]) -> Iterator[str]:
-    """Yield what the model reads for one example: once, or once for each answer of a pair."""
+def _texts(example: Example, format: Format, template: ChatTemplate) -> Iterator[str]:
+    """Yield what the model reads for one example: once, once for each answer of a pair, or of a rewritten history."""
+    from backends.local.chat import MaskRefused, plain_text, texts
+
     if format is Format.TEXT:
-        yield text_of(example.messages[0])
+        yield plain_text(template, text_of(example.messages[0])).text
         return
-    sides = [[*example.messages, side] for side in (example.preferred, example.non_preferred) if side]
-    for messages in sides or [example.messages]:
-        if template is None:
-            yield "\n".join(text_of(message) for message in messages)
-            continue
-        try:
-            turns = [_turn(cast(dict[str, Json], message)) for message in messages]
-            yield template.render(messages=turns, tools=example.tools or None, add_generation_prompt=False, **marks)
-        except Exception as error:  # noqa: BLE001  a template may raise anything
-            raise DataError(
-                f"{example.file}, line {example.line}: the model's chat template refuses this conversation ({error});"
-                " see 'tunewise check' on roles and their order."
-            ) from None
-
-
-def _turn(message: dict[str, Json]) -> dict[str, Json]:
-    """Give calls their arguments as objects, as the hub's templates expect them."""
-    calls = message.get("tool_calls")
-    if not isinstance(calls, list):
-        return {"content": "", **message} if message.get("content") is None else message
-    turned = [
-        {**call, "function": {**call["function"], "arguments": orjson.loads(str(call["function"]["arguments"]))}}
-        for call in cast(list[dict[str, dict[str, Json]]], calls)
-    ]
-    return {**message, "content": message.get("content") or "", "tool_calls": cast(Json, turned)}
-
-
-def _template(folder: Path, config: dict[str, Json]) -> Template | None:
-    """Compile the model's chat template, sandboxed: it is foreign code."""
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    file = folder / "chat_template.jinja"
-    source = file.read_text(encoding="utf-8") if file.is_file() else config.get("chat_template")
-    if isinstance(source, list):
-        named = {str(one.get("name")): one.get("template") for one in source if isinstance(one, dict)}
-        source = named.get("default")
-    if not isinstance(source, str):
-        return None
-    world = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
-    world.filters["tojson"] = lambda value, indent=None: json.dumps(value, ensure_ascii=False, indent=indent)
-
-    def refuse(message: str) -> None:
-        raise ValueError(message)
-
-    world.globals["raise_exception"] = refuse
-    world.globals["strftime_now"] = lambda form: "2024-07-26"  # any day has as many tokens
-    return world.from_string(_GENERATION.sub("", source))
+    sides = [side for side in (example.preferred, example.non_preferred) if side]
+    try:
+        for side in sides:
+            yield texts(template, [*example.messages, side], example.tools, loss_on="last")[-1].text
+        if not sides:
+            yield from (one.text for one in texts(template, example.messages, example.tools))
+    except MaskRefused as error:
+        raise DataError(f"{example.file}, line {example.line}: {error}.") from None
 
 
 def _context(folder: Path, config: dict[str, Json]) -> int | None:
     found = _json(folder / "config.json").get("max_position_embeddings") or config.get("model_max_length")
     return found if isinstance(found, int) and found < 100_000_000 else None
-
-
-def _mark(value: Json) -> str:
-    if isinstance(value, dict):
-        value = value.get("content")
-    return value if isinstance(value, str) else ""
 
 
 def _json(path: Path) -> dict[str, Json]:

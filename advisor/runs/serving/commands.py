@@ -70,6 +70,8 @@ def _vllm(runs: Sequence[Run], port: int, place: Path | None) -> Serving:
     template = tuned[0] / "chat_template.jinja"
     if template.is_file():  # the base's own may be another, or none
         tail += ["--chat-template", str(template)]
+    if (tuned[0] / "generation_config.json").is_file():  # the base's own may lack the end of the template's turns
+        tail += ["--generation-config", str(tuned[0])]
     notes = ["vLLM pins its own torch and transformers: keep it in an environment of its own."]
     if len(runs) == 1 and not (is_adapter(tuned[0]) and _plain(tuned[0])):
         merged = merged_folder(runs[0])

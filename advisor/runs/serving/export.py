@@ -14,6 +14,7 @@ from advisor.errors import RunError
 from advisor.runs.run import Run
 from advisor.runs.serving.model_card import model_card
 from advisor.runs.serving.modelfile import limits, modelfile
+from backends.local.chat.messages import turns_of
 from backends.local.inference.export import is_adapter, merge, turns
 
 MERGED = "merged"  # the merged model inside a run's folder, where ``serve`` looks for it and puts it
@@ -111,10 +112,9 @@ def trained_system(run: Run) -> str | None:
     if run.origin.train is None or not run.origin.train.is_file():
         return None
     first = next(iter(Dataset.open(run.origin.train).examples()), None)
-    if first is None or first.messages[0]["role"] != "system":
+    if first is None or first.messages[0]["role"] not in ("system", "developer"):
         return None
-    content = first.messages[0].get("content")
-    return content if isinstance(content, str) else None
+    return str(turns_of(first.messages[:1])[0]["content"])
 
 
 @contextmanager

@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import json
 
+from backends.local.chat import FIXED_DATE
 from backends.local.inference.export import Shape, Turns
 
+_UNQUOTED = "# Not expressed here: the system prompt; a line of it ends with three quotes, which ends it for Ollama."
 _ROLES = ("system", "user", "assistant")
 
 
 def modelfile(turns: Turns, source: str, system: str | None) -> str:
     """Return a Modelfile for the model folder ``source``, whose default system prompt is ``system``."""
     lines = [f"FROM {source}", ""]
+    if turns.dated:
+        lines += [f"# The template's date is {FIXED_DATE}, as in training."]
     lines += [f"# Not expressed here: {said}." for said in limits(turns)]
     if turns.shape is not None:
         lines += ["", f'TEMPLATE """{_go(turns.shape, turns.begin)}"""', ""]
         system = system if system is not None else turns.shape.default_system
     if system is not None:
-        lines += [f'SYSTEM """{system}"""' if '"""' not in system else f"SYSTEM {json.dumps(system)}", ""]
+        lines += [f'SYSTEM """{system}"""' if _quotable(system) else _UNQUOTED, ""]
     # The stop words end an answer also where the import has lost the end tokens of the model.
     lines += [f"PARAMETER stop {json.dumps(stop, ensure_ascii=False)}" for stop in stops(turns)]
     return "\n".join(lines) + "\n"
+
+
+def _quotable(text: str) -> bool:
+    """Tell whether Ollama reads ``text`` between triple quotes to its end.
+
+    Its parser takes everything as it stands, and closes at the first line that ends with three quotes (parser.go).
+    """
+    written = f'"""{text}"""'
+    lines = [at for at, letter in enumerate(written) if letter in "\r\n"]
+    return not any(at >= 6 and written[:at].strip().endswith('"""') for at in lines)
 
 
 def stops(turns: Turns) -> tuple[str, ...]:

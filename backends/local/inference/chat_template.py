@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backends.local.chat import ChatTemplate, MaskRefused, Turn
 from backends.local.options import Options
 from backends.local.trainer import model as models
-from backends.local.trainer.loss_mask import MaskRefused, Turn, as_turn, render
+from backends.local.trainer.loss_mask import template_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -22,15 +23,17 @@ _SYSTEM, _USER, _ANSWER, _AGAIN = "qk7 rules", "qk7 question", "qk7 answer", "qk
 def describe(folder: Path, asked: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return how the tokenizer in ``folder`` takes turns, and each of ``asked`` as the model reads it."""
     tokenizer = models.load_tokenizer(str(folder), Options())
-    end, number = end_of_turn(tokenizer)
-    ends = dict.fromkeys([*_listed(folder), tokenizer.eos_token_id, number])
+    template = template_of(tokenizer)
+    (end, number), (_, of_call) = (_first_token(tokenizer, one) for one in (template.end, template.end_of_call))
+    ends = dict.fromkeys([*_listed(folder), tokenizer.eos_token_id, number, of_call])
     stops = [tokenizer.decode([one]) for one in ends if one is not None]
     bare = tokenizer("a")["input_ids"]
     begin = tokenizer.bos_token if bare and bare[0] == tokenizer.bos_token_id else None
-    shape, beyond = shape_of(tokenizer)
-    texts = [render(tokenizer, [as_turn(turn) for turn in one["messages"]], one["tools"], prompt=True) for one in asked]
+    shape, beyond = shape_of(template)
+    texts = [template.prompt(one["messages"], one["tools"]) for one in asked]
     return {
-        "template": tokenizer.get_chat_template(),
+        "template": template.default,
+        "dated": template.dated,
         "end": end,
         "stops": stops,
         "begin": begin,
@@ -43,12 +46,12 @@ def describe(folder: Path, asked: Sequence[Mapping[str, Any]]) -> dict[str, Any]
 
 
 def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> tuple[str, int | None]:
-    """Return what the template writes behind an answer: its first token as text and number, or nothing."""
-    text = render(tokenizer, [_turn("user", _USER), _turn("assistant", _ANSWER)])
-    behind = text.rpartition(_ANSWER)[2].strip()
-    ids = tokenizer(behind, add_special_tokens=False)["input_ids"] if behind else []
-    if not ids:
-        return "", None
+    """Return what ends an answer: its first token as text and number; no number where it is several of plain text."""
+    return _first_token(tokenizer, template_of(tokenizer).end)
+
+
+def _first_token(tokenizer: PreTrainedTokenizerBase, behind: str) -> tuple[str, int | None]:
+    ids = tokenizer(behind, add_special_tokens=False)["input_ids"]
     first = tokenizer.decode(ids[:1])
     return (first, ids[0]) if ids[0] in tokenizer.all_special_ids or len(ids) == 1 else (behind, None)
 
@@ -56,7 +59,9 @@ def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> tuple[str, int | None]:
 def ends_of(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Return each token that ends an answer; a base's own list often lacks the one that ends the template's turns."""
     listed = model.generation_config.eos_token_id
-    known = [*(listed if isinstance(listed, list) else [listed]), tokenizer.eos_token_id, end_of_turn(tokenizer)[1]]
+    template = template_of(tokenizer)
+    ours = [_first_token(tokenizer, end)[1] for end in (template.end, template.end_of_call)]
+    known = [*(listed if isinstance(listed, list) else [listed]), tokenizer.eos_token_id, *ours]
     return list(dict.fromkeys(one for one in known if one is not None))
 
 
@@ -67,14 +72,14 @@ def ready_to_serve(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -
     model.config.use_cache = True  # loading for training had switched it off
 
 
-def shape_of(tokenizer: PreTrainedTokenizerBase) -> tuple[dict[str, Any] | None, list[str]]:
+def shape_of(template: ChatTemplate) -> tuple[dict[str, Any] | None, list[str]]:
     """Return the text the template puts around each turn; None, and why, where it does more than that."""
     system, user, answer, again = (
         _turn("system", _SYSTEM), _turn("user", _USER), _turn("assistant", _ANSWER), _turn("user", _AGAIN),
     )  # fmt: skip
 
     def write(*conversation: Turn, prompt: bool = False) -> str:
-        return render(tokenizer, conversation, prompt=prompt)
+        return template.render(conversation, prompt=prompt)
 
     try:
         whole = write(system, user, answer, again)
@@ -86,7 +91,7 @@ def shape_of(tokenizer: PreTrainedTokenizerBase) -> tuple[dict[str, Any] | None,
         before_user = turned.removeprefix(after)
         before_system, _, rest = whole.partition(_SYSTEM)
         after_system = rest.partition(_USER)[0].removesuffix(before_user)
-        begin = tokenizer.bos_token or ""
+        begin = dict(template.tokens).get("bos_token", "")
         start = begin if before_system.startswith(begin) else ""
         before_system = before_system.removeprefix(start)
         found: dict[str, Any] = {

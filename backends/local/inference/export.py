@@ -51,6 +51,7 @@ class Turns:
     shape: Shape | None
     beyond: tuple[str, ...]
     prompts: tuple[Prompt, ...]
+    dated: bool = False  # the template writes a date, the one it was trained with
 
 
 def turns(folder: Path, asked: Sequence[tuple[Sequence[Message], Sequence[Mapping[str, Json]]]] = ()) -> Turns:
@@ -66,6 +67,7 @@ def turns(folder: Path, asked: Sequence[tuple[Sequence[Message], Sequence[Mappin
     shape = said["shape"]
     return Turns(
         template=str(said["template"]),
+        dated=bool(said["dated"]),
         end=str(said["end"]),
         stops=_texts(said["stops"]),
         begin=_text(said["begin"]),

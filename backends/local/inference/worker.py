@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from backends.local.chat import MaskRefused
 from backends.local.inference.generate import generate, generate_all
 from backends.local.model_path import to_load
 from backends.local.trainer import model as models
 from backends.local.trainer.loss import pad_batch, token_losses
-from backends.local.trainer.loss_mask import MaskRefused, as_turn, encode, render
+from backends.local.trainer.loss_mask import encode, template_of
 from backends.local.trainer.packing import bucket
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def _complete(model: Any, tokenizer: PreTrainedTokenizerBase, question: dict[str
     prompts: dict[int, list[int]] = {}
     for place, one in enumerate(asked):
         try:
-            text = render(tokenizer, [as_turn(turn) for turn in one["messages"]], one["tools"], prompt=True)
+            text = template_of(tokenizer).prompt(one["messages"], one["tools"])
             prompts[place] = tokenizer(text, add_special_tokens=False)["input_ids"]
         except MaskRefused as error:
             replies[place] = {"error": str(error)}

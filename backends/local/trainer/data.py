@@ -13,7 +13,8 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from backends import Objective
-from backends.local.trainer.loss_mask import Encoded, MaskRefused, encode
+from backends.local.chat import MaskRefused, plain_text
+from backends.local.trainer.loss_mask import Encoded, encode, template_of, tokenise
 
 
 class DataRefused(Exception):
@@ -101,6 +102,9 @@ def hold_out(items: Sequence[Item], fraction: float, seed: int) -> tuple[list[It
 
 
 def _single(tokenizer: PreTrainedTokenizerBase, row: Mapping[str, Any], line: int, loss_on: str) -> Iterator[Item]:
+    if isinstance(row.get("text"), str) and "messages" not in row:
+        yield Item((tokenise(tokenizer, plain_text(template_of(tokenizer), row["text"]), line),))
+        return
     for sequence in encode(tokenizer, row["messages"], row.get("tools") or (), loss_on=loss_on, line=line):
         yield Item((sequence,))
 
@@ -120,14 +124,12 @@ def _notes(items: Sequence[Item], too_long: Sequence[int], longest: int) -> list
     if too_long:
         lines = ", ".join(str(line) for line in too_long[:5]) + (", ..." if len(too_long) > 5 else "")
         notes.append(f"{len(too_long)} examples are longer than {longest} tokens and were left out (lines {lines}).")
-    if any(not sequence.ends for item in items for sequence in item.sequences):
-        notes.append("The chat template writes no end-of-turn token after an answer, so stopping is not trained.")
     rules = Counter(sequence.rule for item in items for sequence in item.sequences)
     words = {
         "marks": "the chat template marks the answers itself",
         "prefix": "answers were found as what each assistant turn adds to the rendered conversation",
         "split": "the chat template rewrites history, so each answer became a sequence of its own, as it is served",
-        "all": "the loss is on all tokens, as asked",
+        "all": "the loss is on all tokens",
     }
     notes += [f"{count} sequences: {words[rule]}." for rule, count in rules.items()]
     return notes

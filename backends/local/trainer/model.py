@@ -16,9 +16,10 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from backends import Hyperparameters, Method
+from backends.local.chat import MaskRefused
 from backends.local.options import Options
 from backends.local.trainer import tiny
-from backends.local.trainer.loss_mask import PLAIN_TEMPLATE
+from backends.local.trainer.loss_mask import template_of
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -55,7 +56,7 @@ def pick_dtype(asked: str | None, device: torch.device) -> torch.dtype:
 
 
 def load_tokenizer(base: str, options: Options) -> PreTrainedTokenizerBase:
-    """Load the tokenizer; a base model without a chat template gets a plain one."""
+    """Load the tokenizer with the chat template that everything here renders by; a base model gets a plain one."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             base, trust_remote_code=options.trust_remote_code, revision=options.revision
@@ -64,8 +65,17 @@ def load_tokenizer(base: str, options: Options) -> PreTrainedTokenizerBase:
         raise ModelRefused(f"The tokenizer of '{base}' cannot be loaded: {first_line(error)}") from error
     if not tokenizer.is_fast:
         raise ModelRefused(f"'{base}' has no fast tokenizer, which masking the answers needs; choose another model.")
-    if tokenizer.chat_template is None:
-        tokenizer.chat_template = PLAIN_TEMPLATE
+    try:
+        template = template_of(tokenizer)
+    except MaskRefused as error:
+        raise ModelRefused(f"'{base}': {error}.") from error
+    # What is saved with the tuned model is what was trained with: any server then renders the same.
+    several = isinstance(tokenizer.chat_template, dict)
+    tokenizer.chat_template = (
+        {**tokenizer.chat_template, "default": template.default, "tool_use": template.with_tools}
+        if several
+        else template.default
+    )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 import transformers
 
 from backends import JobSpec, Json, Method, Objective
+from backends.local.chat import FIXED_DATE, ChatTemplate
 from backends.local.folder import RunFolder, write_json
 from backends.local.hyperparameters import settle
 from backends.local.model_path import base_of
@@ -27,8 +28,9 @@ from backends.local.trainer import attention, memory, tiny, torch_compile
 from backends.local.trainer import model as models
 from backends.local.trainer.data import Item, hold_out
 from backends.local.trainer.distributed import World
+from backends.local.trainer.known_tokens import check_known
 from backends.local.trainer.loss import pack_batch, pad_batch, sequence_logprobs, token_losses
-from backends.local.trainer.loss_mask import Encoded
+from backends.local.trainer.loss_mask import Encoded, template_of
 from backends.local.trainer.microbatch import batch_of
 from backends.local.trainer.optimizer import Masters
 from backends.local.trainer.packing import Plan
@@ -67,10 +69,14 @@ def set_up(
     context = models.context_length(base, options)
     train, valid, notes = _items(spec, options, tokenizer, min(spec.hyperparameters.max_seq_length or context, context))
 
+    notes += _about(template_of(tokenizer))
     torch.manual_seed(seed)
     # A model that is split over the ranks need not fit on one of them, so it is split out of main memory.
     first = torch.device("cpu") if options.split else device
     model = models.load_base(base, dtype, first, options, quantize=spec.method is Method.QLORA)
+    embeds = spec.method is Method.FULL or models.is_tiny(model)
+    for items, file in ((train, spec.train_file), (valid, spec.validation_file or spec.train_file)):
+        check_known(model, tokenizer, items, file, embeds=embeds)
     if spec.method is Method.QLORA and experts_of(model.config.get_text_config().to_dict())[0]:
         notes.append("The experts of this mixture stay in 16 bits: 4 bits are for linear layers, and they are none.")
     settings, reasons = settle(
@@ -159,6 +165,21 @@ def _items(
         notes.append(f"Validation looks at {_EVALUATED} of {len(valid)} examples, the same ones each time.")
         valid = random.Random(seed).sample(valid, _EVALUATED)
     return train, valid, notes
+
+
+def _about(template: ChatTemplate) -> list[str]:
+    """Say what is changed of the model's chat template; it is saved with the tuned model as it was trained with."""
+    said = []
+    if template.dated:
+        said.append(
+            f"The chat template writes the date: it is {FIXED_DATE} in training and in the template saved with the "
+            "tuned model, so that what is served is what was trained."
+        )
+    if not template.own:
+        said.append("The model has no chat template; it learns a plain one, which is saved with the tuned model.")
+    if not template.writes_end:
+        said.append(f"The chat template writes nothing behind an answer: {template.end} is learned as its end.")
+    return said
 
 
 def _check_losses(model: PreTrainedModel, example: Encoded, device: torch.device) -> None:

@@ -17,7 +17,7 @@ from backends.local.folder import home
 from backends.local.trainer.data import Item, load
 from backends.local.trainer.loss_mask import Encoded
 
-_VERSION = 1  # of the masks: raise it when the same data gives other sequences
+_VERSION = 2  # of the masks: raise it when the same data gives other sequences
 _SMALL = 2_000_000  # bytes; a smaller file is tokenised faster than it is worth keeping
 
 
@@ -62,7 +62,6 @@ def _write(kept: Path, items: list[Item], notes: list[str]) -> None:
         metadata={
             "notes": json.dumps(notes),
             "rules": json.dumps([part.rule for part in parts]),
-            "ends": json.dumps([part.ends for part in parts]),
         },
     )
     aside.replace(kept)
@@ -73,11 +72,9 @@ def _read(kept: Path) -> tuple[list[Item], list[str]]:
         about = {key: json.loads(value) for key, value in file.metadata().items()}
         columns = {key: file.get_tensor(key).tolist() for key in file.keys()}  # noqa: SIM118  not a mapping
     parts, start = [], 0
-    for length, line, rule, ends in zip(
-        columns["lengths"], columns["lines"], about["rules"], about["ends"], strict=True
-    ):
+    for length, line, rule in zip(columns["lengths"], columns["lines"], about["rules"], strict=True):
         here = slice(start, start + length)
-        parts.append(Encoded(tuple(columns["ids"][here]), tuple(columns["weights"][here]), line, rule, ends))
+        parts.append(Encoded(tuple(columns["ids"][here]), tuple(columns["weights"][here]), line, rule))
         start += length
     following = iter(parts)
     return [Item(tuple(next(following) for _ in range(count))) for count in columns["sides"]], about["notes"]

@@ -198,6 +198,7 @@ def _finish(run: Run, masters: Masters, progress: Progress) -> None:
         return
     ready_to_serve(models.causal(run.model), run.tokenizer)
     models.save(run.model, run.tokenizer, run.folder.tuned, state)
+    models.causal(run.model).generation_config.save_pretrained(run.folder.tuned)  # beside an adapter too: where it ends
     cuda = run.device.type == "cuda"
     lengths = [run.train[place].length for place in heaviest(run.train, run.plan.batch_size, progress.capacity)]
     peak_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
