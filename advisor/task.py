@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
 class TaskType(StrEnum):
     CLASSIFICATION = "classification"
+    MULTI_LABEL = "multi_label"  # classification with any number of labels an answer
     EXTRACTION = "extraction"
     STRUCTURED = "structured"
     STYLE = "style"
+    REWRITING = "rewriting"
+    TRANSLATION = "translation"
     SUMMARISATION = "summarisation"
     REASONING = "reasoning"
+    QUESTION_ANSWERING = "question_answering"  # over a text that is given with the question
     KNOWLEDGE = "knowledge"
     CODE = "code"
     TOOL_USE = "tool_use"
     CHAT = "chat"
     OTHER = "other"
+
+    @property
+    def family(self) -> TaskType:
+        """The kind whose published comparisons this one is judged by; it is its own where it has some."""
+        return _FAMILIES.get(self, self)
+
+
+_FAMILIES: Mapping[TaskType, TaskType] = {
+    TaskType.MULTI_LABEL: TaskType.CLASSIFICATION,
+    TaskType.REWRITING: TaskType.STYLE,
+    TaskType.TRANSLATION: TaskType.STYLE,
+    TaskType.QUESTION_ANSWERING: TaskType.OTHER,
+}

@@ -21,5 +21,5 @@ def test_every_format_is_on_the_page() -> None:
     for format in Format:
         word = {"openai_chat": "chat", "prompt_completion": "prompt and completion"}.get(format.value, format.value)
         assert word in PAGE.lower(), format
-    for container in Container:
+    for container in set(Container) - {Container.DOCUMENT}:
         assert container.value.replace("jsonl", "json lines") in PAGE.lower(), container

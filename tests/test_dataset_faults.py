@@ -64,7 +64,7 @@ ROWS: list[tuple[str, object, str, str]] = [
     ("role unknown", row(say("human"), ANSWER), "unknown_role", "error"),
     ("no content", row({"role": "user"}, ANSWER), "missing_content", "error"),
     ("content is a number", row(say("user", 3), ANSWER), "bad_content", "error"),
-    ("a part without type", row(say("user", [{"text": "x"}]), ANSWER), "bad_content", "error"),
+    ("a part without type", row(say("user", [{"texts": "x"}]), ANSWER), "bad_content", "error"),
     ("a part of no known type", row(say("user", [{"type": "video"}]), ANSWER), "bad_content", "error"),
     ("nobody answers", row(USER), "no_assistant", "error"),
     ("an empty answer", row(USER, say("assistant", "")), "empty_answer", "error"),

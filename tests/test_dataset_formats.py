@@ -133,7 +133,7 @@ def test_a_table_holds_what_json_lines_hold(tmp_path: Path, kind: str, container
     second.write_bytes(CONTAINERS[container](RICH[kind]))
     wanted, found = Dataset.open(first), Dataset.open(second)
     assert len(list(wanted.examples())) == len(PAIRS)
-    assert [replace(e, line=0, file="") for e in found.examples()] == [
+    assert [replace(e, line=0, file="", unit="line") for e in found.examples()] == [
         replace(e, line=0, file="") for e in wanted.examples()
     ]
     assert {p.code for p in found.problems()} == {p.code for p in wanted.problems()}
@@ -425,9 +425,9 @@ def told(path: Path) -> list[int]:
 def test_progress_is_told_in_bytes_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, container: str) -> None:
     import random
 
-    from advisor.dataset import _rows
+    from advisor.dataset import _json_rows
 
-    monkeypatch.setattr(_rows, "BLOCK_BYTES", 1 << 14)
+    monkeypatch.setattr(_json_rows, "BLOCK_BYTES", 1 << 14)
     dice = random.Random(1)
     words = (" ".join(str(dice.getrandbits(40)) for _ in range(30)) for _ in range(1600))
     rows = [{"prompt": text, "completion": str(number)} for number, text in enumerate(words)]
@@ -540,12 +540,11 @@ def test_a_column_that_is_there_twice_is_not_guessed(tmp_path: Path) -> None:
         Dataset.open(path)
 
 
-def test_rows_wrapped_in_an_object_are_told_how_to_get_out(tmp_path: Path) -> None:
+def test_rows_wrapped_in_an_object_are_read(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     for text in (json.dumps({"v": 1, "data": RICH["weights"]}), json.dumps({"data": RICH["weights"]}, indent=1)):
         path.write_text(text)
-        with pytest.raises(DataError, match=r"rows seem to be the list in the field 'data'; .* jq -c '\.\[\"data\"\]"):
-            Dataset.open(path)
+        assert len(list(Dataset.open(path).examples())) == len(RICH["weights"])
 
 
 def test_a_bad_byte_in_an_array_is_named_with_its_line(tmp_path: Path) -> None:
@@ -654,9 +653,11 @@ def test_names_are_known_in_any_case(tmp_path: Path) -> None:
 
 def test_messages_by_themselves_are_told_where_they_belong(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    path.write_text("".join(json.dumps(talk) + "\n" for talk in WANTED))
-    with pytest.raises(DataError, match=r'write each conversation as one object: \{"messages": \[...\]\}'):
+    path.write_text("".join(json.dumps(message) + "\n" for message in WANTED[0]))
+    with pytest.raises(DataError, match=r"these are messages by themselves"):
         Dataset.open(path)
+    path.write_text("".join(json.dumps(talk) + "\n" for talk in WANTED))
+    assert [example.messages for example in Dataset.open(path).examples()] == WANTED
 
 
 @pytest.mark.parametrize(
@@ -688,5 +689,5 @@ def test_bytes_in_a_message_are_an_error_of_its_row(tmp_path: Path) -> None:
 def test_a_table_without_names_is_told_to_have_them(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text('"I want a refund, please",refund\n"Where is my parcel now?",parcel\n')
-    with pytest.raises(UnknownFields, match=r"If the first line is an example, put a line of names above it"):
+    with pytest.raises(UnknownFields, match=r"the columns have no names.*--columns prompt=1,completion=2 --fix"):
         Dataset.open(path)

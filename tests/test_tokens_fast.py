@@ -285,9 +285,10 @@ def test_duplicates_are_the_same_with_and_without_numpy(monkeypatch: pytest.Monk
         marks.sketches.extend(sketch([[[dice.randrange(3) for _ in range(4)]]]))
         marks.lines.append(line)
         marks.files.append(0)
-    plain = _quality.duplicates(marks, ["a"])
+    sources = [Source(Path("a"), "a", 1)]
+    plain = _quality.duplicates(marks, sources)
     monkeypatch.setattr(_quality, "_LARGE", 10)
-    assert _quality.duplicates(marks, ["a"])[0] == plain[0]
+    assert _quality.duplicates(marks, sources)[0] == plain[0]
     assert {code for _, _, code, _ in plain[0]} == {"exact_duplicate", "conflicting_answers", "near_duplicate"}
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from advisor.dataset._checks import CATALOGUE
 from advisor.dataset._dataset import Dataset
 from advisor.dataset._fix import Fixed, fix
+from advisor.dataset._rated import Answers
+from advisor.dataset._refusal import UnknownFields
 from advisor.dataset._shape import FIELDS
-from advisor.dataset._sniff import UnknownFields
 from advisor.dataset._split import split
 from advisor.dataset._types import Example, Format, Level, Problem
 from advisor.dataset._write import write_for
@@ -17,6 +18,7 @@ from advisor.dataset._write import write_for
 __all__ = [
     "CATALOGUE",
     "FIELDS",
+    "Answers",
     "Dataset",
     "Example",
     "Fixed",

@@ -13,8 +13,10 @@ import orjson
 from backends import Json
 
 Row: TypeAlias = dict[str, Json]
+Fault: TypeAlias = tuple[str, str]  # a problem's code and detail
 
 _LONGEST_LITERAL = 1 << 20  # characters
+MAX_ELEMENT = 64 << 20  # characters of one element of an array, or of one cell
 
 
 class Malformed(Exception):
@@ -103,3 +105,12 @@ def setting(value: Json) -> Json:
         return cast(Json, orjson.loads(value if value[:1] in "[{" else value.strip().lower()))
     except orjson.JSONDecodeError:
         return value
+
+
+def undecoded(text: str) -> str:
+    """Name the first byte that was no UTF-8; nothing where all were."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return f"a byte is {ord(text[error.start]) - 0xDC00:02x}"
+    return ""

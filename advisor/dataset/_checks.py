@@ -170,7 +170,14 @@ CATALOGUE: dict[str, Entry] = {
     "preference_prompt": Entry(_E, "The prompt of a pair ends with the assistant",
         "End the prompt with the user's or a tool's message.",
         "Together refuses it; the answers would follow an answer."),
-    "extra_answers": Entry(_I, "Several answers, of which one is used",
+    "rated_answers": Entry(_W, "A score beside the answers, which is not used",
+        "Keep the best answer to each prompt with --answers good, or make pairs with --answers pairs.",
+        "The score says that some answers are worse than others; trained on as they are, all are learnt alike."),
+    "meaning_lost": Entry(_W, "Fields that are not read and may change what a row means",
+        "Name them with --columns, or take the rows apart yourself, if they matter.",
+        "Earlier turns, images, other answers or a mark of the split change what is to be learnt. They are left out of "
+        "what is written for a backend."),
+    "extra_answers": Entry(_W, "Several answers, of which one is used",
         "Write one row per answer if all should be learnt.",
         "A row can teach one answer; the others are left out of counts and of what is written."),
     # Images.
@@ -280,9 +287,9 @@ def level_of(code: str, backend: str | None = None) -> Level:
 
 
 def problem(
-    code: str, line: int | None, file: str, detail: str = "", *, backend: str | None = None, fix: str = ""
+    code: str, line: int | None, file: str, detail: str = "", *, backend: str | None = None, unit: str = "line"
 ) -> Problem:
     """Make a problem of the catalogue's code; ``detail`` says what is so here."""
     entry = CATALOGUE[code]
     message = f"{entry.title}: {' '.join(detail.split())}" if detail else entry.title
-    return Problem(line, code, level_of(code, backend), f"{message}.", fix or entry.fix, file)
+    return Problem(line, code, level_of(code, backend), f"{message}.", entry.fix, file, unit)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 from advisor.dataset._cells import Malformed, Row, is_blank
 from advisor.dataset._checks import level_of, problem
+from advisor.dataset._converse import Conversation, converse
+from advisor.dataset._rated import Answers, judged, selected, spooled
+from advisor.dataset._refusal import verdicts
 from advisor.dataset._rows import Container, Fault, rows
-from advisor.dataset._shape import Conversation, Shape, converse, joined, shape_of
-from advisor.dataset._sniff import sniff
-from advisor.dataset._source import Progress, Source, find, fingerprint
+from advisor.dataset._shape import Shape, joined, shape_of
+from advisor.dataset._sniff import Sniffed, sniff
+from advisor.dataset._source import SPOOLED, Progress, Source, find, fingerprint
 from advisor.dataset._structure import faults, usual
 from advisor.dataset._types import Example, Format, Level, Problem
 from advisor.errors import DataError
@@ -24,14 +28,25 @@ class Dataset:
     def __init__(
         self, sources: tuple[Source, ...], containers: tuple[Container, ...], shape: Shape, columns: Mapping[str, str]
     ) -> None:
-        self.sources, self.containers, self.shape, self.columns = sources, containers, shape, columns
+        self.sources, self.containers, self.shape = sources, containers, shape
+        self.columns = {field: name for field, name in columns.items() if field != "rows"}
         self._fingerprint = ""
 
     @classmethod
-    def open(cls, *sources: str | Path, columns: Mapping[str, str] | None = None) -> Dataset:
-        """Sniff the files. Raises DataError naming file, line and remedy when one cannot be read as training data."""
-        found = find(sources)
-        sniffed = [sniff(source, columns or {}) for source in found]
+    def open(
+        cls, *sources: str | Path, columns: Mapping[str, str] | None = None, answers: Answers | None = None
+    ) -> Dataset:
+        """Sniff the files. Raises DataError naming file, line and remedy when one cannot be read as training data.
+
+        ``columns`` says which field is which; ``answers`` which of judged answers are wanted: of these a new file is
+        made, and read.
+        """
+        given = [sniff(source, columns or {}) for source in find(sources)]
+        given = [_judged(one, answers) for one in given]
+        found = tuple(one.source for one in given)
+        sniffed = [(one.container, one.shape) for one in given]
+        if answers is not None:
+            columns = None
         for source, (_, shape) in zip(found[1:], sniffed[1:], strict=True):
             if shape.format is not sniffed[0][1].format:
                 raise DataError(
@@ -92,16 +107,36 @@ class Dataset:
         for source, line, talk, found in self.conversations():
             if talk is not None and usable(found):
                 yield Example(
-                    line, source.name, talk.messages, talk.tools, talk.preferred, talk.non_preferred, talk.extra or {}
-                )
+                    line, source.name, talk.messages, talk.tools, talk.preferred, talk.non_preferred, talk.extra or {},
+                    source.unit,
+                )  # fmt: skip
 
     def problems(self, backend: str | None = None) -> tuple[Problem, ...]:
         """Return what is wrong with the rows, in the order of the lines; ``profile`` knows of the whole, too."""
         return tuple(
-            problem(code, line, source.name, detail, backend=backend)
+            problem(code, line, source.name, detail, backend=backend, unit=source.unit)
             for source, line, _, found in self.conversations()
             for code, detail in found
         )
+
+
+def _judged(found: Sniffed, answers: Answers | None) -> Sniffed:
+    """Make of judged answers what is wanted; refuse those judged good or bad where that was not said."""
+    rating, name = found.shape.rating, found.source.name
+    if answers is None and (rating is None or rating.scored):
+        return found
+    if rating is None:
+        raise DataError(f"{name}: no field judges the answers; read it without --answers.")
+    groups = judged((row for _, row in rows(found.source, found.container)), found.shape)
+    if answers is None:
+        raise verdicts(found.source, groups, found.shape)
+    path, count = spooled(selected(groups, found.shape, answers), SPOOLED)
+    if not count:
+        what = "no answer is a good one" if answers is Answers.GOOD else "no prompt has a good and a bad answer"
+        raise DataError(f"{name}: nothing is left of it: {what}, going by {rating.column!r}.")
+    made = sniff(find((path,))[0], {})
+    layout = replace(made.source.layout, by_row=True)
+    return replace(made, source=replace(made.source, name=f"{name} ({answers})", layout=layout))
 
 
 def ends(container: Container, code: str) -> bool:

@@ -12,9 +12,9 @@ from typing import cast
 import orjson
 
 from advisor.dataset._checks import problem
+from advisor.dataset._converse import Conversation
 from advisor.dataset._dataset import Dataset, ends, usable
 from advisor.dataset._scan import REDACTED, redact
-from advisor.dataset._shape import Conversation
 from advisor.dataset._source import Progress
 from advisor.dataset._split import Sides
 from advisor.dataset._structure import MESSAGE_KEYS, faults
@@ -55,6 +55,7 @@ class Fixed:
     mended: Mapping[str, Change]
     lost: tuple[Problem, ...] = ()
     replaced: bool = False  # there was a file called ``out`` before
+    unit: str = "line"  # what the places of changes are counted in
 
 
 def fix(
@@ -97,7 +98,7 @@ def fix(
                     read += 1
                     dropped.setdefault(code, Change()).add(line)
                     if ends(container_of[source], code):
-                        unread.append(problem("rest_unread", line, source.name))
+                        unread.append(problem("rest_unread", line, source.name, unit=source.unit))
                 continue
             read += 1
             changes = mend(talk, redacted)
@@ -106,8 +107,9 @@ def fix(
                 dropped.setdefault(next(code for code, _ in left if not usable([(code, "")])), Change()).add(line)
                 continue
             example = Example(
-                line, source.name, talk.messages, talk.tools, talk.preferred, talk.non_preferred, talk.extra or {}
-            )
+                line, source.name, talk.messages, talk.tools, talk.preferred, talk.non_preferred, talk.extra or {},
+                source.unit,
+            )  # fmt: skip
             if backend is None:
                 made: dict[str, Json] | None = canonical(example, dataset.format)
             else:
@@ -131,7 +133,8 @@ def fix(
             raise DataError(f"{dataset.sources[0].name}: not one row is left after the repair; see 'tunewise check'.")
         chosen = None if held_out is None else sides.held_out(dataset.sources[0].name, held_out, seed)
     held, apart = (None, 0) if chosen is None else _divide(out, chosen)
-    return Fixed(out, held, read, written, apart, dropped, mended, (*unread, *losses.problems()), replaced)
+    lost, unit = (*unread, *losses.problems()), dataset.sources[0].unit
+    return Fixed(out, held, read, written, apart, dropped, mended, lost, replaced, unit)
 
 
 def _judged_again(talk: Conversation, format: Format) -> list[tuple[str, str]]:

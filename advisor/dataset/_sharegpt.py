@@ -16,6 +16,7 @@ _ROLES = {
     "tool": "tool", "function_response": "tool", "observation": "tool", "tool_response": "tool",
     "function_call": "assistant", "tool_call": "assistant",
 }  # fmt: skip
+_PAIRS = (("input", "output"), ("human", "assistant"), ("user", "assistant"), ("question", "answer"))
 _KEYS = frozenset(("from", "value", "role", "content", "weight"))
 _CALL = re.compile(r"\s*<tool_call>\s*(.*?)\s*</tool_call>\s*", re.DOTALL)  # as Hermes writes calls in its answers
 _ANSWER = re.compile(r"\s*<tool_response>\s*(.*?)\s*</tool_response>\s*", re.DOTALL)
@@ -23,6 +24,7 @@ _ANSWER = re.compile(r"\s*<tool_response>\s*(.*?)\s*</tool_response>\s*", re.DOT
 
 def messages_of(turns: list[Row], key: str) -> tuple[list[Message], list[tuple[str, str]]]:
     """Return the messages, and notes on keys that nothing reads. Raises Malformed, naming the turn of ``key``."""
+    turns = [turn for pair in turns for turn in _unpaired(pair)]
     messages: list[Message] = []
     notes: list[tuple[str, str]] = []
     waiting: list[str] = []  # ids of calls without an answer so far
@@ -34,8 +36,9 @@ def messages_of(turns: list[Row], key: str) -> tuple[list[Message], list[tuple[s
         said, text = _said(turn), turn.get("value", turn.get("content"))
         if not isinstance(said, str):
             raise Malformed("missing_role", f"{where} has no 'from'")
-        if said not in _ROLES:
+        if said.casefold() not in _ROLES:
             raise Malformed("unknown_role", f"{where} is from '{said[:30]}'")
+        said = said.casefold()
         if not isinstance(text, str):
             raise Malformed("bad_content", f"{where} has {kind(text)} as its 'value'")
         role = _ROLES[said]
@@ -43,7 +46,7 @@ def messages_of(turns: list[Row], key: str) -> tuple[list[Message], list[tuple[s
             messages += _answers(text, waiting, where)
             continue
         message: Message = {"role": role, "content": text}
-        answered = turns[number + 1 : number + 2] and _ROLES.get(str(_said(turns[number + 1]))) == "tool"
+        answered = turns[number + 1 : number + 2] and _ROLES.get(str(_said(turns[number + 1])).casefold()) == "tool"
         written = [text] if said.endswith("_call") else _CALL.findall(text) if answered else []
         if written:
             message["content"] = None if said.endswith("_call") else _CALL.sub("", text) or None
@@ -56,6 +59,17 @@ def messages_of(turns: list[Row], key: str) -> tuple[list[Message], list[tuple[s
             message["weight"] = cast(int, turn["weight"])  # whether it is one is judged with the others
         messages.append(message)
     return messages, notes
+
+
+def _unpaired(turn: Row) -> list[Row]:
+    """Divide a turn that holds a prompt and its answer, as XTuner and Firefly write them."""
+    pair = next((pair for pair in _PAIRS if pair[0] in turn and pair[1] in turn), None)
+    if pair is None or "from" in turn or "role" in turn:
+        return [turn]
+    said = {"system": turn.get("system"), "user": turn[pair[0]], "assistant": turn[pair[1]]}
+    rest = {key: value for key, value in turn.items() if key not in ("system", *pair)}
+    spoken: list[Row] = [{"from": who, "value": text} for who, text in said.items() if text or who == "assistant"]
+    return [*spoken[:-1], {**spoken[-1], **rest}]
 
 
 def _said(turn: Row) -> Json:

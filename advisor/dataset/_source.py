@@ -28,6 +28,23 @@ Progress: TypeAlias = Callable[[int], None]  # called with the bytes of the file
 
 
 @dataclass(frozen=True, slots=True)
+class Layout:
+    """How rows stand in a file, where its container alone does not tell.
+
+    ``field`` is the path of what holds them within one JSON object; ``names`` are those of the columns where the rows
+    are lists, or a table has no line of names; ``by_row`` means that several share a line, so that rows are numbered.
+    """
+
+    field: str = ""
+    names: tuple[str, ...] = ()
+    delimiter: str = ""
+    by_row: bool = False
+
+
+PLAIN = Layout()
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """One file. ``name`` is what people call it; ``compression`` is gzip, zstd or empty."""
 
@@ -35,6 +52,12 @@ class Source:
     name: str
     bytes: int
     compression: str = ""
+    layout: Layout = PLAIN
+
+    @property
+    def unit(self) -> str:
+        """What its places are counted in."""
+        return "row" if self.layout.by_row else "line"
 
 
 def find(given: tuple[str | Path, ...]) -> tuple[Source, ...]:

@@ -19,7 +19,10 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One finding. ``line`` counts from 1 in the file as it lies on disk; None means the dataset as a whole."""
+    """One finding. ``line`` counts from 1 in the file as it lies on disk; None means the dataset as a whole.
+
+    ``unit`` is "row" where several rows share a line, or there are no lines: then ``line`` is the number of the row.
+    """
 
     line: int | None
     code: str
@@ -27,6 +30,7 @@ class Problem:
     message: str
     fix: str
     file: str
+    unit: str = "line"
 
 
 class Format(StrEnum):
@@ -57,3 +61,4 @@ class Example:
     preferred: Message | None = None
     non_preferred: Message | None = None
     extra: Mapping[str, Json] = field(default_factory=dict)
+    unit: str = "line"  # what ``line`` counts, as in a Problem

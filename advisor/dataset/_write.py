@@ -97,7 +97,7 @@ class Losses:
         self.file, self.last = example.file, code
         self.counts[code, detail] += 1
         if self.counts[code, detail] <= _SAID:
-            self.said.append(problem(code, example.line, example.file, detail))
+            self.said.append(problem(code, example.line, example.file, detail, unit=example.unit))
 
     def problems(self) -> tuple[Problem, ...]:
         rest = tuple(
@@ -117,7 +117,7 @@ def line_for(
         return None
     if objective is Objective.SFT and example.preferred is not None:
         losses.add(example, "rejected_unused", "supervised training learns the preferred answer only")
-    example = _spoken(example, backend, losses)
+    example = _spoken(_tools_in_text(example), backend, losses)
     if backend not in _OPENAI_FORM and any(message.get("function_call") for message in example.messages):
         losses.add(example, "not_expressible", f"{backend} knows calls of tools, not of functions")
         return None
@@ -138,6 +138,22 @@ def line_for(
         else:
             losses.add(example, "setting_dropped", f"{backend} has no row setting '{key}'")
     return row
+
+
+def _tools_in_text(example: Example) -> Example:
+    """Write a tool's answer that is in text parts as one text: most providers and templates take no other."""
+    if not any(map(_is_in_parts, example.messages)):
+        return example
+    written = [{**message, "content": text_of(message)} if _is_in_parts(message) else message
+               for message in example.messages]  # fmt: skip
+    return replace(example, messages=cast(list[Message], written))
+
+
+def _is_in_parts(message: Message) -> bool:
+    content = message.get("content")
+    if message["role"] != "tool" or not isinstance(content, list):
+        return False
+    return all(isinstance(part, dict) and part.get("type") == "text" for part in content)
 
 
 def _spoken(example: Example, backend: str, losses: Losses) -> Example:

@@ -30,6 +30,7 @@ NOT_JSON = NotJson.NOT_JSON
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # written without blanks
 _THOUGHT = re.compile(r"^\s*<think>.*?</think>\s*", re.DOTALL)
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
+_LONGEST_LABEL = 80  # characters
 Part = TypeVar("Part")
 
 
@@ -86,6 +87,21 @@ def label_of(text: str) -> str:
     first = text.strip().splitlines()[0] if text.strip() else ""
     first = re.sub(r"^(?:label|category|class|answer)\s*[:=]\s*", "", first.strip(" \t`*\"'"), flags=re.IGNORECASE)
     return plain(first.strip(" \t`*\"'.,;:!"))
+
+
+def label_set(answer: Answer, reference: Reference) -> float:
+    """Return the F1 of the labels, given as a JSON list or joined by commas; no label on both sides is right."""
+    got, wanted = labels_of(answer.text), labels_of(reference.text)
+    if not got or not wanted:
+        return float(got == wanted)
+    return 2 * len(got & wanted) / (len(got) + len(wanted))
+
+
+def labels_of(text: str) -> frozenset[str]:
+    """Return the labels a text gives: the items of a JSON list, or what stands between commas, semicolons and lines."""
+    held = json_of(text)
+    items = list(map(str, held)) if isinstance(held, list) else re.split(r"[,;\n]", text.strip())
+    return frozenset(name for item in items if (name := label_of(item)) and name != "none")
 
 
 def json_valid(answer: Answer, reference: Reference) -> float:
@@ -176,6 +192,7 @@ Metric = Callable[[Answer, Reference], float]
 METRICS: Mapping[str, Metric] = {
     "exact": exact,
     "label": label,
+    "label_set": label_set,
     "json_valid": json_valid,
     "json_schema": json_schema,
     "json_fields": json_fields,
@@ -190,6 +207,8 @@ METRICS: Mapping[str, Metric] = {
 
 _BY_TASK: Mapping[TaskType, str] = {
     TaskType.CLASSIFICATION: "label",
+    TaskType.MULTI_LABEL: "label_set",
+    TaskType.QUESTION_ANSWERING: "token_f1",
     TaskType.EXTRACTION: "json_fields",
     TaskType.STRUCTURED: "json_fields",
     TaskType.SUMMARISATION: "rouge_l",
@@ -206,6 +225,8 @@ def metric_for(task: TaskType | None, references: Sequence[Reference]) -> str:
         return "sql_result" if run * 10 >= len(references) * 9 else "sql_text"
     if references and sum(bool(reference.tool_calls) for reference in references) * 2 >= len(references):
         return "tools"
+    if references and (task is TaskType.MULTI_LABEL or all(map(_is_label_list, references))):
+        return "label_set"
     as_json = sum(isinstance(json_of(reference.text), dict | list) for reference in references)
     if references and as_json * 10 >= len(references) * 9:
         return "json_fields"
@@ -217,6 +238,11 @@ def metric_for(task: TaskType | None, references: Sequence[Reference]) -> str:
     if task is None and references and all(_gives_number(item.text) for item in references):
         return "number"
     return chosen
+
+
+def _is_label_list(reference: Reference) -> bool:
+    held = json_of(reference.text)
+    return isinstance(held, list) and all(isinstance(one, str) and len(one) <= _LONGEST_LABEL for one in held)
 
 
 def numbers_in(text: str) -> list[float]:

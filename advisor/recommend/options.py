@@ -168,4 +168,4 @@ def for_retrieval() -> tuple[Reason, ...]:
 
 def task_of(profile: Profile, workload: Workload) -> TaskType:
     """Return the task: what the user says, else what the data looks like."""
-    return workload.task or profile.task_type
+    return (workload.task or profile.task_type).family

@@ -193,20 +193,17 @@ class Worker:
     def count(self, lines: list[bytes], file: int, first: bool) -> _Done:
         """Count JSON lines, each with its end; they are counted from 1."""
         newlines = len(lines) - bool(lines and not lines[-1].endswith(b"\n"))
-        counting, dataset, seen = self._counting(), self.reading.dataset, 0
+        counting, dataset = self._counting(), self.reading.dataset
         tally = counting.tally
         # Only a file may begin with a byte order mark: a block that does not begin one starts at line 2, moved back.
         shift = 0 if first else 1
-        for line, row in jsonl_rows(lines, 1 + shift):
-            seen += 1
+        for line, row in jsonl_rows(lines, 1 + shift, dataset.sources[file].layout):
             talk, found = judge(row, dataset.shape, dataset.columns)
             for fault in found:
                 tally.note(file, line - shift, fault)
-                seen -= fault[0] == "byte_order_mark"
             if talk is not None and (not found or usable(found)):
                 counting.add(talk, file, line - shift)
-        blank = len(lines) - seen
-        if blank:
+        if blank := sum(map(bytes.isspace, lines)):
             tally.fault_counts["blank_lines"] += blank
         if any(line.endswith(b"\r\n") for line in lines[:20]):
             tally.fault_counts["carriage_returns"] += sum(line.endswith(b"\r\n") for line in lines)

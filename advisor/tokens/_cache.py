@@ -32,7 +32,7 @@ def remembered(
     tally = _load(path) or _load(richer)
     if tally is None or (marks and len(tally.marks) < min(tally.examples, MARKS_KEPT)):
         tally = examine(dataset, encodings=encodings, progress=progress)
-        tally.repeats = duplicates(tally.marks, [source.name for source in dataset.sources])
+        tally.repeats = duplicates(tally.marks, dataset.sources)
         light = replace(tally, marks=Marks()) if len(tally.marks) > _MARKS_KEPT else tally
         _keep(path, light)
     return tally
@@ -48,6 +48,7 @@ def _path(dataset: Dataset, encodings: tuple[str, ...]) -> Path:
     reading = (
         _code(), dataset.fingerprint, dataset.shape.format.value, sorted(dataset.shape.columns.items()),
         [container.value for container in dataset.containers], sorted(encodings),
+        [source.layout for source in dataset.sources], dataset.shape.labels,
         [source.name for source in dataset.sources[1:] and dataset.sources],  # of several files, findings name theirs
     )  # fmt: skip
     return home() / "cache" / f"tally-{hashlib.sha256(repr(reading).encode()).hexdigest()[:32]}.pickle"

@@ -7,7 +7,7 @@ from typing import TypeAlias, cast
 
 import orjson
 
-from advisor.dataset._shape import Conversation
+from advisor.dataset._converse import Conversation
 from advisor.dataset._write import text_of
 from advisor.tokens._billing import LOW_DETAIL_IMAGE, PER_EXAMPLE, PER_MESSAGE, tools_text
 from advisor.tokens._minhash import Ids, Sketch

@@ -22,7 +22,7 @@ def leaks(train: Dataset, validation: Dataset, marks: Marks, others: Marks) -> t
     for example in train.examples():
         key = prompt_key(example, train.format)
         if key in wanted:
-            seen.setdefault(key, f"line {example.line} of {example.file}")
+            seen.setdefault(key, f"{example.unit} {example.line} of {example.file}")
     alike = _alike(train, marks, others)
     files = {source.name: number for number, source in enumerate(validation.sources)}
     counts: Counter[str] = Counter()
@@ -46,7 +46,7 @@ def _alike(train: Dataset, marks: Marks, others: Marks) -> dict[tuple[int, int],
     size = len(marks)
     return {
         (others.files[at - size], others.lines[at - size]): (
-            f"line {marks.lines[other]} of {train.sources[marks.files[other]].name}"
+            f"{(source := train.sources[marks.files[other]]).unit} {marks.lines[other]} of {source.name}"
         )
         for at, other in near(joined)
         if at >= size > other

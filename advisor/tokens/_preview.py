@@ -91,6 +91,8 @@ def _scale(tally: Tally, factor: float) -> None:
             counter[key] = round(value * factor)
     tally.labels.answers = round(tally.labels.answers * factor)
     tally.labels.others = round(tally.labels.others * factor)
+    tally.labels.lists = round(tally.labels.lists * factor)
+    tally.labels.listed = Counter({label: round(n * factor) for label, n in tally.labels.listed.items()})
     tally.labels.counts = Counter({label: round(n * factor) for label, n in tally.labels.counts.items()})
     tally.marks, tally.faults, tally.longest, tally.shortest = Marks(), [], [], []
     tally.fault_counts.clear()

@@ -11,6 +11,7 @@ from advisor.dataset import Format, Problem
 from advisor.dataset._checks import problem
 from advisor.dataset._dataset import Dataset, ends
 from advisor.dataset._rows import Container
+from advisor.dataset._shape import changes_meaning
 from advisor.dataset._source import Progress
 from advisor.task import TaskType
 from advisor.tokens._blocks import SMALL_BYTES
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from advisor.workload import DataBlock
 
 _CONTAINERS = {
-    Container.JSON: "a JSON array or objects over several lines", Container.CSV: "CSV", Container.TSV: "TSV",
-    Container.PARQUET: "Parquet",
+    Container.JSON: "a JSON array or objects over several lines", Container.DOCUMENT: "one JSON object",
+    Container.CSV: "CSV", Container.TSV: "TSV", Container.PARQUET: "Parquet",
 }  # fmt: skip
 _UNCOUNTED = ("unread_part", "reasoning_text")  # which leave the count an estimate
 # What OpenAI still tunes, and the one dead model whose published jobs the billing rule was checked on.
@@ -132,8 +133,11 @@ def profile(
     made = assemble(examined, dataset, dataset.fingerprint, aim)
     if validation is not None:
         found, counts = leaks(dataset, validation, examined.marks, remembered(validation, marks=True).marks)
-        names = [source.name for source in validation.sources]
-        leaked = (problem(code, line, names[file], detail, backend=backend) for line, file, code, detail in found)
+        sources = validation.sources
+        leaked = (
+            problem(code, line, sources[file].name, detail, backend=backend, unit=sources[file].unit)
+            for line, file, code, detail in found
+        )
         made = replace(made, problems=(*made.problems, *leaked), quality={**made.quality, **counts})
     return _for_open_model(made, dataset, model, aim) if model is not None and opened else made
 
@@ -242,19 +246,24 @@ def _findings(
     tally: Tally, dataset: Dataset, labels: Mapping[str, int] | None
 ) -> tuple[list[Finding], dict[str, Json]]:
     """Return what the whole shows, and the figures behind it."""
-    names = [source.name for source in dataset.sources]
-    repeated, facts = tally.repeats or duplicates(tally.marks, names)
+    repeated, facts = tally.repeats or duplicates(tally.marks, dataset.sources)
     findings, quality = list(repeated), dict(facts)
-    for found, more in (label_findings(labels, tally), cost_findings(tally, names)):
+    for found, more in (label_findings(labels, tally), cost_findings(tally, dataset.sources)):
         findings.extend(found)
         quality.update(more)
     findings.extend(language_findings(tally.languages))
     findings.extend(
         (line, file, "rest_unread", "") for file, line, code, _ in tally.faults if ends(dataset.containers[file], code)
     )
-    if dataset.unread:
-        fields, others = ", ".join(f"'{name:.40}'" for name in dataset.unread[:6]), len(dataset.unread) - 6
-        findings.append((None, 0, "unknown_field", f"{fields} and {others:,} more" if others > 0 else fields))
+    rating = dataset.shape.rating
+    if rating is not None:
+        findings.append((None, 0, "rated_answers", f"'{rating.column:.40}'"))
+    rest = [name for name in dataset.unread if rating is None or name != rating.column]
+    meant = [name for name in rest if changes_meaning(name)]
+    for code, fields in (("meaning_lost", meant), ("unknown_field", [name for name in rest if name not in meant])):
+        if fields:
+            named, others = ", ".join(f"'{name:.40}'" for name in fields[:6]), len(fields) - 6
+            findings.append((None, 0, code, f"{named} and {others:,} more" if others > 0 else named))
     other = next((name for container in dataset.containers if (name := _CONTAINERS.get(container))), "")
     if other:
         findings.append((None, 0, "not_jsonl", f"this is {other}"))
@@ -264,7 +273,7 @@ def _findings(
 
 def _problems(tally: Tally, dataset: Dataset, findings: list[Finding], backend: str | None) -> Iterator[Problem]:
     """Yield the problems: those of the whole first, then those of lines in their order."""
-    names = [source.name for source in dataset.sources]
+    sources = dataset.sources
     # Where every other answer ends without a full stop, that is a habit and no accident; plain text has no answers.
     habits = {"cut_answer"} if tally.fault_counts["cut_answer"] > 0.2 * tally.examples else set()
     if dataset.format is Format.TEXT:
@@ -274,13 +283,14 @@ def _problems(tally: Tally, dataset: Dataset, findings: list[Finding], backend: 
     kept = Counter(code for _, _, code, _ in tally.faults)
     for line, file, code, detail in findings:
         if line is None:
-            yield problem(code, None, names[file], detail, backend=backend)
+            yield problem(code, None, sources[file].name, detail, backend=backend)
     for code, count in tally.fault_counts.items():
         if count > kept[code] and code not in habits:
             more, beyond = "more " if kept[code] else "", count - kept[code]
-            yield problem(code, None, names[0], f"{beyond:,} {more}line{'s' * (beyond > 1)}", backend=backend)
+            counted = f"{beyond:,} {more}{sources[0].unit}{'s' * (beyond > 1)}"
+            yield problem(code, None, sources[0].name, counted, backend=backend)
     for file, line, code, detail in sorted(lines):
-        yield problem(code, line, names[file], detail, backend=backend)
+        yield problem(code, line, sources[file].name, detail, backend=backend, unit=sources[file].unit)
 
 
 def percentiles(lengths: Mapping[int, int]) -> Percentiles:

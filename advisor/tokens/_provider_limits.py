@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from advisor.dataset import Dataset, Format
 from advisor.dataset._rows import Container
 from advisor.tokens._open_models import is_open
+from advisor.tokens._quality import lines_named
 from advisor.tokens._tally import Finding, Tally
 from backends import Objective
 
@@ -147,10 +148,8 @@ def _too_long(tally: Tally, dataset: Dataset, longest: int) -> Iterator[Finding]
     if not over:
         return
     named = [(file, line) for tokens, file, line in tally.longest_first()[:5] if tokens > longest]
-    several = len(dataset.sources) > 1
-    lines = ", ".join(f"{dataset.sources[file].name}:{line}" if several else f"{line}" for file, line in named)
     both = ", both answers of a pair together" if tally.preferences else ""
-    where = f"the longest {'is in line' if len(named) == 1 else 'are in lines'} {lines}"
+    where = f"the longest {'is' if len(named) == 1 else 'are'} in {lines_named(named, dataset.sources)}"
     yield (
         None,
         named[0][0],

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
+from advisor.dataset._source import Source
 from advisor.tokens._minhash import WORDS, Marks
 from advisor.tokens._tally import SYSTEMS_KEPT, Finding, Tally
 from backends import Json
@@ -21,15 +22,15 @@ _LONG_ANSWER = 30  # tokens: of shorter answers a tenth is nothing odd
 _FEW = 0.05  # of the examples: more of a kind are no outliers
 
 
-def duplicates(marks: Marks, names: Sequence[str]) -> tuple[list[Finding], dict[str, Json]]:
+def duplicates(marks: Marks, sources: Sequence[Source]) -> tuple[list[Finding], dict[str, Json]]:
     """Find equal rows, nearly equal rows, and equal prompts with different answers."""
     equal, differ = _same_fast(marks) if _numpy(marks) else _same(marks)
     blamed = {at for at, _ in equal} | {at for at, _ in differ}
     alike = [(at, other) for at, other in near(marks) if at not in blamed]
     found = [
-        *_named("exact_duplicate", "the same as {}", equal, marks, names),
-        *_named("conflicting_answers", "the same prompt as {}", differ, marks, names),
-        *_named("near_duplicate", "almost the same as {}", alike, marks, names),
+        *_named("exact_duplicate", "the same as {}", equal, marks, sources),
+        *_named("conflicting_answers", "the same prompt as {}", differ, marks, sources),
+        *_named("near_duplicate", "almost the same as {}", alike, marks, sources),
     ]
     return found, {
         "compared": len(marks),
@@ -84,15 +85,18 @@ def _same_fast(marks: Marks) -> tuple[Pairs, Pairs]:
     return equal, differ
 
 
-def _named(code: str, form: str, pairs: list[tuple[int, int]], marks: Marks, names: Sequence[str]) -> Iterator[Finding]:
+def _named(
+    code: str, form: str, pairs: list[tuple[int, int]], marks: Marks, sources: Sequence[Source]
+) -> Iterator[Finding]:
     def where(other: int, beside: int) -> str:
         same = marks.files[other] == marks.files[beside]
-        return f"line {marks.lines[other]}" + ("" if same else f" of {names[marks.files[other]]}")
+        source = sources[marks.files[other]]
+        return f"{source.unit} {marks.lines[other]}" + ("" if same else f" of {source.name}")
 
     for at, other in pairs[:_KEPT]:
         yield marks.lines[at], marks.files[at], code, form.format(where(other, at))
     if len(pairs) > _KEPT:
-        yield None, 0, code, f"{len(pairs) - _KEPT:,} more line{'s' * (len(pairs) > _KEPT + 1)}"
+        yield None, 0, code, f"{len(pairs) - _KEPT:,} more {sources[0].unit}{'s' * (len(pairs) > _KEPT + 1)}"
 
 
 def near(marks: Marks) -> Pairs:
@@ -148,10 +152,11 @@ def label_findings(labels: Mapping[str, int] | None, tally: Tally) -> tuple[list
     if labels is None:
         only = len(answers.counts) == 1 and not answers.others and answers.answers > 3
         return ([(None, 0, "constant_answer", repr(next(iter(answers.counts))))] if only else []), {}
-    total = sum(labels.values())
+    several = answers.several() is not None
+    total = answers.answers if several else sum(labels.values())
     frequent, most = next(iter(labels.items()))
     found: list[Finding] = []
-    if most > _DOMINANT * total and most * len(labels) > 1.5 * total:
+    if not several and most > _DOMINANT * total and most * len(labels) > 1.5 * total:
         found.append((None, 0, "label_imbalance", f"{frequent!r} is {most / total:.0%} of the answers"))
     rare = [label for label, count in labels.items() if count < _RARE]
     if rare:
@@ -163,10 +168,12 @@ def label_findings(labels: Mapping[str, int] | None, tally: Tally) -> tuple[list
         spelled.setdefault(" ".join(label.casefold().replace("_", " ").replace("-", " ").split()), []).append(label)
     groups = (" and ".join(map(repr, group)) for group in spelled.values() if len(group) > 1)
     found.extend((None, 0, "label_variants", names) for names in groups)
+    if several:
+        return found, {"labels": len(labels), "labels_per_answer": round(sum(labels.values()) / total, 2)}
     return found, {"labels": len(labels), "majority_label": frequent, "majority_baseline": round(most / total, 4)}
 
 
-def cost_findings(tally: Tally, names: Sequence[str]) -> tuple[list[Finding], dict[str, Json]]:
+def cost_findings(tally: Tally, sources: Sequence[Source]) -> tuple[list[Finding], dict[str, Json]]:
     """Find what is paid for without need: one system prompt over and over, and outliers in length."""
     found: list[Finding] = []
     distinct = len(tally.systems)
@@ -181,29 +188,30 @@ def cost_findings(tally: Tally, names: Sequence[str]) -> tuple[list[Finding], di
             detail = f"{share:.0%} of all billed tokens, {spent // tally.examples:,} an example"
             found.append((None, 0, "system_prompt_cost", detail))
     if tally.examples >= _COMPARED:
-        found.extend(_outliers(tally, names))
+        found.extend(_outliers(tally, sources))
     return found, facts
 
 
-def _outliers(tally: Tally, names: Sequence[str]) -> Iterator[Finding]:
+def _outliers(tally: Tally, sources: Sequence[Source]) -> Iterator[Finding]:
     """Find the few examples that are far longer, and the few answers that are far shorter, than the median."""
     typical = _median(tally.lengths)
     far = [(file, line) for tokens, file, line in tally.longest_first() if tokens > max(10 * typical, 500)]
     if far:
-        detail = f"{len(far)} over ten times the median of {typical:,} tokens: {_lines(far, names)}"
+        detail = f"{len(far)} over ten times the median of {typical:,} tokens: {lines_named(far, sources)}"
         yield None, far[0][0], "long_outliers", detail
     answer = _median(tally.outputs)
     count = sum(number for tokens, number in tally.outputs.items() if tokens * 10 < answer)
     if answer >= _LONG_ANSWER and 0 < count <= _FEW * tally.examples:
         short = [(file, line) for tokens, file, line in tally.shortest_first() if tokens * 10 < answer]
         if short:  # of a sample no line is known
-            detail = f"{count} under a tenth of the median of {answer:,} tokens: {_lines(short, names)}"
+            detail = f"{count} under a tenth of the median of {answer:,} tokens: {lines_named(short, sources)}"
             yield None, short[0][0], "short_outliers", detail
 
 
-def _lines(places: list[tuple[int, int]], names: Sequence[str]) -> str:
-    word = "line" if len(places) == 1 else "lines"
-    said = [f"{line}" if len(names) == 1 else f"{names[file]}:{line}" for file, line in places[:5]]
+def lines_named(places: list[tuple[int, int]], sources: Sequence[Source]) -> str:
+    """Name the first five of (file, line)."""
+    word = sources[places[0][0]].unit + "s" * (len(places) > 1)
+    said = [f"{line}" if len(sources) == 1 else f"{sources[file].name}:{line}" for file, line in places[:5]]
     return f"{word} {', '.join(said)}{', ...' if len(places) > 5 else ''}"
 
 

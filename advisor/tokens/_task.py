@@ -18,6 +18,8 @@ def infer(tally: Tally, labels: Mapping[str, int] | None, format: Format) -> tup
         return TaskType.TOOL_USE, f"{tally.with_tools / examples:.0%} of the examples describe tools to call"
     if format is Format.TEXT:
         return TaskType.KNOWLEDGE, "plain text without prompts"
+    if labels and tally.labels.several() is not None:
+        return TaskType.MULTI_LABEL, f"answers of any number of {len(labels)} labels"
     if labels:
         return TaskType.CLASSIFICATION, f"{len(labels)} different short answers in {tally.examples:,} examples"
     if tally.json_answers > 0.5 * looked:

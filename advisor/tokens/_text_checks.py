@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import orjson
 
+from advisor.dataset._converse import Conversation
 from advisor.dataset._scan import scan, utf8
-from advisor.dataset._shape import Conversation
 from advisor.dataset._write import text_of
 from advisor.tokens._answers import is_cut, is_given_away, is_refusal, language
 from advisor.tokens._tally import Tally

@@ -16,6 +16,11 @@ from advisor.cli.flags.common import made_ready
 @click.option("--model", metavar="ID", help="Check against this model's limits, and count with its tokenizer.")
 @click.option("--objective", type=click.Choice(["sft", "dpo"]), help="Check for this way of training.")
 @click.option("--columns", metavar="FIELD=NAME,...", help="Which column is which: prompt=question,completion=answer.")
+@click.option(
+    "--answers",
+    type=click.Choice(["good", "pairs"]),
+    help="Of answers judged good or bad, or by a score: keep the good ones, or pairs of a good and a bad one.",
+)
 @click.option("--validation", metavar="FILE", help="Look for its examples in DATA (leaks).")
 @click.option(
     "--fix",
@@ -37,6 +42,7 @@ def command(
     model: str | None,
     objective: str | None,
     columns: str | None,
+    answers: str | None,
     validation: str | None,
     out: Path | None,
     held_out: float | None,
@@ -76,11 +82,11 @@ def command(
     if model is not None:
         made_ready(model)
 
-    from advisor.dataset import Dataset, Level, fix
+    from advisor.dataset import Answers, Dataset, Level, fix
     from advisor.tokens import profile
     from backends import Objective
 
-    dataset = Dataset.open(*data, columns=_mapping(columns))
+    dataset = Dataset.open(*data, columns=_mapping(columns), answers=Answers(answers) if answers else None)
     other = Dataset.open(validation, columns=_mapping(columns)) if validation else None
     aim = Objective(objective) if objective else None
     with reading(dataset.bytes, "identifying") as progress:

@@ -180,7 +180,8 @@ def _finding(group: Sequence[Problem], main: str, total: int) -> str:
     more = max(total, len(lines)) - _LINES
     rest = f" and {more:,} more" if more > 0 else ""
     named = all(":" not in line for line in lines)
-    word = ("line " if len(lines) == 1 else "lines ") if named else ""
+    unit = next(p.unit for p in group if p.line is not None)
+    word = f"{unit if len(lines) == 1 else f'{unit}s'} " if named else ""
     first = next(detail for line, detail in details if line is not None)
     example = f", {first}" if len(lines) == 1 else f"; the first: {first}"
     return f"{title}: {word}{', '.join(lines[:_LINES])}{rest}{example if first else ''}"
@@ -190,14 +191,14 @@ def _fixed(fixed: Fixed, width: int) -> None:
     """Print what --fix did, like a diff: - for rows left out, ~ for rows changed, + for rows written."""
     for sign, changes, verb in (("-", fixed.dropped, "dropped"), ("~", fixed.mended, "mended")):
         for code, change in changes.items():
-            where = f"{'line' if change.rows == 1 else 'lines'} {_first(change.lines, change.rows)}"
+            where = f"{fixed.unit}{'' if change.rows == 1 else 's'} {_first(change.lines, change.rows)}"
             title = CATALOGUE[code].title
             _wrapped(f"{sign} ", f"{change.rows:,} {verb}: {title[0].lower()}{title[1:]} ({where})", width)
     lost: dict[str, list[int]] = {}
     for problem in fixed.lost:
         lost.setdefault(problem.message, []).extend([] if problem.line is None else [problem.line])
     for message, places in lost.items():
-        lines = f" ({'line' if len(places) == 1 else 'lines'} {_first(places)})" if places else ""
+        lines = f" ({fixed.unit}{'' if len(places) == 1 else 's'} {_first(places)})" if places else ""
         _wrapped("! ", f"{message.rstrip('.')}{lines}.", width)
     kept = fixed.rows_written - fixed.rows_held_out
     was = ", in place of the file that was there" if fixed.replaced else ""

@@ -146,7 +146,7 @@ def _say_what_was_found(profile: Profile) -> None:
         counted = f"{_many(len(errors), 'error')} and {_many(others, 'remark')}"
         say(f"{counted}; 'tunewise check' lists them, here {len(shown)}:")
     for problem in shown:
-        place = f"line {problem.line}: " if problem.line else ""
+        place = f"{problem.unit} {problem.line}: " if problem.line else ""
         say(f"- {place}{problem.message}", hang=2, most=2)
 
 

@@ -87,7 +87,18 @@ def _personal(found: Profile, name: str) -> Iterator[str]:
         yield f"{name} holds what looks like personal data ({lines}): a tuned model can repeat it."
 
 
+_LOST = ("rated_answers", "meaning_lost", "extra_answers")
+
+
 def _forms(found: Profile, name: str) -> Iterator[str]:
+    from advisor.dataset import CATALOGUE
+
+    for code in _LOST:
+        named = [one for one in found.problems if one.code == code]
+        if named:
+            where = _lines(found, code)
+            said = named[0].message.rstrip(".") if not where else f"{CATALOGUE[code].title} ({where})"
+            yield f"{name}: {said[0].lower()}{said[1:]}. 'tunewise check {name}' says what to do."
     if rows := _counts(found).get("response_format"):
         held = f"{name} has a response_format in {_many(rows, 'row')}"
         yield f"{held}, which no training file keeps: ask the tuned model with the same one."
@@ -126,7 +137,10 @@ def _lines(found: Profile, code: str) -> str:
     places = sorted({one.line for one in found.problems if one.code == code and one.line is not None})
     more = max(_counts(found).get(code, 0), len(places)) - 3
     shown = ", ".join(map(str, places[:3]))
-    return f"line{'' if len(places) == 1 else 's'} {shown}{f' and {more:,} more' if more > 0 else ''}" if places else ""
+    unit = next((one.unit for one in found.problems if one.code == code and one.line is not None), "line")
+    return (
+        f"{unit}{'' if len(places) == 1 else 's'} {shown}{f' and {more:,} more' if more > 0 else ''}" if places else ""
+    )
 
 
 def _many(count: int, word: str) -> str:
