@@ -221,6 +221,8 @@ class Backend(ABC):
 
     name: ClassVar[str]
     takes_validation: ClassVar[bool] = True  # whether a validation file can be given to it
+    validation_decides: ClassVar[bool] = False  # whether that file picks the weights that are kept
+    at_once: ClassVar[int] = 8  # questions that are best asked together
 
     def preflight(self, spec: JobSpec) -> tuple[str, ...]:
         """Check, without spending or uploading, that this job can be created; return warnings.

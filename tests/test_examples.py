@@ -13,7 +13,7 @@ import pytest
 from advisor.workload import load_workload
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-SIZES = {"support_tickets": 400, "house_style": 240, "intents_small": 240}
+SIZES = {"support_tickets": 400, "house_style": 240, "intents_small": 240, "bike_intents": 160}
 KINDS = {
     "orlawen": r"orlawen|coffee machine|kaffeemaschine|cafetera|machine [àa] caf[ée]",
     "mossolet": r"mossolet|vacuum|saugroboter|robot\b|aspirateur",

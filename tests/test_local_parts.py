@@ -41,7 +41,9 @@ from advisor.hardware.models import from_mapping
 from backends import Hyperparameters, Method, Objective
 from backends.local.chat import PLAIN_TEMPLATE, MaskRefused
 from backends.local.hyperparameters import settle
+from backends.local.inference import worker
 from backends.local.inference.generate import generate, generate_all
+from backends.local.inference.prefix import read_prefix
 from backends.local.options import Options
 from backends.local.trainer import attention, checkpoints, memory, tiny
 from backends.local.trainer import model as models
@@ -260,12 +262,15 @@ def test_packed_losses_and_gradients_equal_the_plain_forward_pass(name: str) -> 
             torch.testing.assert_close(parameter.grad, gradient, atol=2e-3, rtol=2e-3)
 
 
+def gpt2() -> GPT2Config:
+    more = {"vocab_size": 97, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256, "initializer_range": 0.3}
+    return GPT2Config(**more, bos_token_id=None, eos_token_id=None)
+
+
 @pytest.mark.parametrize("name", ["llama", "qwen3", "gemma3", "mistral-window", "gpt2"])
 def test_answers_in_a_batch_are_those_given_alone(name: str, tokenizer: PreTrainedTokenizerBase) -> None:
     """Left padding shifts nothing: positions start behind it, whether they turn or are looked up in a table."""
-    more = {"vocab_size": 97, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256, "initializer_range": 0.3}
-    more |= {"bos_token_id": None, "eos_token_id": None}
-    model = build(GPT2Config(**more) if name == "gpt2" else CONFIGS[name])
+    model = build(gpt2() if name == "gpt2" else CONFIGS[name])
     prompts = [list(part.ids) for part in sequences(9, seed=3)] + [[5]]
     free = [generate(model, tokenizer, prompt, max_tokens=24)[0] for prompt in prompts]
     model.generation_config.eos_token_id = [
@@ -277,10 +282,34 @@ def test_answers_in_a_batch_are_those_given_alone(name: str, tokenizer: PreTrain
     assert generate_all(model, tokenizer, prompts, max_tokens=24, capacity=100) == alone
 
 
+@pytest.mark.parametrize("name", ["llama", "qwen3", "gemma3", "mistral-window", "gpt2"])
+def test_what_all_prompts_begin_with_is_read_once_and_changes_nothing(
+    name: str, tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = build(CONFIGS[name]) if name in CONFIGS else build(gpt2())
+    begin = [7, 3, 11, 5] * 10
+    parts = [replace(one, ids=(*begin, *one.ids), weights=(*(0.0,) * 40, *one.weights)) for one in sequences(6, seed=4)]
+    prompts = [list(part.ids) for part in parts]
+    model.generation_config.eos_token_id = [13]
+    prefix = read_prefix(model, prompts)
+    whole = all(kind == "full_attention" for kind in getattr(model.config, "layer_types", None) or ())
+    windowed = getattr(model.config, "sliding_window", None) is not None
+    assert (
+        (prefix is not None and prefix.ids == begin) if (not windowed and whole) or name == "gpt2" else prefix is None
+    )
+    monkeypatch.setattr(worker, "encode", lambda _, messages, __, line: [parts[line - 1]])
+    examples = [{"messages": [], "tools": []}] * len(parts)
+    shared, losses = generate_all(model, tokenizer, prompts, max_tokens=12), worker._score(model, tokenizer, examples)
+    for module in ("generate", "worker"):
+        monkeypatch.setattr(f"backends.local.inference.{module}.read_prefix", lambda *_, **__: None)
+    assert shared == generate_all(model, tokenizer, prompts, max_tokens=12)
+    torch.testing.assert_close(torch.tensor(losses), torch.tensor(worker._score(model, tokenizer, examples)))
+
+
 def test_a_batch_of_answers_that_does_not_fit_is_halved(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
 
-    def short_of_memory(model, tokenizer, prompts, max_tokens, temperature):  # type: ignore[no-untyped-def]
+    def short_of_memory(model, tokenizer, prompts, max_tokens, temperature, prefix):  # type: ignore[no-untyped-def]
         sizes.append(len(prompts))
         if len(prompts) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
@@ -288,7 +317,8 @@ def test_a_batch_of_answers_that_does_not_fit_is_halved(monkeypatch: pytest.Monk
 
     monkeypatch.setattr("backends.local.inference.generate._batch", short_of_memory)
     prompts = [[number] * (1 + number) for number in range(7)]
-    found = generate_all(None, None, prompts, max_tokens=1)  # type: ignore[arg-type]
+    monkeypatch.setattr("backends.local.inference.generate.read_prefix", lambda *_: None)
+    found = generate_all(build(CONFIGS["llama"]), None, prompts, max_tokens=1)  # type: ignore[arg-type]
     assert found == [(prompt, True) for prompt in prompts] and sizes == [7, 3, 1, 2, 4, 2, 2]
 
 

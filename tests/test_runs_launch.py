@@ -18,6 +18,7 @@ from advisor.atomic import write_whole
 from advisor.errors import AdvisorError, DataError, OverLimit, RunError
 from advisor.estimate import LineItem
 from advisor.runs import Ledger, Order, Quote, Run, discard, record, send, stage
+from advisor.runs.evaluation.contamination import validated_on
 from advisor.runs.evaluation.pilot import design
 from advisor.runs.ledger import TwinRunning
 from advisor.runs.receipt import bill, settle
@@ -84,7 +85,24 @@ def test_a_file_of_ones_own_takes_the_place_of_the_split(tmp_path: Path) -> None
     run, _ = stage(Order((str(train),), "paper", "a4", validation=valid), now=NOON)
     assert len(run.spec.train_file.read_text().splitlines()) == 20
     assert run.spec.validation_file is not None and len(run.spec.validation_file.read_text().splitlines()) == 5
-    assert run.origin.held_out == valid
+    assert run.origin.held_out == valid and not run.origin.decides_on_held_out
+
+
+def test_scores_rest_on_examples_that_did_not_pick_the_weights(tmp_path: Path) -> None:
+    train, valid = write_sums(tmp_path / "t.jsonl", 100), write_sums(tmp_path / "v.jsonl", 5, start=500)
+
+    def staged_as(order: Order) -> Run:
+        return stage(order, now=NOON, decides=True)[0]
+
+    own = staged_as(Order((str(train),), "paper", "a4", validation=valid))
+    assert own.origin.held_out not in (None, valid) and not own.origin.decides_on_held_out
+    assert len(own.spec.train_file.read_text().splitlines()) == 90
+    only = staged_as(Order((str(train),), "paper", "a4", validation=valid, held_out=0))
+    assert only.origin.held_out == valid and only.origin.decides_on_held_out
+    assert "picked the weights that were kept: the tuned score is too good" in validated_on(only, valid)[0]
+    assert validated_on(own, tmp_path / "other.jsonl") == [] and "too good" in validated_on(own, valid)[0]
+    split = staged_as(Order((str(train),), "paper", "a4", held_out=0.3))
+    assert len(split.spec.train_file.read_text().splitlines()) == 63  # a tenth of the rest is validated on
 
 
 def test_data_that_changed_since_the_plan_is_refused_and_leaves_nothing(tmp_path: Path, home: Path) -> None:

@@ -51,6 +51,12 @@ class Origin:
     share: float = 0.0  # of the data held out
     validation: Path | None = None  # the user's own validation file
     group: str | None = None  # runs launched together
+    decides: bool = False  # what the trainer validates on picks the weights that are kept
+
+    @property
+    def decides_on_held_out(self) -> bool:
+        """Whether the held-out examples picked the weights, so that scores on them are too good."""
+        return self.decides and self.held_out is not None and self.held_out == self.validation
 
 
 @dataclass(frozen=True, slots=True)

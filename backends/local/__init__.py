@@ -51,6 +51,8 @@ class LocalBackend(Backend):
     """Trains with torch, transformers and peft in a process of its own; torch never enters the caller's process."""
 
     name: ClassVar[str] = "local"
+    validation_decides: ClassVar[bool] = True
+    at_once: ClassVar[int] = 64  # one batch takes little longer than one question
 
     def __init__(self) -> None:
         self._answerer: Answerer | None = None

@@ -44,7 +44,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--limit", type=click.IntRange(1), help="Ask only this many of the held-out examples.")
 @click.option("--max-tokens", type=click.IntRange(1), help="The longest answer; default: twice the longest reference.")
 @click.option(
-    "--at-once", type=click.IntRange(1, 64), default=8, show_default=True, help="Questions on their way together."
+    "--at-once", type=click.IntRange(1, 256), help="Questions on their way together; default: 8, of a local model 64."
 )
 @click.option("--max-cost", type=Usd(), help="Stop (exit 4) before the answers cost more.")
 @click.option("--regression", is_flag=True, help="Also what tuning did to general text and the built-in suite.")
@@ -74,7 +74,7 @@ def command(
     model: str | None,
     limit: int | None,
     max_tokens: int | None,
-    at_once: int,
+    at_once: int | None,
     max_cost: Decimal | None,
     regression: bool,
     suites: tuple[Path, ...],

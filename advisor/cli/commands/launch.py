@@ -51,7 +51,7 @@ _RESUMED = frozenset(
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="At its highest; default: by method.")
 @click.option("--rank", type=click.IntRange(1), help="LoRA rank.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the split and of the training.")
-@click.option("--validation", type=click.Path(path_type=Path), help="Your own held-out file, instead of a split.")
+@click.option("--validation", type=click.Path(path_type=Path), help="Your own validation file, instead of a tenth.")
 @click.option("--held-out", type=common.Share(0.9), default=0.1, show_default=True, help="Share to keep back.")
 @click.option("--option", "-o", "extra", multiple=True, metavar="KEY=VALUE", help="What only this backend understands.")
 @machine_flags

@@ -96,7 +96,7 @@ def _choices(order: Order, gpu: str | None) -> tuple[Choice, ...]:
     if gpu and (named is None or named.name not in NAMES):
         raise click.UsageError(f"--gpu {gpu}: of the GPUs that are rented out, these are known: {', '.join(NAMES)}.")
     data = profile(Dataset.open(*order.data), backend="local", model=order.model)
-    examples = max(1, round(data.examples * (1 - (order.held_out if order.validation is None else 0))))
+    examples = max(1, round(data.examples * (1 - order.held_out)))
     tokens = round(data.per_example.mean * examples)
     epochs = backends.get("local").choose(_spec(order, data.is_preference), examples, tokens).epochs or 1
     asked = order.options.get("workers")

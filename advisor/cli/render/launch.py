@@ -34,8 +34,10 @@ def proposal(one: Proposal, *, talk: bool) -> None:
     files = [path for path in (spec.train_file, spec.validation_file) if path is not None]
     sizes = ", ".join(f"{path.name} {path.stat().st_size / 1000:,.1f} kB" for path in files)
     line("data", f"{sizes}; {_whereabouts(spec)}")
+    if one.backend.validation_decides and spec.validation_file is not None:
+        line("validation", f"{escape(str(one.run.origin.validation or spec.validation_file))} (picks the step to keep)")
     if one.run.origin.held_out is not None:
-        line("held out", f"{escape(str(one.run.origin.held_out))} (never shown to the trainer)")
+        line("held out", f"{escape(str(one.run.origin.held_out))} ({_role(one)})")
     for item in quote.lines:
         checked = f"; price read {item.checked}" if item.checked else ""
         quantity = render.decimal_text(round(item.quantity, 4))
@@ -68,6 +70,13 @@ def _whereabouts(spec: JobSpec) -> str:
 def _minutes(minutes: float) -> str:
     """Word a time in minutes; one that would read 0.0 as what it is."""
     return f"about {minutes:,.1f} minutes" if minutes >= 0.1 else "less than 0.1 minutes"
+
+
+def _role(one: Proposal) -> str:
+    """Say what the held-out examples decide: nothing, unless they are what the trainer validates on."""
+    if one.run.origin.decides_on_held_out:
+        return "the same file: scores on it flatter the tuned model; --held-out 0.1 keeps others back"
+    return "never shown to the trainer, decides nothing"
 
 
 def _settings(chosen: Hyperparameters) -> list[str]:

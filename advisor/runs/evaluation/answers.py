@@ -140,17 +140,19 @@ def ask_all(
     answers: Answers,
     *,
     max_tokens: int,
-    at_once: int = 8,
+    at_once: int | None = None,
     purse: Purse | None = None,
     pause: Callable[[float], None] = time.sleep,
     progress: Callable[[], None] = lambda: None,
 ) -> list[Answered]:
     """Return one answer a question, in their order; only what is not in ``answers`` is asked.
 
+    ``at_once`` questions are on their way together; None leaves the number to the backend.
+
     ``purse`` counts what each answer cost, those kept from before included, and raises OverLimit to stop; what is on
     its way is then still kept.
     """
-    purse = purse or Purse(None)
+    purse, at_once = purse or Purse(None), at_once or contestant.backend.at_once
     keys = [_key(contestant, question, max_tokens) for question in questions]
     todo: dict[str, Question] = {}
     for key, question in zip(keys, questions, strict=True):

@@ -17,7 +17,7 @@ from advisor.evaluate.schema import inferred_schema, keeps, read_schema
 from advisor.runs.evaluation.answers import Answers, Contestant, Purse, Question, ask_all
 from advisor.runs.evaluation.llm_judge import judged
 from advisor.task import TaskType
-from backends import Json
+from backends import Backend, Json
 
 _FEWEST, _LEAST = 30, 6  # held-out examples below which a comparison says next to nothing; and nothing at all
 _TOKENS_FOR_ANSWER, _TO_THINK = 512, 4096
@@ -25,7 +25,9 @@ _TOKENS_FOR_ANSWER, _TO_THINK = 512, 4096
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to evaluate. ``at_once`` questions are on their way together; ``max_usd`` caps what is spent.
+    """How to evaluate. ``at_once`` questions are on their way together (None: as many as suit the backend).
+
+    ``max_usd`` caps what is spent.
 
     ``probe``: so many training questions are asked too, to see which answers are known by heart. ``prompts`` hold
     system prompts to try, ``suites`` questions to ask besides the built-in ones, ``lm_eval`` names of tasks.
@@ -40,13 +42,17 @@ class Options:
     rubric: Path | None = None
     limit: int | None = None
     max_tokens: int | None = None
-    at_once: int = 8
+    at_once: int | None = None
     max_usd: Decimal | None = None
     regression: bool = False
     suites: tuple[Path, ...] = ()
     lm_eval: tuple[str, ...] = ()
     probe: int = 30
     seed: int = 0
+
+    def purse(self, spent: Decimal = Decimal(0)) -> Purse:
+        """Return what the answers may cost."""
+        return Purse(self.max_usd, spent=spent, at_once=self.at_once or Backend.at_once)
 
 
 def compare_on(
@@ -70,7 +76,7 @@ def compare_on(
     references, metric, notes = judged_by(asked, shown, task, options)
     rules = judges.rubric(options.rubric)
     longest = options.max_tokens or room([Answer.of(one.reference) for one in asked])
-    purse = purse or Purse(options.max_usd, at_once=options.at_once)
+    purse = purse or options.purse()
     if options.judge is not None:
         purse.expect([options.judge], asked, judges.VERDICT_TOKENS)  # an unknown price is refused before any answer
     purse.expect(contestants, asked, longest)

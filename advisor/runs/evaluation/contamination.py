@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from difflib import SequenceMatcher
+from pathlib import Path
 
 from advisor.evaluate.metrics import Answer
 from advisor.evaluate.recited import Recited
 from advisor.evaluate.scorecard import LossComparison, TokenLosses
 from advisor.runs.evaluation.answers import Question
 from advisor.runs.evaluation.variants import asked_text
+from advisor.runs.run import Run
 
 # Lee et al. 2022 (arXiv 2107.06499) call texts near duplicates above an edit similarity of 0.8.
 _ALIKE = 0.8
@@ -30,6 +32,17 @@ def leaks(asked: Sequence[Question], trained: Sequence[Question]) -> list[str]:
     return [
         f"Leak: {len(shared)} of {len(asked)} held-out questions ({share:.0f} %) are in the training data too "
         f"(first: {shared[0]}); scores on them prove nothing."
+    ]
+
+
+def validated_on(run: Run, held_out: Path) -> list[str]:
+    """Name a file that picked the weights that were kept: the tuned model was chosen by its score there."""
+    files = {path.absolute() for path in (run.origin.validation, run.spec.validation_file) if path is not None}
+    if not run.origin.decides or held_out.absolute() not in files:
+        return []
+    return [
+        f"{held_out.name} is what the trainer validated on, which picked the weights that were kept: the tuned score "
+        "is too good. Give examples that decided nothing with --data, or launch with --held-out."
     ]
 
 

@@ -25,7 +25,7 @@ from advisor.paths import home
 from advisor.runs.evaluation.answers import Contestant, Purse, Question, losses
 from advisor.runs.evaluation.compare import Options as Options
 from advisor.runs.evaluation.compare import compare_on, room
-from advisor.runs.evaluation.contamination import by_heart, leaks, memorised, near_copies
+from advisor.runs.evaluation.contamination import by_heart, leaks, memorised, near_copies, validated_on
 from advisor.runs.evaluation.forgetting import regressions
 from advisor.runs.evaluation.memorisation_probe import probe
 from advisor.runs.evaluation.variants import contestant, prompted, questions, tuned
@@ -63,11 +63,12 @@ def evaluate_run(
     base = run.job.extra.get("base", run.spec.model)
     contestants = [*_named(backend, base, shown, options, book, today), *also, mine]
     task = TaskType(run.origin.task) if run.origin.task else None
-    purse = Purse(options.max_usd, at_once=options.at_once)
+    purse = options.purse()
     samples = run.folder / "evaluation" / "samples.jsonl"
     found = compare_on(asked, contestants, options, task, samples, progress, purse, shown)
     curve = overfitting(curves(read_events(run.id)))
-    warnings = [*found.warnings, *leaks(asked, shown), *near_copies(asked, shown), *([curve] if curve else [])]
+    warnings = [*found.warnings, *validated_on(run, path), *leaks(asked, shown), *near_copies(asked, shown)]
+    warnings += [curve] if curve else []
     conversations = [question.conversation for question in asked]
     before = losses(backend, base, conversations)
     after = losses(backend, mine.model, conversations)

@@ -25,7 +25,7 @@ def judged(
     kept: Answers,
     purse: Purse,
     *,
-    at_once: int = 8,
+    at_once: int | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> tuple[Judgement, list[str]]:
     """Let ``judge`` compare the last option with each of the others; return what it found and what speaks against it.

@@ -22,7 +22,7 @@ def probe(
     count: int,
     samples: Path,
     max_tokens: int,
-    at_once: int,
+    at_once: int | None,
     purse: Purse,
     seed: int,
     progress: Callable[[int, int], None] = lambda done, total: None,

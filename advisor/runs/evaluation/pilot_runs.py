@@ -13,7 +13,6 @@ import backends
 from advisor.dataset import Dataset
 from advisor.errors import RunError
 from advisor.pricing import PriceBook
-from advisor.runs.evaluation.answers import Purse
 from advisor.runs.evaluation.evaluate import Options, tuned_score
 from advisor.runs.evaluation.pilot import Design, Paid, group_of
 from advisor.runs.evaluation.variants import questions, tuned
@@ -106,7 +105,7 @@ def measure(
     shown = questions(islice(Dataset.open(*data).examples(), _KIND_FROM))
     known = runs_of(ledger, design)
     bills = [bill(run)[0] or run.quote.usd or Decimal(0) for run in known.values()]
-    purse = Purse(options.max_usd, spent=sum(bills, Decimal(0)), at_once=options.at_once)
+    purse = options.purse(spent=sum(bills, Decimal(0)))
     book, spent, unpriced = PriceBook.load(), list[Decimal | None](), []
     with closing(backends.get(next(iter(known.values())).spec.backend)) as place:
         for size, _ in design.parts:

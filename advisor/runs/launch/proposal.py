@@ -59,7 +59,13 @@ def propose(
     backend = backends.get(order.backend)
     run, crowded = None, None
     try:
-        run, lost = stage(order, now=datetime.now(UTC), seed=seed, validates=backend.takes_validation)
+        run, lost = stage(
+            order,
+            now=datetime.now(UTC),
+            seed=seed,
+            validates=backend.takes_validation,
+            decides=backend.validation_decides,
+        )
         holds = look_into(order)
         notes = [*holds.notes, *lost]
         try:

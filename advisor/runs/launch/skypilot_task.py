@@ -159,7 +159,7 @@ def _command(
         "--objective": order.objective,
         **{flag: getattr(order.hyperparameters, name) for name, flag in _FLAGS.items()},
         "--seed": seed,
-        "--held-out": order.held_out if validation is None else None,
+        "--held-out": order.held_out,
         "--workers": choice.count if choice.count > 1 else None,
         "--shard": choice.shard if choice.count > 1 else None,
     }

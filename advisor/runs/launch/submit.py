@@ -34,6 +34,7 @@ from backends import (
 )
 
 _FEWEST_TO_VALIDATE = 60  # with fewer training examples, none is taken away for a validation curve
+_VALIDATES = 0.1  # of what is left to train on, however much is held out
 _WAITS_S = (2.0, 8.0, 30.0)  # between attempts that surely had no effect
 
 
@@ -57,11 +58,18 @@ class Order:
 
 
 def stage(
-    order: Order, *, now: datetime, seed: int = 0, run: str | None = None, validates: bool = True
+    order: Order,
+    *,
+    now: datetime,
+    seed: int = 0,
+    run: str | None = None,
+    validates: bool = True,
+    decides: bool = False,
 ) -> tuple[Run, tuple[str, ...]]:
     """Split and convert the data into the run's folder; nothing is kept in the ledger or sent.
 
     ``validates``: the backend takes a validation file; no examples are kept from the training for one otherwise.
+    ``decides``: that file picks the weights that are kept, so a score on it proves little, and others are held out.
     Returns the run without a quote, and what could not be expressed in the backend's format. Raises DataError.
     """
     run = run or new_id(now)
@@ -72,7 +80,7 @@ def stage(
         )
     folder = folder_of(run)
     try:
-        return _staged(run, order, dataset, folder, now, seed, validates)
+        return _staged(run, order, dataset, folder, now, seed, validates=validates, decides=decides and validates)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -168,18 +176,18 @@ def _kept_in_doubt(run_id: str) -> Iterator[None]:
 
 
 def _staged(
-    run: str, order: Order, dataset: Dataset, folder: Path, now: datetime, seed: int, validates: bool
+    run: str, order: Order, dataset: Dataset, folder: Path, now: datetime, seed: int, *, validates: bool, decides: bool
 ) -> tuple[Run, tuple[str, ...]]:
     """Split off the held-out examples, then a part to validate on, and write the rest as the backend reads it."""
     train, held_out, share = None, order.validation, 0.0
-    if order.validation is None and order.held_out > 0:
+    if order.held_out > 0 and (order.validation is None or decides):
         train, held_out = split(dataset, folder / "split", held_out=order.held_out, seed=seed)
         share = order.held_out
     source = dataset if train is None else Dataset.open(train)
     validation = order.validation if validates else None
     enough = train is not None and sum(1 for _ in source.examples()) >= _FEWEST_TO_VALIDATE
     if validates and validation is None and enough:
-        fit_part, validation = split(source, folder / "split" / "validation", held_out=order.held_out, seed=seed + 1)
+        fit_part, validation = split(source, folder / "split" / "validation", held_out=_VALIDATES, seed=seed + 1)
         source = Dataset.open(fit_part)
         train = fit_part
     preference = source.format is Format.PREFERENCE
@@ -212,6 +220,7 @@ def _staged(
         share=share,
         validation=order.validation,
         group=order.group,
+        decides=decides and validation is not None,
     )
     job = Job(run=run, backend=order.backend, model=order.model, detail="not sent yet", created=now)
     staged = Run(id=run, created=now, spec=spec, quote=Quote(), origin=origin, job=job)

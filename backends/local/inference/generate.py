@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from backends.local.inference.chat_template import ends_of
+from backends.local.inference.prefix import CACHE, Prefix, read_prefix
+from backends.local.trainer import model as models
 from backends.local.trainer.packing import bucket
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ def generate(
     """Return the new tokens, and whether the model ended its turn by itself."""
     if seed is not None:
         torch.manual_seed(seed)
-    [answer] = _batch(model, tokenizer, [prompt], max_tokens, temperature)
+    [answer] = _batch(model, tokenizer, [prompt], max_tokens, temperature, None)
     return answer
 
 
@@ -42,15 +44,17 @@ def generate_all(
 ) -> list[tuple[list[int], bool]]:
     """Do greedily for each prompt what ``generate`` does, prompts of like length together.
 
-    Prompts are padded on the left and their positions start behind the padding, so each answer is the one it gets
-    alone, up to rounding of the model's precision. A batch that does not fit in memory is halved.
+    What all begin with is read once. The rest is padded on the left and positions go on behind the padding, so each
+    answer is the one it gets alone, up to rounding of the model's precision. A batch that does not fit in memory is
+    halved.
     """
+    prefix = read_prefix(models.causal(model), prompts) if len(prompts) > 1 else None
     answers: dict[int, tuple[list[int], bool]] = {}
     groups = bucket([len(prompt) + max_tokens for prompt in prompts], capacity)
     while groups:
         group = groups.pop(0)
         try:
-            found = _batch(model, tokenizer, [prompts[place] for place in group], max_tokens, 0.0)
+            found = _batch(model, tokenizer, [prompts[place] for place in group], max_tokens, 0.0, prefix)
         except torch.OutOfMemoryError:
             if len(group) == 1:
                 raise
@@ -68,14 +72,20 @@ def _batch(
     prompts: Sequence[Sequence[int]],
     max_tokens: int,
     temperature: float,
+    prefix: Prefix | None,
 ) -> list[tuple[list[int], bool]]:
+    """Answer a batch; between the ``prefix`` that was read already and the rest of each prompt stands the padding."""
+    read = prefix.ids if prefix is not None else []
     longest, warm, ends = max(len(prompt) for prompt in prompts), temperature > 0, ends_of(model, tokenizer)
     pad = int(tokenizer.pad_token_id or 0)
     ids = torch.full((len(prompts), longest), pad)
     mask = torch.zeros((len(prompts), longest), dtype=torch.long)
+    ids[:, : len(read)] = torch.tensor(read)
+    mask[:, : len(read)] = 1
     for row, prompt in enumerate(prompts):
-        ids[row, longest - len(prompt) :] = torch.tensor(list(prompt))
-        mask[row, longest - len(prompt) :] = 1
+        rest = prompt[len(read) :]
+        ids[row, longest - len(rest) :] = torch.tensor(list(rest))
+        mask[row, longest - len(rest) :] = 1
     with torch.no_grad():
         out = model.generate(
             input_ids=ids.to(model.device),
@@ -88,6 +98,7 @@ def _batch(
             eos_token_id=ends,
             pad_token_id=pad,
             use_cache=True,
+            **({CACHE: prefix.copies(len(prompts))} if prefix is not None else {}),
         )
     return [_cut(row, ends) for row in out[:, longest:].tolist()]
 

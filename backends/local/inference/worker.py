@@ -17,6 +17,7 @@ import torch
 
 from backends.local.chat import MaskRefused
 from backends.local.inference.generate import generate, generate_all
+from backends.local.inference.prefix import behind, read_prefix
 from backends.local.model_path import to_load
 from backends.local.trainer import model as models
 from backends.local.trainer.loss import pad_batch, token_losses
@@ -47,7 +48,7 @@ class Asked:
         if self._model is None or self._base != (base, options.revision):
             self._model = None  # free the old one before the new one comes
             device = models.pick_device(None)
-            dtype = models.pick_dtype(None, device)
+            dtype = models.pick_dtype(None, device, models.published_dtype(base, options))
             with contextlib.suppress(models.TooLarge):
                 self._model = models.load_base(base, dtype, device, options)
             if self._model is None:  # in 4 bits, as a qlora run trains it; the failed try is freed only out here
@@ -141,7 +142,7 @@ def _call(text: str) -> dict[str, str] | None:
 
 
 def _score(model: Any, tokenizer: PreTrainedTokenizerBase, examples: list[dict[str, Any]]) -> list[list[float]]:
-    """Return [sum of nats, tokens] per example, in padded batches of like length."""
+    """Return [sum of nats, tokens] per example, in padded batches of like length; what all begin with is read once."""
     parts = [
         (owner, sequence)
         for owner, example in enumerate(examples)
@@ -149,8 +150,15 @@ def _score(model: Any, tokenizer: PreTrainedTokenizerBase, examples: list[dict[s
     ]
     sums = [0.0] * len(examples)
     counts = [0] * len(examples)
+    firsts = [next((place for place, weight in enumerate(one.weights) if weight > 0), len(one.ids)) for _, one in parts]
+    # The token before the first answer is read again: it predicts it.
+    prefix = read_prefix(model, [one.ids for _, one in parts], most=min(firsts) - 1) if len(parts) > 1 else None
+    read = len(prefix.ids) if prefix is not None else 0
     for group in bucket([len(sequence.ids) for _, sequence in parts], _CAPACITY):
-        batch = pad_batch([parts[place][1] for place in group], int(tokenizer.pad_token_id or 0), model.device)
+        rest = [replace(one, ids=one.ids[read:], weights=one.weights[read:]) for _, one in (parts[at] for at in group)]
+        batch = pad_batch(rest, int(tokenizer.pad_token_id or 0), model.device)
+        if prefix is not None:
+            batch = behind(prefix, batch)
         losses = token_losses(model, batch)
         for place, loss in zip(batch.sequence.tolist(), losses.tolist(), strict=True):
             owner = parts[group[place]][0]

@@ -56,7 +56,6 @@ def set_up(
 ) -> tuple[Run, Masters, Progress]:
     """Load data and model and decide what was left open."""
     device = _device(options, world)
-    dtype = models.pick_dtype(options.precision, device)
     # Threads wait for each other in every operation; the operations of a tiny model are too small to be worth it.
     torch.set_num_threads(options.threads or (1 if spec.model in TINY else torch.get_num_threads()))
     seed = spec.hyperparameters.seed
@@ -67,6 +66,7 @@ def set_up(
         world.wait()
     tokenizer = models.load_tokenizer(base, options)
     context = models.context_length(base, options)
+    dtype = models.pick_dtype(options.precision, device, models.published_dtype(base, options))
     train, valid, notes = _items(spec, options, tokenizer, min(spec.hyperparameters.max_seq_length or context, context))
 
     notes += _about(template_of(tokenizer))
