@@ -16,12 +16,13 @@ from paper_backend import write_sums
 
 from advisor.cli import main
 from advisor.cli.commands.launch import command
+from advisor.cli.flags.hyperparameters import _knobs, given
 from advisor.errors import RunError
 from advisor.hardware import architecture
 from advisor.pricing import PriceBook
 from advisor.runs import Order
 from advisor.runs.launch.rental_options import choices
-from advisor.runs.launch.skypilot_task import checked, unsaid
+from advisor.runs.launch.skypilot_task import _settings, checked
 from backends import Hyperparameters, Method
 
 
@@ -88,17 +89,20 @@ def test_a_dry_run_writes_a_task_that_goes_on_after_a_lost_machine(
     [remote] = [place for place, source in task["file_mounts"].items() if source == str(data)]
     words = shlex.split(task["run"])
     assert words[:3] == ["~/tunewise-env/bin/tunewise", "launch", remote]
-    said = command.make_context("launch", words[2:]).params  # our own flags, all of them known
-    assert (said["models"], said["backend_names"], said["epochs"]) == (("Qwen/Qwen3-8B",), ("local",), 2)
+    context = command.make_context("launch", words[2:])  # our own flags, all of them known
+    said = context.params
+    assert (said["models"], said["backend_names"]) == (("Qwen/Qwen3-8B",), ("local",))
+    assert given(context)["epochs"] == 2
     assert said["yes"] and said["follow_it"]
     highest = max(Decimal(choice["high_usd"]) for choice in found["choices"])
     hours = round(float(5 / highest), 4)
     assert set(said["extra"]) == {"folder=/tunewise-runs/run", "loss_on=last", f"max_hours={hours}"}
 
 
-def test_planned_settings_that_no_flag_says_are_named() -> None:
-    order = Order(("x",), "local", "m", hyperparameters=Hyperparameters(epochs=3, lora_rank=8, lora_alpha=32))
-    assert unsaid(order) == ("lora_alpha 32",)
+def test_every_planned_setting_reaches_the_rented_machine() -> None:
+    chosen = {name: False if name == "packing" else kind(knob.least or 1) for name, kind, knob in _knobs()}
+    order = Order(("x",), "local", "m", hyperparameters=Hyperparameters(**chosen))
+    assert given(command.make_context("launch", ["x", *_settings(order)])) == chosen
 
 
 def test_files_of_a_pattern_are_uploaded_one_by_one_and_a_lower_limit_stays(

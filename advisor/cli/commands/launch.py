@@ -12,11 +12,10 @@ import click
 from click.core import ParameterSource
 
 from advisor.cli import render
-from advisor.cli.flags import common
+from advisor.cli.flags import common, hyperparameters, workers
 from advisor.cli.flags.common import Usd
+from advisor.cli.flags.groups import grouped
 from advisor.cli.flags.orders import extras, over
-from advisor.cli.flags.workers import flags as machine_flags
-from advisor.cli.flags.workers import machines
 from advisor.cli.launching.confirm import check_somebody_is_here, consent
 from advisor.cli.launching.skypilot import rent
 from advisor.cli.launching.start import go_on, show_requests, start
@@ -40,21 +39,28 @@ _RESUMED = frozenset(
 )
 
 
-@click.command("launch")
+@click.command(
+    "launch",
+    cls=grouped(
+        Data=("validation", "held_out", "seed"),
+        Where_and_what=("backend_names", "models", "method", "objective", "extra", "gpu"),
+        Training=hyperparameters.names(),
+        Machines=workers.NAMES,
+        Money=("max_cost", "monthly_limit", "yes", "stale_too", "again"),
+        Start_and_follow=("dry_run", "rehearse", "follow_it", "resume", "settle"),
+    ),
+)
 @click.argument("sources", nargs=-1)
 @click.option("--backend", "backend_names", multiple=True, help="Where to train; several start one run each.")
 @click.option("--model", "models", multiple=True, help="What to train; one for all backends, or one for each.")
 @click.option("--method", type=click.Choice(["lora", "qlora", "full"]), help="Default: lora.")
 @click.option("--objective", type=click.Choice(["sft", "dpo"]), help="Default: what the data is made for.")
-@click.option("--epochs", type=click.IntRange(1), help="Passes over the data.")
-@click.option("--batch-size", type=click.IntRange(1), help="Sequences a step.")
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="At its highest; default: by method.")
-@click.option("--rank", type=click.IntRange(1), help="LoRA rank.")
+@hyperparameters.flags
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the split and of the training.")
 @click.option("--validation", type=click.Path(path_type=Path), help="Your own validation file, instead of a tenth.")
 @click.option("--held-out", type=common.Share(0.9), default=0.1, show_default=True, help="Share to keep back.")
 @click.option("--option", "-o", "extra", multiple=True, metavar="KEY=VALUE", help="What only this backend understands.")
-@machine_flags
+@workers.flags
 @click.option("--gpu", help="A rented GPU that a local run is charged for; default: this machine, free.")
 @click.option("--max-cost", type=Usd(), help="Refuse (exit 4) when the quote is higher.")
 @click.option("--monthly-limit", type=Usd(), envvar="TUNEWISE_MONTHLY_LIMIT", help="Over all runs of this month.")
@@ -80,10 +86,6 @@ def command(
     models: tuple[str, ...],
     method: str | None,
     objective: str | None,
-    epochs: int | None,
-    batch_size: int | None,
-    learning_rate: float | None,
-    rank: int | None,
     seed: int,
     validation: Path | None,
     held_out: float,
@@ -130,10 +132,8 @@ def command(
                 f"--resume RUN goes on with that run as it is; leave the data and settings out ({settings[0]})."
             )
         ctx.exit(go_on(resume, limits, settle, dry_run, follow_it, as_json))
-    asked = machines(ctx)
-    given = Hyperparameters(
-        epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, lora_rank=rank, seed=seed
-    )
+    asked = workers.machines(ctx)
+    given = Hyperparameters(**hyperparameters.given(ctx), seed=seed)  # type: ignore[arg-type]
     ordered, notes = orders(sources, backend_names or asked.backends, models)
     for note in notes:
         render.note(f"note: {note}")
@@ -173,8 +173,8 @@ def command(
         check_somebody_is_here(limits)
     proposals: list[Proposal] = []
     try:
-        workers = WorkerTerms(asked.usd_per_hour, None if max_cost is None else shared(max_cost, len(wanted)))
-        proposals.extend(propose(order, gpu=gpu, today=today, seed=seed, workers=workers) for order in wanted)
+        terms = WorkerTerms(asked.usd_per_hour, None if max_cost is None else shared(max_cost, len(wanted)))
+        proposals.extend(propose(order, gpu=gpu, today=today, seed=seed, workers=terms) for order in wanted)
         if dry_run:
             show_requests(proposals, as_json)
             return

@@ -71,6 +71,9 @@ _FLAGS = (
 )
 
 
+NAMES = ("engine", "workers", "min_workers", "shard", "address", "worker_usd_per_hour", "threads", "loss_on")
+
+
 def flags(command: Run) -> Run:
     """Add the flags to a command; ``machines`` returns what they said."""
     for option in reversed(_FLAGS):

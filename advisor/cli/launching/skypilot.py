@@ -36,8 +36,6 @@ def rent(order: Order, *, gpu: str | None, max_cost: Decimal | None, seed: int, 
         raise click.UsageError("--engine skypilot: the data is uploaded later; give it as a file.")
     order = replace(order, data=tuple(map(str, Dataset.open(*order.data).paths)))
     found, notes = _choices(order, gpu), [*look_into(order).notes]
-    if unsaid := skypilot_task.unsaid(order):
-        notes.append(f"The rented run chooses for itself what launch has no flag for; planned was {', '.join(unsaid)}.")
     if max_cost is not None:
         if not max_cost or (found[0].usd or 0) > max_cost:
             raise OverLimit(f"{skypilot_task.described(found[0])}: over --max-cost {render.usd(max_cost)}.")

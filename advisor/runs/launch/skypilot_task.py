@@ -18,12 +18,19 @@ from advisor.runs.launch.submit import Order
 from backends import Json, Method
 
 _ROOT = Path(__file__).resolve().parents[3]
-_SOURCE = ("advisor", "backends", "pyproject.toml", "pricing.yaml", "README.md", "LICENSE")  # what pip needs of a clone
+_SOURCE = (
+    "advisor",
+    "backends",
+    "tunewise",
+    "pyproject.toml",
+    "pricing.yaml",
+    "README.md",
+    "LICENSE",
+)  # what pip needs of a clone
 _RUNS = "/tunewise-runs"  # the bucket, where checkpoints outlive a machine
 _DISK_GB = 256
 _LOADS = "import sys, sky; sky.Task.from_yaml(sys.argv[1]); print(sky.__version__)"
 _CHECK_S = 180
-_FLAGS = {"epochs": "--epochs", "batch_size": "--batch-size", "learning_rate": "--learning-rate", "lora_rank": "--rank"}
 
 
 def task(name: str, order: Order, found: Sequence[Choice], seed: int) -> dict[str, Json]:
@@ -82,12 +89,6 @@ def described(choice: Choice) -> str:
         f"{choice.count} x {choice.accelerator}: {choice.peak_gb:.1f} of {choice.memory_gb:.1f} GB; "
         f"${choice.typical_usd} an hour (${choice.low_usd} to ${choice.high_usd}, read {choice.checked}); {cost}"
     )
-
-
-def unsaid(order: Order) -> tuple[str, ...]:
-    """Name the settings of an order that no flag of the launch on the rented machine can say."""
-    said = {name: value for name, value in asdict(order.hyperparameters).items() if value is not None}
-    return tuple(f"{name} {value}" for name, value in said.items() if name not in _FLAGS and name != "seed")
 
 
 def start_command(path: Path, content: Mapping[str, Json]) -> str:
@@ -157,7 +158,6 @@ def _command(
     asked: dict[str, object] = {
         "--method": order.method,
         "--objective": order.objective,
-        **{flag: getattr(order.hyperparameters, name) for name, flag in _FLAGS.items()},
         "--seed": seed,
         "--held-out": order.held_out,
         "--workers": choice.count if choice.count > 1 else None,
@@ -166,6 +166,7 @@ def _command(
     options: dict[str, Json] = {"folder": f"{_RUNS}/run", **order.options}
     words = ["tunewise", "launch", *data, "--backend", "local", "--model", model]
     words += [word for flag, value in asked.items() if value is not None for word in (flag, str(value))]
+    words += _settings(order)
     words += ["--validation", validation] if validation is not None else []
     words += [word for key, value in options.items() if key not in ("workers", "shard")
               for word in ("-o", f"{key}={value}")]  # fmt: skip
@@ -175,3 +176,15 @@ def _command(
 def _quoted(word: str) -> str:
     """Quote a word for the shell, but for the home folder that it must still fill in."""
     return f"~/{shlex.quote(word[2:])}" if word.startswith("~/") else shlex.quote(word)
+
+
+def _settings(order: Order) -> list[str]:
+    """Write the hyperparameters that were chosen as the flags of a launch, which are called like them."""
+    words: list[str] = []
+    for name, value in asdict(order.hyperparameters).items():
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        elif value is not None and name != "seed":
+            words += [f"--{flag}", str(value)]
+    return words
