@@ -222,6 +222,15 @@ def test_flags_are_laid_over_the_workload_file(tmp_path: Path) -> None:
     assert workload.horizon_months == 3 and workload.gpus == ("rtx-4090",)
 
 
+def test_a_prompted_model_that_ends_within_the_horizon_says_so_in_the_first_lines() -> None:
+    lines = run(TICKETS, "--measured", "prompt=0.97", "--measured-with", "gpt-5.4-nano").stdout.splitlines()
+    assert any(
+        line.startswith("gpt-5.4-nano shuts down on 1 Apr 2027, after 4.27 months of your 12.") for line in lines[:4]
+    )
+    short = run(TICKETS, "--measured", "prompt=0.97", "--measured-with", "gpt-5.4-nano", "--horizon-months", 3).stdout
+    assert "shuts down on" not in "".join(short.splitlines()[:4])
+
+
 def test_a_score_with_its_model_and_what_runs_today_are_said_by_flags(tmp_path: Path) -> None:
     plan = tmp_path / "plan.yaml"
     asked = ("--measured", "prompt=0.7@gpt-6-luna", "--current", "model=gpt-6-luna", "--current", "system_tokens=900")

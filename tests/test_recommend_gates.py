@@ -42,6 +42,34 @@ def test_what_is_not_known_keeps_no_budget(volume: int | None, estimate: Estimat
     assert (found is None) if says is None else (found is not None and says in found)
 
 
+def fallen(privacy: str) -> dict[str, str | None]:
+    """Why each option fell, by its seller, for 5,000 examples of a good task."""
+    content = {"task": "extraction", "data": {"examples": 5000, "tokens_per_example": 500, "output_tokens": 80}}
+    workload = parse_workload({**content, "requests_per_month": 50_000, "privacy": privacy}, where="a test")
+    assert workload.data
+    found = recommend(synthetic(workload.data, None), workload, PriceBook.load(), today=date(2026, 12, 1))
+    return {one.id: one.ruled_out_by for one in found.options}
+
+
+def test_terms_rule_out_by_data_and_unknown_terms_allow_nothing() -> None:
+    book = PriceBook.load()
+    silent, kept = fallen("no_training_use"), fallen("region:eu")
+    for id, why in silent.items():
+        seller = book.providers[id.split(":")[1].split("/")[0]] if id.startswith("hosted:") else None
+        if seller and seller.data_terms is None:
+            assert why == f"Whether {seller.name} trains on what it is sent is not known: no terms of it were read."
+    assert silent["prompt:anthropic/claude-haiku-5-5"] is None
+    assert kept["prompt:anthropic/claude-haiku-5-5"] == "Anthropic sells no way to keep data in region eu."
+    assert kept["prompt:openai/gpt-6-luna"] is None
+    assert "Together AI sells no way" in (kept["hosted:together/Qwen/Qwen3.5-9B:self_hosted"] or "")
+
+
+def test_a_model_that_is_shut_down_is_prompted_no_more() -> None:
+    now = fallen("any")
+    assert now["prompt:google/gemini-2.5-flash"] == "gemini-2.5-flash was shut down on 2026-12-01."
+    assert now["prompt:google/gemini-3.5-flash-lite"] is None and now["prompt:openai/gpt-5.4-nano"] is None
+
+
 def test_what_one_owns_carries_only_so_much() -> None:
     content = {"task": "extraction", "data": {"examples": 5000, "tokens_per_example": 900, "output_tokens": 200}}
 

@@ -195,7 +195,7 @@ def _months_alive(case: Case, sheet: Sheet) -> Decimal:
     candidate, horizon = case.candidate, Decimal(case.workload.horizon_months)
     if candidate.strategy.local or candidate.serving not in ("tokens", "dedicated"):
         return horizon
-    found = case.offer or case.book.offer(candidate.provider or "", candidate.model)
+    found = case.offer or case.book.retirement(candidate.provider, candidate.model)
     if found is None or found.retires is None:
         return horizon
     alive = max(Decimal(0), round(Decimal((found.retires - case.today).days) / formulas.DAYS_PER_MONTH, 2))
@@ -203,7 +203,7 @@ def _months_alive(case: Case, sheet: Sheet) -> Decimal:
         return horizon
     instead = f" The named replacement is {found.replacement}." if found.replacement else ""
     covers = f"the total covers {alive:f} of {horizon:f} month{'' if horizon == 1 else 's'}"
-    sheet.warn(f"{found.model} is shut down on {found.retires.isoformat()}: {covers}.{instead}")
+    sheet.warn(f"{candidate.model} is shut down on {found.retires.isoformat()}: {covers}.{instead}")
     if case.terms.migration_usd is None:
         sheet.warn("The total ends there: what moving off it costs is not known, and comes on top.")
     else:

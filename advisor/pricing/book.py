@@ -135,6 +135,18 @@ class PriceBook:
         found = genai_prices.token_prices(provider, model, tier, on, self.content.labs_checked)
         return None if found is None else self._own_terms(found)
 
+    def retirement(self, provider: str | None, model: str) -> schema.Retirement | None:
+        """Return when asking ``model`` untuned ends, and who says so; None where no end is announced."""
+        for item in self.prompt_models:
+            if item.model == model and provider in (None, item.provider):
+                return item.retirement
+        seller = self.providers.get(provider or "")
+        offer = self.offer(provider or "", model)
+        if seller is None or offer is None:
+            return None
+        sold = seller.models[offer.model]
+        return sold.base_retirement or sold.retirement
+
     def gpu(self, name: str) -> GpuRent | None:
         """Return what renting ``name`` costs per hour; None when no offer is known."""
         return self._rents.get(_plain(name))

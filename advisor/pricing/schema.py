@@ -163,6 +163,16 @@ class Retirement(Cited):
     replacement: str | None = None
 
 
+class DataTerms(Cited):
+    """What a provider does with what it is sent: whether it may train on it, and in which regions it can be kept.
+
+    ``regions`` are those in which both answering and storing can be kept by a setting anybody may buy.
+    """
+
+    trains_on_it: bool
+    regions: tuple[str, ...] = ()
+
+
 class Closure(Cited):
     restricted_since: date | None
     state: Literal["closed", "unknown"]
@@ -206,6 +216,7 @@ class Model(Part):
     min_charge: Amount | None = None
     tuned: Tokens | None = None
     base: Tokens | None = None
+    base_retirement: Retirement | None = None  # of asking the untuned model by the token; tunes of it live on
     serving: tuple[Serving, ...] | None = None
     retirement: Retirement | None = None
     closure: Closure | None = None
@@ -228,6 +239,7 @@ class Provider(Part):
     bands: tuple[Band, ...] = ()
     dedicated: tuple[Replica, ...] = ()
     storage: Storage | None = None
+    data_terms: DataTerms | None = None
     multipliers: dict[str, Multiplier] = Field(default_factory=dict)
     cache: CacheRule | None = None
     files: FileRule | None = None
@@ -259,11 +271,12 @@ class Rental(Cited):
 
 
 class Prompted(Cited):
-    """A model worth prompting; its prices come from genai-prices."""
+    """A model worth prompting, the first one first; its prices come from genai-prices."""
 
     provider: str
     model: str
     reasons_by_default: bool = False
+    retirement: Retirement | None = None
 
 
 class PriceFile(Part):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 
 import backends
 from advisor import hardware
@@ -39,6 +40,7 @@ class Prospect:
     """A candidate with what the gates and the report need of it. ``seller`` sees the data; None: nobody does.
 
     ``fits`` (yes, tight, no) is None where no GPU of the user's trains it; ``served`` is how its GPU answers with it.
+    ``retires`` is when the model can no longer be asked at the seller.
     """
 
     id: str
@@ -49,6 +51,7 @@ class Prospect:
     fits: str | None = None
     fit_advice: str = ""
     served: Serving | None = None
+    retires: date | None = None
     seller: str | None = None
     launchable: bool = True
     why: str = ""
@@ -102,6 +105,7 @@ def _prompts(
     """Each model worth prompting with and without examples; the dearer recipes for the first one only."""
     for rank, (provider, model) in enumerate(_prompted_models(workload, book, models)):
         place = provider if provider in known else None
+        end = book.retirement(provider, model)
         for recipe in recipes(profile):
             if recipe.suffix and rank:
                 continue
@@ -117,6 +121,7 @@ def _prompts(
                     provider=provider,
                 ),
                 variant=recipe.text,
+                retires=end.retires if end else None,
                 seller=provider,
             )
 
@@ -173,6 +178,7 @@ def _hosted(
                     ),
                     offer=offer,
                     arch=arch,
+                    retires=offer.retires,
                     seller=place,
                     launchable=place in known,
                 )

@@ -68,11 +68,19 @@ def _privacy(prospect: Prospect, workload: Workload, book: PriceBook) -> str | N
         if prospect.candidate.gpu not in workload.gpus:
             return f"Nothing may leave your premises, and the {prospect.candidate.gpu} would be rented."
         return None
-    if workload.privacy.startswith("region:") and prospect.seller is not None:
-        provider = book.providers.get(prospect.seller)
-        if provider is None or not provider.multipliers:
-            region = workload.privacy.removeprefix("region:")
-            return f"No way to keep data in region {region} at {prospect.seller} is known."
+    if workload.privacy == "any" or prospect.seller is None:
+        return None
+    provider = book.providers.get(prospect.seller)
+    terms, name = (provider.data_terms, provider.name) if provider else (None, prospect.seller)
+    if workload.privacy == "no_training_use":
+        if terms is None:
+            return f"Whether {name} trains on what it is sent is not known: no terms of it were read."
+        return f"{name} may train on what it is sent." if terms.trains_on_it else None
+    region = workload.privacy.removeprefix("region:")
+    if terms is None:
+        return f"Whether {name} can keep data in region {region} is not known: no terms of it were read."
+    if region.lower() not in terms.regions:
+        return f"{name} sells no way to keep data in region {region}."
     return None
 
 
@@ -156,9 +164,11 @@ def _licence(prospect: Prospect) -> str | None:
 
 
 def _retires(prospect: Prospect, workload: Workload, today: date) -> str | None:
-    retires = prospect.offer.retires if prospect.offer else None
-    if retires is None or prospect.candidate.serving == "self_hosted":
+    retires, candidate = prospect.retires, prospect.candidate
+    if retires is None or candidate.serving == "self_hosted":
         return None
+    if not candidate.strategy.tunes:  # another prompt is soon written
+        return f"{candidate.model} was shut down on {retires.isoformat()}." if today >= retires else None
     end = today + timedelta(days=int(workload.horizon_months * DAYS_PER_MONTH))
     if retires >= end:
         return None

@@ -85,7 +85,7 @@ def _option(item: Prospect, profile: Profile, workload: Workload, book: PriceBoo
         availability=found.state,
         available_until=found.until,
         ruled_out_by=ruled_out(item, profile, workload, book, priced, found, today),
-        reasons=_reasons(item, found.reason),
+        reasons=_reasons(item, found.reason, _data_terms(item, workload, book)),
         quality=None,
         hyperparameters=candidate.hyperparameters,
         estimate=priced,
@@ -100,7 +100,7 @@ def _option(item: Prospect, profile: Profile, workload: Workload, book: PriceBoo
         licence=item.arch.licence if item.arch else None,
         params_b=_params_b(item),
         context=_context(item),
-        retires=item.offer.retires if item.offer else None,
+        retires=item.retires,
     )
 
 
@@ -135,7 +135,7 @@ def _context(item: Prospect) -> int | None:
     return limit or (item.arch.context if item.arch else None)
 
 
-def _reasons(item: Prospect, lifecycle: str) -> tuple[Reason, ...]:
+def _reasons(item: Prospect, lifecycle: str, terms: str | None) -> tuple[Reason, ...]:
     candidate = item.candidate
     found: list[Reason] = []
     if item.why:
@@ -154,11 +154,25 @@ def _reasons(item: Prospect, lifecycle: str) -> tuple[Reason, ...]:
         found += for_retrieval()
     if item.offer is not None:
         found.append(Reason(lifecycle, "price-book"))
+    if terms is not None:
+        found.append(Reason(terms, "price-book"))
     if candidate.strategy.tunes:
         found += settings_reasons(
             candidate.backend or "", candidate.method, candidate.objective, candidate.hyperparameters
         )
     return tuple(found)
+
+
+def _data_terms(item: Prospect, workload: Workload, book: PriceBook) -> str | None:
+    """Return what the seller's terms say of the data, where the user asked for something of them."""
+    seller = book.providers.get(item.seller or "")
+    terms = seller.data_terms if seller else None
+    if seller is None or terms is None or workload.privacy == "any":
+        return None
+    kept = f", and keeps it in {' or '.join(terms.regions)} where that is set" if terms.regions else ""
+    uses = "may train on what it is sent" if terms.trains_on_it else "does not train on what it is sent"
+    read = f"terms read on {terms.checked.isoformat()}" if terms.checked else "terms of an unknown day"
+    return f"{seller.name} {uses}{kept} ({read}{f': {terms.note}' if terms.note else ''})"
 
 
 def for_retrieval() -> tuple[Reason, ...]:

@@ -94,8 +94,6 @@ def unknowns(
         yield f"Whether the machines counted carry {many}: how fast they answer is not known."
     if workload.latency_p95_ms is not None and any(one.provider and one.serving == "tokens" for one in weighed):
         yield "How fast providers answer by the token: no figures are on record, so your limit was not applied to them."
-    if workload.privacy == "no_training_use":
-        yield "Whether a provider trains on what it is sent: no terms were read; check them before sending data."
     if workload.privacy.startswith("region:") and chosen is not None and chosen.gpu not in (None, *workload.gpus):
         yield f"Whether the rented {chosen.gpu} stands in {workload.privacy.removeprefix('region:')}: choose it so."
     if choice.judgement is not None:
@@ -129,6 +127,9 @@ def warnings(chosen: Option | None, profile: Profile, workload: Workload) -> Ite
         yield Reason(text, "your-data")
     if any(problem.code == "personal_data" for problem in profile.problems):
         yield Reason("your data holds what looks like personal data: a tuned model can repeat it", "your-data")
+    if chosen is not None and not chosen.strategy.tunes and chosen.retires is not None:
+        text = f"{chosen.model} shuts down on {chosen.retires.isoformat()}: the prompt has to move to another model"
+        yield Reason(text, "price-book")
     if chosen is None or not chosen.strategy.tunes:
         return
     if untried_recipes(workload):

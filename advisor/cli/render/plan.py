@@ -67,6 +67,8 @@ def page(found: Recommendation, workload: Workload, again: str) -> None:
     sources, screen = _Sources(), Screen()
     screen.paragraph(f"Advice: {answer(found.recommendation)}", "bold")
     screen.paragraph(f"Why: {sources.mark(found.reasons[0])}")
+    if ends := _ends(found.recommendation, workload):
+        screen.paragraph(ends, "bold")
     if found.recommendation is not None:
         screen.line()
         screen.paragraph(f"Cost: {_cost(found.recommendation, found, workload)}")
@@ -123,6 +125,15 @@ def answer(option: Option | None) -> str:
         how = f" with {_TUNED[option.method]}" if option.method else ""
         return f"fine-tune {option.model} at {option.backend}{how}."
     return f"fine-tune {option.model} with {words.METHODS[option.strategy]} {words.machine(option)}."
+
+
+def _ends(option: Option | None, workload: Workload) -> str | None:
+    """Say in the first lines that the model is shut down within the horizon."""
+    found = option.estimate if option else None
+    if option is None or option.retires is None or found is None or found.months >= workload.horizon_months:
+        return None
+    when = f"{words.day(option.retires)}, after {words.months(found.months)}"
+    return f"{option.model} shuts down on {when} of your {workload.horizon_months}."
 
 
 def _budget(option: Option, budget_usd: Decimal) -> str:
