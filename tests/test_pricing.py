@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 import backends
 from advisor.dataset import Dataset
@@ -390,6 +391,21 @@ def test_the_limits_are_those_of_the_price_file_in_use(tmp_path: Path, monkeypat
 def test_every_source_is_cited_somewhere(book: PriceBook) -> None:
     text = packaged().read_text(encoding="utf-8")
     assert [name for name in book.content.sources if f"source: {name}," not in text] == []
+
+
+def test_an_editor_refuses_what_loading_refuses_and_takes_the_packaged_file() -> None:
+    lines = packaged().read_text(encoding="utf-8").splitlines()
+    assert max(map(len, lines)) <= 160
+    named = lines[0].removeprefix("# yaml-language-server: $schema=")
+    validator = Draft202012Validator(json.loads((packaged().parent / named).read_text(encoding="utf-8")))
+    loader = type("Loader", (yaml.SafeLoader,), {})
+    loader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: node.value)  # as editors read a date
+    content = yaml.load("\n".join(lines), Loader=loader)
+    assert [error.message for error in validator.iter_errors(content)] == []
+    content["providers"]["openai"]["colour"] = "red"
+    content["gpu_rental"]["t4"]["low_usd_per_hour"] = "cheap"
+    found = " ".join(error.message for error in validator.iter_errors(content))
+    assert "'colour' was unexpected" in found and "'cheap' is not of type 'number'" in found
 
 
 def test_decimals_are_exact() -> None:

@@ -51,7 +51,27 @@ def pages() -> dict[str, str]:
         "exit-codes.md": MADE + "\n".join(_exit_codes()),
         "settings.md": MADE + "\n".join(_settings()),
         "library.md": MADE + "\n".join(_library()),
+        "pricing.schema.json": _price_schema(),
     }
+
+
+def _price_schema() -> str:
+    """Return the JSON schema of pricing.yaml, with which an editor completes and refuses."""
+    from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+    from pydantic_core.core_schema import DecimalSchema
+
+    from advisor.pricing.schema import PriceFile
+
+    class AsWritten(GenerateJsonSchema):
+        """An amount is a number in YAML; pydantic would take its text too."""
+
+        def decimal_schema(self, schema: DecimalSchema) -> JsonSchemaValue:
+            bounds = {"minimum": schema.get("ge"), "exclusiveMinimum": schema.get("gt"), "maximum": schema.get("le")}
+            return {"type": "number"} | {key: float(end) for key, end in bounds.items() if end is not None}
+
+    made = PriceFile.model_json_schema(schema_generator=AsWritten)
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
+    return json.dumps(schema, indent=1) + "\n"
 
 
 def _table(heading: tuple[str, ...], rows: Iterator[tuple[str, ...]] | list[tuple[str, ...]]) -> Iterator[str]:
