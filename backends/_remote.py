@@ -12,7 +12,14 @@ from concurrent.futures import Future, wait
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from backends._base import Backend
-from backends._errors import AuthenticationFailed, BackendError, BackendMissing, ProviderUnavailable, SpecRefused
+from backends._errors import (
+    AuthenticationFailed,
+    BackendError,
+    BackendMissing,
+    ProviderUnavailable,
+    RateLimited,
+    SpecRefused,
+)
 from backends._keyring import stored_key
 from backends._refusals import About, FileNotReady, Provider, Refusal, read, translate
 from backends._replies import Unreadable
@@ -80,6 +87,10 @@ class Remote(Backend, Generic[C]):
             self._client.close()
             self._client = None
 
+    def __del__(self) -> None:
+        if getattr(self, "_client", None) is not None:  # not there when making it failed
+            self.close()
+
     @property
     def patience_s(self) -> float:
         """Return how long one read or write may take."""
@@ -130,9 +141,11 @@ class Remote(Backend, Generic[C]):
         for number in range(tries):
             try:
                 return self._once(send, read_reply, about, paid, within_s or _READS_IN_ALL * self.patience_s)
-            except ProviderUnavailable as error:
+            except (ProviderUnavailable, RateLimited) as error:
                 pause = _AGAIN_S * 2**number
-                if number + 1 == tries or isinstance(error, FileNotReady) or (error.retry_after_s or 0.0) > pause:
+                unsaid = pause + 1 if isinstance(error, RateLimited) else 0.0  # when it does not say how long
+                stated = unsaid if error.retry_after_s is None else error.retry_after_s
+                if number + 1 == tries or isinstance(error, FileNotReady) or stated > pause:
                     raise
             self.sleep(pause)
         raise AssertionError("unreachable")

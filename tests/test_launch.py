@@ -353,15 +353,6 @@ def test_a_person_is_asked_and_the_default_is_no(openai: OpenAIEmulator, data: P
     assert openai.paid_jobs == 1
 
 
-def test_a_closed_organisation_is_told_before_anything_is_uploaded(
-    tunewise: Tunewise, openai: OpenAIEmulator, data: Path
-) -> None:
-    openai.closed_organisation = True
-    done = tunewise("launch", data, "--backend", "openai", "--model", MODEL, "--yes", "--max-cost", "5", expect=1)
-    assert "no longer lets this organisation create fine-tuning jobs" in done.stderr
-    assert not any(line.startswith("POST /files") for line in openai.requests)
-
-
 CLOSED = {"error": {"message": "winding down", "code": "training_not_available", "type": None, "param": None}}
 
 
@@ -370,8 +361,7 @@ def test_what_a_closed_door_leaves_at_the_provider_can_be_deleted(
 ) -> None:
     hosted = ("launch", str(data), "--backend", "openai", "--model", MODEL, "--epochs", "2")
     for answer, left in (("n", 1), ("y", 0)):
-        # The preflight is answered as to an open organisation; the door closes while the file goes up.
-        openai.fault("POST /fine_tuning/jobs", "status", skip=1, status=403, body=CLOSED)
+        openai.fault("POST /fine_tuning/jobs", "status", status=403, body=CLOSED)
         child = in_a_terminal(*hosted)
         child.expect_exact("Start? [y/N]")
         child.sendline("y")
@@ -380,7 +370,7 @@ def test_what_a_closed_door_leaves_at_the_provider_can_be_deleted(
         child.sendline(answer)
         assert ended(child) == 1
         assert len(openai.state["files"]) == left
-    openai.fault("POST /fine_tuning/jobs", "status", skip=1, status=403, body=CLOSED)
+    openai.fault("POST /fine_tuning/jobs", "status", status=403, body=CLOSED)
     said = tunewise(*hosted, "--yes", "--max-cost", "5", expect=1).stderr
     run = next(one["run"] for one in tunewise.document("jobs") if one["uploads"])
     assert f"'tunewise cancel {run} --delete-uploads' deletes it" in said
@@ -506,7 +496,7 @@ def test_a_model_that_answers_only_from_a_rented_machine_gets_one_and_is_evaluat
 def test_an_interrupted_launch_is_resumed_without_a_second_job(
     tunewise: Tunewise, openai: OpenAIEmulator, data: Path
 ) -> None:
-    openai.fault("POST /fine_tuning/jobs", "drop", skip=1)  # the first is the question whether this is open at all
+    openai.fault("POST /fine_tuning/jobs", "drop")
     openai.fault("GET /fine_tuning/jobs", "status", skip=1, times=4)
     done = tunewise(
         "launch", data, "--backend", "openai", "--model", MODEL, "--epochs", "2", "--max-cost", "5", "--yes", expect=1
@@ -521,7 +511,7 @@ def test_a_launch_killed_while_it_was_paid_is_looked_up_before_it_is_called_unse
     tunewise: Tunewise, openai: OpenAIEmulator, data: Path
 ) -> None:
     openai.advance_on_poll = False
-    openai.fault("POST /fine_tuning/jobs", "stall", skip=1)  # the first is the question whether this is open at all
+    openai.fault("POST /fine_tuning/jobs", "stall")
     hosted = ("--backend", "openai", "--model", MODEL, "--epochs", "2", "--yes", "--max-cost", "5")
     launching = subprocess.Popen(
         [sys.executable, "-m", "advisor", "launch", str(data), *hosted], stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -677,8 +667,7 @@ def test_every_reading_of_the_validation_file_is_in_a_together_quote(
 def test_one_command_starts_several_runs_and_a_refusal_of_one_does_not_stop_the_other(
     tunewise: Tunewise, openai: OpenAIEmulator, data: Path
 ) -> None:
-    # Two requests only ask whether this is open; the third is the first that would create a job.
-    openai.fault("POST /fine_tuning/jobs", "status", skip=2, status=400)
+    openai.fault("POST /fine_tuning/jobs", "status", status=400)
     both = ("--backend", "openai", "--model", MODEL, "--model", "gpt-4o-mini-2024-07-18", "--epochs", "1")
     done = tunewise("launch", data, *both, "--yes", "--max-cost", "5", "--json", expect=1)
     assert "error: openai: OpenAI refused the request (400)" in done.stderr
@@ -700,7 +689,7 @@ def test_no_key_is_ever_written_or_printed(
     else:
         openai.key = PLANTED
         monkeypatch.setenv("OPENAI_API_KEY", PLANTED)
-        openai.fault("POST /fine_tuning/jobs", "drop", skip=1)
+        openai.fault("POST /fine_tuning/jobs", "drop")
         commands = [
             (*hosted, "--watch"),
             ("jobs", "--json"),

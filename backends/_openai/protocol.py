@@ -193,9 +193,13 @@ class OpenAIProtocol(Hosted["OpenAI"]):
 
     def refresh(self, job: Job) -> Job:
         jobs, job_id = self.client().fine_tuning.jobs.with_raw_response, id_of(job)
-        fresh = self.ask(lambda: jobs.retrieve(job_id), lambda found: snapshot(job, job_reply(found)), about=About.JOB)
-        fresh = self.compared(fresh)
-        if fresh.status in (JobStatus.RUNNING, JobStatus.SUCCEEDED) and fresh.steps_total is None:
+
+        def read(found: Any) -> tuple[Job, bool]:
+            reply = job_reply(found)
+            return self.compared(snapshot(job, reply)), reply.total_steps is not None
+
+        fresh, counted = self.ask(lambda: jobs.retrieve(job_id), read, about=About.JOB)
+        if fresh.status in (JobStatus.RUNNING, JobStatus.SUCCEEDED) and not counted:
             return self._with_steps(fresh)
         return fresh
 

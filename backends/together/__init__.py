@@ -235,12 +235,14 @@ class TogetherBackend(Hosted["Together"]):
         import together
 
         job_id, part = id_of(job), path.with_name(path.name + ".part")
-        # The weights lie in another's store: their address is followed there, which the key is not sent to.
-        client = self.client().with_options(http_client=together.DefaultHttpxClient(timeout=self.patience_s))
+        client = self.client()
 
         def fetch() -> None:
-            with client.fine_tuning.with_streaming_response.content(ft_id=job_id, checkpoint=checkpoint) as reply:
-                reply.stream_to_file(part)
+            # The weights lie in another's store: their address is followed there, which the key is not sent to.
+            with together.DefaultHttpxClient(timeout=self.patience_s) as follows:
+                tunes = client.with_options(http_client=follows).fine_tuning.with_streaming_response
+                with tunes.content(ft_id=job_id, checkpoint=checkpoint) as reply:
+                    reply.stream_to_file(part)
 
         self.ask(fetch, about=About.JOB, within_s=_DOWNLOAD_S)
         return part.replace(path)
