@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from statistics import fmean
 
+from advisor.display import Shown
 from advisor.evaluate.judge import Judgement
 from advisor.evaluate.metrics import METRICS, Answer, Reference, confusions, label_of, macro_f1
 from advisor.evaluate.recited import Recited
@@ -120,7 +121,7 @@ class Regression:
 
 
 @dataclass(frozen=True, slots=True)
-class Scorecard:
+class Scorecard(Shown):
     """What ``evaluate`` found."""
 
     examples: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from advisor.display import Shown
 from advisor.estimate.values import Candidate, Estimate, Strategy
 from advisor.evidence import claim
 from backends import Hyperparameters, Method, Objective
@@ -102,8 +103,8 @@ class Option:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Recommendation:
+@dataclass(frozen=True, slots=True, repr=False)
+class Recommendation(Shown):
     """The advice: the chosen option (None: nothing stands), the deciding reason, and all that was weighed."""
 
     recommendation: Option | None
@@ -120,6 +121,14 @@ class Recommendation:
     warnings: tuple[Reason, ...] = ()
     p_finetune_wins: float | None = None
     odds_from: str | None = None
+
+    def __repr__(self) -> str:
+        advised = self.recommendation.id if self.recommendation else "nothing"
+        standing = sum(option.ruled_out_by is None for option in self.options)
+        return (
+            f"<Recommendation: {advised}, confidence {self.confidence}\n  {self.reason}\n"
+            f"  {standing} of {len(self.options)} options stand; next: {self.next_step}>"
+        )
 
 
 def cited(id: str) -> Reason:

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from decimal import Decimal
 
+from advisor.display import Shown
 from advisor.estimate import LineItem
 from advisor.estimate.formulas import MILLION
 from advisor.runs.ledger import Ledger
@@ -27,7 +28,7 @@ class ReceiptLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Shown):
     """Quoted beside billed for one run."""
 
     run: str

@@ -13,6 +13,7 @@ from advisor.dataset._dataset import Dataset, ends
 from advisor.dataset._rows import Container
 from advisor.dataset._shape import changes_meaning
 from advisor.dataset._source import Progress
+from advisor.display import Shown
 from advisor.task import TaskType
 from advisor.tokens._blocks import SMALL_BYTES
 from advisor.tokens._cache import OLD, remembered
@@ -71,8 +72,8 @@ class Sampled:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+@dataclass(frozen=True, slots=True, repr=False)
+class Profile(Shown):
     """A dataset in numbers. Tokens are of o200k_base where no encoding is named.
 
     ``billed_tokens_per_epoch``: OpenAI model id -> tokens; ``trained_tokens``: encoding -> tokens of the answers that
@@ -106,6 +107,12 @@ class Profile:
     roles: Mapping[str, int] = field(default_factory=dict)
     lengths: Mapping[int, int] = field(default_factory=dict)  # billed tokens of an example -> examples
     sampled: Sampled | None = None
+
+    def __repr__(self) -> str:
+        tokens = ", ".join(f"{count:,} of {name}" for name, count in self.tokens.items())
+        return (
+            f"<Profile: {self.examples:,} examples, {self.task_type}; tokens {tokens}; {len(self.problems):,} problems>"
+        )
 
 
 def profile(
