@@ -23,10 +23,8 @@ from backends._base import (
     Message,
     Method,
     Objective,
-    Rate,
     Request,
     Save,
-    Serving,
     ToolCall,
 )
 from backends._errors import (
@@ -46,6 +44,8 @@ from backends._errors import (
     wait_s,
 )
 from backends._keyring import KEYRING_NAME, stored_key
+from backends._rows import RowFormat
+from backends._serving import Rate, Serving
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -79,6 +79,7 @@ __all__ = [
     "Rate",
     "RateLimited",
     "Request",
+    "RowFormat",
     "Save",
     "Serving",
     "SpecRefused",

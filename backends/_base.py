@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Required, TypeAlias, TypedDict
 
 from backends._errors import SpecRefused
+from backends._rows import RowFormat
+from backends._serving import Rate, Serving
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -191,32 +193,6 @@ class Request:
     costs_money: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """What one running replica costs on one kind of machine of the provider's."""
-
-    id: str
-    gpu: str
-    gpus: int
-    gpu_memory_gib: int
-    usd_per_hour: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Serving:
-    """A deployment of a tuned model at its provider. ``model`` is what ``complete`` asks; ``usd_per_hour`` is of one
-    replica, None when the provider's list of machines does not name the one it runs on.
-    """
-
-    model: str
-    endpoint_id: str
-    deployment_id: str
-    status: str
-    hardware: str
-    usd_per_hour: Decimal | None
-    stops_after_idle_minutes: int
-
-
 Save: TypeAlias = Callable[[Job], None]
 
 
@@ -232,7 +208,10 @@ class Backend(ABC):
     """
 
     name: ClassVar[str]
-    takes_validation: ClassVar[bool] = True  # whether a validation file can be given to it
+    validates: ClassVar[frozenset[Objective]] = frozenset(Objective)  # the objectives a validation file goes with
+    rows: ClassVar[RowFormat] = RowFormat()
+    settings: ClassVar[frozenset[str] | None] = None  # the hyperparameters it takes; None: all
+    deploys_by: ClassVar[str] = ""  # how a deployed tune is billed: "hour", "token"; "": nothing is deployed here
     validation_decides: ClassVar[bool] = False  # whether that file picks the weights that are kept
     at_once: ClassVar[int] = 8  # questions that are best asked together
 
@@ -249,6 +228,13 @@ class Backend(ABC):
         ``tokens`` is one pass over the ``examples`` training examples.
         """
         return spec.hyperparameters
+
+    def fit_settings(self, chosen: Hyperparameters) -> Hyperparameters:
+        """Return ``chosen`` without what this backend does not take, and within its bounds; what advice may name."""
+        if self.settings is None:
+            return chosen
+        foreign = {entry.name: None for entry in fields(chosen) if entry.name not in {*self.settings, "seed"}}
+        return replace(chosen, **foreign)  # type: ignore[arg-type]
 
     @abstractmethod
     def requests(self, spec: JobSpec) -> tuple[Request, ...]:
@@ -315,6 +301,10 @@ class Backend(ABC):
     def stop(self, serving: Serving) -> None:
         """End a serving and its bill."""
         raise SpecRefused(f"{self.name} rents out no machines to serve a tuned model on.")
+
+    def delete_model(self, job: Job) -> None:
+        """Delete the tuned model of ``job`` at the provider, for good, and what keeping it costs."""
+        raise SpecRefused(f"{self.name} deletes no tuned models over its API; delete it in its console.")
 
     def close(self) -> None:  # noqa: B027  most backends hold nothing open
         """Release what ``complete`` holds open (a loaded model, a connection pool)."""

@@ -35,7 +35,7 @@ class Hosted(Remote[C], Generic[C]):
     these is done in ``connect``, ``find``, ``stored_bytes``, ``upload``, ``delete_file`` and ``create``.
     """
 
-    settings: ClassVar[frozenset[str]]  # the hyperparameters it takes
+    settings: ClassVar[frozenset[str]]
     option_names: ClassVar[frozenset[str]] = frozenset()
     methods: ClassVar[frozenset[Method]] = frozenset({Method.LORA})
     file_suffixes: ClassVar[tuple[str, ...]] = (".jsonl",)

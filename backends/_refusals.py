@@ -96,9 +96,12 @@ _FUNDS_WORDS = re.compile(
     r"insufficient (funds|credit|balance)|explore plan|exceeded your current quota|your billing|billing (limit|hard)",
     re.I,
 )
+_QUOTA_WORDS = re.compile(r"quota[ _]?exceeded|exceed\w* (the|your)[^.]{0,60}quota", re.I)
 _DESTINATION_WORDS = re.compile(r"training destination|destination (model )?(does|is|must|was|could|cannot)", re.I)
 _MODEL_CODES = ("model_not_found", "model_not_available")
-_MODEL_WORDS = re.compile(r"not (available|supported)[^.]{0,40}fine-?tun|model[^.]*(does not exist|not found)", re.I)
+_MODEL_WORDS = re.compile(
+    r"not (available|supported)[^.]{0,40}fine-?tun|model[^.]*(does not exist|not found|does not support tuning)", re.I
+)
 _FILE_CODES = ("invalid_training_file", "invalid_validation_file", "invalid_file_format", "invalid_file")
 _FILE_WORDS = re.compile(r"jsonl|(training|validation)[ _]file|file format|invalid file", re.I)
 _FILTER_CODES = ("content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation")
@@ -185,6 +188,8 @@ def _by_status(refusal: Refusal, provider: Provider, about: About, said: str) ->
             return QuestionRefused(f"This question is too long for the model at {name}: {said}", "too_long")
     if status == 402 or code in _FUNDS_CODES or (status in (400, 403, 429) and _FUNDS_WORDS.search(said)):
         return FundsMissing(f"{name} refused for lack of funds: {said} Add credit or raise the limit there.")
+    if status in (400, 403, 429) and _QUOTA_WORDS.search(f"{code} {said}"):
+        return FundsMissing(f"{name} says a quota of this account is used up: {said} Raise it there, or free some.")
     if status == 401:
         return AuthenticationFailed(f"{name} refused the API key: it is wrong or has ended. {provider.key_advice}")
     if status == 403:
@@ -193,7 +198,7 @@ def _by_status(refusal: Refusal, provider: Provider, about: About, said: str) ->
         return _rate_limited(refusal, name, said)
     if status == 400 and re.search(r"file[^.]*not ready|not ready[^.]*file", said, re.I):
         return FileNotReady(f"{name} is still reading the uploaded file; try again in a minute.")
-    if re.search(r"non-serverless|dedicated endpoint", said, re.I):
+    if re.search(r"non-serverless|dedicated endpoint|not deployed", said, re.I):
         return ModelNotTunable(
             f"{name} answers with this model only from a dedicated endpoint, rented by the minute: {said} "
             "'tunewise serve RUN --at-provider' rents one."

@@ -16,6 +16,7 @@ from backends._hosted import Hosted
 from backends._openai.protocol import OpenAIProtocol
 from backends._openai.replies import job_page
 from backends._refusals import Provider
+from backends._rows import RowFormat
 
 
 class NebiusBackend(OpenAIProtocol):
@@ -28,6 +29,7 @@ class NebiusBackend(OpenAIProtocol):
         {"epochs", "batch_size", "learning_rate", "warmup_ratio", "weight_decay"}
         | {"lora_rank", "lora_alpha", "lora_dropout", "max_seq_length", "packing"}
     )
+    rows: ClassVar[RowFormat] = RowFormat(reasoning="dropped", functions=True)
     filters_by_tag: ClassVar[bool] = False
     option_names: ClassVar[frozenset[str]] = frozenset()
     most_bytes: ClassVar[int] = 5_000_000_000

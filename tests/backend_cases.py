@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from emulator_base import Emulator
+from emulator_fireworks import FireworksEmulator
 from emulator_nebius import NebiusEmulator
 from emulator_openai import OpenAIEmulator
 from emulator_replicate import TRAINER, TRAINER_VERSION, ReplicateEmulator
@@ -32,6 +33,7 @@ class Case:
     create: str = ""
     upload: str = "POST /files"  # the request that carries a file's content
     validates: bool = True  # takes a validation file
+    curve: bool = True  # states losses while it trains
     shares_uploads: bool = True  # the same content is uploaded once for several runs
     # How the emulator is set before a test.
     knobs: Mapping[str, bool] = field(default_factory=dict)
@@ -97,6 +99,16 @@ CASES = {
             lambda emulator: {"TOGETHER_API_KEY": emulator.key, "TOGETHER_BASE_URL": emulator.base_url},
             create="POST /fine-tunes",
             upload="PUT /storage/{file_id}",
+            knobs={"deployed": True},
+        ),
+        Case(
+            "fireworks",
+            "Qwen/Qwen3-8B",
+            FireworksEmulator,
+            lambda emulator: {"FIREWORKS_API_KEY": emulator.key, "FIREWORKS_BASE_URL": emulator.base_url},
+            create="POST /v1/accounts/{account_id}/supervisedFineTuningJobs",
+            upload="POST /v1/accounts/{account_id}/datasets/{dataset_id}:upload",
+            curve=False,
             knobs={"deployed": True},
         ),
         Case(

@@ -152,8 +152,8 @@ class Emulator:
             for name in dir(type(self))
             for method, template in getattr(getattr(type(self), name), "routes", ())
         ]
-        # Literal paths before templated ones, so that /fine-tunes/preview is not taken for a job's id.
-        self._table.sort(key=lambda row: sum(part.startswith("{") for part in row[1]))
+        # Literal paths before templated ones, so that /fine-tunes/preview is no job's id; and ID:verb before ID.
+        self._table.sort(key=lambda row: (sum(p.startswith("{") for p in row[1]), sum(p.endswith("}") for p in row[1])))
         self._server = _Server(("127.0.0.1", port), _requests_of(self))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
@@ -307,7 +307,9 @@ class Emulator:
             if method == call.method and _fits(template, parts):
                 tail = len(template) - 1
                 call.params = {
-                    name.strip("{}*"): unquote("/".join(parts[i:]) if i == tail and name.endswith("*}") else parts[i])
+                    name.partition("}")[0].strip("{*"): unquote(
+                        "/".join(parts[i:]) if i == tail and name.endswith("*}") else _without_verb(name, parts[i])
+                    )
                     for i, name in enumerate(template)
                     if name.startswith("{")
                 }
@@ -460,8 +462,18 @@ def _fits(template: list[str], parts: list[str]) -> bool:
     if template[-1].endswith("*}"):  # the last parameter may hold slashes, as model names do
         return len(parts) >= len(template) and _fits(template[:-1], parts[: len(template) - 1])
     return len(template) == len(parts) and all(
-        name.startswith("{") or name == part for name, part in zip(template, parts, strict=True)
+        name == part or (name.startswith("{") and part.endswith(_verb(name)))
+        for name, part in zip(template, parts, strict=True)
     )
+
+
+def _verb(name: str) -> str:
+    """Return what follows the braces: ":upload" in "{dataset_id}:upload"."""
+    return name.partition("}")[2]
+
+
+def _without_verb(name: str, part: str) -> str:
+    return part.removesuffix(_verb(name))
 
 
 def _write(path: Path, state: dict[str, Any]) -> None:

@@ -27,7 +27,7 @@ class Description:
         self._registry = Registry().with_resource(DOCUMENT, Resource(contents=self.document, specification=DRAFT202012))
         self._paths = [
             (re.compile(re.sub(r"\{[^}]+\}", "[^/]+", template) + "$"), template)
-            for template in sorted(self.document["paths"], key=lambda text: (text.count("{"), text))
+            for template in sorted(self.document["paths"], key=lambda text: (text.count("{"), text.endswith("}"), text))
         ]
 
     def template(self, method: str, path: str) -> str | None:

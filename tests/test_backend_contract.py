@@ -158,7 +158,7 @@ def test_walk(stage: Stage) -> None:
     assert len({event.id for event in events}) == len(events) > 0
     assert [event.time for event in events] == sorted(event.time for event in events)
     losses = [event.metrics["train_loss"] for event in events if "train_loss" in event.metrics]
-    assert losses, "no event carries train_loss"
+    assert bool(losses) is stage.case.curve, "an event carries train_loss, or the case says that none does"
     middle = events[len(events) // 2]
     assert list(stage.backend.events(done, after=middle.id)) == events[len(events) // 2 + 1 :]
     assert list(stage.backend.events(done, after=events[-1].id)) == []
@@ -247,10 +247,10 @@ def test_resuming_does_not_upload_again(hosted: Stage) -> None:
     spec = hosted.case.spec(hosted.folder)
     with pytest.raises(BackendError):
         hosted.submit(spec)
-    uploads = [line for line in hosted.played.requests if line.startswith(("POST /files", "PUT "))]
+    uploads = [line for line in hosted.played.requests if line.startswith(f"{hosted.case.upload} ")]
     assert uploads
     job = hosted.submit(spec, resume=hosted.saved[-1])
-    assert [line for line in hosted.played.requests if line.startswith(("POST /files", "PUT "))] == uploads
+    assert [line for line in hosted.played.requests if line.startswith(f"{hosted.case.upload} ")] == uploads
     assert job.id and hosted.played.paid_jobs == 1
 
 
@@ -445,7 +445,7 @@ def test_vendor_packages_are_imported_when_used_only() -> None:
     program = (
         "import sys, backends\n"
         f"for name in {[case.name for case in HOSTED]}: backends.get(name)\n"
-        "vendors = {'openai', 'together', 'replicate', 'httpx', 'httpx2', 'keyring'}\n"
+        "vendors = {'openai', 'together', 'replicate', 'fireworks', 'boto3', 'httpx', 'httpx2', 'keyring'}\n"
         "print(sorted(vendors & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)

@@ -18,6 +18,7 @@ class Place:
     key: str
     variable: str
     default: str | None
+    extra: str = ""  # what pip installs it by, where that is not the package's name
 
     @property
     def url(self) -> str | None:
@@ -35,6 +36,9 @@ class Place:
 
 PLACES = {
     "azure": Place("openai", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT", None),
+    "fireworks": Place(
+        "fireworks-ai", "FIREWORKS_API_KEY", "FIREWORKS_BASE_URL", "https://api.fireworks.ai", extra="fireworks"
+    ),
     "nebius": Place("openai", "NEBIUS_API_KEY", "NEBIUS_BASE_URL", "https://api.tokenfactory.nebius.com/v1"),
     "openai": Place("openai", "OPENAI_API_KEY", "OPENAI_BASE_URL", "https://api.openai.com/v1"),
     "replicate": Place("replicate", "REPLICATE_API_TOKEN", "REPLICATE_BASE_URL", "https://api.replicate.com"),

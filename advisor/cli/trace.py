@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 _LOG = logging.getLogger("tunewise")
 # httpx says method, address and status of each request on its own logger, the SDKs their retries on theirs.
-_LOGGERS = ("tunewise", "httpx", "openai", "together", "replicate", "advisor", "backends")
+_LOGGERS = ("tunewise", "httpx", "openai", "together", "replicate", "fireworks", "advisor", "backends")
 _SECRET = re.compile(r"(?i)bearer\s+\S+|\b(?:sk|r8|tgp|hf)[-_][\w-]{8,}")
 _QUERY = re.compile(r"(https?://[^\s\"'?]+)\?[^\s\"']+")  # of an upload, it is the signature that allows it
 _LIBRARY = (sys.prefix, sys.base_prefix, "/proc", "/sys", "/dev", "/etc", "/usr")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import tempfile
 from collections import Counter
@@ -13,18 +14,14 @@ from typing import BinaryIO, cast
 
 import orjson
 
+import backends
 from advisor.dataset._checks import problem
 from advisor.dataset._dataset import Dataset
 from advisor.dataset._structure import MESSAGE_KEYS
 from advisor.dataset._types import Example, Format, Problem
 from advisor.errors import DataError
-from backends import Json, Message, Objective
+from backends import Json, Message, Objective, RowFormat
 
-_SETTINGS = {
-    "openai": ("parallel_tool_calls", "functions"), "azure": ("parallel_tool_calls", "functions"),
-    "together": ("weight",), "local": ("parallel_tool_calls",),
-}  # fmt: skip
-_OPENAI_FORM = ("openai", "azure", "nebius")  # no reasoning in its messages; functions, which tools have replaced
 _REASONING = frozenset(("reasoning", "reasoning_content"))
 _SAID = 20  # rows named per kind of loss; the rest is counted
 
@@ -117,22 +114,22 @@ def line_for(
         return None
     if objective is Objective.SFT and example.preferred is not None:
         losses.add(example, "rejected_unused", "supervised training learns the preferred answer only")
-    example = _spoken(_tools_in_text(example), backend, losses)
-    if backend not in _OPENAI_FORM and any(message.get("function_call") for message in example.messages):
+    rows = _rows_of(backend)
+    example = _spoken(_tools_in_text(example), backend, rows, losses)
+    if not rows.functions and any(message.get("function_call") for message in example.messages):
         losses.add(example, "not_expressible", f"{backend} knows calls of tools, not of functions")
         return None
-    if backend == "replicate":
-        return _replicate(example, format, losses)
+    if rows.form == "prompt":
+        return _prompt(example, format, backend, losses)
     row = _openai(example, objective)
-    if format is Format.TEXT and backend in ("together", "local"):
+    if format is Format.TEXT and rows.text:
         row = {"text": cast(str, example.messages[0]["content"])}
     elif format is Format.TEXT:
         losses.add(example, "text_as_answer", "plain text becomes one assistant message")
-    elif backend == "together":
+    elif rows.parts_alike:
         _as_parts(cast(dict[str, list[Message]], row["input"] if objective is Objective.DPO else row))
-    accepted = _SETTINGS.get(backend, tuple(example.extra))
     for key, value in example.extra.items():
-        if key in accepted:
+        if rows.settings is None or key in rows.settings:
             target = cast(dict[str, Json], row["input"]) if objective is Objective.DPO and key != "weight" else row
             target[key] = value
         else:
@@ -156,14 +153,23 @@ def _is_in_parts(message: Message) -> bool:
     return all(isinstance(part, dict) and part.get("type") == "text" for part in content)
 
 
-def _spoken(example: Example, backend: str, losses: Losses) -> Example:
+@functools.cache
+def _rows_of(backend: str) -> RowFormat:
+    """Return the row format of a backend; the usual one where only a provider's prices are known."""
+    try:
+        return backends.get(backend).rows
+    except backends.BackendMissing:
+        return RowFormat()
+
+
+def _spoken(example: Example, backend: str, rows: RowFormat, losses: Losses) -> Example:
     """Write roles and the keys of messages as the backend knows them, and say what goes."""
     talk = [*example.messages, *(side for side in (example.preferred, example.non_preferred) if side)]
     if all(len(message) == 2 and "content" in message and message["role"] != "developer" for message in talk):
         return example
     if any(message["role"] == "developer" for message in talk):
         losses.add(example, "developer_role", "written as system")
-    gone = _REASONING if backend in _OPENAI_FORM else frozenset()
+    gone = _REASONING if rows.reasoning == "dropped" else frozenset()
     if any(map(gone.intersection, talk)):
         losses.add(example, "reasoning_text", f"{backend} has no place for it")
     unknown = {key for message in talk for key in message.keys() - MESSAGE_KEYS}
@@ -174,7 +180,7 @@ def _spoken(example: Example, backend: str, losses: Losses) -> Example:
         made = {key: value for key, value in message.items() if key in MESSAGE_KEYS - gone and value != []}
         if made["role"] == "developer":
             made["role"] = "system"
-        if backend == "local" and "reasoning" in made:
+        if rows.reasoning == "reasoning_content" and "reasoning" in made:
             made.setdefault("reasoning_content", made.pop("reasoning"))
         return cast(Message, made)
 
@@ -187,7 +193,7 @@ def _spoken(example: Example, backend: str, losses: Losses) -> Example:
 
 
 def _as_parts(row: dict[str, list[Message]]) -> None:
-    """Write every content as parts where one is: Together takes a conversation in one of the two forms."""
+    """Write every content as parts where one is: some take a conversation in one of the two forms only."""
     if any(isinstance(message.get("content"), list) for message in row["messages"]):
         row["messages"] = [
             {**message, "content": [{"type": "text", "text": content}]}
@@ -220,8 +226,8 @@ def _set(message: Message) -> Message:
     return cast(Message, {key: value for key, value in message.items() if value is not None or key == "content"})
 
 
-def _replicate(example: Example, format: Format, losses: Losses) -> dict[str, Json] | None:
-    """Prompt and completion as text: the only form Replicate's language-model trainers ever took."""
+def _prompt(example: Example, format: Format, backend: str, losses: Losses) -> dict[str, Json] | None:
+    """Prompt and completion as text: the only form some trainers take."""
     talk: list[Message] = [*example.messages, example.preferred] if example.preferred else example.messages
     if example.tools or any(m.get("tool_calls") or not isinstance(m.get("content"), str) for m in talk):
         reason = "tools and images have no place in a prompt and completion"
@@ -235,9 +241,9 @@ def _replicate(example: Example, format: Format, losses: Losses) -> dict[str, Js
         losses.add(example, "not_expressible", reason)
         return None
     for key in example.extra:
-        losses.add(example, "setting_dropped", f"replicate has no row setting '{key}'")
+        losses.add(example, "setting_dropped", f"{backend} has no row setting '{key}'")
     for key in sorted({key for message in talk for key in message} - {"role", "content", "weight"}):
-        losses.add(example, "setting_dropped", f"replicate has no '{key}' in a message")
+        losses.add(example, "setting_dropped", f"{backend} has no '{key}' in a message")
     texts = [(str(m["role"]), cast(str, m["content"])) for m in talk]
     if format is Format.TEXT:
         return {"text": texts[0][1]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import ceil
 
+import backends
 from advisor.evidence import settings
 from advisor.recommend.values import Reason
 from advisor.tokens import Profile
@@ -29,7 +30,7 @@ def settings_for(
     watched = backend in ("local", "together")
     if backend in _OWN_RATE:
         return Hyperparameters(epochs=epochs, batch_size=int(batch))
-    return Hyperparameters(
+    chosen = Hyperparameters(
         epochs=epochs,
         batch_size=None if backend in _OWN_BATCH else int(batch),
         learning_rate=_rate(backend, method, objective, known),
@@ -38,6 +39,8 @@ def settings_for(
         evaluations=int(known["evaluations"]) if watched else None,
         early_stopping_patience=int(known["early_stopping_patience"]) if backend == "local" else None,
     )
+    # Of a provider that nothing can be launched at, only the prices are known.
+    return backends.get(backend).fit_settings(chosen) if backend in backends.names() else chosen
 
 
 def settings_reasons(

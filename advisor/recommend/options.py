@@ -8,6 +8,7 @@ from datetime import date
 
 from advisor.estimate import Estimate, Strategy, break_even, estimate
 from advisor.pricing import PriceBook
+from advisor.pricing.serving_terms import serving_terms
 from advisor.recommend.candidates import Prospect, named
 from advisor.recommend.gates import availability, ruled_out
 from advisor.recommend.hyperparameters import settings_reasons
@@ -96,6 +97,7 @@ def _option(item: Prospect, profile: Profile, workload: Workload, book: PriceBoo
         shots=candidate.shots,
         varying_shots=candidate.varying_shots,
         serving=candidate.serving,
+        serving_terms=serving_terms(item.offer) if candidate.strategy is Strategy.HOSTED else "",
         gpu=candidate.gpu,
         licence=item.arch.licence if item.arch else None,
         params_b=_params_b(item),

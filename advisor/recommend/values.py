@@ -77,6 +77,7 @@ class Option:
     shots: int = 0
     varying_shots: bool = False
     serving: str = "none"
+    serving_terms: str = ""  # every way a hosted tune can be served, and what that costs idle and busy
     gpu: str | None = None
     licence: str | None = None
     params_b: float | None = None

@@ -41,6 +41,7 @@ class Receipt(Shown):
     error_pct: float | None
     basis: str
     quote_lines: tuple[LineItem, ...]
+    serving: str = ""  # how what was trained can be served, and what that costs; "" on this machine
     provider_quote_usd: Decimal | None = None  # the provider's own, where it gives one before it is paid
 
 
@@ -60,6 +61,7 @@ def receipt(ledger: Ledger, run_id: str) -> Receipt:
         error_pct=lines[-1].error_pct,
         basis=basis,
         quote_lines=run.quote.lines,
+        serving=run.quote.serving,
         provider_quote_usd=_money(run.job.extra.get("provider_quote_usd")),
     )
 

@@ -29,6 +29,7 @@ class Quote:
     prices_as_of: date | None = None
     usd_per_hour: Decimal | None = None  # of all workers together, where they are paid by the hour
     cap_usd: Decimal | None = None  # at which a run paid by the hour is stopped
+    serving: str = ""  # how what is trained can be served there, and what that costs
     validation_share: float = 0.0  # of the tokens in ``lines``, those of reading the validation file
     corrected: Mapping[str, float] = field(default_factory=dict)  # quantity -> factor that earlier runs taught
 

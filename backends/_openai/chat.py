@@ -21,19 +21,20 @@ _TRAINING_ONLY = ("weight", "reasoning_content")  # parts of a training row that
 
 
 def chat(
-    backend: Remote[OpenAI] | Remote[Together],
+    backend: Remote[Any],
     model: str,
     messages: Sequence[Message],
     tools: Sequence[Mapping[str, Json]],
     settings: Mapping[str, Json],
+    client: OpenAI | Together | None = None,
 ) -> Completion:
-    """Ask once. ``settings`` are sent as they are, those that are None left out."""
+    """Ask once. ``settings`` are sent as they are, those that are None left out; ``client`` None: the backend's own."""
     sent: dict[str, Json] = {name: value for name, value in settings.items() if value is not None}
     if tools:
         sent["tools"] = [dict(tool) for tool in tools]
     asked = [{name: value for name, value in turn.items() if name not in _TRAINING_ONLY} for turn in messages]
     most_s = backend.timeout_s or ANSWER_TIMEOUT_S
-    patient = backend.client().with_options(timeout=most_s).chat.completions.with_raw_response
+    patient = (client or backend.client()).with_options(timeout=most_s).chat.completions.with_raw_response
     start = time.perf_counter()
     answer = backend.ask(
         lambda: patient.create(model=model, messages=asked, **sent),

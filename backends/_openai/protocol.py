@@ -34,6 +34,7 @@ from backends._openai.replies import (
 from backends._refusals import About, FileNotReady
 from backends._remote import CONNECT_TIMEOUT_S
 from backends._replies import Unreadable, content, count, rows
+from backends._rows import RowFormat
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -48,6 +49,9 @@ class OpenAIProtocol(Hosted["OpenAI"]):
 
     package: ClassVar[str] = "openai"
     settings: ClassVar[frozenset[str]] = frozenset({"epochs", "batch_size", "learning_rate_multiplier", "dpo_beta"})
+    rows: ClassVar[RowFormat] = RowFormat(
+        settings=frozenset({"parallel_tool_calls", "functions"}), reasoning="dropped", functions=True
+    )
     option_names: ClassVar[frozenset[str]] = frozenset({"suffix"})
     most_bytes: ClassVar[int] = 8_000_000_000  # the limit of /uploads
     answer_limit: ClassVar[str] = "max_completion_tokens"

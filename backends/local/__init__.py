@@ -26,6 +26,7 @@ from backends import (
     Method,
     Objective,
     Request,
+    RowFormat,
     Save,
     SpecRefused,
 )
@@ -53,6 +54,9 @@ class LocalBackend(Backend):
     name: ClassVar[str] = "local"
     validation_decides: ClassVar[bool] = True
     at_once: ClassVar[int] = 64  # one batch takes little longer than one question
+    rows: ClassVar[RowFormat] = RowFormat(
+        settings=frozenset({"parallel_tool_calls"}), reasoning="reasoning_content", text=True
+    )
 
     def __init__(self) -> None:
         self._answerer: Answerer | None = None

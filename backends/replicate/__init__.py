@@ -13,12 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from backends._base import Completion, Job, JobEvent, JobSpec, Json, Message, Request, Save
+from backends._base import Completion, Job, JobEvent, JobSpec, Json, Message, Objective, Request, Save
 from backends._errors import AccessClosed, AuthenticationFailed, ModelNotTunable, SpecRefused
 from backends._files import content_hash
 from backends._hosted import Hosted, behind, id_of, stated
 from backends._refusals import About, Provider
 from backends._replies import Unreadable, count
+from backends._rows import RowFormat
 from backends.replicate.http import Line, base_url
 from backends.replicate.inputs import check_inputs, declared_inputs, file_input, hyperparameter_inputs, prompt_inputs
 from backends.replicate.replies import TrainingReply, completion, log_events, page, snapshot
@@ -33,7 +34,8 @@ class ReplicateBackend(Hosted[Line]):
     name: ClassVar[str] = "replicate"
     provider: ClassVar[Provider] = Provider("replicate", "Replicate", "REPLICATE_API_TOKEN")
     package: ClassVar[str] = "replicate"
-    takes_validation: ClassVar[bool] = False
+    rows: ClassVar[RowFormat] = RowFormat(form="prompt")
+    validates: ClassVar[frozenset[Objective]] = frozenset()
     settings: ClassVar[frozenset[str]] = frozenset(
         {"epochs", "batch_size", "learning_rate", "warmup_ratio", "weight_decay"}
         | {"lora_rank", "lora_alpha", "lora_dropout", "max_seq_length", "packing"}

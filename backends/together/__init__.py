@@ -24,10 +24,8 @@ from backends._base import (
     Json,
     Message,
     Method,
-    Rate,
     Request,
     Save,
-    Serving,
 )
 from backends._errors import BackendError, FundsMissing, SpecRefused
 from backends._files import content_hash, files_of, placeholders
@@ -36,6 +34,8 @@ from backends._openai.chat import chat
 from backends._refusals import About, Provider
 from backends._remote import CONNECT_TIMEOUT_S
 from backends._replies import Unreadable, content, count
+from backends._rows import RowFormat
+from backends._serving import Rate, Serving
 from backends.together.files import upload, wait_until_valid
 from backends.together.replies import (
     Estimate,
@@ -71,6 +71,8 @@ class TogetherBackend(Hosted["Together"]):
         | {"lora_dropout", "max_seq_length", "packing", "evaluations", "early_stopping_patience", "dpo_beta"}
     )
     option_names: ClassVar[frozenset[str]] = frozenset({"train_on_inputs", "checkpoints"})
+    rows: ClassVar[RowFormat] = RowFormat(settings=frozenset({"weight"}), text=True, parts_alike=True)
+    deploys_by: ClassVar[str] = "hour"
     file_suffixes: ClassVar[tuple[str, ...]] = (".jsonl", ".parquet")
     most_bytes: ClassVar[int] = 50_000_000_000
 

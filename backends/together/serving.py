@@ -6,11 +6,12 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from backends._base import Job, Rate, Serving
+from backends._base import Job
 from backends._errors import SpecRefused
 from backends._hosted import Hosted
 from backends._refusals import About
 from backends._replies import Unreadable, content, count, rows
+from backends._serving import Rate, Serving
 
 if TYPE_CHECKING:
     from together import Together

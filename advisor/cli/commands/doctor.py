@@ -187,14 +187,15 @@ def _providers(offline: bool) -> Iterator[Check]:
 
 
 def _provider(name: str, place: Place, problem: str | None, offline: bool) -> Check:
+    extra = place.extra or place.package
     try:
         package = f"{place.package} {version(place.package)}"
     except PackageNotFoundError:
-        return Check(name, "missing", "its package is not installed", f"pip install 'tunewise[{place.package}]'")
+        return Check(name, "missing", "its package is not installed", f"pip install 'tunewise[{extra}]'")
     wanted = _wanted(place.package)
     if not satisfies(version(place.package), wanted):
         detail = f"{package}, but {wanted} is needed"
-        return Check(name, "warning", detail, f"pip install --upgrade 'tunewise[{place.package}]'")
+        return Check(name, "warning", detail, f"pip install --upgrade 'tunewise[{extra}]'")
     if place.url is None:
         return Check(name, "missing", f"{package}, no {place.variable}", f"export {place.variable}=... to launch there")
     if place.in_the_clear:

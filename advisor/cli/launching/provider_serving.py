@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
@@ -14,7 +15,7 @@ from advisor.errors import OverLimit, RunError
 
 if TYPE_CHECKING:
     from advisor.runs import Run
-    from backends import Backend, Serving
+    from backends import Backend, Rate, Serving
 
 
 def host(run: Run, *, idle_minutes: int, most_per_hour: Decimal | None, yes: bool, as_json: bool) -> None:
@@ -27,7 +28,7 @@ def host(run: Run, *, idle_minutes: int, most_per_hour: Decimal | None, yes: boo
     if not yes and not render.is_terminal():
         raise RunError("Nobody is here to agree to this; without a terminal, give --yes with --max-per-hour USD.")
     with closing(backends.get(run.spec.backend)) as backend:
-        rates = backend.rates()
+        rates = (backend.rates() or _listed(run.spec.backend)) if backend.deploys_by == "hour" else ()
         if not rates:
             raise RunError(f"{run.spec.backend} rents out no machines to serve a tuned model on.")
         cheapest = rates[0]
@@ -55,6 +56,7 @@ def host(run: Run, *, idle_minutes: int, most_per_hour: Decimal | None, yes: boo
         except backends.BackendError:
             ledger.append(run.id, "stopped", {})
             raise
+        found = _priced(found, rates)
         ledger.append(run.id, "serving", found)
         too_dear = most_per_hour is not None and (found.usd_per_hour is None or found.usd_per_hour > most_per_hour)
         if too_dear:
@@ -72,6 +74,29 @@ def host(run: Run, *, idle_minutes: int, most_per_hour: Decimal | None, yes: boo
             f"{found.model}: {found.status} on {found.hardware}, {render.usd(found.usd_per_hour)} an hour, stops by "
             f"itself after {found.stops_after_idle_minutes} idle minutes. Ask it: tunewise chat {run.id}"
         )
+
+
+def _listed(backend: str) -> tuple[Rate, ...]:
+    """Return the price book's machines of a provider that lists none over its API, cheapest first."""
+    from advisor.hardware import gpu
+    from advisor.pricing import PriceBook
+    from backends import Rate
+
+    hosts = next((offer.hosting for offer in PriceBook.load().offers(backend) if offer.hosting), ())
+    found = [
+        Rate(host.gpu, host.gpu, 1, round(card.memory_gb / 1.073741824), host.usd_per_hour.high)
+        for host in hosts
+        if (card := gpu(host.gpu)) is not None
+    ]
+    return tuple(sorted(found, key=lambda rate: rate.usd_per_hour))
+
+
+def _priced(found: Serving, rates: Sequence[Rate]) -> Serving:
+    """Return a deployment with the price of its machine, where its provider names the machine alone."""
+    if found.usd_per_hour is not None:
+        return found
+    each = next((rate.usd_per_hour / rate.gpus for rate in rates if rate.gpu == found.hardware), None)
+    return replace(found, usd_per_hour=None if each is None else each * found.gpus)
 
 
 def stop(run: Run, *, as_json: bool) -> None:

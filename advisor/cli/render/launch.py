@@ -53,6 +53,8 @@ def proposal(one: Proposal, *, talk: bool) -> None:
     line("total", f"[bold]{render.usd(quote.usd)}[/]{between}{age}")
     if quote.train_minutes is not None:
         line("time", _minutes(quote.train_minutes))
+    if quote.serving:
+        line("serving", escape(quote.serving))
     for said in quote.assumptions:
         line("[dim]assumed[/]", f"[dim]{escape(said)}[/]")
     for note in one.notes:

@@ -122,6 +122,8 @@ def receipt_table(found: Receipt) -> None:
         console.print(f"The quote was corrected by the median error of earlier runs: {', '.join(taught)}.")
     if found.provider_quote_usd is not None:
         console.print(f"{found.backend} itself had quoted {render.usd(found.provider_quote_usd)}.")
+    if found.serving:
+        console.print(escape(found.serving))
     for item in found.quote_lines:
         checked = f", read {item.checked}" if item.checked else ""
         quantity = render.decimal_text(round(item.quantity, 4))

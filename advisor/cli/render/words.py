@@ -12,7 +12,13 @@ from advisor.recommend import Option
 from advisor.workload import Workload
 
 METHODS = {Strategy.LOCAL_LORA: "LoRA", Strategy.LOCAL_QLORA: "QLoRA", Strategy.LOCAL_FULL: "full fine-tuning"}
-_TITLES = {"openai": "OpenAI", "together": "Together", "replicate": "Replicate", "google": "Google"}
+_TITLES = {
+    "openai": "OpenAI",
+    "together": "Together",
+    "replicate": "Replicate",
+    "google": "Google",
+    "bedrock": "Bedrock",
+}
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November")
 
 

@@ -63,7 +63,7 @@ def propose(
             order,
             now=datetime.now(UTC),
             seed=seed,
-            validates=backend.takes_validation,
+            validates=backend.validates,
             decides=backend.validation_decides,
         )
         holds = look_into(order)

@@ -39,6 +39,7 @@ def quote(
         return _own_machine(run, profile)
     from advisor.estimate import Terms, estimate
     from advisor.estimate.case import counted_tokens
+    from advisor.pricing.serving_terms import serving_terms
 
     candidate = Candidate(
         strategy=_LOCAL[spec.method] if spec.backend == "local" else Strategy.HOSTED,
@@ -72,6 +73,7 @@ def quote(
         warnings=(*said, *found.warnings, *((_UNNAMED,) if spec.backend == "azure" and not _asked_type(run) else ())),
         prices_as_of=found.prices_as_of,
         usd_per_hour=hourly,
+        serving="" if spec.backend == "local" else serving_terms(book.offer(spec.backend, spec.model)),
         validation_share=_validation_share(run, book, counted_tokens(profile, spec.model), checked),
     )
 

@@ -63,12 +63,13 @@ def stage(
     now: datetime,
     seed: int = 0,
     run: str | None = None,
-    validates: bool = True,
+    validates: frozenset[Objective] = frozenset(Objective),
     decides: bool = False,
 ) -> tuple[Run, tuple[str, ...]]:
     """Split and convert the data into the run's folder; nothing is kept in the ledger or sent.
 
-    ``validates``: the backend takes a validation file; no examples are kept from the training for one otherwise.
+    ``validates``: the objectives the backend takes a validation file for; no examples are kept from the training for
+    one otherwise.
     ``decides``: that file picks the weights that are kept, so a score on it proves little, and others are held out.
     Returns the run without a quote, and what could not be expressed in the backend's format. Raises DataError.
     """
@@ -80,7 +81,7 @@ def stage(
         )
     folder = folder_of(run)
     try:
-        return _staged(run, order, dataset, folder, now, seed, validates=validates, decides=decides and validates)
+        return _staged(run, order, dataset, folder, now, seed, validates=validates, decides=decides and bool(validates))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -176,22 +177,30 @@ def _kept_in_doubt(run_id: str) -> Iterator[None]:
 
 
 def _staged(
-    run: str, order: Order, dataset: Dataset, folder: Path, now: datetime, seed: int, *, validates: bool, decides: bool
+    run: str,
+    order: Order,
+    dataset: Dataset,
+    folder: Path,
+    now: datetime,
+    seed: int,
+    *,
+    validates: frozenset[Objective],
+    decides: bool,
 ) -> tuple[Run, tuple[str, ...]]:
     """Split off the held-out examples, then a part to validate on, and write the rest as the backend reads it."""
+    preference = dataset.format is Format.PREFERENCE
+    objective = order.objective or (Objective.DPO if preference else Objective.SFT)
     train, held_out, share = None, order.validation, 0.0
     if order.held_out > 0 and (order.validation is None or decides):
         train, held_out = split(dataset, folder / "split", held_out=order.held_out, seed=seed)
         share = order.held_out
     source = dataset if train is None else Dataset.open(train)
-    validation = order.validation if validates else None
+    validation = order.validation if objective in validates else None
     enough = train is not None and sum(1 for _ in source.examples()) >= _FEWEST_TO_VALIDATE
-    if validates and validation is None and enough:
+    if objective in validates and validation is None and enough:
         fit_part, validation = split(source, folder / "split" / "validation", held_out=_VALIDATES, seed=seed + 1)
         source = Dataset.open(fit_part)
         train = fit_part
-    preference = source.format is Format.PREFERENCE
-    objective = order.objective or (Objective.DPO if preference else Objective.SFT)
     upload = folder / "upload"
     upload.mkdir(mode=0o700, exist_ok=True)
     lost = list(write_for(source, order.backend, objective, upload / "train.jsonl"))
