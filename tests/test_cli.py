@@ -270,3 +270,70 @@ def test_completion_offers_commands_and_flags(tmp_path: Path) -> None:
     assert offered("tunewise launch --dry", 2) == ["--dry-run"]
     assert offered("tunewise lanch --dry", 2) == []
     assert offered("tunewise launch x.jsonl --method ql", 4) == ["qlora"]
+
+
+DATA = str(ROOT / "examples" / "intents_small.jsonl")
+
+
+def in_a_shell(line: str) -> tuple[list[str], str]:
+    """Run a line of bash; return the exit codes of its pipe, and what reached stderr."""
+    reader, writer = os.pipe()
+    done = subprocess.run(
+        ["bash", "-c", f'{line}; echo "${{PIPESTATUS[@]}}" >&{writer}'],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        pass_fds=[writer],
+        cwd=ROOT,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    with os.fdopen(reader) as codes:
+        return codes.read().split(), done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs bash")
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"tunewise check {DATA} --json | true",
+        f"tunewise plan {DATA} | head -n 1",
+        "tunewise prices list | head -n 1",
+        f"tunewise check {DATA} >&-",
+        f"tunewise check {DATA} 2>&-",
+        f"tunewise check {DATA} <&-",
+    ],
+)
+def test_a_reader_that_leaves_and_a_closed_stream_are_no_error(line: str) -> None:
+    codes, said = in_a_shell(line.replace("tunewise", f"{sys.executable} -m advisor"))
+    assert codes[0] == "0", said
+    assert "Traceback" not in said and "Exception ignored" not in said
+
+
+@pytest.mark.parametrize(
+    ("environment", "drawn"),
+    [
+        ({"NO_COLOR": "1"}, False),
+        ({"NO_COLOR": ""}, True),  # no-color.org: only what is not empty
+        ({"TERM": "dumb"}, False),
+        ({}, True),
+    ],
+)
+@pytest.mark.parametrize("flags", [(), ("--no-color",)])
+def test_a_bar_is_drawn_only_where_escape_codes_are_wanted(
+    environment: dict[str, str], drawn: bool, flags: tuple[str, ...]
+) -> None:
+    slowly = (
+        "import sys, time; from advisor.cli import render; from advisor.cli.render import reading\n"
+        f"render.configure(quiet=False, color={not flags})\n"
+        "reading._PATIENCE = reading._EACH = 0\n"
+        "with reading.reading(100) as advance:\n"
+        "    [advance(10) for _ in range(10)] if advance else None\n"
+        "print('done', file=sys.stderr)"
+    )
+    usual = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | {"TERM": "xterm-256color"}
+    child = pexpect.spawn(sys.executable, ["-c", slowly], env=usual | environment)
+    child.expect("done")
+    assert (b"\x1b[" in child.before) is (drawn and not flags)
+    child.expect(pexpect.EOF)
+    child.close()

@@ -528,7 +528,8 @@ def test_a_launch_killed_while_it_was_paid_is_looked_up_before_it_is_called_unse
     assert tunewise.document("receipt", run)["basis"] == "whether it was sent is not known"
     assert f"launch --resume {run}" in tunewise("watch", run, expect=1).stderr
     again = tunewise.document("launch", data, *hosted, "--dry-run")["notes"]
-    assert f"{run} is the same and has no job yet: 'tunewise launch --resume {run}' goes on with it." in again
+    resumed = f"'tunewise launch --resume {run}' goes on with it. This is another run."
+    assert f"{run} is the same and has no job yet: {resumed}" in again
     cancelled = tunewise.document("cancel", run, "--delete-uploads")
     assert cancelled["status"] == "cancelled" and cancelled["job_id"] is not None and cancelled["uploads"] == []
     assert [job["status"] for job in openai.state["jobs"].values()] == ["cancelled"]

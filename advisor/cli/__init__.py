@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -79,6 +80,13 @@ class _Commands(click.Group):
         if command is not None:
             _apply_settings(ctx, command, rest)
         return name, command, rest
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # the reader (head, less) has seen enough; click would call it an error
+            _let_go_of_stdout()
+            ctx.exit(0)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -173,27 +181,33 @@ def tunewise(ctx: click.Context, quiet: bool, verbose: bool, no_color: bool, pri
 
 def main() -> NoReturn:
     """Run the command line and exit with the contract's code."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by the shell (>&-): what is written there is for nobody
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):  # what a pipe on Windows cannot say is a question mark, no crash
         sys.stdout.reconfigure(errors="replace")
-    if "--verbose" not in sys.argv[1:]:
-        sys.exit(_exit_code(verbose=False))
-    from advisor.cli.trace import tell
+    verbose = "--verbose" in sys.argv[1:]
+    if verbose:
+        from advisor.cli.trace import tell
 
-    ended = tell()
-    code = _exit_code(verbose=True)
-    ended(code)
+        ended = tell()
+    code = _exit_code(verbose)
+    _let_go_of_stdout()
+    if verbose:
+        ended(code)
     sys.exit(code)
 
 
 def _exit_code(verbose: bool) -> int:
     try:
         code = tunewise.main(prog_name="tunewise", standalone_mode=False)
+        sys.stdout.flush()  # here, where a pipe that was closed is no error
         return code if isinstance(code, int) else 0
     except click.exceptions.Abort:
         render.error("interrupted; what was done so far is saved.")
         return 130
     except click.ClickException as error:
-        error.show()
+        render.usage_error(error)
         return error.exit_code
     except (AdvisorError, BackendError) as error:
         if verbose:
@@ -206,9 +220,8 @@ def _exit_code(verbose: bool) -> int:
         return getattr(error, "exit_code", 1)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    except BrokenPipeError:  # the reader (head, less) has left
-        _let_go_of_stdout()
-        return 1
+    except BrokenPipeError:  # as above, where it was noticed only at the end
+        return 0
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

@@ -78,8 +78,8 @@ def _leaves(ledger: Ledger, runs: Sequence[str], backend_of: Callable[[str], Bac
         if answer != "c":
             return bool(answer == "l")
         chosen = live if len(live) < 2 else _which(live)
-        if not chosen or not click.confirm(
-            f"Cancel {', '.join(chosen)}? What was trained so far may be billed.", default=False, err=True
+        if not chosen or not render.confirm(
+            f"Cancel {', '.join(chosen)}? What was trained so far may be billed.", err=True
         ):
             return False
     except click.Abort:

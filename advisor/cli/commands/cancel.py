@@ -62,5 +62,5 @@ def _agree(found: Run) -> None:
     how_far = f", {done} steps done" if (done := steps(job.steps_done, job.steps_total)) else ""
     paid = f", about {render.usd(spent)} spent" if spent else ""
     render.out(f"{found.id}: {found.spec.model} on {found.spec.backend}, {job.status}{how_far}{paid}.")
-    if not click.confirm("Cancel it?", default=False):
+    if not render.confirm("Cancel it?"):
         raise RunError(f"Nothing was cancelled; {found.id} goes on.")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-import click
-
 from advisor.cli import render
 from advisor.errors import RunError
 from advisor.runs.launch.limits import Limits, hold
@@ -27,7 +25,7 @@ def agrees_to_twin(twin: TwinRunning) -> bool:
     if not sys.stdin.isatty():
         return False
     render.note(str(twin))
-    return click.confirm("Start another?", default=False, err=True)
+    return render.confirm("Start another?", err=True)
 
 
 def consent(proposals: Sequence[Proposal], limits: Limits, as_json: bool) -> None:
@@ -40,5 +38,5 @@ def consent(proposals: Sequence[Proposal], limits: Limits, as_json: bool) -> Non
     question = "Start?" if len(proposals) == 1 else "Start all?"
     if any(one.secret for one in proposals):
         question = f"The data seems to hold a key or password, which would be sent along. {question}"
-    if not limits.unattended and not click.confirm(question, default=False, err=as_json):
+    if not limits.unattended and not render.confirm(question, err=as_json):
         raise RunError("Nothing was started.")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
 from advisor.cli import render
 
 if TYPE_CHECKING:
@@ -25,7 +23,7 @@ def offer_deletion(ledger: Ledger, run: str, backend: Backend, error: Exception)
     render.note(f"What was uploaded still lies at {left.backend}: {files}.")
     if isinstance(error, backends.AccessClosed) and render.is_terminal():
         render.note(str(error))
-        if click.confirm("Delete it there?", default=False, err=True):
+        if render.confirm("Delete it there?", err=True):
             delete_uploads(ledger, run, backend)
             render.note(f"Deleted {files}.")
             return

@@ -8,8 +8,6 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-import click
-
 from advisor.cli import render
 from advisor.errors import OverLimit, RunError
 
@@ -43,7 +41,7 @@ def host(run: Run, *, idle_minutes: int, most_per_hour: Decimal | None, yes: boo
             f"{run.spec.backend} chooses the machine. It is billed by the minute, from when it is ready until it has "
             f"been idle for {idle_minutes} minutes, or 'tunewise serve {run.id} --stop'."
         )
-        if not yes and not click.confirm("Rent it?", default=False, err=True):
+        if not yes and not render.confirm("Rent it?", err=True):
             raise RunError("Nothing was rented.")
         ledger = Ledger.open()
         ledger.append(run.id, "hiring", {"idle_minutes": idle_minutes})

@@ -9,14 +9,17 @@ from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
+from io import StringIO
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
+from advisor.cli.render.safe_text import for_terminal
 from advisor.money import decimal_text as decimal_text
 from advisor.money import usd as usd
 from backends import Json
 
 if TYPE_CHECKING:
+    from click import ClickException
     from rich.console import Console
 
 _quiet = False
@@ -27,14 +30,16 @@ def configure(*, quiet: bool, color: bool) -> None:
     """Set once per process by the command line: no talk, no colour."""
     global _quiet, _color
     _quiet = quiet
-    _color = color and "NO_COLOR" not in os.environ
+    _color = color and not os.environ.get("NO_COLOR")  # no-color.org: where it is not empty
 
 
 def console(*, stderr: bool = False) -> Console:
     """Return a console for stdout (results) or stderr (talk); plain text when it is not a terminal."""
-    from rich.console import Console
+    from advisor.cli.render.harmless_console import HarmlessConsole
 
-    return Console(stderr=stderr, quiet=stderr and _quiet, no_color=not _color, highlight=False, soft_wrap=False)
+    return HarmlessConsole(
+        stderr=stderr, quiet=stderr and _quiet, no_color=not _color, highlight=False, soft_wrap=False
+    )
 
 
 def is_terminal() -> bool:
@@ -42,20 +47,40 @@ def is_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
+def draws(*, stderr: bool) -> bool:
+    """Tell whether something that moves may be drawn, such as a bar: only where escape codes are understood and
+    wanted.
+    """
+    stream = sys.stderr if stderr else sys.stdout
+    return _color and stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+
+
 def out(text: str = "") -> None:
     """Write one line of the result to stdout."""
-    print(text)
+    print(for_terminal(text))
 
 
 def note(text: str) -> None:
     """Write one line of talk to stderr; silent under --quiet."""
     if not _quiet:
-        print(text, file=sys.stderr)
+        print(for_terminal(text), file=sys.stderr)
+
+
+def confirm(question: str, *, err: bool = False) -> bool:
+    """Ask a person yes or no; Enter is no. ``err``: on stderr, where stdout is kept for the document."""
+    import click
+
+    return click.confirm(for_terminal(question), default=False, err=err)
+
+
+def usage_error(error: ClickException) -> None:
+    """Write a mistake in the command line, with the usage."""
+    error.show(file=_HarmlessStream(sys.stderr))
 
 
 def error(text: str) -> None:
     """Write an error to stderr, whatever --quiet says; in a terminal no word is broken at its edge."""
-    said = f"error: {text}"
+    said = for_terminal(f"error: {text}")
     if sys.stderr.isatty():
         from shutil import get_terminal_size
         from textwrap import fill
@@ -84,6 +109,8 @@ def json_document(value: object) -> None:
         text = "" if says_ascii_alone() else orjson.dumps(made, option=orjson.OPT_INDENT_2).decode()
     except TypeError:  # half a character, as in the name of a file that is not UTF-8
         text = ""
+    if for_terminal(text) != text:  # JSON escapes no character beyond ASCII, though terminals obey some
+        text = ""
     sys.stdout.write((text or json.dumps(made, indent=2)) + "\n")
 
 
@@ -106,3 +133,14 @@ def to_json(value: object) -> Json:
     if isinstance(value, list | tuple | set | frozenset):
         return [to_json(item) for item in value]
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+class _HarmlessStream(StringIO):
+    """Hands on to ``stream`` what is written, made harmless."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(for_terminal(text))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -29,7 +28,7 @@ class Counter:
         self._task: TaskID | None = None
 
     def __enter__(self) -> Counter:
-        if sys.stderr.isatty():
+        if render.draws(stderr=True):
             from rich.progress import Progress
 
             self._bar = Progress(console=render.console(stderr=True), transient=True)

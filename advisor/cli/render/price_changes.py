@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from advisor.cli import render
 from advisor.cli.render.prices import figure, table_of
+from advisor.cli.render.safe_text import for_markdown
 from advisor.pricing.compare import Change
 
 if TYPE_CHECKING:
@@ -36,9 +37,12 @@ def diff_page(found: Sequence[Change]) -> None:
     if not found:
         render.out("No figure differs.")
         return
+    from rich.markup import escape
+
     table = table_of("figure", "before", "after", "change")
     for change in found:
-        table.add_row(change.key, figure(change.before), figure(change.after), _percent(change))
+        cells = (change.key, figure(change.before), figure(change.after), _percent(change))
+        table.add_row(*map(escape, cells))
     render.console().print(table)
 
 
@@ -50,10 +54,9 @@ def diff_markdown(found: Sequence[Change]) -> None:
     render.out("| figure | before | after | change | source |")
     render.out("|---|---|---|---|---|")
     for change in found:
-        source = f"{change.source}, {change.checked or 'undated'}".replace("|", "/")
-        render.out(
-            f"| `{change.key}` | {figure(change.before)} | {figure(change.after)} | {_percent(change)} | {source} |"
-        )
+        source = f"{change.source}, {change.checked or 'undated'}"
+        cells = (change.key, figure(change.before), figure(change.after), _percent(change), source)
+        render.out(f"| {' | '.join(map(for_markdown, cells))} |")
 
 
 def plans(old: str, new: str, found: Sequence[Difference], *, md: bool) -> None:
@@ -68,10 +71,10 @@ def plans(old: str, new: str, found: Sequence[Difference], *, md: bool) -> None:
         for item in found
     ]
     if md:
-        render.out(f"| | {old} | {new} | change |")
+        render.out(f"| | {for_markdown(old)} | {for_markdown(new)} | change |")
         render.out("|---|---|---|---|")
         for row in rows:
-            render.out(f"| {' | '.join(row)} |")
+            render.out(f"| {' | '.join(map(for_markdown, row))} |")
         return
     table = table_of("", "before", "after", "change")
     for row in rows:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,8 +18,8 @@ _EACH = 0.1  # seconds between two drawings
 
 @contextmanager
 def reading(size: int, word: str = "reading") -> Iterator[Callable[[int], None] | None]:
-    """Yield what is to be called with the bytes of the ``size`` that were done; None without a terminal."""
-    if not sys.stderr.isatty():
+    """Yield what is to be called with the bytes of the ``size`` that were done; None where no bar may be drawn."""
+    if not render.draws(stderr=True):
         yield None
         return
     bar: Progress | None = None

@@ -39,7 +39,7 @@ class Progress:
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
-        if (sys.stderr if self._talk else sys.stdout).isatty():
+        if render.draws(stderr=self._talk):
             from rich.live import Live
 
             self._live = Live(console=render.console(stderr=self._talk), refresh_per_second=4)
@@ -49,15 +49,16 @@ class Progress:
     @property
     def can_ask(self) -> bool:
         """Tell whether a person sees this and can answer."""
-        return self._live is not None and sys.stdin.isatty()
+        return (sys.stderr if self._talk else sys.stdout).isatty() and sys.stdin.isatty()
 
     @contextmanager
     def standing_still(self) -> Iterator[None]:
         """Leave the terminal to a question."""
-        assert self._live is not None
-        self._live.stop()
+        if self._live is not None:
+            self._live.stop()
         yield
-        self._live.start()
+        if self._live is not None:
+            self._live.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -102,7 +103,8 @@ class Progress:
         elif self._talk:
             render.note(text)
         else:
-            print(text, flush=True)
+            render.out(text)
+            sys.stdout.flush()
 
     def _screen(self, console: Console) -> RenderableType:
         """Return all runs as one table, or as a few lines each where a table would break words."""

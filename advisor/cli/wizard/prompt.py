@@ -9,6 +9,7 @@ from typing import TypeVar
 import click
 
 from advisor.cli import render
+from advisor.cli.render.safe_text import for_terminal
 
 T = TypeVar("T")
 
@@ -58,7 +59,8 @@ def ask(
         say(f"{number:>2}  {value:<{width}}  {meaning}", hang=width + 6)
     say(reason)
     while True:
-        answer = click.prompt(f"  [{default or 'none'}] (b: back)", default=default, show_default=False).strip()
+        asked = for_terminal(f"  [{default or 'none'}] (b: back)")
+        answer = click.prompt(asked, default=default, show_default=False).strip()
         if answer.lower() == "b":
             raise Back
         try:

@@ -11,17 +11,17 @@ from advisor.cli.render.options_table import representatives
 from advisor.cli.render.report.page import headline
 from advisor.cli.render.report.run import findings, verdict
 from advisor.cli.render.report.story import Story, Told
+from advisor.cli.render.safe_text import for_markdown
 from advisor.evaluate.statistics import written
 from advisor.recommend import Option, Plan
 from backends import Json
 
 _MOST = 10  # options in the table, one of each kind
-_SPECIAL = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]<>|#~"})
 
 
 def markdown(story: Story) -> str:
     """Return the comment in GitHub's Markdown; text from elsewhere cannot become markup in it."""
-    parts = [f"### {_plain(headline(story))}"]
+    parts = [f"### {for_markdown(headline(story))}"]
     if story.run is not None:
         parts += _run(story.run)
     if story.plan is not None:
@@ -37,12 +37,12 @@ def _plan(plan: Plan, *, beside: bool) -> list[str]:
     advice, estimate = plan.advice, plan.option.estimate
     months = plan.workload.horizon_months
     total = estimate.total_usd if estimate else None
-    parts = [f"The plan was: {_plain(words.headline(plan.option))}"] if beside else []
+    parts = [f"The plan was: {for_markdown(words.headline(plan.option))}"] if beside else []
     said = f"**{words.plain_range(total)} over {words.months(months)}.** " if total else "**The cost is not known.** "
     confidence = f" Confidence: {advice.confidence}." if advice.confidence else ""
     condition = estimate.condition if estimate and total else ""
-    rests = f" The likely sums are for {_plain(condition)}." if condition else ""
-    parts.append(said + _plain(plan.reason) + confidence + rests)
+    rests = f" The likely sums are for {for_markdown(condition)}." if condition else ""
+    parts.append(said + for_markdown(plan.reason) + confidence + rests)
     standing = [option for option in advice.options if option.ruled_out_by is None]
     head = ["", words.months(months), "a month", "once", "available"]
     shown = representatives(standing)[:_MOST]
@@ -68,15 +68,15 @@ def _run(told: Told) -> list[str]:
     one = told.view
     parts = [f"Run `{one.run}`: {one.status}. Quoted {render.usd(one.quote_usd)}, billed {render.usd(one.billed_usd)}."]
     if one.error:
-        parts.append(_plain(one.error))
+        parts.append(for_markdown(one.error))
     if told.scorecard is None:
         return [*parts, "Not measured yet."]
-    parts.append(f"**{_plain(verdict(told.scorecard))}**")
+    parts.append(f"**{for_markdown(verdict(told.scorecard))}**")
     rows = []
     for row in _dicts(told.scorecard, "rows"):
         low, score, high = (float(str(row[part])) for part in ("low", "score", "high"))
         mark = "**" if row["name"] == told.scorecard.get("winner") else ""
-        rows.append([f"{mark}{_plain(str(row['name']))}{mark}", f"{score:.3f}", written(low, high)])
+        rows.append([f"{mark}{for_markdown(str(row['name']))}{mark}", f"{score:.3f}", written(low, high)])
     parts.append(_table(["", f"{told.scorecard.get('metric')}", "95 % interval"], rows, figures=range(1, 3)))
     parts += _listed("Found", findings(told.scorecard))
     for title, key in (("Mind", "warnings"), ("What the scores rest on", "notes")):
@@ -93,7 +93,7 @@ def _row(option: Option, chosen: bool, horizon: int) -> list[str]:
         f"{words.plain_range(total)} {words.shortened(option, horizon)}".rstrip(),
         *(_mid(amount) for amount in rest),
     ]
-    return [f"{mark}{_plain(words.full_name(option))}{mark}", *cells, _plain(words.until(option))]
+    return [f"{mark}{for_markdown(words.full_name(option))}{mark}", *cells, for_markdown(words.until(option))]
 
 
 def _mid(amount: object) -> str:
@@ -108,14 +108,9 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], figures: range) -
 
 
 def _listed(title: str, items: Sequence[str]) -> list[str]:
-    return [f"**{title}**\n\n" + "\n".join(f"- {_plain(item)}" for item in items)] if items else []
+    return [f"**{title}**\n\n" + "\n".join(f"- {for_markdown(item)}" for item in items)] if items else []
 
 
 def _dicts(found: Mapping[str, Json], key: str) -> list[Mapping[str, Json]]:
     value = found.get(key)
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
-
-
-def _plain(text: str) -> str:
-    """Return text in which nothing is markup, on one line, and in which no name calls a person."""
-    return " ".join(text.split()).translate(_SPECIAL).replace("@", "@\u200b")
