@@ -34,7 +34,7 @@ from advisor.runs.launch.proposal import Proposal, discard, propose
 from advisor.runs.launch.start import start
 from advisor.tokens import Profile, profile, synthetic
 from advisor.workload import Workload, load_workload, parse_workload
-from backends import Backend, Hyperparameters, Json, Method, Objective
+from backends import DEFAULT_LORA_RANK, Backend, Hyperparameters, Json, Method, Objective
 
 Data = str | Path
 Needs = Workload | Mapping[str, object] | str | Path | None
@@ -98,7 +98,13 @@ def plan(
 
 
 def fit(
-    model: str, *, gpus: Sequence[str], method: str = "lora", rank: int = 16, seq: int = 2048, params: int | None = None
+    model: str,
+    *,
+    gpus: Sequence[str],
+    method: str = "lora",
+    rank: int = DEFAULT_LORA_RANK,
+    seq: int = 2048,
+    params: int | None = None,
 ) -> tuple[Fit, ...]:
     """Say for each GPU whether training ``model`` fits there. ``seq`` in tokens; ``params`` sizes an unknown model.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends._base import (
+    DEFAULT_LORA_RANK,
     Backend,
     Completion,
     Hyperparameters,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 __all__ = [
+    "DEFAULT_LORA_RANK",
     "KEYRING_NAME",
     "REHEARSAL",
     "AccessClosed",

@@ -56,6 +56,9 @@ class Method(StrEnum):
     FULL = "full"
 
 
+DEFAULT_LORA_RANK = 16
+
+
 @dataclass(frozen=True, slots=True)
 class Knob:
     """What a hyperparameter means, with its unit, and the least and most it may be: the flag of ``launch`` says it."""

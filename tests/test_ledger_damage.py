@@ -19,7 +19,7 @@ from advisor.cli import tunewise
 from advisor.errors import AdvisorError, RunError
 from advisor.runs import Ledger, record, send
 from advisor.runs.ledger_file import MIGRATIONS
-from advisor.runs.serialization import to_saved
+from advisor.serialization import to_json
 from backends import JobStatus
 
 GOOD, BAD = "tw-1122-0000000a", "tw-1122-0000000b"
@@ -150,7 +150,7 @@ def of_the_first_version(path: Path) -> None:
         for statement in MIGRATIONS[0][1]:
             connection.execute(statement)
         for one in (run, a_run(GOOD)):
-            parts = [json.dumps(to_saved(part)) for part in (one.spec, one.quote, one.origin)]
+            parts = [json.dumps(to_json(part)) for part in (one.spec, one.quote, one.origin)]
             connection.execute(
                 "INSERT INTO runs (id, created, spec, quote, plan) VALUES (?, ?, ?, ?, ?)",
                 [one.id, one.created.isoformat(), *parts],

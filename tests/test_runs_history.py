@@ -12,7 +12,7 @@ import pytest
 from advisor.estimate import LineItem
 from advisor.runs import Ledger, Origin, Quote, Run, accuracy, receipt
 from advisor.runs.quote_accuracy import informed
-from advisor.runs.serialization import from_saved, to_saved
+from advisor.serialization import from_json, to_json
 from backends import Job, JobSpec, JobStatus
 
 
@@ -89,7 +89,7 @@ def test_an_unknown_memory_is_what_earlier_runs_held(home: Path, tmp_path: Path)
 
 def test_the_correction_is_kept_in_the_ledger(home: Path) -> None:
     quote = after("12", "13", "20")
-    assert from_saved(Quote, to_saved(quote)) == quote
+    assert from_json(Quote, to_json(quote)) == quote
 
 
 def after(*billed: str) -> Quote:

@@ -19,7 +19,7 @@ from advisor.estimate import LineItem
 from advisor.runs import Ledger, Origin, Quote, Run, record
 from advisor.runs.ledger import only_one
 from advisor.runs.run import new_id
-from advisor.runs.serialization import from_saved, to_saved
+from advisor.serialization import from_json, to_json
 from backends import Hyperparameters, Job, JobSpec, JobStatus, Method
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -247,8 +247,8 @@ def test_a_full_disk_is_one_sentence_and_costs_nothing_that_was_written() -> Non
 
 
 def test_what_a_newer_version_wrote_can_be_read() -> None:
-    saved = to_saved(a_run().job)
+    saved = to_json(a_run().job)
     assert isinstance(saved, dict)
-    assert from_saved(Job, {**saved, "colour": "blue"}) == a_run().job
+    assert from_json(Job, {**saved, "colour": "blue"}) == a_run().job
     del saved["detail"]
-    assert from_saved(Job, saved).detail == ""
+    assert from_json(Job, saved).detail == ""

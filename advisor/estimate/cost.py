@@ -15,6 +15,7 @@ from advisor.estimate.sheet import YOURS, Sheet, added
 from advisor.estimate.values import Candidate, Estimate, Range, Spread, Strategy, Terms
 from advisor.pricing import Citation, Price, PriceBook
 from advisor.workload import Workload
+from backends import DEFAULT_LORA_RANK
 
 if TYPE_CHECKING:
     from advisor.tokens import Profile
@@ -163,7 +164,7 @@ def _storage_line(case: Case, per_gb: Price, sheet: Sheet) -> None:
         each = f"{per_gb.mid:f} USD per GB and month"
         sheet.missing("month", f"What keeping the adapter costs is not known: {each}, and its size is not known.")
         return
-    rank = case.candidate.hyperparameters.lora_rank or 16
+    rank = case.candidate.hyperparameters.lora_rank or DEFAULT_LORA_RANK
     size = Decimal(2 * hardware.lora_params(arch, rank)) / 1_000_000_000
     sheet.add("storage of the adapter", size, "GB", per_gb.mid, per_gb.cited, period="month")
 

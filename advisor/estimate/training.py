@@ -11,20 +11,15 @@ from advisor.estimate.case import Case
 from advisor.estimate.request_shape import Three
 from advisor.estimate.serving import DOUBTS, gpu_hour
 from advisor.estimate.sheet import Sheet
-from advisor.estimate.values import Spread, Strategy
+from advisor.estimate.values import Spread
 from advisor.pricing import TrainingOffer, TrainingRate
-from backends import Hyperparameters, Method
+from backends import DEFAULT_LORA_RANK, Hyperparameters, Method
 
 # How far another tokenizer may be from the one we count with. An assumption, not a measurement.
 _PROXY = (Decimal("0.85"), Decimal(1), Decimal("1.15"))
 _EXACT = (Decimal(1), Decimal(1), Decimal(1))
 _HOUR_DIGITS = 4  # decimals of an hour, a third of a second: what is shown multiplies to what is charged
 _VALIDATION_SHARE = Decimal("0.1")
-_LOCAL_METHOD = {
-    Strategy.LOCAL_LORA: Method.LORA,
-    Strategy.LOCAL_QLORA: Method.QLORA,
-    Strategy.LOCAL_FULL: Method.FULL,
-}
 
 
 def epochs_of(settings: Hyperparameters, offer: TrainingOffer | None, examples: int) -> int:
@@ -172,9 +167,9 @@ def local(case: Case, sheet: Sheet) -> tuple[Spread | None, float | None]:
     if price is None or gpu is None:
         return None, None
     settings = case.candidate.hyperparameters
-    method = _LOCAL_METHOD.get(case.candidate.strategy, Method.LORA)
+    method = case.candidate.strategy.method or Method.LORA
     length = settings.max_seq_length or max(128, -(-int(case.profile.per_example.p95) // 128) * 128)
-    shape = _shape(model, method, gpu, settings.lora_rank or 16, length)
+    shape = _shape(model, method, gpu, settings.lora_rank or DEFAULT_LORA_RANK, length)
     if counted is None or shape is None:
         sheet.missing("once", f"How long training {model} on a {gpu} takes is not known.")
         return None, None

@@ -31,6 +31,16 @@ class Strategy(StrEnum):
     def tunes(self) -> bool:
         return self is Strategy.HOSTED or self.local
 
+    @property
+    def method(self) -> Method | None:
+        """How it trains on this side; None where a provider chooses or nothing is trained."""
+        return Method(self.removeprefix("local_")) if self.local else None
+
+    @classmethod
+    def by(cls, method: Method) -> Strategy:
+        """Return the strategy that trains by ``method`` on one's own machine."""
+        return cls(f"local_{method}")
+
 
 @dataclass(frozen=True, slots=True)
 class Range:

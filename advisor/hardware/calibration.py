@@ -14,7 +14,7 @@ from advisor.hardware.memory import Setup, peak
 from advisor.hardware.models import architecture
 from advisor.hardware.speed import Band, step_seconds, width
 from advisor.paths import home
-from backends import Method
+from backends import DEFAULT_LORA_RANK, Method
 
 # Error of a step's time after calibration, as published for 90 held-out middles of two-point fits (80 % within 25 %)
 # and for one point scaled by arithmetic (60 % within 25 %): docs/memory.md.
@@ -114,7 +114,7 @@ def point_of_run(folder: Path) -> Point | None:
         gpu=card.name,
         model=str(chosen.get("base") or spec.get("model") or ""),
         method=str(spec.get("method") or "lora"),
-        rank=_whole(settings.get("lora_rank")) or 16,
+        rank=_whole(settings.get("lora_rank")) or DEFAULT_LORA_RANK,
         seq=_whole(summary.get("longest_tokens")) or _whole(settings.get("max_seq_length")) or micro,
         micro_batch_tokens=min(micro, int(tokens)),
         checkpointing=bool(summary.get("gradient_checkpointing", False)),

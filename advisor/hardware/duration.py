@@ -9,7 +9,7 @@ from advisor.hardware.memory import Setup
 from advisor.hardware.models import Architecture
 from advisor.hardware.speed import Band, step_seconds, width
 from advisor.hardware.training_stacks import TUNEWISE, Stack
-from backends import Method
+from backends import DEFAULT_LORA_RANK, Method
 
 
 def train_minutes(
@@ -18,7 +18,7 @@ def train_minutes(
     gpu: Gpu | str,
     tokens: int,
     *,
-    rank: int = 16,
+    rank: int = DEFAULT_LORA_RANK,
     seq: int = 2048,
     micro_batch: int = 1,
     checkpointing: bool = False,

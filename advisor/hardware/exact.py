@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 
 from advisor.errors import WorkloadError
-from backends import Method
+from backends import DEFAULT_LORA_RANK, Method
 
 _TIMEOUT_S = 300
 
@@ -23,7 +23,7 @@ class Measured:
     trained: int
 
 
-def measure(model: str, method: Method, *, rank: int = 16, seq: int = 512) -> Measured:
+def measure(model: str, method: Method, *, rank: int = DEFAULT_LORA_RANK, seq: int = 512) -> Measured:
     """Run ``model``'s forward pass on the meta device (no weights, no GPU; seconds) and count what autograd keeps.
 
     ``model`` is a hub id or a folder with config.json. Raises WorkloadError with the remedy when it cannot be done.

@@ -12,7 +12,7 @@ from advisor.hardware.memory import Memory, Setup, peak
 from advisor.hardware.models import Architecture
 from advisor.hardware.speed import Band, step_seconds, width
 from advisor.hardware.training_stacks import TUNEWISE, Stack
-from backends import Method
+from backends import DEFAULT_LORA_RANK, Method
 from backends.local.training_memory import MOST_CPU_TOKENS, MOST_TOKENS, USABLE
 
 Verdict = Literal["yes", "tight", "no"]
@@ -52,7 +52,7 @@ def fit(
     method: Method,
     gpu: Gpu,
     *,
-    rank: int = 16,
+    rank: int = DEFAULT_LORA_RANK,
     seq: int = 2048,
     micro_batch: int | None = 1,
     checkpointing: bool | None = None,

@@ -8,7 +8,7 @@ from typing import Literal
 
 from advisor.hardware.models import Architecture
 from advisor.hardware.training_stacks import TUNEWISE, Stack
-from backends import Method
+from backends import DEFAULT_LORA_RANK, Method
 from backends.local.training_memory import ALL_LINEAR, kept_per_token, merged_bytes
 
 Optimizer = Literal["adamw", "adamw_8bit", "paged_adamw_8bit"]
@@ -43,7 +43,7 @@ class Setup:
     """
 
     method: Method
-    rank: int = 16
+    rank: int = DEFAULT_LORA_RANK
     seq: int = 2048
     micro_batch: int = 1
     checkpointing: bool = True

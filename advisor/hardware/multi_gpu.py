@@ -9,7 +9,7 @@ from typing import Literal
 from advisor.hardware.fit import Fit, fit
 from advisor.hardware.gpus import Gpu
 from advisor.hardware.models import Architecture
-from backends import Method
+from backends import DEFAULT_LORA_RANK, Method
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,9 @@ class Spread:
     reason: str
 
 
-def spread(arch: Architecture, method: Method, cards: Sequence[Gpu], *, rank: int = 16, seq: int = 2048) -> Spread:
+def spread(
+    arch: Architecture, method: Method, cards: Sequence[Gpu], *, rank: int = DEFAULT_LORA_RANK, seq: int = 2048
+) -> Spread:
     """Choose by the memory model: copies where the step fits on the smallest card, else split, else one with the truth.
 
     A 4-bit base is never split: its packed weights have no place in FSDP2's shards.

@@ -8,7 +8,7 @@ from advisor.hardware.gpus import Gpu
 from advisor.hardware.memory import Setup, lora_params, weight_bytes
 from advisor.hardware.models import Architecture
 from advisor.hardware.training_stacks import TUNEWISE
-from backends import Method
+from backends import DEFAULT_LORA_RANK, Method
 
 
 class Band(NamedTuple):
@@ -48,7 +48,7 @@ _READS = 3 / 0.37
 
 
 def flops_per_token(
-    arch: Architecture, method: Method, seq: int, *, rank: int = 16, checkpointing: bool = False
+    arch: Architecture, method: Method, seq: int, *, rank: int = DEFAULT_LORA_RANK, checkpointing: bool = False
 ) -> float:
     """Return the floating-point operations that training one token takes.
 

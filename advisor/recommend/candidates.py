@@ -18,7 +18,7 @@ from advisor.tokens import Profile
 from advisor.workload import Workload
 from backends import Method, Objective
 
-_METHOD = {Strategy.LOCAL_LORA: Method.LORA, Strategy.LOCAL_QLORA: Method.QLORA, Strategy.LOCAL_FULL: Method.FULL}
+_LOCAL = tuple(strategy for strategy in Strategy if strategy.local)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +220,7 @@ def _local(
         why = known.get(model, "")
         trains = model in tuned or (here and not models)
         for gpu in dict.fromkeys(workload.gpus) if trains else ():
-            for strategy in _METHOD if not rank else (_roomiest(arch, gpu, profile),):
+            for strategy in _LOCAL if not rank else (_roomiest(arch, gpu, profile),):
                 yield _on_gpu(model, arch, gpu, strategy, profile, workload, why)
         fitting = (name for name in catalogue().rented if _fits(arch, Method.LORA, name, profile)[0] == "yes")
         rented = next(fitting, None)
@@ -256,7 +256,8 @@ def _on_gpu(
     model: str, arch: Architecture, gpu: str, strategy: Strategy, profile: Profile, workload: Workload, why: str
 ) -> Prospect:
     served = _answers(arch, gpu, profile.per_example.p95, workload)
-    method = _METHOD[strategy]
+    method = strategy.method
+    assert method is not None
     objective = Objective.DPO if profile.is_preference else Objective.SFT
     fits, advice = _fits(arch, method, gpu, profile)
     chosen = settings_for("local", method, objective, profile, hardware.lora_params(arch, 16))

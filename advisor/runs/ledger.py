@@ -17,7 +17,7 @@ from advisor.paths import home
 from advisor.runs.ledger_file import connect, prepare, unreadable, unwritable
 from advisor.runs.ledger_rows import Damaged, matching, read_event, read_run, run_ids, usd_of
 from advisor.runs.run import Event, Run, folder_of
-from advisor.runs.serialization import to_saved
+from advisor.serialization import to_json
 from backends import Job, Json
 
 _MOST_NAMED = 10
@@ -56,7 +56,7 @@ class Ledger:
         ``beside``: the only runs of the same work it may stand beside; TwinRunning names another that has not ended.
         None: any. No process can add one between the look and the insert.
         """
-        row = [run.id, _when(run.created), *(json.dumps(to_saved(part)) for part in (run.spec, run.quote, run.origin))]
+        row = [run.id, _when(run.created), *(json.dumps(to_json(part)) for part in (run.spec, run.quote, run.origin))]
         try:
             with self._writing() as connection:
                 if beside is not None:
@@ -75,7 +75,7 @@ class Ledger:
     def append(self, run: str, kind: str, body: object, at: datetime | None = None) -> None:
         """Add one event to a run."""
         with self._writing() as connection:
-            _append(connection, run, kind, to_saved(body), at or datetime.now(UTC))
+            _append(connection, run, kind, to_json(body), at or datetime.now(UTC))
 
     def save(self, job: Job) -> None:
         """Keep a snapshot of a job, unless it is what the ledger holds already."""
@@ -83,7 +83,7 @@ class Ledger:
             row = connection.execute(
                 "SELECT body FROM events WHERE run = ? AND kind = 'job' ORDER BY seq DESC LIMIT 1", [job.run]
             ).fetchone()
-            body = to_saved(job)
+            body = to_json(job)
             if row is None or json.loads(row[0]) != json.loads(json.dumps(body)):
                 _append(connection, job.run, "job", body, datetime.now(UTC))
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from advisor.errors import RunError
 from advisor.runs.run import Event, Origin, Quote, Run
-from advisor.runs.serialization import from_saved
+from advisor.serialization import from_json
 from backends import Job, JobSpec, JobStatus
 
 _UNANSWERED = "being sent, or interrupted on the way: 'tunewise launch --resume {run}' looks it up and goes on"
@@ -102,11 +102,11 @@ def _run(connection: sqlite3.Connection, id: str) -> Run:
             [id],
         )
     }
-    spec = from_saved(JobSpec, json.loads(row["spec"]))
+    spec = from_json(JobSpec, json.loads(row["spec"]))
     created = datetime.fromisoformat(row["created"])
     job = Job(run=id, backend=spec.backend, model=spec.model, detail="not started")
     if "job" in newest:
-        job = from_saved(Job, json.loads(newest["job"]["body"]))
+        job = from_json(Job, json.loads(newest["job"]["body"]))
     sent, unsent = (newest[kind]["seq"] if kind in newest else 0 for kind in ("sending", "unsent"))
     unanswered = job.id is None and sent > unsent
     if unanswered and not job.detail.startswith("in doubt"):
@@ -116,8 +116,8 @@ def _run(connection: sqlite3.Connection, id: str) -> Run:
         id=id,
         created=created,
         spec=spec,
-        quote=from_saved(Quote, json.loads(row["quote"])),
-        origin=from_saved(Origin, json.loads(row["plan"])),
+        quote=from_json(Quote, json.loads(row["quote"])),
+        origin=from_json(Origin, json.loads(row["plan"])),
         job=replace(job, created=job.created or created),
         scorecard=json.loads(newest["scorecard"]["body"]) if "scorecard" in newest else None,
         unanswered=unanswered,

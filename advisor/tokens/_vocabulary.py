@@ -5,9 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import marshal
-import os
 import sys
-import tempfile
 from binascii import a2b_base64
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -15,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from advisor.atomic import write_whole
 from advisor.errors import AdvisorError
 from advisor.paths import home
 
@@ -125,7 +124,7 @@ def ranks_file(name: str) -> Path:
     path = _cache() / f"{name}-{words.sha256[:12]}.tiktoken"
     if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != words.sha256:
         try:
-            _keep(path, _packaged(words))
+            write_whole(path, _packaged(words))
         except OSError as error:
             raise AdvisorError(f"{path}: cannot be written ({error.strerror}); free some room there.") from None
     return path
@@ -143,7 +142,7 @@ def token_bytes(name: str) -> list[bytes]:
         pass
     tokens = list(map(a2b_base64, _packaged(words).split()[::2]))  # a line is the token in base64 and its rank
     with suppress(OSError):  # a full disk costs speed, not the answer
-        _keep(path, marshal.dumps(tokens))
+        write_whole(path, marshal.dumps(tokens))
     return tokens
 
 
@@ -172,13 +171,3 @@ def _cache() -> Path:
     with suppress(OSError):  # it is asked for even where nothing can be kept
         folder.mkdir(exist_ok=True)
     return folder
-
-
-def _keep(path: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)

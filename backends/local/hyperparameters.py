@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from backends import Hyperparameters, Method, Objective
+from backends import DEFAULT_LORA_RANK, Hyperparameters, Method, Objective
 
 _SCRATCH_TOKENS = 400_000  # what a model made on the spot sees at most: a minute or two on two cores
 
@@ -39,7 +39,7 @@ def settle(
         rate = _learning_rate(method, objective, from_scratch)
         why = "a base of random weights must learn everything" if from_scratch else f"the usual one for {method}"
         reasons.append(f"Peak learning rate {rate:g}: {why}.")
-    rank = asked.lora_rank or 16
+    rank = asked.lora_rank or DEFAULT_LORA_RANK
     return (
         replace(
             asked,

@@ -101,7 +101,7 @@ def stop(run: Run, *, as_json: bool) -> None:
     """End a serving and its bill."""
     import backends
     from advisor.runs import Ledger
-    from advisor.runs.serialization import from_saved
+    from advisor.serialization import from_json
 
     ledger = Ledger.open()
     known = [event for kind in ("hiring", "serving", "stopped") if (event := ledger.last(run.id, kind)) is not None]
@@ -113,7 +113,7 @@ def stop(run: Run, *, as_json: bool) -> None:
             f"A machine was asked for and its answer was lost: 'tunewise serve {run.id} --at-provider' finds the one "
             "that stands before it rents any, and --stop ends it then."
         )
-    found = from_saved(backends.Serving, newest.body)
+    found = from_json(backends.Serving, newest.body)
     with closing(backends.get(run.spec.backend)) as backend:
         _gone(backend, found)
     ledger.append(run.id, "stopped", {})

@@ -13,6 +13,7 @@ import click
 from advisor.cli import render
 from advisor.errors import OverLimit, RunError
 from advisor.runs.launch.data_warnings import look_into
+from backends import DEFAULT_LORA_RANK
 
 if TYPE_CHECKING:
     from advisor.runs import Order
@@ -103,7 +104,7 @@ def _choices(order: Order, gpu: str | None) -> tuple[Choice, ...]:
         shape,
         order.method,
         PriceBook.load(),
-        rank=order.hyperparameters.lora_rank or 16,
+        rank=order.hyperparameters.lora_rank or DEFAULT_LORA_RANK,
         seq=min(longest, shape.context or longest),
         tokens=tokens * epochs,
         workers=asked if isinstance(asked, int) else None,

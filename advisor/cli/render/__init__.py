@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
-from datetime import date, datetime
-from decimal import Decimal
-from enum import Enum
 from io import StringIO
-from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, TextIO
 
 from advisor.cli.render.safe_text import for_terminal
 from advisor.money import decimal_text as decimal_text
 from advisor.money import usd as usd
-from backends import Json
+from advisor.serialization import to_json as to_json
 
 if TYPE_CHECKING:
     from click import ClickException
@@ -112,27 +106,6 @@ def json_document(value: object) -> None:
     if for_terminal(text) != text:  # JSON escapes no character beyond ASCII, though terminals obey some
         text = ""
     sys.stdout.write((text or json.dumps(made, indent=2)) + "\n")
-
-
-def to_json(value: object) -> Json:
-    """Turn values into JSON: dataclasses by field, Decimal as text in plain notation, dates in ISO form."""
-    if value is None or (isinstance(value, bool | int | float | str) and not isinstance(value, Enum)):
-        return value
-    if isinstance(value, Enum):
-        return to_json(value.value)
-    if isinstance(value, Decimal):
-        return decimal_text(value)
-    if isinstance(value, date | datetime):
-        return value.isoformat()
-    if isinstance(value, PurePath | Path):
-        return str(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: to_json(getattr(value, item.name)) for item in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(to_json(key)): to_json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [to_json(item) for item in value]
-    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 class _HarmlessStream(StringIO):

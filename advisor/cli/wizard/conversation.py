@@ -203,9 +203,9 @@ def _load() -> tuple[Answers, int]:
     try:
         content = json.loads(_state_file().read_text(encoding="utf-8"))
         number = int(content.pop("asked"))
-        from advisor.runs.serialization import from_saved
+        from advisor.serialization import from_json
 
-        return from_saved(Answers, content), number
+        return from_json(Answers, content), number
     except (OSError, ValueError, ArithmeticError, TypeError, KeyError, AttributeError):
         return Answers(), 0  # none yet, or from another version: start afresh
 

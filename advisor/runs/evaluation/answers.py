@@ -17,7 +17,7 @@ from typing import IO, Protocol, runtime_checkable
 from advisor.errors import OverLimit
 from advisor.evaluate.metrics import Answer
 from advisor.evaluate.scorecard import Answered, TokenLosses
-from advisor.runs.serialization import to_saved
+from advisor.serialization import to_json
 from backends import Backend, Completion, Json, Message, ProviderUnavailable, RateLimited
 
 _RETRIES_S = (1.0, 4.0, 15.0)
@@ -126,7 +126,7 @@ class Answers:
 
     def keep(self, key: str, row: Mapping[str, object]) -> None:
         """Write one answer down; it is on its way to the disk when this returns."""
-        saved = to_saved({"key": key, **row})
+        saved = to_json({"key": key, **row})
         assert isinstance(saved, dict) and self._file is not None
         with self._turn:
             self._known[key] = saved

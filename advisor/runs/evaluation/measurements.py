@@ -95,9 +95,9 @@ def _scores(run: Run, by_id: Mapping[str, Run], on_premises: bool) -> Iterator[M
     if run.scorecard is None:
         return
     from advisor.evaluate import Scorecard
-    from advisor.runs.serialization import from_saved
+    from advisor.serialization import from_json
 
-    card = from_saved(Scorecard, run.scorecard)
+    card = from_json(Scorecard, run.scorecard)
     if card.metric not in _SHARES:
         return
     for row in sorted(card.rows, key=lambda row: row.score, reverse=True):

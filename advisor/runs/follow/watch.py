@@ -14,7 +14,7 @@ from advisor.atomic import write_whole
 from advisor.runs.ledger import Ledger
 from advisor.runs.receipt import settle
 from advisor.runs.run import Run, folder_of
-from advisor.runs.serialization import from_saved, to_saved
+from advisor.serialization import from_json, to_json
 from backends import (
     REHEARSAL,
     Backend,
@@ -198,7 +198,7 @@ def with_metrics(job: Job, backend: Backend) -> Job:
 def keep_events(run: str, events: Sequence[JobEvent]) -> None:
     """Append a job's events to the run's folder, so that they outlive the provider's copy."""
     path = folder_of(run) / "provider.jsonl"
-    text = "".join(json.dumps(to_saved(event)) + "\n" for event in events)
+    text = "".join(json.dumps(to_json(event)) + "\n" for event in events)
     with path.open("ab+") as file:
         path.chmod(0o600)
         torn = file.tell() > 0 and (file.seek(-1, 2), file.read(1))[1] != b"\n"
@@ -214,7 +214,7 @@ def read_events(run: str) -> list[JobEvent]:
 def _read(path: Path) -> Iterator[JobEvent]:
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
-            yield from_saved(JobEvent, json.loads(line))
+            yield from_json(JobEvent, json.loads(line))
         except (ValueError, TypeError):
             continue
 

@@ -8,7 +8,7 @@ from advisor.hardware import Spread, architecture, detect, lora_params, spread
 from advisor.recommend.hyperparameters import settings_for
 from advisor.runs.run import Run
 from advisor.tokens import Profile
-from backends import Backend, Hyperparameters, JobSpec, Json
+from backends import DEFAULT_LORA_RANK, Backend, Hyperparameters, JobSpec, Json
 
 
 def with_settings(run: Run, backend: Backend, profile: Profile) -> Run:
@@ -45,7 +45,7 @@ def _spread(spec: JobSpec, profile: Profile) -> Spread | None:
     if shape is None or len(cards) < 2:
         return None
     longest = spec.hyperparameters.max_seq_length or max(1, int(profile.per_example.max))
-    rank = spec.hyperparameters.lora_rank or 16
+    rank = spec.hyperparameters.lora_rank or DEFAULT_LORA_RANK
     return spread(shape, spec.method, cards, rank=rank, seq=min(longest, shape.context or longest))
 
 

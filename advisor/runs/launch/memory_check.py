@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from advisor.runs.run import Run
 from advisor.tokens import Profile
+from backends import DEFAULT_LORA_RANK
 
 _LONGEST = 2048  # tokens of a sequence assumed where nothing says more; the trainer takes the longest example's
 
@@ -31,7 +32,7 @@ def too_large(run: Run, profile: Profile) -> TooLarge | None:
     workers = spec.options.get("workers")
     shards = workers if isinstance(workers, int) and spec.options.get("shard") == "fsdp" else 1
     longest = spec.hyperparameters.max_seq_length or max(1, min(profile.longest, _LONGEST))
-    rank = spec.hyperparameters.lora_rank or 16
+    rank = spec.hyperparameters.lora_rank or DEFAULT_LORA_RANK
     needs = fit(arch, spec.method, card, rank=rank, seq=longest, micro_batch=None, shards=shards)
     if needs.fits != "no":
         return None

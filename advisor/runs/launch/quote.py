@@ -10,7 +10,7 @@ from advisor.estimate import Candidate, LineItem, Strategy
 from advisor.runs.launch.worker_terms import without_loss, workers_of
 from advisor.runs.run import Quote, Run
 from advisor.workload import Workload
-from backends import Json, Method
+from backends import DEFAULT_LORA_RANK, Json
 
 if TYPE_CHECKING:
     from advisor.pricing import PriceBook
@@ -23,7 +23,6 @@ _UNNAMED = (
     "-o training_type=GlobalStandard makes sure."
 )
 OWN_TRAINER = "bring-your-own-trainer"  # in the price book: any trainer there that is not listed by its name
-_LOCAL = {Method.LORA: Strategy.LOCAL_LORA, Method.QLORA: Strategy.LOCAL_QLORA, Method.FULL: Strategy.LOCAL_FULL}
 
 
 def quote(
@@ -42,7 +41,7 @@ def quote(
     from advisor.pricing.serving_terms import serving_terms
 
     candidate = Candidate(
-        strategy=_LOCAL[spec.method] if spec.backend == "local" else Strategy.HOSTED,
+        strategy=Strategy.by(spec.method) if spec.backend == "local" else Strategy.HOSTED,
         backend=spec.backend,
         model=spec.model,
         method=spec.method,
@@ -133,7 +132,7 @@ def _own_machine(run: Run, profile: Profile) -> Quote:
     spec, free = run.spec, Decimal(0)
     tokens = round(profile.per_example.mean * profile.examples) * (spec.hyperparameters.epochs or 0)
     arch, card = architecture(spec.model), next(iter(detect()), None)
-    rank = spec.hyperparameters.lora_rank or 16
+    rank = spec.hyperparameters.lora_rank or DEFAULT_LORA_RANK
     workers = workers_of(run) if card else 1
     band = train_minutes(arch, spec.method, card or "cpu", tokens, rank=rank) if arch and tokens else None
     minutes = band.mid / workers if band else None

@@ -1,4 +1,4 @@
-"""How our frozen values are written as JSON in the ledger and read back: by the types of their fields."""
+"""Values as JSON and back, by the types of their fields: what --json prints and what the ledger keeps."""
 
 from __future__ import annotations
 
@@ -9,35 +9,38 @@ from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TypeVar, cast
 
+from advisor.money import decimal_text
 from backends import Json
 
 Value = TypeVar("Value")
 
 
-def to_saved(value: object) -> Json:
-    """Return ``value`` as JSON: dataclasses by field, Decimal and Path as text, times in ISO form."""
-    if isinstance(value, Enum):
-        return to_saved(value.value)
-    if value is None or isinstance(value, bool | int | float | str):
+def to_json(value: object) -> Json:
+    """Turn values into JSON: dataclasses by field, Decimal as text in plain notation, dates in ISO form."""
+    if value is None or (isinstance(value, bool | int | float | str) and not isinstance(value, Enum)):
         return value
-    if isinstance(value, Decimal | Path):
-        return str(value)
+    if isinstance(value, Enum):
+        return to_json(value.value)
+    if isinstance(value, Decimal):
+        return decimal_text(value)
     if isinstance(value, date | datetime):
         return value.isoformat()
+    if isinstance(value, PurePath | Path):
+        return str(value)
     if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: to_saved(getattr(value, item.name)) for item in fields(value)}
+        return {item.name: to_json(getattr(value, item.name)) for item in fields(value)}
     if isinstance(value, Mapping):
-        return {str(to_saved(key)): to_saved(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [to_saved(item) for item in value]
-    raise TypeError(f"{type(value).__name__} cannot be kept in the ledger")
+        return {str(to_json(key)): to_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [to_json(item) for item in value]
+    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def from_saved(kind: type[Value], saved: Json) -> Value:
-    """Rebuild a dataclass ``kind`` from what ``to_saved`` wrote.
+def from_json(kind: type[Value], saved: Json) -> Value:
+    """Rebuild a dataclass ``kind`` from what ``to_json`` wrote.
 
     Fields unknown to ``kind`` are ignored and absent ones take their default, so that a ledger outlives a version.
     """
@@ -63,7 +66,7 @@ def _read(hint: object, value: Json) -> object:
     if not isinstance(hint, type):
         return value
     if is_dataclass(hint):
-        return from_saved(hint, value)
+        return from_json(hint, value)
     if isinstance(value, str) and issubclass(hint, datetime | date):
         return hint.fromisoformat(value)
     if isinstance(value, str) and issubclass(hint, Decimal | Path | Enum):
