@@ -45,6 +45,7 @@ from backends._errors import (
     wait_s,
 )
 from backends._keyring import KEYRING_NAME, stored_key
+from backends._provider import Provider
 from backends._rows import RowFormat
 from backends._serving import Rate, Serving
 
@@ -76,6 +77,7 @@ __all__ = [
     "ModelNotTunable",
     "Objective",
     "OutcomeUnknown",
+    "Provider",
     "ProviderUnavailable",
     "QuestionRefused",
     "Rate",

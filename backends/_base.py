@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Required, TypeAlias, TypedDict
 
 from backends._errors import SpecRefused
+from backends._provider import Provider
 from backends._rows import RowFormat
 from backends._serving import Rate, Serving
 
@@ -212,7 +213,12 @@ class Backend(ABC):
 
     name: ClassVar[str]
     validates: ClassVar[frozenset[Objective]] = frozenset(Objective)  # the objectives a validation file goes with
+    objectives: ClassVar[frozenset[Objective]] = frozenset(Objective)
     rows: ClassVar[RowFormat] = RowFormat()
+    provider: ClassVar[Provider | None] = None  # who is reached, where it is not this machine
+    brings_model: ClassVar[bool] = False  # any model may be trained, since the user brings it
+    advised: ClassVar[frozenset[str] | None] = None  # the settings that advice sets; None: whatever it takes
+    advised_pair_rate: ClassVar[bool] = False  # advice states its own learning rate of preference tuning, too
     settings: ClassVar[frozenset[str] | None] = None  # the hyperparameters it takes; None: all
     deploys_by: ClassVar[str] = ""  # how a deployed tune is billed: "hour", "token"; "": nothing is deployed here
     validation_decides: ClassVar[bool] = False  # whether that file picks the weights that are kept
@@ -234,9 +240,10 @@ class Backend(ABC):
 
     def fit_settings(self, chosen: Hyperparameters) -> Hyperparameters:
         """Return ``chosen`` without what this backend does not take, and within its bounds; what advice may name."""
-        if self.settings is None:
+        taken = self.settings if self.advised is None else self.advised
+        if taken is None:
             return chosen
-        foreign = {entry.name: None for entry in fields(chosen) if entry.name not in {*self.settings, "seed"}}
+        foreign = {entry.name: None for entry in fields(chosen) if entry.name not in {*taken, "seed"}}
         return replace(chosen, **foreign)  # type: ignore[arg-type]
 
     @abstractmethod

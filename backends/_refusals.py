@@ -27,6 +27,7 @@ from backends._errors import (
     RateLimited,
     SpecRefused,
 )
+from backends._provider import Provider
 from backends._waits import span, stated_wait_s
 
 
@@ -58,20 +59,6 @@ class HttpRefusal(Exception):
             self.body = json.loads(content)
         except ValueError:
             self.body = None
-
-
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """How messages name a provider. ``closed`` explains what a closed organisation can do instead."""
-
-    backend: str
-    title: str
-    key_name: str
-    closed: str = ""
-
-    @property
-    def key_advice(self) -> str:
-        return f"Set {self.key_name}, or keep it in the system keyring by 'tunewise keys set {self.backend}'."
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ from backends._errors import (
     SpecRefused,
 )
 from backends._keyring import stored_key
-from backends._refusals import About, FileNotReady, Provider, Refusal, read, translate
+from backends._provider import Provider
+from backends._refusals import About, FileNotReady, Refusal, read, translate
 from backends._replies import Unreadable
 
 T = TypeVar("T")
@@ -50,7 +51,6 @@ class Remote(Backend, Generic[C]):
     """
 
     provider: ClassVar[Provider]
-    package: ClassVar[str]  # the vendor SDK
 
     def __init__(
         self, *, timeout_s: float | None = None, retries: int = 2, sleep: Callable[[float], None] = time.sleep
@@ -73,8 +73,7 @@ class Remote(Backend, Generic[C]):
                     self._client = self.connect()
                 except ModuleNotFoundError as error:
                     raise BackendMissing(
-                        f"Backend '{self.provider.backend}' needs the package '{error.name}': "
-                        f"pip install 'tunewise[{self.package}]'"
+                        f"Backend '{self.provider.backend}' needs the package '{error.name}': {self.provider.install}"
                     ) from None
                 except (ImportError, ValueError) as error:
                     if "proxy" not in str(error).lower():

@@ -16,3 +16,7 @@ class RowFormat:
     functions: bool = False  # calls of functions, which tools have replaced
     text: bool = False  # {"text": ...} is learnt as it is; else it becomes an answer
     parts_alike: bool = False  # contents are all texts or all lists of parts
+    images: bool = True  # as far as the model reads them
+    pair_images: bool = True  # in preference pairs
+    least_examples: int = 0  # a file with fewer is refused
+    most_image_rows: int | None = None  # examples with images

@@ -12,7 +12,7 @@ from typing import ClassVar
 from backends._base import JobSpec, Json
 from backends._errors import SpecRefused
 from backends._openai.protocol import OpenAIProtocol
-from backends._refusals import Provider
+from backends._provider import Provider
 
 # learn.microsoft.com, "Customize a model with fine-tuning": where the training runs and what it costs.
 _TRAINING_TYPES = ("Standard", "GlobalStandard", "DeveloperTier")
@@ -22,7 +22,9 @@ class AzureBackend(OpenAIProtocol):
     """Azure's flavour of the protocol: its address, its header, and the training type."""
 
     name: ClassVar[str] = "azure"
-    provider: ClassVar[Provider] = Provider("azure", "Azure OpenAI", "AZURE_OPENAI_API_KEY")
+    provider: ClassVar[Provider] = Provider(
+        "azure", "Azure OpenAI", "AZURE_OPENAI_API_KEY", "openai", "AZURE_OPENAI_ENDPOINT"
+    )
     filters_by_tag: ClassVar[bool] = False
     option_names: ClassVar[frozenset[str]] = frozenset({"suffix", "training_type"})
 

@@ -15,7 +15,7 @@ from backends._errors import SpecRefused
 from backends._hosted import Hosted
 from backends._openai.protocol import OpenAIProtocol
 from backends._openai.replies import job_page
-from backends._refusals import Provider
+from backends._provider import Provider
 from backends._rows import RowFormat
 
 
@@ -23,12 +23,17 @@ class NebiusBackend(OpenAIProtocol):
     """Nebius's flavour of the protocol."""
 
     name: ClassVar[str] = "nebius"
-    provider: ClassVar[Provider] = Provider("nebius", "Nebius Token Factory", "NEBIUS_API_KEY")
+    provider: ClassVar[Provider] = Provider(
+        "nebius", "Nebius Token Factory", "NEBIUS_API_KEY", "openai", "NEBIUS_BASE_URL",
+        "https://api.tokenfactory.nebius.com/v1",
+    )  # fmt: skip
     methods: ClassVar[frozenset[Method]] = frozenset({Method.LORA, Method.FULL})
     settings: ClassVar[frozenset[str]] = frozenset(
         {"epochs", "batch_size", "learning_rate", "warmup_ratio", "weight_decay"}
         | {"lora_rank", "lora_alpha", "lora_dropout", "max_seq_length", "packing"}
     )
+    advised: ClassVar[frozenset[str]] = settings - {"batch_size"}  # by what fits its machines
+    objectives: ClassVar[frozenset[Objective]] = frozenset({Objective.SFT})  # all that its create request knows
     rows: ClassVar[RowFormat] = RowFormat(reasoning="dropped", functions=True)
     filters_by_tag: ClassVar[bool] = False
     option_names: ClassVar[frozenset[str]] = frozenset()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from backends._openai.protocol import OpenAIProtocol
-from backends._refusals import Provider
+from backends._provider import Provider
+from backends._rows import RowFormat
 
 # The dates are those of developers.openai.com/api/docs/deprecations, notices of 2026-05-07 and 2026-10-14.
 _CLOSED = (
@@ -20,7 +22,11 @@ class OpenAIBackend(OpenAIProtocol):
     """OpenAI's fine-tuning: supervised and DPO. The training method is the provider's own; ``lora`` stands for it."""
 
     name: ClassVar[str] = "openai"
-    provider: ClassVar[Provider] = Provider("openai", "OpenAI", "OPENAI_API_KEY", closed=_CLOSED)
+    # Its guides to fine-tuning, vision fine-tuning and direct preference optimisation.
+    rows: ClassVar[RowFormat] = replace(OpenAIProtocol.rows, least_examples=10, most_image_rows=50_000)
+    provider: ClassVar[Provider] = Provider(
+        "openai", "OpenAI", "OPENAI_API_KEY", "openai", "OPENAI_BASE_URL", "https://api.openai.com/v1", closed=_CLOSED
+    )
 
 
 BACKEND = OpenAIBackend

@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from backends import Provider
 
 WAIT_S = 4.0
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -34,16 +38,11 @@ class Place:
         return parts.scheme != "https" and parts.hostname not in _LOOPBACK
 
 
-PLACES = {
-    "azure": Place("openai", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT", None),
-    "fireworks": Place(
-        "fireworks-ai", "FIREWORKS_API_KEY", "FIREWORKS_BASE_URL", "https://api.fireworks.ai", extra="fireworks"
-    ),
-    "nebius": Place("openai", "NEBIUS_API_KEY", "NEBIUS_BASE_URL", "https://api.tokenfactory.nebius.com/v1"),
-    "openai": Place("openai", "OPENAI_API_KEY", "OPENAI_BASE_URL", "https://api.openai.com/v1"),
-    "replicate": Place("replicate", "REPLICATE_API_TOKEN", "REPLICATE_BASE_URL", "https://api.replicate.com"),
-    "together": Place("together", "TOGETHER_API_KEY", "TOGETHER_BASE_URL", "https://api.together.ai"),
-}
+def place_of(provider: Provider) -> Place:
+    """Return where a backend's provider is asked."""
+    return Place(
+        provider.package, provider.key_name, provider.variable, provider.default_url, provider.extra or provider.package
+    )
 
 
 HUB = Place("huggingface-hub", "HF_TOKEN", "HF_ENDPOINT", "https://huggingface.co")

@@ -2,45 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil
 
 import backends
 from advisor.evidence import settings
 from advisor.recommend.values import Reason
 from advisor.tokens import Profile
-from backends import Hyperparameters, Method, Objective
-
-# OpenAI takes a multiplier of its own rate and hides its method; Together batches by what fits its machines.
-_OWN_RATE = ("openai", "azure")
-_OWN_INPUTS = ("replicate",)  # a trainer of one's own there names its inputs itself
-_OWN_BATCH = ("together", "fireworks", "tinker", "prime_intellect", "nebius")
+from backends import Backend, Hyperparameters, Method, Objective
 
 
 def settings_for(
     backend: str, method: Method | None, objective: Objective, profile: Profile, adapter_params: int | None
 ) -> Hyperparameters:
     """Return the settings for this backend; None leaves a knob to it. ``adapter_params``: of a rank-16 LoRA."""
-    if backend in _OWN_INPUTS:
-        return Hyperparameters()
     known = {name: setting.value for name, setting in settings().items()}
+    place = backends.get(backend) if backend in backends.names() else None
     batch = known["small_batch_size" if profile.examples < known["small_batch_below"] else "batch_size"]
-    if backend in _OWN_BATCH:
-        batch = known["small_batch_size"]
-    epochs = min(max(ceil(known["steps"] * batch / max(1, profile.examples)), 1), int(known["most_epochs"]))
-    watched = backend in ("local", "together")
-    if backend in _OWN_RATE:
-        return Hyperparameters(epochs=epochs, batch_size=int(batch))
+    if place is None or place.fit_settings(Hyperparameters(batch_size=int(batch))).batch_size is None:
+        batch = known["small_batch_size"]  # the provider chooses, and small is what fits a machine
     chosen = Hyperparameters(
-        epochs=epochs,
-        batch_size=None if backend in _OWN_BATCH else int(batch),
-        learning_rate=_rate(backend, method, objective, known),
+        epochs=min(max(ceil(known["steps"] * batch / max(1, profile.examples)), 1), int(known["most_epochs"])),
+        batch_size=int(batch),
+        learning_rate=_rate(place, method, objective, known),
         lora_rank=_rank(profile, adapter_params, known) if method is not Method.FULL else None,
         lora_alpha=int(known["lora_alpha"]) if method is not Method.FULL else None,
-        evaluations=int(known["evaluations"]) if watched else None,
-        early_stopping_patience=int(known["early_stopping_patience"]) if backend == "local" else None,
+        evaluations=int(known["evaluations"]),
+        early_stopping_patience=int(known["early_stopping_patience"]),
     )
-    # Of a provider that nothing can be launched at, only the prices are known.
-    return backends.get(backend).fit_settings(chosen) if backend in backends.names() else chosen
+    if place is None:  # only its prices are known
+        return replace(chosen, batch_size=None, evaluations=None, early_stopping_patience=None)
+    return place.fit_settings(chosen)
 
 
 def settings_reasons(
@@ -51,10 +43,10 @@ def settings_reasons(
     if chosen.batch_size is not None:
         names.append("small_batch_size" if chosen.batch_size == settings()["small_batch_size"].value else "batch_size")
     if objective is Objective.DPO:
-        names.append("preference_rate" if backend == "together" else "preference")
+        names.append("preference_rate" if chosen.learning_rate is not None else "preference")
     elif chosen.learning_rate is not None:
         names.append("full_learning_rate" if method is Method.FULL else "learning_rate")
-        names += ["together_rate"] if backend == "together" else []
+        names += [f"{backend}_rate"] if f"{backend}_rate" in settings() else []
     if chosen.lora_rank is not None:
         names += ["lora_rank" if chosen.lora_rank == settings()["lora_rank"].value else "largest_lora_rank"]
         names += ["lora_alpha", "targets"]
@@ -63,9 +55,9 @@ def settings_reasons(
     return tuple(Reason(settings()[name].text, settings()[name].source) for name in names)
 
 
-def _rate(backend: str, method: Method | None, objective: Objective, known: dict[str, float]) -> float | None:
+def _rate(place: Backend | None, method: Method | None, objective: Objective, known: dict[str, float]) -> float | None:
     if objective is Objective.DPO:
-        return known["preference_rate"] if backend == "together" else None
+        return known["preference_rate"] if place is not None and place.advised_pair_rate else None
     return known["full_learning_rate" if method is Method.FULL else "learning_rate"]
 
 

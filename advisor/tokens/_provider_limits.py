@@ -7,23 +7,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import backends
 from advisor.dataset import Dataset, Format
 from advisor.dataset._rows import Container
 from advisor.tokens._open_models import is_open
 from advisor.tokens._quality import lines_named
 from advisor.tokens._tally import Finding, Tally
-from backends import Objective
+from backends import Backend, Objective, RowFormat
 
 if TYPE_CHECKING:
     from advisor.pricing import TrainingOffer
 
 _DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")  # Azure sells by the name without its date
-_LEAST = {"openai": 10}
-_IMAGE_ROWS = 50_000  # OpenAI's vision fine-tuning guide
-_SFT_ONLY = ("nebius", "replicate")  # Token Factory's create request; a trainer of one's own on Replicate
-_CHAT_ONLY = ("openai", "azure", "nebius")  # their files hold conversations; the others take plain text as it is
-_ANY_MODEL = ("local", "replicate")  # what they train, the user brings
-_DPO_TEXT_ONLY = ("openai", "azure")  # OpenAI's guide to direct preference optimisation
+_FIRST = "openai"  # whose limits hold where no backend is named: what most files are made for
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +41,9 @@ ANYWHERE = Aim()
 def limit_findings(tally: Tally, dataset: Dataset, aim: Aim) -> Iterator[Finding]:
     """Yield what is beyond a limit, for the dataset as a whole."""
     backend, count = aim.backend, tally.examples
-    least = _LEAST.get(backend or "", 0)
+    place = backends.get(backend) if backend in backends.names() else None
+    rows = place.rows if place else RowFormat()
+    least = rows.least_examples
     if count == 0:
         yield None, 0, "no_examples", ""
     elif count < least:
@@ -53,23 +51,25 @@ def limit_findings(tally: Tally, dataset: Dataset, aim: Aim) -> Iterator[Finding
     elif count < 50 and dataset.format is not Format.TEXT:  # of which a long one may hold more than many
         yield None, 0, "too_few_examples" if count < 10 else "few_examples", f"{count}"
     offers, most = _offers(aim)
-    if aim.model and not offers and backend not in _ANY_MODEL and not (backend is None and is_open(aim.model)):
-        yield None, 0, "unknown_model", f"the price book knows no '{aim.model}' at {backend or 'openai'}"
-    yield from _method_findings(tally, dataset, aim, offers)
+    if aim.model and not offers and not (place and place.brings_model) and not (backend is None and is_open(aim.model)):
+        yield None, 0, "unknown_model", f"the price book knows no '{aim.model}' at {backend or _FIRST}"
+    yield from _method_findings(tally, dataset, aim, offers, place)
     if most and dataset.bytes > most:
         yield None, 0, "file_too_large", f"{dataset.bytes / 1e6:,.0f} MB, and {backend} takes {most / 1e6:,.0f} MB"
     longest = _longest(offers, aim.trained(dataset))
     if longest:
         yield from _too_long(tally, dataset, longest)
-    if tally.with_images > _IMAGE_ROWS and backend == "openai":
+    if rows.most_image_rows is not None and tally.with_images > rows.most_image_rows:
         yield None, 0, "too_many_image_rows", f"{tally.with_images:,}"
-    if tally.with_images and backend == "local":
-        yield None, 0, "images_not_taken", f"{_many(tally.with_images)}; the local trainer reads text only"
+    if tally.with_images and not rows.images:
+        yield None, 0, "images_not_taken", f"{_many(tally.with_images)}; {backend} reads text only"
     elif tally.with_images and backend and offers and all(offer.images is False for offer in offers):
         yield None, 0, "images_not_taken", f"{_many(tally.with_images)}; {aim.model or backend} reads text only"
 
 
-def _method_findings(tally: Tally, dataset: Dataset, aim: Aim, offers: tuple[TrainingOffer, ...]) -> Iterator[Finding]:
+def _method_findings(
+    tally: Tally, dataset: Dataset, aim: Aim, offers: tuple[TrainingOffer, ...], place: Backend | None
+) -> Iterator[Finding]:
     """Yield where the form of the data and the way of training do not go together."""
     paired, objective = dataset.format is Format.PREFERENCE, aim.trained(dataset)
     if objective is Objective.DPO and not paired:
@@ -77,17 +77,19 @@ def _method_findings(tally: Tally, dataset: Dataset, aim: Aim, offers: tuple[Tra
     if objective is Objective.SFT and paired:
         yield None, 0, "rejected_unused", f"{tally.examples:,} {'pair' if tally.examples == 1 else 'pairs'}"
     if dataset.format is Format.TEXT:
-        if aim.backend in _CHAT_ONLY:
+        if place is not None and place.rows.form == "messages" and not place.rows.text:
             yield None, 0, "text_as_answer", f"{aim.backend} takes conversations only"
         else:
             paragraphs = dataset.containers[0] is Container.TEXT
             yield None, 0, "plain_text", f"each {'paragraph' if paragraphs else 'row'} is a text to learn"
-    if aim.backend == "replicate":
+    if place is not None and place.rows.form == "prompt":
         yield from _as_prompts(tally)
     sold = {known for offer in offers for known in offer.objectives}
-    if objective is Objective.DPO and (aim.backend in _SFT_ONLY or (sold and objective not in sold)):
+    if objective is Objective.DPO and (
+        (place and objective not in place.objectives) or (sold and objective not in sold)
+    ):
         yield None, 0, "not_trained_there", f"{aim.model or aim.backend} learns from single answers, not from pairs"
-    if objective is Objective.DPO and tally.with_images and aim.backend in _DPO_TEXT_ONLY:
+    if objective is Objective.DPO and tally.with_images and place and not place.rows.pair_images:
         yield None, 0, "images_not_taken", f"{_many(tally.with_images)}; pairs are text only at {aim.backend}"
 
 
@@ -113,7 +115,7 @@ def offered_context(aim: Aim, dataset: Dataset) -> int | None:
 
 
 def _offers(aim: Aim) -> tuple[tuple[TrainingOffer, ...], int | None]:
-    """Return what the price book knows of the model there (None: OpenAI's), or of all models of the backend.
+    """Return what the price book knows of the model there (None: the first one's), or of all models of the backend.
 
     Beside it stands the largest file the backend takes, in bytes. The book is opened only when one of them is named.
     """
@@ -122,11 +124,11 @@ def _offers(aim: Aim) -> tuple[tuple[TrainingOffer, ...], int | None]:
     from advisor.pricing import PriceBook
 
     book = PriceBook.load()
-    sold = book.offers(aim.backend or "openai")
+    sold = book.offers(aim.backend or _FIRST)
     most = sold[0].max_file_bytes if sold and aim.backend else None
     if aim.model is None:
         return sold, most
-    seller = aim.backend or "openai"
+    seller = aim.backend or _FIRST
     found = book.offer(seller, aim.model) or book.offer(seller, _DATED.sub("", aim.model))
     return (() if found is None else (found,)), most
 

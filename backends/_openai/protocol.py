@@ -47,10 +47,9 @@ _NOT_READY_WAITS_S = (2, 5, 10, 20, 30)
 class OpenAIProtocol(Hosted["OpenAI"]):
     """A host that speaks OpenAI's fine-tuning API; a subclass names it."""
 
-    package: ClassVar[str] = "openai"
     settings: ClassVar[frozenset[str]] = frozenset({"epochs", "batch_size", "learning_rate_multiplier", "dpo_beta"})
     rows: ClassVar[RowFormat] = RowFormat(
-        settings=frozenset({"parallel_tool_calls", "functions"}), reasoning="dropped", functions=True
+        settings=frozenset({"parallel_tool_calls", "functions"}), reasoning="dropped", functions=True, pair_images=False
     )
     option_names: ClassVar[frozenset[str]] = frozenset({"suffix"})
     most_bytes: ClassVar[int] = 8_000_000_000  # the limit of /uploads

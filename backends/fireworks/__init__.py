@@ -31,7 +31,8 @@ from backends._errors import AuthenticationFailed, JobNotFound, SpecRefused
 from backends._files import content_hash, files_of
 from backends._hosted import Hosted, id_of
 from backends._openai.chat import chat
-from backends._refusals import About, HttpRefusal, Provider
+from backends._provider import Provider
+from backends._refusals import About, HttpRefusal
 from backends._replies import content, rows
 from backends._rows import RowFormat
 from backends._serving import Serving
@@ -50,12 +51,15 @@ class FireworksBackend(Hosted[Line]):
     """Fireworks' managed fine-tuning through its SDK."""
 
     name: ClassVar[str] = "fireworks"
-    provider: ClassVar[Provider] = Provider("fireworks", "Fireworks", "FIREWORKS_API_KEY")
-    package: ClassVar[str] = "fireworks"
+    provider: ClassVar[Provider] = Provider(
+        "fireworks", "Fireworks", "FIREWORKS_API_KEY", "fireworks-ai", "FIREWORKS_BASE_URL",
+        "https://api.fireworks.ai", extra="fireworks",
+    )  # fmt: skip
     methods: ClassVar[frozenset[Method]] = frozenset({Method.LORA, Method.FULL})
     settings: ClassVar[frozenset[str]] = frozenset(
         {"epochs", "batch_size", "learning_rate", "weight_decay", "lora_rank", "max_seq_length", "dpo_beta"}
     )
+    advised: ClassVar[frozenset[str]] = settings - {"batch_size"}  # by what fits its machines
     option_names: ClassVar[frozenset[str]] = frozenset({"carve_out_evaluation", "warmup_steps", "lr_scheduler"})
     validated: ClassVar[frozenset[Objective]] = frozenset({Objective.SFT})
     rows: ClassVar[RowFormat] = RowFormat(settings=frozenset({"weight"}), reasoning="reasoning_content")

@@ -55,8 +55,9 @@ class LocalBackend(Backend):
     validation_decides: ClassVar[bool] = True
     at_once: ClassVar[int] = 64  # one batch takes little longer than one question
     rows: ClassVar[RowFormat] = RowFormat(
-        settings=frozenset({"parallel_tool_calls"}), reasoning="reasoning_content", text=True
+        settings=frozenset({"parallel_tool_calls"}), reasoning="reasoning_content", text=True, images=False
     )
+    brings_model: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self._answerer: Answerer | None = None

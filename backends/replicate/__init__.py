@@ -17,7 +17,8 @@ from backends._base import Completion, Job, JobEvent, JobSpec, Json, Message, Ob
 from backends._errors import AccessClosed, AuthenticationFailed, ModelNotTunable, SpecRefused
 from backends._files import content_hash
 from backends._hosted import Hosted, behind, id_of, stated
-from backends._refusals import About, Provider
+from backends._provider import Provider
+from backends._refusals import About
 from backends._replies import Unreadable, count
 from backends._rows import RowFormat
 from backends.replicate.http import Line, base_url
@@ -32,8 +33,12 @@ class ReplicateBackend(Hosted[Line]):
     """Replicate's trainings API. The trainer decides which settings exist; a name it does not declare is refused."""
 
     name: ClassVar[str] = "replicate"
-    provider: ClassVar[Provider] = Provider("replicate", "Replicate", "REPLICATE_API_TOKEN")
-    package: ClassVar[str] = "replicate"
+    provider: ClassVar[Provider] = Provider(
+        "replicate", "Replicate", "REPLICATE_API_TOKEN", "replicate", "REPLICATE_BASE_URL", "https://api.replicate.com"
+    )
+    advised: ClassVar[frozenset[str]] = frozenset()  # a trainer of one's own names its inputs itself
+    brings_model: ClassVar[bool] = True
+    objectives: ClassVar[frozenset[Objective]] = frozenset({Objective.SFT})
     rows: ClassVar[RowFormat] = RowFormat(form="prompt")
     validates: ClassVar[frozenset[Objective]] = frozenset()
     settings: ClassVar[frozenset[str]] = frozenset(

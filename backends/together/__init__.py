@@ -31,7 +31,8 @@ from backends._errors import BackendError, FundsMissing, SpecRefused
 from backends._files import content_hash, files_of, placeholders
 from backends._hosted import Checkpoint, Hosted, behind, id_of, same_model, within
 from backends._openai.chat import chat
-from backends._refusals import About, Provider
+from backends._provider import Provider
+from backends._refusals import About
 from backends._remote import CONNECT_TIMEOUT_S
 from backends._replies import Unreadable, content, count
 from backends._rows import RowFormat
@@ -63,14 +64,18 @@ class TogetherBackend(Hosted["Together"]):
     """Together's fine-tuning API through its SDK 3.x."""
 
     name: ClassVar[str] = "together"
-    provider: ClassVar[Provider] = Provider("together", "Together", "TOGETHER_API_KEY")
-    package: ClassVar[str] = "together"
+    provider: ClassVar[Provider] = Provider(
+        "together", "Together", "TOGETHER_API_KEY", "together", "TOGETHER_BASE_URL", "https://api.together.ai"
+    )
     methods: ClassVar[frozenset[Method]] = frozenset({Method.LORA, Method.FULL})
     settings: ClassVar[frozenset[str]] = frozenset(
         {"epochs", "batch_size", "learning_rate", "warmup_ratio", "weight_decay", "lora_rank", "lora_alpha"}
         | {"lora_dropout", "max_seq_length", "packing", "evaluations", "early_stopping_patience", "dpo_beta"}
     )
     option_names: ClassVar[frozenset[str]] = frozenset({"train_on_inputs", "checkpoints"})
+    # The batch goes by what fits its machines; its own rate suits no LoRA, nor do its settings stop a run in time.
+    advised: ClassVar[frozenset[str]] = settings - {"batch_size", "early_stopping_patience"}
+    advised_pair_rate: ClassVar[bool] = True
     rows: ClassVar[RowFormat] = RowFormat(settings=frozenset({"weight"}), text=True, parts_alike=True)
     deploys_by: ClassVar[str] = "hour"
     file_suffixes: ClassVar[tuple[str, ...]] = (".jsonl", ".parquet")

@@ -168,22 +168,24 @@ def _prices(today: date) -> Check:
 def _providers(offline: bool) -> Iterator[Check]:
     """Yield one check a provider: its package, a key, whether it answers; and one for each plugin."""
     import backends
-    from advisor.cli.reachability import PLACES, answers
+    from advisor.cli.reachability import answers, place_of
 
-    reached = {} if offline else answers(PLACES.values())
+    found: dict[str, backends.Backend | Exception] = {}
     for name in backends.names():
-        if name == "local":
-            continue
         try:
-            backend = backends.get(name)
+            found[name] = backends.get(name)
         except backends.BackendError as error:
-            yield Check(name, "broken", str(error), "install or remove the package that brings it")
-            continue
-        place = PLACES.get(name)
-        if place is None:
-            yield Check(name, "ok", f"a plugin, {type(backend).__module__}")
-        else:
-            yield _provider(name, place, reached.get(place), offline)
+            found[name] = error
+    kinds = {name: one for name, one in found.items() if isinstance(one, backends.Backend)}
+    places = {name: place_of(one.provider) for name, one in kinds.items() if one.provider is not None}
+    reached = {} if offline else answers(places.values())
+    for name, one in found.items():
+        if isinstance(one, Exception):
+            yield Check(name, "broken", str(one), "install or remove the package that brings it")
+        elif name in places:
+            yield _provider(name, places[name], reached.get(places[name]), offline)
+        elif name != "local":
+            yield Check(name, "ok", f"a plugin, {type(one).__module__}")
 
 
 def _provider(name: str, place: Place, problem: str | None, offline: bool) -> Check:
