@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 
 from advisor.cli import render
 from advisor.cli.render.bars import histogram, labels
 from advisor.cli.render.next_steps import Asked, next_steps
+from advisor.cli.render.screen import Screen
 from advisor.dataset import CATALOGUE, Dataset, Fixed, Format, Level, Problem
 from advisor.tokens import Profile
 
 _LINES = 6  # line numbers named per problem
 _LINES_FIXED = 5  # and per kind of change
 _WORDS = {Level.ERROR: "error", Level.WARNING: "warning", Level.INFO: "note"}
-_COLOURS = {Level.ERROR: "31", Level.WARNING: "33", Level.INFO: "36"}  # ANSI: red, yellow, cyan
+_COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.INFO: "cyan"}
 _FORMATS = {
     Format.OPENAI_CHAT: "chat", Format.PREFERENCE: "preference pairs", Format.INSTRUCTION: "instruction",
     Format.PROMPT_COMPLETION: "prompt and completion", Format.SHAREGPT: "ShareGPT",
@@ -258,13 +258,6 @@ def _width() -> int:
 def _wrapped(start: str, text: str, width: int, colour: str = "") -> None:
     """Print a paragraph that hangs beside its ``start``, which takes the colour where there are colours."""
     lines = textwrap.wrap(text, width - len(start), break_long_words=False, break_on_hyphens=False) or [""]
-    shown = f"\x1b[{colour}m{start}\x1b[0m" if colour and _has_colours() else start
+    screen = Screen()
     for number, line in enumerate(lines):
-        render.out((shown if number == 0 else " " * len(start)) + line)
-
-
-def _has_colours() -> bool:
-    if not sys.stdout.isatty():
-        return False
-    console = render.console()
-    return not console.no_color and not console.legacy_windows and console.color_system is not None
+        screen.parts((start, colour) if number == 0 else (" " * len(start), ""), (line, ""))
