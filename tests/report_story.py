@@ -10,6 +10,7 @@ from pathlib import Path
 from advisor.cli.render.report import Story, Told
 from advisor.dataset import Format, Level, Problem
 from advisor.estimate import Estimate, LineItem, Range, Spread, Strategy
+from advisor.evidence import Odds
 from advisor.recommend import EvidenceRef, Flip, Option, Plan, Quality, Reason, Recommendation
 from advisor.runs import Receipt, View
 from advisor.runs.receipt import ReceiptLine
@@ -111,6 +112,7 @@ def a_plan(volume: int | None = VOLUME, model: str = "gpt-6-luna") -> Plan:
         unknowns=("How a tuned model does.",),
         warnings=(Reason("compare with the base model", "bakeoff"),),
         p_finetune_wins=0.18,
+        odds=Odds(0.18, 0.1, 0.3, 0.6, 4, 9),
     )
     return Plan(
         data=(Path("/somewhere/private/data.jsonl"),),

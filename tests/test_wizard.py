@@ -81,7 +81,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_good_data_ends_in_a_rehearsal_and_a_saved_plan(folder: Path) -> None:
     terminal = Terminal(folder, columns=80)
-    terminal.answer(TICKETS, "", "20000", "any", "none", "never_fine_tuned", "0.71", "none", "rehearse")
+    terminal.answer(TICKETS, "", "20000", "any", "none", "never_fine_tuned", "0.71", "none", "5")
+    terminal.answer("none", "rehearse")
     terminal.agree("y")
     terminal.answer("save", "stop")
     assert terminal.finish() == 0
@@ -93,7 +94,7 @@ def test_good_data_ends_in_a_rehearsal_and_a_saved_plan(folder: Path) -> None:
     assert [len(screen.splitlines()) for screen in asked.split("\n\n")[2:8]] == [15, 4, 7, 4, 7, 4]
     assert "400 examples" in terminal.seen
     assert "$ tunewise plan" in terminal.seen
-    assert "1 of 8" in terminal.seen and "8 of 8" in terminal.seen
+    assert "1 of 8" in terminal.seen and "10 of 10" in terminal.seen
     assert "To say it again: fine-tune" in terminal.seen
     (explained,) = re.findall(r"tunewise plan [^$]* --explain ", terminal.seen.partition("Every sum, setting")[2])
     assert "--workload" in explained  # without it the sums would be others
@@ -103,7 +104,8 @@ def test_good_data_ends_in_a_rehearsal_and_a_saved_plan(folder: Path) -> None:
 def test_no_data_plans_from_a_description(folder: Path) -> None:
     terminal = Terminal(folder)
     terminal.answer(
-        "none", "60", "300", "classification", "5000", "any", "none", "never_fine_tuned", "0.93", "none", "save", "stop"
+        *("none", "60", "300", "classification", "5000", "any", "none", "never_fine_tuned", "0.93"),
+        *("0.9", "0.02", "none", "save", "stop"),
     )
     assert terminal.finish() == 0
     plan = read_plan(folder / "plan.yaml")
@@ -187,7 +189,7 @@ def test_nonsense_answers_are_asked_again_with_a_sentence(folder: Path) -> None:
         "1.7",
         "71%",
     )
-    terminal.answer("free", "nan", "$1,500", "b", "", "stop")
+    terminal.answer("none", "unknown", "free", "nan", "$1,500", "b", "", "stop")
     assert terminal.finish() == 0
     assert "[1500]" in terminal.seen
     for sentence in (
@@ -202,10 +204,8 @@ def test_nonsense_answers_are_asked_again_with_a_sentence(folder: Path) -> None:
 
 def test_a_changed_mind_goes_back_and_takes_the_new_answer(folder: Path) -> None:
     terminal = Terminal(folder)
-    terminal.answer(
-        TICKETS, "", "1000", "on_premises", "b", "any", "none", "active", "b", "never_fine_tuned", "0.5", "none"
-    )
-    terminal.answer("save", "stop")
+    terminal.answer(TICKETS, "", "1000", "on_premises", "b", "any", "none", "active", "b", "never_fine_tuned", "0.5")
+    terminal.answer("none", "unknown", "none", "save", "stop")
     assert terminal.finish() == 0
     workload = read_plan(folder / "plan.yaml").workload
     assert workload.privacy == "any"
@@ -228,7 +228,7 @@ def test_ctrl_c_keeps_the_answers_for_the_next_start(folder: Path) -> None:
 
 def test_on_premises_never_asks_about_a_hosted_provider_and_ctrl_c_starts_nothing(folder: Path) -> None:
     terminal = Terminal(folder)
-    terminal.answer(TICKETS, "", "1000", "on_premises", "rtx-4090", "0.5", "none", "launch")
+    terminal.answer(TICKETS, "", "1000", "on_premises", "rtx-4090", "0.5", "none", "unknown", "none", "launch")
     terminal.interrupt(r"Start\? \[y/N\]: ")
     assert terminal.finish() == 130
     assert "fine-tuned at OpenAI?" not in terminal.seen
@@ -243,7 +243,7 @@ def test_on_premises_never_asks_about_a_hosted_provider_and_ctrl_c_starts_nothin
 
 def test_a_tiny_terminal_and_no_colour(folder: Path) -> None:
     terminal = Terminal(folder, columns=60, rows=15, NO_COLOR="1")
-    terminal.answer(TICKETS, "", "1000", "any", "none", "never_fine_tuned", "0.7", "none", "stop")
+    terminal.answer(TICKETS, "", "1000", "any", "none", "never_fine_tuned", "0.7", "none", "unknown", "none", "stop")
     assert terminal.finish() == 0
     assert "\x1b[" not in terminal.raw.replace("\x1b[?", "")
     before, _, after = terminal.raw.replace("\r", "").partition("$ tunewise plan")
@@ -258,7 +258,9 @@ def test_a_rehearsal_then_a_real_launch_on_this_machine(folder: Path) -> None:
         for row in Path(TICKETS).read_text(encoding="utf-8").splitlines()[:200]:
             file.write(json.dumps({"messages": json.loads(row)["messages"][1:]}) + "\n")  # short: no system prompt
     terminal = Terminal(folder)
-    terminal.answer("my data.jsonl", "", "1000", "on_premises", "rtx-4090", "0.4", "none", "rehearse")
+    terminal.answer(
+        "my data.jsonl", "", "1000", "on_premises", "rtx-4090", "0.4", "none", "unknown", "none", "rehearse"
+    )
     terminal.answer("b", "100", "rehearse", "try")
     terminal.agree("y")
     terminal.answer("receipt", "stop")

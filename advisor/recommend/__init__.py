@@ -7,6 +7,7 @@ from advisor.recommend.measurements import Measurement, sharpened
 from advisor.recommend.plan_file import Plan, PlanError, read_plan, write_plan
 from advisor.recommend.quality_rule import Facts, Judgement, Verdict, Way, judge
 from advisor.recommend.values import EvidenceRef, Flip, Option, Quality, Reason, Recommendation
+from advisor.recommend.worth import in_tenths, odds_in_words
 
 __all__ = [
     "EvidenceRef",
@@ -22,7 +23,9 @@ __all__ = [
     "Recommendation",
     "Verdict",
     "Way",
+    "in_tenths",
     "judge",
+    "odds_in_words",
     "read_plan",
     "recommend",
     "sharpened",

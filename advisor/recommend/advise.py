@@ -9,17 +9,16 @@ from datetime import date
 import backends as places
 from advisor import hardware
 from advisor.errors import WorkloadError
-from advisor.evidence import catalogue, packaged
+from advisor.evidence import Odds, catalogue
 from advisor.pricing import PriceBook
 from advisor.recommend import rationale
 from advisor.recommend.candidates import Prospect, named, prospects
 from advisor.recommend.choose import choose
 from advisor.recommend.doubt import doubted
 from advisor.recommend.flips import flips_of
-from advisor.recommend.measurements import Measurement, all_named, prompt_score, sharpened
+from advisor.recommend.measurements import Measurement, all_named, sharpened
 from advisor.recommend.next_step import next_step
 from advisor.recommend.options import options, with_break_even, with_scores
-from advisor.recommend.quality_rule import Judgement, little_to_win
 from advisor.recommend.select import prompt_to_beat
 from advisor.recommend.values import Flip, Option, Recommendation
 from advisor.tokens import Profile
@@ -59,8 +58,10 @@ def recommend(
     chosen = choice.option
     weighed = with_break_even(weighed, prompt_to_beat(chosen, weighed, workload), workload.horizon_months)
     if judgement is not None:
-        p = round(judgement.p_finetune_wins, 3)
-        weighed = tuple(replace(item, p_finetune_wins=p) if item.strategy.tunes else item for item in weighed)
+        odds = _rounded(judgement.odds)
+        weighed = tuple(
+            replace(item, p_finetune_wins=odds.p, odds=odds) if item.strategy.tunes else item for item in weighed
+        )
     chosen = next((item for item in weighed if chosen and item.id == chosen.id), None)
     step = next_step(choice, chosen, weighed, profile, workload, data, flags)
     return Recommendation(
@@ -84,7 +85,7 @@ def recommend(
         unknowns=tuple(rationale.unknowns(choice, chosen, weighed, profile, workload)),
         warnings=tuple(rationale.warnings(chosen, profile, workload)),
         p_finetune_wins=round(judgement.p_finetune_wins, 3) if judgement else None,
-        odds_from=_odds_from(judgement, workload) if judgement else None,
+        odds=_rounded(judgement.odds) if judgement else None,
     )
 
 
@@ -144,13 +145,8 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:].rstrip(".") + "."
 
 
-def _odds_from(judgement: Judgement, workload: Workload) -> str:
-    """Say which published task groups the odds were counted on."""
-    when = packaged().count(judgement.class_name).when
-    score = prompt_score(workload)
-    good = score is not None and little_to_win(score, judgement)
-    wider = "; a wider class than prompts as good as yours, on which tuning won little" if good else ""
-    return f"{judgement.wins:g} of {judgement.groups} task groups: {when}{wider}"
+def _rounded(odds: Odds) -> Odds:
+    return replace(odds, **{name: round(getattr(odds, name), 3) for name in ("p", "low", "high", "level")})
 
 
 def _ordered(weighed: Sequence[Option], chosen: Option | None) -> tuple[Option, ...]:

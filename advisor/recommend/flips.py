@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from math import ceil
 
 from advisor.estimate import Flip as CostFlip
 from advisor.estimate import Strategy
 from advisor.estimate import flips as cost_flips
 from advisor.estimate.formulas import DAYS_PER_MONTH
-from advisor.evidence import packaged
+from advisor.evidence import Odds
 from advisor.pricing import PriceBook
 from advisor.recommend.at_volume import volume_flip
-from advisor.recommend.choose import Choice, choose, facts_of
+from advisor.recommend.choose import Choice, choose
 from advisor.recommend.gates import first_month_usd, is_over_budget, nothing_to_look_up, standing
 from advisor.recommend.measurements import best_recipe, prompt_score, with_best_prompt
-from advisor.recommend.select import kind_of, of_another_kind, price_of_tuning, prompt_to_beat, used_tuned
+from advisor.recommend.select import kind_of, of_another_kind, prompt_to_beat, used_tuned
 from advisor.recommend.values import ON_COST_ALONE, Flip, Option
+from advisor.recommend.worth import price_of_tuning
 from advisor.tokens import Profile
 from advisor.workload import Changes, Workload
 
 _JUST_BELOW = Decimal("0.999")
+_LEAST, _MOST = 10, 1_000_000  # examples that are worth asking about
 
 
 def flips_of(
@@ -41,7 +43,7 @@ def flips_of(
         found += _score(chosen, weighed, profile, workload)
         found += _examples(chosen, weighed, profile, workload)
         found += _volume(chosen, workload, tuned)
-        found += _error_cost(chosen, weighed, profile, workload)
+        found += _error_cost(chosen, choice.judgement.odds, weighed, profile, workload)
         if flip := volume_flip(chosen, (tuned, prompted), profile, workload, book, today):
             found.append(flip)
     found += _budget(chosen, weighed, profile, workload)
@@ -84,13 +86,23 @@ def _score(chosen: Option, weighed: Sequence[Option], profile: Profile, workload
 
 
 def _examples(chosen: Option, weighed: Sequence[Option], profile: Profile, workload: Workload) -> Iterator[Flip]:
-    limits, facts = packaged().thresholds, facts_of(weighed, profile, workload)
-    if facts.examples is None:
-        return
-    needed = ceil(limits.examples_per_label * facts.labels) if facts.labels else limits.examples_needed(facts.task)
-    count, text = (needed, f"{needed:,} or more") if facts.examples < needed else (needed - 1, f"fewer than {needed:,}")
-    if then := of_another_kind(choose(weighed, replace(profile, examples=count), workload).option, chosen):
-        yield Flip("examples", f"{facts.examples:,}", text, then.id)
+    """Search the number of examples, more and fewer, for the nearest at which the advice changes; two digits do."""
+    now = profile.examples
+
+    def other(count: int) -> Option | None:
+        return of_another_kind(choose(weighed, replace(profile, examples=count), workload).option, chosen)
+
+    for factor, side in ((2.0, "or more"), (0.5, "or fewer")):
+        last, count = now, round(now * factor)
+        while _LEAST <= count <= _MOST and other(count) is None:
+            last, count = count, round(count * factor)
+        if not _LEAST <= count <= _MOST:
+            continue
+        while abs(count - last) > max(1, 0.02 * count):
+            middle = (count + last) // 2
+            last, count = (last, middle) if other(middle) else (middle, count)
+        if then := other(count):
+            yield Flip("examples", f"{now:,}", f"{count:,} {side}", then.id)
 
 
 def _volume(chosen: Option, workload: Workload, tuned: Option) -> Iterator[Flip]:
@@ -107,9 +119,11 @@ def _volume(chosen: Option, workload: Workload, tuned: Option) -> Iterator[Flip]
         yield Flip("requests_per_month", current, f"{monthly:,} or more{ON_COST_ALONE}", tuned.id)
 
 
-def _error_cost(chosen: Option, weighed: Sequence[Option], profile: Profile, workload: Workload) -> Iterator[Flip]:
-    """What a wrong answer must cost for the usual gain of tuning to pay for itself."""
-    found = price_of_tuning([option for option in weighed if option.ruled_out_by is None], workload)
+def _error_cost(
+    chosen: Option, odds: Odds, weighed: Sequence[Option], profile: Profile, workload: Workload
+) -> Iterator[Flip]:
+    """What a wrong answer must cost for the expected gain of tuning to pay for itself."""
+    found = price_of_tuning([option for option in weighed if option.ruled_out_by is None], workload, odds)
     if found is None or found.error_cost_of_tie_usd is None:
         return
     tie, now = found.error_cost_of_tie_usd, workload.error_cost_usd
@@ -119,7 +133,13 @@ def _error_cost(chosen: Option, weighed: Sequence[Option], profile: Profile, wor
     asked = workload.model_copy(update={"error_cost_usd": tie * _JUST_BELOW if below else tie})
     if then := of_another_kind(choose(weighed, profile, asked).option, chosen):
         current = "not said" if now is None else f"${now:,.2f}" if now == round(now, 2) else f"${now:f}"
-        yield Flip("error_cost_usd", current, f"below ${tie:.2g}" if below else f"${tie:.2g} or more", then.id)
+        usd = _two_digits(tie, ROUND_FLOOR if below else ROUND_CEILING)
+        yield Flip("error_cost_usd", current, f"below ${usd}" if below else f"${usd} or more", then.id)
+
+
+def _two_digits(usd: Decimal, side: str) -> str:
+    """Round to two digits towards the side on which the advice is the other one."""
+    return f"{usd.quantize(Decimal(1).scaleb(usd.adjusted() - 1), rounding=side).normalize():f}"
 
 
 def _budget(chosen: Option | None, weighed: Sequence[Option], profile: Profile, workload: Workload) -> Iterator[Flip]:

@@ -61,10 +61,17 @@ def measured_recipes(workload: Workload) -> list[str]:
     return [name for name in scores if scores[name] >= best - LEAD]
 
 
+def tried_better(workload: Workload) -> bool | None:
+    """Tell whether a better prompt than the plain one was measured; None where no prompt was."""
+    better = set(PROMPTED) - {"prompt"}
+    if set(workload.measured) & better or (workload.current and workload.current.strategy in better):
+        return True
+    return None if prompt_score(workload) is None else False
+
+
 def untried_recipes(workload: Workload) -> bool:
     """Tell that no better prompt than the plain one was measured, where a large model may be prompted."""
-    tried = set(workload.measured) & {"few_shot", "optimised", "retrieved", "many"}
-    return not tried and tuned_score(workload) is None and not workload.on_premises
+    return not tried_better(workload) and tuned_score(workload) is None and not workload.on_premises
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from advisor.errors import AdvisorError
+from advisor.evidence import Odds
 from advisor.recommend.values import EvidenceRef, Flip, Option, Reason, Recommendation
 from advisor.workload import Workload
 
@@ -56,7 +57,7 @@ class _Argument(BaseModel):
     prices_as_of: date | None = None
     confidence: str = ""
     p_finetune_wins: float | None = None
-    odds_from: str | None = None
+    odds: Odds | None = None
     next_step: str = ""
     reasons: tuple[Reason, ...] = ()
     warnings: tuple[Reason, ...] = ()

@@ -12,11 +12,13 @@ from advisor.recommend.measurements import prompt_score, tuned_score, untried_re
 from advisor.recommend.options import task_of
 from advisor.recommend.select import total
 from advisor.recommend.values import EvidenceRef, Option, Reason, cited, reference
+from advisor.recommend.worth import odds_in_words
 from advisor.task import TaskType
 from advisor.tokens import Profile
 from advisor.workload import Workload
 
 _RARE = 10  # examples of one label
+_FEW_CASES = 8
 _OPEN_ENDED = (TaskType.STYLE, TaskType.SUMMARISATION, TaskType.CHAT)
 
 
@@ -55,13 +57,12 @@ def evidence(
     task = task_of(profile, workload)
     labels = len(profile.labels) if profile.labels else None
     if choice.judgement is not None:
-        found = choice.judgement
-        counted = packaged().count(found.class_name)
-        text = f"{counted.when}: fine-tuning was needed in {found.wins:g} of {found.groups} published task groups"
-        text += counted.halves
-        refs.insert(0, EvidenceRef(text, packaged().source, found.groups))
-        near = nearest(task, profile.examples, prompt_score(workload), labels)
-        refs += [EvidenceRef(f"nearest: {case.sentence}", case.source, 1) for case in near]
+        odds = choice.judgement.odds
+        text = f"the odds that tuning beats the best prompt by more than chance: {odds_in_words(odds)}"
+        refs.insert(0, EvidenceRef(text, packaged().source, odds.cases_for + odds.cases_against))
+        refs += [
+            EvidenceRef(f"nearest: {case.sentence}", case.source, 1) for case in nearest(choice.judgement.situation)
+        ]
         refs += [reference(id) for id in _conflicts(task, labels, profile.examples, weighed)]
         refs += [reference("publication-bias"), reference("tuned-serving-2026")]
     if next_step.startswith("tunewise pilot"):
@@ -98,11 +99,12 @@ def unknowns(
         yield f"Whether the rented {chosen.gpu} stands in {workload.privacy.removeprefix('region:')}: choose it so."
     if choice.judgement is not None:
         yield (
-            "Whether the evidence still holds: its models are of 2021-2025, and only the relation to a measured "
-            "prompt score carries over."
+            "Whether the evidence still holds: its models are of 2021 to early 2026, and the odds fell with every year "
+            "of stronger prompted models."
         )
-    if choice.judgement and choice.judgement.little_evidence:
-        yield f"Only {choice.judgement.groups} published task groups are like this one: little evidence."
+    like = choice.judgement.odds.cases_for + choice.judgement.odds.cases_against if choice.judgement else _FEW_CASES
+    if like < _FEW_CASES:
+        yield f"Only {like} published {'case is' if like == 1 else 'cases are'} like this one: little evidence."
     if faults := sum(problem.level is Level.ERROR for problem in profile.problems):
         yield f"What is in the data that cannot be read: {faults} problems; 'tunewise check' names their lines."
     if profile.is_preference:

@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 
 from advisor import hardware
 from advisor.estimate import Range, Strategy
-from advisor.evidence import catalogue, packaged
-from advisor.recommend.measurements import LEAD, PROMPTED, measured_recipes, prompt_score, tuned_score
+from advisor.evidence import catalogue
+from advisor.recommend.measurements import PROMPTED, measured_recipes, tuned_score
 from advisor.recommend.quality_rule import Way
 from advisor.recommend.values import Option
 from advisor.workload import Workload
 
 # Costs this close (as a factor) are the same as far as anyone can tell.
 _SAME_COST = Decimal("1.25")
-
-
-@dataclass(frozen=True, slots=True)
-class PriceOfTuning:
-    """What the best tuned option costs beyond the prompt, a month, and the error cost at which its gain pays.
-
-    ``gain`` is a share of right answers: the one ``measured``, else the usual one on prompts as good as this.
-    ``error_cost_of_tie_usd`` is None where tuning costs no more than prompting.
-    """
-
-    extra_usd_per_month: Decimal
-    gain: float
-    measured: bool
-    error_cost_of_tie_usd: Decimal | None
 
 
 def way_of(option: Option) -> Way | None:
@@ -100,26 +85,6 @@ def used_tuned(standing: Sequence[Option], workload: Workload) -> Option | None:
     scored = [option for option in tuned if found and option.quality and option.quality.mid == found[1]]
     same_way = [option for option in tuned if found and option.strategy == found[0]]
     return best_tuned(scored or same_way or tuned, workload.gpus)
-
-
-def price_of_tuning(standing: Sequence[Option], workload: Workload) -> PriceOfTuning | None:
-    """Compare the tuned option with the prompt in use; None where a cost, the score or the volume is unknown."""
-    score, volume, own = prompt_score(workload), workload.requests_per_month, tuned_score(workload)
-    prompted, tuned = used_prompt(standing, workload), used_tuned(standing, workload)
-    if score is None or prompted is None or tuned is None:
-        return None
-    before, after = (option.estimate.amortised_monthly_usd if option.estimate else None for option in (prompted, tuned))
-    if before is None or after is None:
-        return None
-    extra = after.mid - before.mid
-    measured = own is not None and own[1] >= score + LEAD
-    gain = round(own[1] - score, 4) if own is not None and measured else packaged().band(score).median_gain
-    if extra <= 0:
-        return PriceOfTuning(extra, gain, measured, None)
-    if volume is None or not gain:
-        return None
-    fewer_errors = max(1, volume.mid) * Decimal(str(gain))  # no request at all is no reason to tune: taken as one
-    return PriceOfTuning(extra, gain, measured, extra / fewer_errors)
 
 
 def total(option: Option) -> Decimal | None:

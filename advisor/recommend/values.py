@@ -7,7 +7,7 @@ from datetime import date
 
 from advisor.display import Shown
 from advisor.estimate.values import Candidate, Estimate, Strategy
-from advisor.evidence import claim
+from advisor.evidence import Odds, claim
 from backends import Hyperparameters, Method, Objective
 
 ON_COST_ALONE = " (on cost alone)"
@@ -84,6 +84,7 @@ class Option:
     context: int | None = None
     retires: date | None = None
     p_finetune_wins: float | None = None
+    odds: Odds | None = None
 
     @property
     def candidate(self) -> Candidate:
@@ -121,7 +122,7 @@ class Recommendation(Shown):
     unknowns: tuple[str, ...] = ()
     warnings: tuple[Reason, ...] = ()
     p_finetune_wins: float | None = None
-    odds_from: str | None = None
+    odds: Odds | None = None
 
     def __repr__(self) -> str:
         advised = self.recommendation.id if self.recommendation else "nothing"

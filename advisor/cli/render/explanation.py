@@ -12,7 +12,7 @@ from advisor.cli.render.screen import Screen
 from advisor.errors import AdvisorError
 from advisor.estimate import Estimate, LineItem, Range
 from advisor.evidence import source
-from advisor.recommend import Option, Reason, Recommendation
+from advisor.recommend import Option, Reason, Recommendation, odds_in_words
 
 _SUMS = (
     ("one_off_usd", "once"),
@@ -39,9 +39,9 @@ def explanation(found: Recommendation, wanted: str) -> None:
     if option.quality:
         q = option.quality
         screen.paragraph(f"Right answers: {q.mid:.0%} ({q.low:.0%} to {q.high:.0%}), {q.basis}.")
-    elif option.p_finetune_wins is not None:
+    elif option.odds is not None:
         screen.paragraph(
-            f"Right answers: no score is claimed; odds of beating the best prompt: {option.p_finetune_wins:.0%}."
+            f"Right answers: no score is claimed; the odds of beating the best prompt are {odds_in_words(option.odds)}."
         )
     screen.section("Reasons", [_sourced(reason) for reason in option.reasons])
     if found.recommendation and option.id == found.recommendation.id:

@@ -11,7 +11,7 @@ from advisor.cli.render import words
 from advisor.cli.render.scale import short
 from advisor.cli.render.screen import Screen
 from advisor.estimate import Range, Strategy
-from advisor.recommend import Option, Recommendation
+from advisor.recommend import Option, Recommendation, in_tenths
 from advisor.workload import Workload
 
 _TOTAL, _ENDS, _REQUEST, _PAYS = 10, 16, 11, 12  # columns
@@ -102,8 +102,8 @@ def _about(option: Option, horizon: int) -> list[str]:
         parts.append(f"the total is {covered}")
     if option.quality is not None:
         parts.append(f"{words.percent(option.quality.mid)} right, measured")
-    elif option.p_finetune_wins is not None:
-        parts.append(f"odds to beat the prompt {option.p_finetune_wins:.0%}")
+    elif option.odds is not None:
+        parts.append(f"odds to beat the prompt {in_tenths(option.odds.p)}")
     else:
         parts.append("not measured")
     return [part for part in parts if part]

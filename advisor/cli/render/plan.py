@@ -72,15 +72,11 @@ def page(found: Recommendation, workload: Workload, again: str) -> None:
     if found.recommendation is not None:
         screen.line()
         screen.paragraph(f"Cost: {_cost(found.recommendation, found, workload)}")
-        odds = ""
-        if found.p_finetune_wins is not None:
-            odds = f" Odds that tuning beats the best prompt, from published cases: {found.p_finetune_wins:.0%}"
-            odds += f" ({found.odds_from})." if found.odds_from else "."
         if found.recommendation.serving_terms:
             screen.paragraph(f"Serving: {found.recommendation.serving_terms}")
         if workload.budget_usd is not None:
             screen.paragraph(_budget(found.recommendation, workload.budget_usd))
-        screen.paragraph(f"Confidence: {found.confidence}.{odds}")
+        screen.paragraph(f"Confidence: {found.confidence}.")
     for reason in found.reasons[1:]:
         screen.bullet(sources.mark(reason))
     for warning in found.warnings:

@@ -58,6 +58,8 @@ class Answers:
     gpus: tuple[str, ...] | None = None
     prompt_score: float | None = None
     openai: str | None = None
+    quality_target: float | None = None
+    error_cost_usd: Decimal | None = None
     budget_usd: Decimal | None = None
 
 
@@ -68,7 +70,9 @@ def questions(answers: Answers) -> list[Step]:
     """Return what to ask, given what was said so far."""
     described = [_ask_examples, _ask_tokens] if answers.data == () else []
     openai = [] if answers.privacy == "on_premises" else [_ask_openai]
-    return [_ask_data, *described, _ask_task, _ask_volume, _ask_privacy, _ask_gpus, *openai, _ask_score, _ask_budget]
+    worth = [] if answers.prompt_score is None else [_ask_target, _ask_error_cost]
+    asked = [_ask_task, _ask_volume, _ask_privacy, _ask_gpus, *openai, _ask_score, *worth, _ask_budget]
+    return [_ask_data, *described, *asked]
 
 
 def said(answers: Answers) -> str:
@@ -92,6 +96,10 @@ def workload_of(answers: Answers) -> dict[str, object]:
         content["standing"] = {"openai": answers.openai}
     if answers.prompt_score is not None:
         content["measured"] = {"prompt": answers.prompt_score}
+    if answers.prompt_score is not None and answers.quality_target is not None:
+        content["quality_target"] = answers.quality_target
+    if answers.prompt_score is not None and answers.error_cost_usd is not None:
+        content["error_cost_usd"] = str(answers.error_cost_usd)
     if answers.budget_usd is not None:
         content["budget_usd"] = str(answers.budget_usd)
     return content
@@ -261,6 +269,20 @@ _ask_score = _typed(
     "It predicts best whether fine-tuning pays; 'unknown' is an honest answer.",
     "unknown",
     _unless("unknown", parse_share),
+)
+_ask_target = _typed(
+    "quality_target",
+    "Which score would be good enough, from 0 to 1?",
+    "A prompt that reaches it is kept; 'none' if nobody said.",
+    "none",
+    _unless("none", parse_share),
+)
+_ask_error_cost = _typed(
+    "error_cost_usd",
+    "What does one wrong answer cost you, in dollars?",
+    "It says what better answers are worth: 0.02 or 5, say; 'unknown' assumes nothing.",
+    "unknown",
+    _unless("unknown", parse_usd),
 )
 _ask_budget = _typed(
     "budget_usd",

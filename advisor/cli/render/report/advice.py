@@ -14,7 +14,7 @@ from advisor.cli.render.options_table import pays_from, representatives
 from advisor.cli.render.report.charts import figure
 from advisor.cli.render.report.markup import Html, bullets, folded, join, section, spread, table, tag, text, usd
 from advisor.estimate import Range
-from advisor.recommend import Option, Plan, Reason, Recommendation
+from advisor.recommend import Option, Plan, Reason, Recommendation, in_tenths
 
 _FIRST = 12  # options of the table shown before it is unfolded: one of each kind
 
@@ -62,12 +62,12 @@ def tiles(plan: Plan) -> Html:
         found.append(("Right answers", join((words.percent(q.mid), ends), " ")))
     if advice.confidence:
         found.append(("Confidence", text(advice.confidence)))
-    if advice.p_finetune_wins is not None:
-        counted = f": {advice.odds_from}" if advice.odds_from else ""
-        ends = tag("small", f"from published comparisons{counted}", class_="range")
-        found.append(
-            ("Odds that tuning beats the best prompt", join((words.percent(advice.p_finetune_wins), ends), " "))
+    if advice.odds is not None:
+        odds = advice.odds
+        ends = tag(
+            "small", f"published cases like it: {odds.cases_for} for, {odds.cases_against} against", class_="range"
         )
+        found.append(("Odds that tuning beats the best prompt", join((in_tenths(odds.p), ends), " ")))
     return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in found), class_="tiles")
 
 
@@ -218,8 +218,8 @@ def _option_row(option: Option, chosen: bool, horizon: int) -> list[str]:
     sums = [join((spread(total), tag("small", covered, class_="range") if covered else "")), *map(spread, rest)]
     if option.quality:
         quality = text(words.percent(option.quality.mid))
-    elif option.p_finetune_wins is not None:
-        odds = tag("small", f"odds {option.p_finetune_wins:.0%}", class_="range")
+    elif option.odds is not None:
+        odds = tag("small", f"odds {in_tenths(option.odds.p)}", class_="range")
         quality = join((tag("span", "not measured", class_="unknown"), odds), " ")
     else:
         quality = tag("span", "not measured", class_="unknown")

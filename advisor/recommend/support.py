@@ -1,0 +1,50 @@
+"""What stands behind a choice besides the odds: published claims on the data's size, the task and the method."""
+
+from __future__ import annotations
+
+from advisor.estimate import Strategy
+from advisor.evidence import Situation, is_claim
+from advisor.recommend.values import Option, Reason, cited
+from advisor.task import TaskType
+from backends import Method, Objective
+
+# Fewer examples than this have hardly any published comparison behind them (the claim "small-data-support").
+_THIN_SUPPORT = 500
+_FEW_A_LABEL = 60
+
+
+def of_the_data(situation: Situation) -> tuple[Reason, ...]:
+    """Return what is known of data this small."""
+    examples, labels = situation.examples, situation.labels
+    if examples is None:
+        return ()
+    if labels and examples < _FEW_A_LABEL * labels:
+        text = f"{examples:,} examples over {labels} labels are {examples / labels:.3g} per label"
+        return (Reason(text, "your-data"), cited("thin-labels"), cited("retrieved-shots"))
+    if examples < 100:
+        many = "1 example is little" if examples == 1 else f"{examples:,} examples are few"
+        text = f"{many} for fine-tuning" if examples else "there are no examples yet"
+        support = "tool-traces" if situation.task is TaskType.TOOL_USE else "small-data"
+        return (Reason(text, "your-data"), cited(support), cited("small-data-support"))
+    return (cited("small-data-support"),) if examples < _THIN_SUPPORT else ()
+
+
+def of_the_score(score: float | None) -> tuple[Reason, ...]:
+    """Return how published comparisons went on prompts as good as this."""
+    if score is None:
+        return ()
+    bands = ((0.4, "band-below-40"), (0.7, "band-40-70"), (0.85, "band-70-85"), (0.95, "band-85-95"), (2, "band-95"))
+    return (cited(next(id for below, id in bands if score < below)),)
+
+
+def of_the_task(task: TaskType) -> tuple[Reason, ...]:
+    id = f"task-{task}"
+    return (cited(id),) if is_claim(id) else ()
+
+
+def of_the_method(option: Option) -> tuple[Reason, ...]:
+    if option.objective is Objective.DPO:
+        return (Reason("your data are preference pairs, so this is preference tuning (DPO)", "your-data"),)
+    if option.strategy is Strategy.LOCAL_QLORA:
+        return (cited("qlora-equal"),)
+    return (cited("lora-default"),) if option.method is Method.LORA else ()
