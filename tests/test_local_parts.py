@@ -446,16 +446,33 @@ def test_defaults_are_settled_with_reasons_and_what_was_asked_stays() -> None:
     found, reasons = settle(
         asked, Method.LORA, Objective.SFT, examples=100, tokens=20_000, context=512, from_scratch=False
     )
-    assert (found.learning_rate, found.batch_size, found.epochs, found.max_seq_length) == (1e-5, 4, 4, 512)
-    assert len(reasons) == 1 and "100 steps" in reasons[0]
+    assert (found.learning_rate, found.batch_size, found.epochs, found.max_seq_length) == (1e-5, 4, 3, 512)
+    assert len(reasons) == 1 and "3 passes over the data: 75 steps" in reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "lora", "full"),
+    [(134_515_008, 1e-3, 1e-4), (600_000_000, 5e-4, 5e-5), (8_000_000_000, 3e-4, 3e-5)],
+)
+def test_the_rate_falls_with_the_size_of_the_model(parameters: int, lora: float, full: float) -> None:
     rates = {
         method: settle(
-            Hyperparameters(), method, Objective.SFT, examples=500, tokens=90_000, context=512, from_scratch=False
-        )[0]
+            Hyperparameters(),
+            method,
+            Objective.SFT,
+            examples=500,
+            tokens=90_000,
+            context=512,
+            from_scratch=False,
+            parameters=parameters,
+        )[0].learning_rate
         for method in Method
     }
-    assert rates[Method.LORA].learning_rate == rates[Method.QLORA].learning_rate == 3e-4
-    assert rates[Method.FULL].learning_rate == 3e-5
+    assert rates == {
+        Method.LORA: pytest.approx(lora),
+        Method.QLORA: pytest.approx(lora),
+        Method.FULL: pytest.approx(full),
+    }
 
 
 def test_long_examples_are_left_out_and_said_never_cut(tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
@@ -672,7 +689,7 @@ def test_passes_are_as_large_as_the_room_and_recompute_only_in_need() -> None:
     asked = memory.choose(bare, memory.Room(17 * GB, 16 * GB), 2048, cpu=False, asked=9000, recompute=True)
     assert asked.tokens == 9000 and "as asked" in asked.reason
     on_cpu = memory.choose(bare, memory.Room(None), 100, cpu=True, asked=None, recompute=None)
-    assert (on_cpu.tokens, on_cpu.recompute) == (2048, False)
+    assert (on_cpu.tokens, on_cpu.recompute) == (512, False)
 
 
 def test_the_machine_says_what_memory_it_has() -> None:

@@ -20,20 +20,24 @@ def data(examples: int) -> Profile:
 
 
 @pytest.mark.parametrize(
-    ("examples", "batch", "epochs"),
+    ("place", "examples", "batch", "epochs"),
     [
-        (50, 8, 10),  # ceil(100 x 8 / 50) = 16, at most 10
-        (200, 8, 4),  # ceil(800 / 200)
-        (1000, 8, 1),  # ceil(800 / 1000)
-        (1999, 8, 1),
-        (2000, 16, 1),  # ceil(1600 / 2000)
-        (100_000, 16, 1),
+        ("elsewhere", 50, 8, 10),  # ceil(100 x 8 / 50) = 16, at most 10
+        ("elsewhere", 200, 8, 4),  # ceil(800 / 200)
+        ("elsewhere", 1999, 8, 1),
+        ("elsewhere", 2000, 16, 1),  # ceil(1600 / 2000)
+        ("local", 50, 8, 3),
+        ("local", 200, 8, 3),
+        ("local", 1000, 8, 1),
+        ("local", 2000, 16, 1),
     ],
 )
-def test_there_are_at_least_100_steps_where_10_epochs_allow(examples: int, batch: int, epochs: int) -> None:
-    found = settings_for("local", Method.LORA, Objective.SFT, data(examples), RANK_16)
+def test_hosted_runs_take_at_least_100_steps_and_local_ones_few_passes(
+    place: str, examples: int, batch: int, epochs: int
+) -> None:
+    found = settings_for(place, Method.LORA, Objective.SFT, data(examples), RANK_16)
     assert (found.batch_size, found.epochs) == (batch, epochs)
-    assert epochs == 10 or epochs * examples / batch >= 100
+    assert place == "local" or epochs == 10 or epochs * examples / batch >= 100
 
 
 def test_together_always_gets_an_explicit_rate_and_no_batch() -> None:
@@ -53,7 +57,7 @@ def test_openai_gets_no_absolute_rate_and_no_rank() -> None:
 def test_preference_tuning_at_home_leaves_the_rate_to_the_trainer() -> None:
     found = settings_for("local", Method.LORA, Objective.DPO, data(5000), RANK_16)
     assert found.learning_rate is None and found.dpo_beta is None
-    assert "preference-tuning settings" in settings_reasons("local", Method.LORA, Objective.DPO, found)[2].text
+    assert "preference-tuning settings" in settings_reasons("local", Method.LORA, Objective.DPO, found)[3].text
 
 
 @pytest.mark.parametrize(("trained", "rank"), [(400_000, 16), (50_000_000, 32), (90_000_000, 64), (10**9, 64)])

@@ -39,14 +39,15 @@ def settings_reasons(
     backend: str, method: Method | None, objective: Objective, chosen: Hyperparameters
 ) -> tuple[Reason, ...]:
     """Return why these settings, each with its source: what --explain prints."""
-    names = ["steps"]
+    names = [name if (name := f"{backend}_steps") in settings() else "steps"]
     if chosen.batch_size is not None:
         names.append("small_batch_size" if chosen.batch_size == settings()["small_batch_size"].value else "batch_size")
     if objective is Objective.DPO:
         names.append("preference_rate" if chosen.learning_rate is not None else "preference")
     elif chosen.learning_rate is not None:
         names.append("full_learning_rate" if method is Method.FULL else "learning_rate")
-        names += [f"{backend}_rate"] if f"{backend}_rate" in settings() else []
+    if objective is not Objective.DPO and f"{backend}_rate" in settings():
+        names.append(f"{backend}_rate")
     if chosen.lora_rank is not None:
         names += ["lora_rank" if chosen.lora_rank == settings()["lora_rank"].value else "largest_lora_rank"]
         names += ["lora_alpha", "targets"]

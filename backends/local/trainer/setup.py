@@ -87,6 +87,7 @@ def set_up(
         tokens=sum(item.length for item in train),
         context=context,
         from_scratch=models.is_tiny(model),
+        parameters=model.num_parameters(),
     )
     tuned = models.prepare(model, spec.method, settings, options, base)
     model = models.causal(tuned)
