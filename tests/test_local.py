@@ -7,6 +7,8 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +29,8 @@ from backends import (
     SpecRefused,
 )
 from backends.local import LocalBackend, ScoredExample
+from backends.local.folder import RunFolder, append_line, home, now, write_json
+from backends.local.options import spec_to_json
 
 TOPICS = {"billing": "invoice", "shipping": "parcel", "login": "password", "bug": "crash"}
 
@@ -117,7 +121,7 @@ def test_a_run_ends_with_a_falling_loss_and_an_adapter(done: tuple[JobSpec, Job,
     assert (job.steps_done, job.steps_total) == (150, 150)
     assert job.trained_tokens and job.train_seconds and job.started and job.finished
     assert job.accepted == Hyperparameters(
-        epochs=10, batch_size=8, learning_rate=3e-3, warmup_ratio=0.05, weight_decay=0.0, lora_rank=16, lora_alpha=32,
+        epochs=10, batch_size=8, learning_rate=3e-3, warmup_ratio=0.1, weight_decay=0.0, lora_rank=16, lora_alpha=32,
         lora_dropout=0.0, max_seq_length=2048, packing=True, evaluations=5, early_stopping_patience=3,
     )  # fmt: skip
     assert job.metrics_path
@@ -261,3 +265,47 @@ def test_what_cannot_be_trained_is_refused_before_anything_starts(
     with pytest.raises(ModelNotTunable, match="neither a hub id"):
         local.preflight(spec(tmp_path, model="llama"))
     assert not (tmp_path / "home").exists()
+
+
+def test_the_last_words_of_a_killed_trainer_are_its_own(tmp_path: Path) -> None:
+    """What libraries print into its log (advice to install something, say) is none of them."""
+    write(tmp_path / "train.jsonl", rows(8, 0))
+    backend, asked = LocalBackend(), spec(tmp_path)
+    folder = RunFolder(home() / "runs" / asked.run)
+    folder.path.mkdir(parents=True)
+    write_json(folder.config, spec_to_json(asked))
+    write_json(folder.status, {"status": "running", "detail": "training"})
+    append_line(folder.events, {"time": now(), "level": "info", "message": "step 7: train_loss 0.5", "step": 7})
+    folder.log.write_text("step failed\nThe fast path is not available: pip install some-kernel\n")
+    job = backend.find(asked)
+    assert job is not None and job.error is not None
+    assert "Its last words: step 7: train_loss 0.5 Its log is" in job.error
+    folder.log.write_text("Traceback (most recent call last):\ntorch.OutOfMemoryError: no room\n")
+    assert "step 7: train_loss 0.5 | torch.OutOfMemoryError: no room Its log" in str(backend.refresh(job).error)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="processes are looked for under /proc")
+def test_the_answering_process_ends_with_whoever_asks() -> None:
+    """Also in the middle of an answer, when nothing tells it that its pipe was closed: here the pipe stays open."""
+    line = (
+        "import os, subprocess, time; from backends.local.workers.process import command, environment;"
+        "child = subprocess.Popen(command('inference.worker', str(os.getpid())), env=environment());"
+        "print(child.pid, flush=True); time.sleep(60)"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", line],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+    )
+    assert parent.stdin is not None and parent.stdout is not None
+    child = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    ended = time.monotonic() + 60
+    while Path(f"/proc/{child}").exists() and time.monotonic() < ended:
+        time.sleep(0.1)
+    parent.stdin.close()
+    assert not Path(f"/proc/{child}").exists()

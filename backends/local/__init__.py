@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -33,7 +34,7 @@ from backends import (
 from backends._base import _discard
 from backends.local import pretrained
 from backends.local.folder import RunFolder, as_time, home, now, read_json, read_lines, write_json
-from backends.local.hyperparameters import settle
+from backends.local.hyperparameters import MOST_PASSES, settle
 from backends.local.inference.client import Answerer, ScoredExample, TokenLoss
 from backends.local.model_path import askable, at_revision, base_of, check_model
 from backends.local.options import TINY, hyperparameters_from_json, read_options, spec_to_json
@@ -45,6 +46,7 @@ __all__ = ["BACKEND", "TINY", "LocalBackend", "ScoredExample", "TokenLoss", "che
 
 _PACKAGES = ("torch", "transformers", "peft", "safetensors", "tokenizers", "jinja2", "numpy")
 
+_ERROR = re.compile(r"[\w.]*(Error|Exception|Interrupt)\b")  # how the last line of a traceback begins
 _STARTING = timedelta(seconds=10)  # a trainer that has not noted its process by then never will
 
 
@@ -74,6 +76,11 @@ class LocalBackend(Backend):
             from_scratch=spec.model in TINY,
         )
         return replace(spec.hyperparameters, epochs=chosen.epochs, batch_size=chosen.batch_size)
+
+    def fit_settings(self, chosen: Hyperparameters) -> Hyperparameters:
+        """Leave the rate to the trainer, which knows the model's size, and pass over the data a few times at most."""
+        epochs = None if chosen.epochs is None else min(chosen.epochs, MOST_PASSES)
+        return replace(super().fit_settings(chosen), learning_rate=None, epochs=epochs)
 
     def preflight(self, spec: JobSpec) -> tuple[str, ...]:
         """Check packages, files, options, model and disk; return warnings."""
@@ -280,7 +287,10 @@ def _death_note(folder: RunFolder) -> str:
         lines = folder.log.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         lines = []
-    last = " | ".join(line.strip() for line in lines[-3:] if line.strip())
+    # The log holds what libraries print as well: only what ends in an error there is the trainer's own.
+    raised = [line.strip() for line in lines[-1:] if _ERROR.match(line)]
+    events = [str(line.get("message")) for _, line in read_lines(folder.events)]
+    last = " | ".join([*events[-1:], *raised])
     said = f"Its last words: {last}" if last else "It left no message (killed, or the machine went down)."
     return (
         f"The trainer died. {said} Its log is {folder.log}. "

@@ -9,6 +9,7 @@ from backends import DEFAULT_LORA_RANK, Hyperparameters, Method, Objective
 # LoRA's peak rate below so many parameters. 3e-4 costs at most 2.6 % against the best rate over 35 models (Tinker's
 # sweep, 1B and more); Hugging Face's own recipe for SmolLM2 (135M to 1.7B) takes 1e-3, two passes and a warm-up of 0.1.
 _RATES = ((5e8, 1e-3), (1.5e9, 5e-4), (float("inf"), 3e-4))
+MOST_PASSES = 3
 _SCRATCH_TOKENS = 400_000  # what a model made on the spot sees at most: a minute or two on two cores
 
 
@@ -17,7 +18,7 @@ def passes(examples: int) -> int:
 
     98 rows of ten labels scored the same after three passes at 1e-3 as after nine at 3e-4, and less was forgotten.
     """
-    return 3 if examples < 2_000 else 2 if examples < 20_000 else 1
+    return MOST_PASSES if examples < 2_000 else 2 if examples < 20_000 else 1
 
 
 def settle(

@@ -102,14 +102,14 @@ def _named(
     if backend is not None:
         found.append((what, backend, what))
     else:
-        run = Ledger.open().get(what)
+        run = common.current_run(Ledger.open(), what)
         system = trained_system(run)
         if base or both:
             found.append(("base", run.spec.backend, run.job.extra.get("base", run.spec.model)))
         if not base:
             found.append((run.id if beside else "tuned", run.spec.backend, _tuned(run)))
     for name in beside:
-        other = Ledger.open().get(name)
+        other = common.current_run(Ledger.open(), name)
         found.append((other.id, other.spec.backend, _tuned(other)))
     return found, system
 

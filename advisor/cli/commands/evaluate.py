@@ -147,11 +147,11 @@ def command(
             if ParameterSource.COMMANDLINE in (given("backend"), given("model")):
                 raise click.UsageError("A RUN knows its backend and model; --against MODEL asks another one beside it.")
             ledger = Ledger.open()
-            run = ledger.get(what)
+            run = common.current_run(ledger, what)
             place = backends.get(run.spec.backend)
             try:
                 runs = [name for name in chosen.against if name == "last" or name.startswith("tw-")]
-                others = {other.id: other for other in map(ledger.get, runs)}
+                others = {other.id: other for other in (common.current_run(ledger, name) for name in runs)}
                 if run.id in others:
                     raise click.UsageError(f"{run.id} cannot be compared with itself; name another run with --against.")
                 also = tuple(

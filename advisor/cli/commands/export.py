@@ -47,7 +47,7 @@ def command(
     wanted = {"adapter": adapter, "merged": merged, "card": card, "ollama": ollama, "gguf": gguf}
     if not any(wanted.values()):
         raise click.UsageError("Say what to write: --adapter, --merged, --card, --ollama or --gguf.")
-    found = Ledger.open().get(run)
+    found = common.current_run(Ledger.open(), run)
     notes: list[str] = []
     if card is not None:
         export_card(found, card)

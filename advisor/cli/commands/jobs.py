@@ -54,17 +54,5 @@ def command(backend: str | None, status: str | None, set_aside: str | None, as_j
 
 def _as_it_is(ledger: Ledger, run: Run) -> Run:
     """Look at a run of this machine that has not ended, or at a rehearsal; another run is as the ledger holds it."""
-    from contextlib import closing
-
-    import backends
-    from advisor.runs.follow.watch import refreshed
-
     here = run.rehearses or (run.spec.backend == "local" and not run.spec.options.get("address"))
-    if not here or run.job.id is None or run.job.status.finished:
-        return run
-    try:
-        with closing(backends.get(run.spec.backend)) as backend:
-            return refreshed(ledger, run, backend)
-    except backends.BackendError as error:
-        render.note(f"{run.id} was not refreshed: {error}")
-        return run
+    return common.current_run(ledger, run.id) if here else run

@@ -27,7 +27,7 @@ def command(run: str | None, as_json: bool) -> None:
         overall(as_json)
         return
     ledger = Ledger.open()
-    found = receipt(ledger, ledger.get(run).id)
+    found = receipt(ledger, common.current_run(ledger, run).id)
     if as_json:
         render.json_document(found)
     else:

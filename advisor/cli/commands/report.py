@@ -72,9 +72,7 @@ def _of_run(name: str, today: date, *, offline: bool) -> Story:
     from advisor.runs import Ledger
 
     ledger = Ledger.open()
-    run = ledger.get(name)
-    if not offline and run.job.id is not None and not run.job.status.finished:
-        run = _refreshed(ledger, run)
+    run = ledger.get(name) if offline else common.current_run(ledger, name)
     profile, notes = _profile([Path(source) for source in run.origin.data], run.origin.fingerprint)
     plan = None
     if run.origin.source:
@@ -84,22 +82,6 @@ def _of_run(name: str, today: date, *, offline: bool) -> Story:
             notes.append(f"The plan it was launched from is not shown. {error}")
     told = _told(ledger, run)
     return Story(made=today, version=_version(), plan=plan, run=told, profile=profile, notes=tuple(notes))
-
-
-def _refreshed(ledger: Ledger, run: Run) -> Run:
-    """Return the run as its provider sees it now; as the ledger knows it when the provider cannot be asked."""
-    import backends
-    from advisor.runs import settle
-
-    place = backends.get(run.spec.backend)
-    try:
-        ledger.save(place.refresh(run.job))
-        settle(ledger, run.id)
-    except backends.BackendError as error:
-        render.note(f"not refreshed: {error}")
-    finally:
-        place.close()
-    return ledger.get(run.id)
 
 
 def _told(ledger: Ledger, run: Run) -> Told:

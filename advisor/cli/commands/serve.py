@@ -85,7 +85,7 @@ def command(
     from advisor.runs.serving import serving
 
     ledger = Ledger.open()
-    found = [ledger.get(run) for run in runs]
+    found = [common.current_run(ledger, run) for run in runs]
     if at_provider or stop:
         from advisor.cli.launching import provider_serving
 

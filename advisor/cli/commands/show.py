@@ -18,20 +18,10 @@ def command(run: str, offline: bool, as_json: bool) -> None:
     \b
     tunewise show tw-1122-7f3a9c01
     """
-    from contextlib import closing
-
-    import backends
     from advisor.runs import Ledger, view
-    from advisor.runs.follow.watch import refreshed
 
     ledger = Ledger.open()
-    found = ledger.get(run)
-    if not offline and found.job.id is not None and not found.job.status.finished:
-        try:
-            with closing(backends.get(found.spec.backend)) as backend:
-                found = refreshed(ledger, found, backend)
-        except backends.BackendError as error:
-            render.note(f"not refreshed: {error}")
+    found = ledger.get(run) if offline else common.current_run(ledger, run)
     if as_json:
         render.json_document(view(found))
         return

@@ -14,6 +14,7 @@ from advisor.cli import render
 from advisor.money import parse_count, parse_share, parse_usd
 
 if TYPE_CHECKING:
+    from advisor.runs import Ledger, Run
     from advisor.tokens import Profile
     from advisor.workload import Workload
 
@@ -135,3 +136,21 @@ def made_ready(model: str) -> None:
     if said is not None:
         render.note(said)
         pretrained.make(model)
+
+
+def current_run(ledger: Ledger, name: str) -> Run:
+    """Return a run as it is now; as the ledger knows it, and said, when its backend cannot be asked."""
+    from contextlib import closing
+
+    import backends
+    from advisor.runs.follow.watch import refreshed
+
+    run = ledger.get(name)
+    if run.job.id is None or run.job.status.finished:
+        return run
+    try:
+        with closing(backends.get(run.spec.backend)) as backend:
+            return refreshed(ledger, run, backend)
+    except backends.BackendError as error:
+        render.note(f"not refreshed: {error}")
+        return run

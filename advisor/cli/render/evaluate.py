@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -17,13 +18,15 @@ if TYPE_CHECKING:
     from advisor.runs.evaluation.pilot import Pilot
 
 _BAR, _SHORT_BAR = 24, 10  # characters of the score's bar; in a narrow terminal
+_SILENT_S = 15.0  # without a terminal: between two lines on how far it is
 _WIDE = 100  # columns from which a long bar has room
 
 
 class Counter:
-    """Counts answers on stderr: a bar in a terminal, nothing elsewhere."""
+    """Counts answers on stderr: a bar in a terminal, elsewhere a line now and then."""
 
     def __init__(self) -> None:
+        self._said = time.monotonic()
         self._bar: Progress | None = None
         self._task: TaskID | None = None
 
@@ -43,6 +46,9 @@ class Counter:
 
     def __call__(self, done: int, total: int) -> None:
         if self._bar is None:
+            if time.monotonic() - self._said > _SILENT_S:
+                self._said = time.monotonic()
+                render.note(f"answers: {done} of {total}")
             return
         if self._task is None:
             self._task = self._bar.add_task("answers", total=total)

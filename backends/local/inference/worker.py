@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+import threading
 import time
 import uuid
 from dataclasses import replace
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+_LOOK_S = 1.0  # between two looks whether the asking process still lives
 _CAPACITY = 4096  # tokens of one scoring pass
 _CALL = re.compile(r"<tool_call>\s*(\{.*?\})\s*</tool_call>", re.DOTALL)
 
@@ -171,6 +173,7 @@ def main() -> None:
     """Answer until the pipe is closed; what libraries print goes to stderr, the pipe is for replies alone."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    threading.Thread(target=_end_with, args=(int(sys.argv[1]),), daemon=True).start()
     asked = Asked()
     for line in sys.stdin:
         try:
@@ -181,6 +184,13 @@ def main() -> None:
             answer = {"error": f"{type(error).__name__}: {models.first_line(error)}"}
         out.write(json.dumps(answer) + "\n")
         out.flush()
+
+
+def _end_with(parent: int) -> None:
+    """End this process with the one that asks, also in the middle of an answer that nobody waits for any more."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK_S)
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -85,7 +85,13 @@ def load_tokenizer(base: str, options: Options) -> PreTrainedTokenizerBase:
         tokenizer = AutoTokenizer.from_pretrained(
             base, trust_remote_code=options.trust_remote_code, revision=options.revision
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
+        # Without that package transformers reads its files as another kind's, and names only what that trips over.
+        spoken = any(word in str(error).lower() for word in ("sentencepiece", ".model"))
+        if spoken and importlib.util.find_spec("sentencepiece") is None:
+            raise ModelRefused(
+                f"The tokenizer of '{base}' needs the package 'sentencepiece': pip install sentencepiece"
+            ) from error
         raise ModelRefused(f"The tokenizer of '{base}' cannot be loaded: {first_line(error)}") from error
     if not tokenizer.is_fast:
         raise ModelRefused(f"'{base}' has no fast tokenizer, which masking the answers needs; choose another model.")
@@ -208,7 +214,7 @@ def is_tiny(model: PreTrainedModel) -> bool:
 
 def causal(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
     """Return the causal model inside an adapter, or the model itself."""
-    return model.get_base_model() if hasattr(model, "peft_config") else model
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def decoder_of(model: PreTrainedModel) -> PreTrainedModel:
