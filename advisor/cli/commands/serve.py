@@ -92,7 +92,7 @@ def command(
         if len(found) > 1:
             raise click.UsageError("--at-provider and --stop take one run at a time.")
         if stop:
-            return provider_serving.stop(found[0], as_json=as_json)
+            return provider_serving.end(found[0], as_json=as_json)
         return provider_serving.host(found[0], idle_minutes=idle, most_per_hour=max_per_hour, yes=yes, as_json=as_json)
     if url is not None:
         if len(found) > 1:
