@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 
 import pytest
 from backend_cases import write_rows
+from click.testing import CliRunner
 from conftest import ROOT
 
 import backends
-from backends import Backend, BackendMissing, JobSpec, JobStatus
+from advisor import check, launch, watch
+from advisor.cli import tunewise
+from advisor.dataset import Dataset, write_for
+from advisor.recommend.hyperparameters import settings_for
+from backends import Backend, BackendMissing, JobSpec, JobStatus, Objective
 
 PLUGIN = ROOT / "examples" / "plugin_backend"
 
@@ -49,6 +55,37 @@ def test_a_plugin_is_a_backend_like_ours(tmp_path: Path) -> None:
     assert [event.metrics for event in backend.events(done)] == [{"train_loss": 0.0}]
     answer = backend.complete(done.tuned_model, [{"role": "user", "content": "what comes after 3 ?"}])
     assert answer.text == "4"
+
+
+@pytest.mark.usefixtures("installed")
+def test_its_data_is_checked_written_and_limited_by_what_it_says_of_itself(tmp_path: Path) -> None:
+    chat = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "reasoning": "since"}]
+    path = tmp_path / "one.jsonl"
+    path.write_text(json.dumps({"messages": chat, "weight": 1}) + "\n", encoding="utf-8")
+    found = check(path, backend="memorise", model="anything")
+    said = {problem.code: problem.message for problem in found.problems}
+    assert "1, and memorise takes no fewer than 2" in said["too_few_examples"]
+    assert "unknown_model" not in said
+    pairs = tmp_path / "pairs.jsonl"
+    row = {"input": {"messages": chat[:1]}, "preferred_output": chat[1:], "non_preferred_output": chat[1:]}
+    pairs.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    assert "not_trained_there" in {one.code for one in check(pairs, backend="memorise", objective="dpo").problems}
+    dataset = Dataset.open(path)
+    lost = {one.code for one in write_for(dataset, "memorise", Objective.SFT, tmp_path / "out.jsonl")}
+    assert {"reasoning_text", "setting_dropped"} <= lost
+    assert "since" not in (tmp_path / "out.jsonl").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("installed")
+def test_it_gets_its_line_in_doctor_its_settings_and_a_launch(tmp_path: Path) -> None:
+    shown = json.loads(CliRunner().invoke(tunewise, ["doctor", "--offline", "--json"]).output)
+    assert [one["status"] for one in shown["checks"] if one["name"] == "memorise"] == ["ok"]
+    train = write_rows(tmp_path / "train.jsonl", 12)
+    settings = settings_for("memorise", None, Objective.SFT, check(train), None)
+    assert settings.epochs and (settings.batch_size, settings.learning_rate, settings.lora_rank) == (None, None, None)
+    (run,) = launch(train, backends=["memorise"], models=["anything"], max_usd=0)
+    (ended,) = watch(run)
+    assert ended.job.status is JobStatus.SUCCEEDED and ended.job.tuned_model
 
 
 def test_without_the_package_there_is_no_such_backend() -> None:

@@ -24,16 +24,23 @@ from backends import (
     Json,
     Message,
     ModelNotTunable,
+    Objective,
     Request,
+    RowFormat,
     Save,
     SpecRefused,
 )
 
 
 class MemoriseBackend(Backend):
-    """Every method of the interface, in the order a run meets them."""
+    """What it takes, then every method of the interface, in the order a run meets them."""
 
     name: ClassVar[str] = "memorise"
+    # What check, launch and the rules of advice go by; left out, a backend takes everything.
+    brings_model: ClassVar[bool] = True  # any name will do: there is no list of models
+    objectives: ClassVar[frozenset[Objective]] = frozenset({Objective.SFT})
+    settings: ClassVar[frozenset[str]] = frozenset({"epochs"})
+    rows: ClassVar[RowFormat] = RowFormat(settings=frozenset(), reasoning="dropped", images=False, least_examples=2)
 
     def preflight(self, spec: JobSpec) -> tuple[str, ...]:
         if spec.options:
