@@ -27,6 +27,7 @@ from advisor.task import TaskType
 
 Standing = Literal["never_fine_tuned", "active", "inactive"]
 Changes = Literal["never", "monthly", "daily"]
+Requests = Literal["turns", "conversations"]
 Way = Literal[
     "prompt",
     "few_shot",
@@ -83,6 +84,7 @@ class DataBlock(_Part):
     examples: Count
     tokens_per_example: Count = Field(ge=1)
     output_tokens: Count = Field(50, ge=1)
+    turns: Count = Field(1, ge=1)
     labels: Count | None = Field(None, ge=1)
 
 
@@ -121,6 +123,7 @@ class Workload(_Part):
     task: TaskType | None = None
     data: DataBlock | None = None
     requests_per_month: Volume | None = None
+    requests_are: Requests = "turns"
     prompt_tokens: PromptTokens | None = None
     cache_hit: Score | None = None
     horizon_months: Count = Field(12, ge=1, le=120)

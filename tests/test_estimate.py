@@ -316,6 +316,24 @@ def test_replicas_follow_the_speed_of_the_gpu_and_its_range_is_in_the_price() ->
     assert made(RENTED, work(gpus=[])).answer_s == rented.answer_s == found.answer_s
 
 
+def test_each_turn_of_a_conversation_sends_the_history_again() -> None:
+    # 4 answers of 20 tokens, 4 questions of 100: an answer's prompt is 300 system, 100 new, and 180 of earlier turns
+    # (0, 120, 240, 360 in the middle of them 180).
+    chats = replace(profile_of(), turns=4.0, user_tokens=400.0, output_tokens=80.0, history_tokens=180.0)
+    turn = made(LUNA, work(requests_per_month=1_000_000), data=chats)
+    whole = made(LUNA, work(requests_per_month=1_000_000, requests_are="conversations"), data=chats)
+    assert turn.monthly_usd and whole.monthly_usd
+    assert turn.monthly_usd.mid == D("0.10") * 580 + D("0.50") * 20  # US dollars for a million requests
+    assert whole.monthly_usd.mid == 4 * turn.monthly_usd.mid
+    assert any("4 answers: a request is one of them, and 180 tokens" in text for text in turn.assumptions)
+    cached = made(LUNA, work(cache_hit=0.5), data=replace(chats, history_tokens=1000.0))
+    line = next(line for line in cached.lines if line.name == "input from the cache")
+    assert line.quantity == D("0.1") * 650  # Mtok: half of the system prompt and the history, for 100,000 requests
+    machine = made(RENTED, work(gpus=[], requests_per_month=10_000_000, requests_are="conversations"), data=chats)
+    alone = made(RENTED, work(gpus=[], requests_per_month=40_000_000), data=chats)
+    assert machine.machines and alone.machines and machine.machines.counts == alone.machines.counts
+
+
 def test_a_shorter_wait_needs_more_machines() -> None:
     load = {"gpus": [], "requests_per_month": 60_000_000}
     slow, fast = (made(RENTED, work(**load, latency_p95_ms=limit)) for limit in (10_000, 1_500))

@@ -113,6 +113,23 @@ def test_synthetic_adds_up() -> None:
     assert not made.exact
 
 
+def test_the_history_of_a_conversation_is_counted_turn_by_turn(tmp_path: Path) -> None:
+    rows, sent, answers = [], 0, 0
+    for turns in (1, 2, 5):
+        said = [{"role": "system", "content": "You are terse."}]
+        before = 0
+        for n in range(turns):
+            talk = [("user", f"Question {n}: " + "why " * (n + turns)), ("assistant", "because " * (turns - n))]
+            said += [{"role": role, "content": text} for role, text in talk]
+            sent, answers = sent + before, answers + 1
+            before += sum(len(encoding("o200k_base").encode(text)) for _, text in talk)
+        rows.append({"messages": said})
+    found = profile(Dataset.open(write(tmp_path / "chats.jsonl", rows)))
+    assert found.turns == pytest.approx(8 / 3)
+    assert found.history_tokens == pytest.approx(sent / answers)
+    assert profile(Dataset.open(write(tmp_path / "plain.jsonl", ROWS))).history_tokens == 0
+
+
 def test_functions_of_older_rows_are_billed_as_tools(tmp_path: Path) -> None:
     function = {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
     messages = [{"role": "user", "content": "Rain?"}, {"role": "assistant", "content": "No."}]

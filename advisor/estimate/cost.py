@@ -50,7 +50,7 @@ def estimate(
     elif candidate.strategy is Strategy.RETRIEVAL:
         sheet.missing("once", "What building retrieval costs is not known.")
     marginal = serving.serve(case, prices, load, sheet)
-    _evaluate(case, marginal, sheet)
+    _evaluate(case, None if marginal is None else marginal.map(lambda usd: usd / load.answers), sheet)
     _extras(case, sheet)
     sums = _sums(case, load, marginal, sheet)
     for text in price_age.warnings(sheet.lines, today):
@@ -129,6 +129,7 @@ def _say_when_not_sold(case: Case, sheet: Sheet) -> None:
 
 
 def _evaluate(case: Case, marginal: Range | None, sheet: Sheet) -> None:
+    """Add what asking held-out examples costs, ``marginal`` an answer."""
     terms = case.terms
     rows = min(500, case.profile.examples // 10) if terms.evaluation_rows is None else terms.evaluation_rows
     if rows == 0:

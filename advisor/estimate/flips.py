@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, TypeAlias
 from advisor.estimate import formulas
 from advisor.estimate.case import terms_of
 from advisor.estimate.cost import estimate
+from advisor.estimate.request_shape import asked_in_the_data
 from advisor.estimate.values import Candidate, Terms
 from advisor.pricing import PriceBook
-from advisor.workload import PromptTokens, Volume, Workload
+from advisor.workload import Volume, Workload
 
 if TYPE_CHECKING:
     from advisor.tokens import Profile
@@ -156,9 +157,7 @@ def _knobs(chosen: Candidate, profile: Profile, workload: Workload, terms: Terms
         return  # without a volume there is no monthly cost that the others could move
     if now:
         yield _Knob("requests_per_month", now, _both_ways(now, 10, 4), volumes, whole=True)
-    said = workload.prompt_tokens or PromptTokens(
-        system=round(profile.system_tokens), user=round(profile.user_tokens), output=round(profile.output_tokens)
-    )
+    said = workload.prompt_tokens or asked_in_the_data(profile)
 
     def prompts(value: Decimal) -> Setting:
         share = value / max(1, said.system + said.user)

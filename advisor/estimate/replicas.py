@@ -33,7 +33,7 @@ def machines_of(
         return Machines(one, (1, 1, 1), None)
     fast, likely, slow = (
         formulas.carried_per_month(
-            speed * terms.speed_factor,
+            speed * terms.speed_factor / load.answers,
             hours_on=terms.hours_on,
             peak_factor=terms.peak_factor,
             utilisation=terms.utilisation,

@@ -10,7 +10,7 @@ from advisor.estimate.case import Case
 from advisor.estimate.sheet import Sheet
 from advisor.estimate.values import Strategy, Terms
 from advisor.pricing import TokenPrices
-from advisor.workload import PromptTokens
+from advisor.workload import PromptTokens, Workload
 
 if TYPE_CHECKING:
     from advisor.tokens import Profile
@@ -27,9 +27,11 @@ _REASONING_HIGH = Decimal(500)
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Tokens of one request and requests a month: the cheap, the middle and the dear case of each.
+    """Tokens of one answer's prompt, and requests a month: the cheap, the middle and the dear case of each.
 
-    ``requests`` is None when nobody said; a ``hits`` entry of None means that nothing is cached.
+    ``prefix`` is what was sent before: the system prompt, and the earlier turns of a conversation. ``answers`` are
+    those of a request: 1, or the turns of a conversation. ``requests`` is None when nobody said; a ``hits`` entry of
+    None means that nothing is cached.
     """
 
     prefix: Decimal
@@ -37,6 +39,7 @@ class Load:
     outputs: Three
     hits: Hits
     requests: Three | None
+    answers: Decimal = Decimal(1)
 
     @property
     def prompt(self) -> Decimal:
@@ -53,10 +56,12 @@ def load_of(case: Case, prices: TokenPrices | None, sheet: Sheet) -> Load:
         if candidate.prompted_as_trained:
             system -= _learnt(said, profile, sheet)
     else:
-        system, user = _whole(profile.system_tokens), _whole(profile.user_tokens)
-        output = _whole(profile.output_tokens)
-        sheet.assume(f"A request has {system} system, {user} user and {output} answer tokens, as in the data.")
-    prefix = system
+        counted = asked_in_the_data(profile)
+        system, user, output = Decimal(counted.system), Decimal(counted.user), Decimal(counted.output)
+        what = "An answer" if profile.turns > 1 else "A request"
+        sheet.assume(f"{what} has {system} system, {user} user and {output} answer tokens, as in the data.")
+    prefix, history = system, _whole(profile.history_tokens if said is None else 0)
+    answers = _answers(workload, profile, history, sheet)
     named = _whole(len(profile.labels or ()) * (profile.output_tokens + 1))
     prompted = candidate.strategy in (Strategy.PROMPT, Strategy.FEW_SHOT)
     if said is None and prefix < named and prompted and not candidate.varying_shots:
@@ -74,7 +79,31 @@ def load_of(case: Case, prices: TokenPrices | None, sheet: Sheet) -> Load:
     volume = workload.requests_per_month
     requests = None if volume is None else (Decimal(volume.low), Decimal(volume.mid), Decimal(volume.high))
     outputs = _outputs(output, prices, case.terms, sheet)
-    return Load(prefix, user, outputs, _hits(prefix, prices, workload.cache_hit, sheet), requests)
+    prefix += history
+    return Load(prefix, user, outputs, _hits(prefix, prices, workload.cache_hit, sheet), requests, answers)
+
+
+def asked_in_the_data(profile: Profile) -> PromptTokens:
+    """Return the tokens of one turn of the data: its system prompt, what is new in it, and its answer."""
+    turns = max(1.0, profile.turns)
+    user, output = round(profile.user_tokens / turns), round(profile.output_tokens / turns)
+    return PromptTokens(system=round(profile.system_tokens), user=user, output=output)
+
+
+def _answers(workload: Workload, profile: Profile, history: Decimal, sheet: Sheet) -> Decimal:
+    """Return the answers of a request, and say what is taken for one."""
+    if profile.turns <= 1:
+        return Decimal(1)
+    turns = f"{profile.turns:.2g}"
+    again = f", and {history} tokens of the turns before it are sent again with each" if history else ""
+    if workload.requests_are == "conversations":
+        sheet.assume(f"The data's conversations have {turns} answers: a request is all of them, as you say{again}.")
+        return Decimal(f"{profile.turns:.4g}")
+    sheet.assume(
+        f"The data's conversations have {turns} answers: a request is one of them{again}. Say --requests-are "
+        "conversations if you count whole ones."
+    )
+    return Decimal(1)
 
 
 def _learnt(said: PromptTokens, profile: Profile, sheet: Sheet) -> int:

@@ -97,11 +97,11 @@ def _by_token(prices: TokenPrices, load: Load, sheet: Sheet) -> Range:
     if at is not prices:
         sheet.warn(f"The prompt of {load.prompt} tokens is past a price step of {prices.model}: every token is dearer.")
     cases = [
-        formulas.request_usd(prices, prefix=load.prefix, user=load.user, output=output, hit=hit)
+        load.answers * formulas.request_usd(prices, prefix=load.prefix, user=load.user, output=output, hit=hit)
         for output, hit in zip(load.outputs, load.hits, strict=True)
     ]
     ends = [
-        formulas.request_usd(reading, prefix=load.prefix, user=load.user, output=output, hit=hit)
+        load.answers * formulas.request_usd(reading, prefix=load.prefix, user=load.user, output=output, hit=hit)
         for reading in prices.readings
         for output, hit in zip(load.outputs, load.hits, strict=True)
     ]
@@ -150,7 +150,8 @@ def _parts(at: TokenPrices, load: Load) -> list[tuple[str, Three, Decimal]]:
         ("input written to the cache", written, write),
         ("output", list(load.outputs), at.output_usd_per_mtok),
     ]
-    return [(name, (t[0], t[1], t[2]), usd) for name, t, usd in rows if usd is not None and any(t)]
+    each = [(name, [load.answers * tokens for tokens in parts], usd) for name, parts, usd in rows]
+    return [(name, (t[0], t[1], t[2]), usd) for name, t, usd in each if usd is not None and any(t)]
 
 
 def _dedicated(case: Case, load: Load, sheet: Sheet) -> Range | None:

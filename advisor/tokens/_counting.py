@@ -81,7 +81,7 @@ class Counting:
         ``counts`` has the tokens of contents that are plain text, and ``ids`` their ids where they are sketched.
         """
         tally, encode, roles, overhead = self.tally, self._encode, self._roles, self._overhead
-        tokens = trained = output = answers = 0
+        tokens = trained = output = answers = asked = 0
         billed = PER_EXAMPLE
         parts: list[Ids] = []
         sketched = self._sketch is not None
@@ -106,6 +106,8 @@ class Counting:
             if role == "assistant":
                 output += count
                 answers += 1
+                if message is not rejected:
+                    asked += tokens - count
                 if message is not rejected and message.get("weight") != 0:
                     trained += count
         tools = talk.offered()
@@ -118,6 +120,7 @@ class Counting:
         tally.examples += 1
         tally.messages += len(messages)
         tally.turns += answers - (rejected is not None)
+        tally.asked += asked
         tally.preferences += rejected is not None
         self._sums[0] += tokens
         self._sums[1] += billed

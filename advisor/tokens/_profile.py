@@ -78,8 +78,9 @@ class Profile(Shown):
 
     ``billed_tokens_per_epoch``: OpenAI model id -> tokens; ``trained_tokens``: encoding -> tokens of the answers that
     are learnt. ``system_tokens``, ``user_tokens`` and ``output_tokens`` are means per example: the system prompt with
-    the tools, the rest of the prompt, the answers. ``exact`` is False when some count is an estimate;
-    ``sampled`` says how sure it is when only a part was read.
+    the tools, the rest of the prompt, the answers. ``turns`` are the answers of an example, and ``history_tokens`` the
+    mean, over all answers, of what earlier turns said. ``exact`` is False when some count is an estimate; ``sampled``
+    says how sure it is when only a part was read.
     """
 
     examples: int
@@ -107,6 +108,7 @@ class Profile(Shown):
     roles: Mapping[str, int] = field(default_factory=dict)
     lengths: Mapping[int, int] = field(default_factory=dict)  # billed tokens of an example -> examples
     sampled: Sampled | None = None
+    history_tokens: float = 0.0
 
     def __repr__(self) -> str:
         tokens = ", ".join(f"{count:,} of {name}" for name, count in self.tokens.items())
@@ -198,7 +200,8 @@ def synthetic(data: DataBlock, task: TaskType | None) -> Profile:
         user_tokens=float(data.tokens_per_example - output),
         output_tokens=float(output),
         longest=data.tokens_per_example,
-        turns=1.0,
+        turns=float(data.turns),
+        history_tokens=(data.turns - 1) / 2 * data.tokens_per_example / data.turns,
         task_type=said,
         task_reason="said by the workload file" if task or data.labels else "nothing is known yet",
         labels=labels,
@@ -246,7 +249,16 @@ def assemble(tally: Tally, dataset: Dataset, fingerprint: str, aim: Aim = ANYWHE
         quality=quality,
         roles=dict(tally.roles),
         lengths=dict(tally.lengths),
+        history_tokens=_history(tally, system - tally.tools, prompt),
     )
+
+
+def _history(tally: Tally, system: int, prompt: int) -> float:
+    """Return the mean tokens of earlier turns that are sent again for an answer, without the system prompt."""
+    if not tally.examples or tally.turns <= tally.examples:
+        return 0.0
+    before = tally.asked - system * tally.turns / tally.examples
+    return max(0.0, (before - prompt) / tally.turns)
 
 
 def _findings(

@@ -21,8 +21,8 @@ SYSTEMS_KEPT = 64  # distinct system prompts kept per block, and as many again i
 Finding: TypeAlias = tuple[int | None, int, str, str]  # line, file, code, detail
 
 SUMS = (
-    "examples", "messages", "turns", "tools", "with_tools", "with_calls", "images", "with_images", "preferences",
-    "json_answers", "code_answers", "reasoned", "prompt_chars", "answer_chars", "copied", "sampled",
+    "examples", "messages", "turns", "asked", "tools", "with_tools", "with_calls", "images", "with_images",
+    "preferences", "json_answers", "code_answers", "reasoned", "prompt_chars", "answer_chars", "copied", "sampled",
 )  # fmt: skip
 COUNTERS = ("tokens", "billed", "trained", "roles", "lengths", "outputs", "systems", "languages")
 
@@ -34,6 +34,7 @@ class Tally:
     examples: int = 0
     messages: int = 0
     turns: int = 0  # assistant answers
+    asked: int = 0  # tokens before each of them in its conversation, added up over the answers
     tokens: Counter[str] = field(default_factory=Counter)
     billed: Counter[str] = field(default_factory=Counter)
     trained: Counter[str] = field(default_factory=Counter)

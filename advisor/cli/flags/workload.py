@@ -63,6 +63,11 @@ _FLAGS = (
     ),
     click.option("--requests-per-month", type=_Requests(), help="One number (20000, 20k), or LOW:LIKELY:HIGH."),
     click.option(
+        "--requests-are",
+        type=click.Choice(["turns", "conversations"]),
+        help="What a request is where the data holds conversations. Default: turns, each with its history.",
+    ),
+    click.option(
         "--prompt-tokens", type=_Pair(), multiple=True, help="Of a request: system=300, user=200, output=100."
     ),
     click.option("--cache-hit", type=common.Share(), help="Share of requests whose fixed part is found in the cache."),
@@ -90,8 +95,8 @@ _FLAGS = (
     ),
 )
 _NAMES = (
-    "task", "requests_per_month", "prompt_tokens", "cache_hit", "horizon_months", "budget_usd", "privacy",
-    "latency_p95_ms", "gpus", "may_rent_gpus", "standing", "measured", "measured_with", "current", "quality_target",
+    "task", "requests_per_month", "requests_are", "prompt_tokens", "cache_hit", "horizon_months", "budget_usd",
+    "privacy", "latency_p95_ms", "gpus", "may_rent_gpus", "standing", "measured", "measured_with", "current", "quality_target",
     "error_cost_usd", "knowledge_changes",
 )  # fmt: skip
 _MAPPINGS = ("prompt_tokens", "standing", "measured", "current")
