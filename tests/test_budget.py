@@ -213,17 +213,20 @@ def test_the_verdict_is_yes_likely_partly_or_no(tmp_path: Path) -> None:
     assert "Partly: $60.00 carries prompting gpt-6-luna" in asked(tmp_path, "--limit", "60", *year)["verdict"]
 
 
-def test_where_a_plan_would_advise_otherwise_the_screen_says_why(tmp_path: Path) -> None:
-    """The budget of a plan carries the first month of tuning; this sum is for all 12, which it does not carry."""
+@pytest.mark.parametrize("sum_", [60, 400, 3500])
+def test_a_plan_with_a_budget_and_a_budget_with_that_limit_answer_alike(tmp_path: Path, sum_: int) -> None:
+    """One question, one answer: the sum is for all of it over the horizon in both."""
     file = tmp_path / "work.yaml"
     scores = "measured: {prompt: 0.5, few_shot: 0.6}"
     said = SMALL.replace("measured: {prompt: 0.97}", f"{scores}\nquality_target: 0.9\nrequests_per_month: 50000")
     file.write_text(said, encoding="utf-8")
-    day = ("--workload", str(file), "--today", "2026-11-22")
-    assert run("plan", *day, "--budget-usd", "400")[1].startswith("Advice: fine-tune")
-    text = " ".join(run("budget", *day, "--limit", "400")[1].split())
-    assert "Without a limit the advice is tuning" in text and "over the 12 months the sum is for" in text
-    assert "--budget-usd of 'tunewise plan' is for training and the first month alone." in text
+    day = ("--workload", str(file), "--today", "2026-11-22", "--json")
+    plan = json.loads(run("plan", *day, "--budget-usd", str(sum_))[1])
+    buys = json.loads(run("budget", *day, "--limit", str(sum_))[1])
+    assert plan["recommendation"]["id"] == buys["plan"]["id"]
+    assert buys["fits"] in ("yes", "likely")
+    dear = json.loads(run("plan", *day, "--budget-usd", "2")[1])
+    assert dear["recommendation"] is None and "--limit 2" in dear["next_step"]
 
 
 def test_a_sum_that_cuts_nothing_pays_once_what_the_plan_says(tmp_path: Path) -> None:

@@ -112,13 +112,13 @@ def test_a_tax_stands_beside_the_total(tmp_path: Path, monkeypatch: pytest.Monke
     assert "tax on top of that, low / mid / high: $" in explained
 
 
-@pytest.mark.parametrize(("budget", "short"), [(260, True), (600, False)])
+@pytest.mark.parametrize(("budget", "short"), [(3000, True), (7000, False)])
 def test_a_budget_that_holds_at_the_likely_cost_alone_says_so(budget: int, short: bool) -> None:
-    """A rented GPU is $248 a month, and up to $540."""
+    """A rented GPU is $2,982 a year, and up to $6,486."""
     asked = (TICKETS, "--measured", "prompt=0.5", "--requests-per-month", 50_000, "--budget-usd", budget, *DEAR_ERRORS)
     text = " ".join(run(*asked).stdout.split())
-    assert text.startswith("Advice: fine-tune") and "is for training and the first month" in text
-    assert bool(re.search(r"the first month, which take \$54\d at the dear end;", text)) is short
+    assert text.startswith("Advice: fine-tune") and "is for all of it over 12 months" in text
+    assert bool(re.search(r"12 months, which takes \$6,4\d\d at the dear end;", text)) is short
 
 
 def test_who_stops_reading_the_page_has_the_plan(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 
 import pytest
 
@@ -22,7 +23,9 @@ FREE, CENTS, DEAR = Range.exact(0), Range.exact(1), Range.exact(600)
     ("volume", "estimate", "says"),
     [
         (1000, Estimate(FREE, None, CENTS, None), None),
-        (1000, Estimate(FREE, None, DEAR, None), "The first month costs $600.00, over your budget of $500.00"),
+        (1000, Estimate(FREE, None, DEAR, None), "12 months of it cost $7,200.00, over your budget of $500.00"),
+        (1000, Estimate(FREE, None, CENTS, CENTS.times(4), months=Decimal(4)), None),
+        (1000, Estimate(FREE, None, DEAR, DEAR, months=Decimal(1)), "12 months of it cost $7,200.00, over your budget"),
         (1000, Estimate(FREE, None, None, None), "is not known, so your budget of $500.00 may not hold"),
         (1000, Estimate(None, None, CENTS, None), "is not known, so your budget of $500.00 may not hold"),
         # No volume was given: what is paid without a request counts, where the price of a request is known.

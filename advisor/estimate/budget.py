@@ -105,9 +105,10 @@ def afford(
 ) -> Affordable | None:
     """Return the most that ``limit_usd`` buys of ``candidate``; None: not one month of it, or its cost is not known.
 
-    ``full`` is the candidate's estimate with all its data; its running costs are taken from there.
+    ``full`` is the candidate's estimate with all its data; its running costs are taken from there. The time is the
+    horizon, also where the model ends before it.
     """
-    terms = terms or terms_of(book)
+    terms, horizon = terms or terms_of(book), Decimal(workload.horizon_months)
     monthly, each = full.monthly_usd, full.marginal_usd
     if full.one_off_usd is None or (monthly is None and each is None) or full.months == 0:
         return None
@@ -120,7 +121,7 @@ def afford(
         if once is None or once.mid > limit_usd:
             continue
         if monthly is None or once.mid + full.months * monthly.mid <= limit_usd:
-            return _bought(limit_usd, setting, once, full.months, settings[0], profile, full, today)
+            return _bought(limit_usd, setting, once, full.months, settings[0], profile, full, horizon, today)
         least = least or (setting, once)
     if least is None or monthly is None:
         return None
@@ -128,7 +129,7 @@ def afford(
     months = ((limit_usd - once.mid) / monthly.mid).quantize(_CENT_OF_A_MONTH, rounding=ROUND_DOWN)
     if months < min(Decimal(1), full.months):
         return None  # what does not last a month is no use of the money
-    return _bought(limit_usd, setting, once, months, settings[0], profile, full, today)
+    return _bought(limit_usd, setting, once, months, settings[0], profile, full, horizon, today)
 
 
 def monthly_spend(one_off_usd: Decimal, monthly_usd: Decimal, months: Decimal, today: date) -> tuple[Month, ...]:
@@ -204,6 +205,7 @@ def _bought(
     fullest: _Setting,
     profile: Profile,
     full: Estimate,
+    horizon: Decimal,
     today: date,
 ) -> Affordable:
     monthly = full.monthly_usd
@@ -219,8 +221,8 @@ def _bought(
         cuts.append(f"trains {_count(setting.epochs, 'epoch')} instead of {fullest.epochs}")
     if setting.share < 1:
         cuts.append(f"trains on {examples:,} of {profile.examples:,} examples")
-    if months < full.months:
-        cuts.append(f"runs for {months:f} of {full.months:f} months")
+    if months < horizon:
+        cuts.append(f"runs for {months:f} of {horizon:f} months")
     return Affordable(
         epochs=setting.epochs,
         examples=examples,
@@ -229,7 +231,7 @@ def _bought(
         full_one_off_usd=full.one_off_usd or once,
         monthly_usd=monthly,
         months=months,
-        of_months=full.months,
+        of_months=horizon,
         total_usd=total,
         dear_usd=once.high + months * (monthly.high if monthly else 0),
         left_usd=left,

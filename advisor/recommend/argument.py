@@ -61,7 +61,7 @@ def nothing(weighed: Sequence[Option], workload: Workload) -> Reason:
     elif workload.on_premises:
         text = f"nothing may leave your premises, and nothing worth running fits on {', '.join(workload.gpus)}"
     elif workload.budget_usd is not None:
-        text = f"nothing fits a budget of ${workload.budget_usd:,.2f} for training and the first month"
+        text = f"nothing fits a budget of ${workload.budget_usd:,.2f} over {workload.horizon_months} months"
     else:
         text = "every option is ruled out by what you allow; each says why"
     return Reason(text, "your-workload")

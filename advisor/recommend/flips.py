@@ -16,7 +16,7 @@ from advisor.evidence import Odds
 from advisor.pricing import PriceBook
 from advisor.recommend.at_volume import volume_flip
 from advisor.recommend.choose import Choice, choose
-from advisor.recommend.gates import first_month_usd, is_over_budget, nothing_to_look_up, standing
+from advisor.recommend.gates import is_over_budget, nothing_to_look_up, standing, whole_usd
 from advisor.recommend.measurements import best_recipe, prompt_score, with_best_prompt
 from advisor.recommend.select import kind_of, of_another_kind, prompt_to_beat, used_tuned
 from advisor.recommend.values import ON_COST_ALONE, Flip, Option
@@ -143,14 +143,14 @@ def _two_digits(usd: Decimal, side: str) -> str:
 
 
 def _budget(chosen: Option | None, weighed: Sequence[Option], profile: Profile, workload: Workload) -> Iterator[Flip]:
-    """What the advice would be if money were no limit, and the budget that carries its first month."""
+    """What the advice would be if money were no limit, and the budget that carries it."""
     if workload.budget_usd is None:
         return
     lifted = [replace(one, ruled_out_by=None) if is_over_budget(one.ruled_out_by) else one for one in weighed]
     then = choose(lifted, profile, workload.model_copy(update={"budget_usd": None})).option
     if then is None or then.estimate is None or (chosen is not None and kind_of(then) == kind_of(chosen)):
         return
-    first = first_month_usd(then.estimate, workload)
+    first = whole_usd(then.estimate, workload)
     if first is not None and first > workload.budget_usd:
         yield Flip("budget_usd", f"${workload.budget_usd:,.2f}", f"${first:,.2f} or more", then.id)
 

@@ -190,22 +190,28 @@ def _budget(prospect: Prospect, workload: Workload, estimate: Estimate | None) -
     budget = workload.budget_usd
     if budget is None or estimate is None:
         return None
-    first = first_month_usd(estimate, workload)
-    if first is None:
-        what = "training and the first month cost" if prospect.candidate.strategy.tunes else "the first month costs"
-        return f"What {what} is not known, so your budget of ${budget:,.2f} may not hold."
-    if first <= budget:
-        return None
-    what = "Training and the first month cost" if prospect.candidate.strategy.tunes else "The first month costs"
-    return f"{what} ${first:,.2f}{_OVER_BUDGET}{budget:,.2f}."
+    whole = whole_usd(estimate, workload)
+    months = f"{workload.horizon_months} month{'' if workload.horizon_months == 1 else 's'}"
+    what = f"{'training and ' if prospect.candidate.strategy.tunes else ''}{months} of it"
+    if whole is None:
+        return f"What {what} cost is not known, so your budget of ${budget:,.2f} may not hold."
+    return None if whole <= budget else f"{what[:1].upper()}{what[1:]} cost ${whole:,.2f}{_OVER_BUDGET}{budget:,.2f}."
 
 
-def first_month_usd(estimate: Estimate, workload: Workload) -> Decimal | None:
-    """Return what is paid once and the first month together, None where it is not known."""
+def whole_usd(estimate: Estimate, workload: Workload) -> Decimal | None:
+    """Return what all of it costs over the horizon, as ``tunewise budget`` counts it; None where it is not known.
+
+    A model that ends before is counted on, for something has to answer then. Where no volume was given, it is what is
+    paid without a single request.
+    """
     month = estimate.monthly_usd
     if month is None and workload.requests_per_month is None and estimate.marginal_usd is not None:
         month = estimate.fixed_monthly_usd
-    return None if estimate.one_off_usd is None or month is None else estimate.one_off_usd.mid + month.mid
+    if month is None or estimate.one_off_usd is None:
+        return None
+    if estimate.total_usd is None:
+        return estimate.one_off_usd.mid + workload.horizon_months * month.mid
+    return estimate.total_usd.mid + (workload.horizon_months - estimate.months) * month.mid
 
 
 def is_over_budget(sentence: str | None) -> bool:

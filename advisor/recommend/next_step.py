@@ -34,6 +34,8 @@ def next_step(
     if chosen is None:
         if workload.on_premises:
             return f"tunewise fit --model {catalogue().local[0].model} --method qlora"
+        if workload.budget_usd is not None:
+            return f"tunewise budget {data}{flags} --limit {workload.budget_usd:f}"
         return f"tunewise plan {data}{flags} --json"
     if chosen.strategy.tunes and prompt_score(workload) is not None:
         if choice.confidence == "low" and untried_recipes(workload) and (asked := _askable(weighed)):

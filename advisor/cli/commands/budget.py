@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,8 +64,9 @@ def command(
     profile = common.profile_of(data, workload, exact=exact)
     book = PriceBook.load()
     own, notes = of_ledger(profile.fingerprint, on_premises=workload.on_premises)
-    advice = recommend(profile, workload, book, today=today, backends=backends, models=models, own=own, notes=notes)
-    found = _spent(usd, advice, profile, sharpened(workload, own), book, today)
+    ask = partial(recommend, profile, book=book, today=today, backends=backends, models=models, own=own, notes=notes)
+    advice, within = ask(workload), ask(workload.model_copy(update={"budget_usd": usd}))
+    found = _spent(usd, advice, within.recommendation, profile, sharpened(workload, own), book, today)
     if html is not None:
         from advisor.atomic import write_whole
         from advisor.cli.render.report.budget import page
@@ -80,8 +82,15 @@ def command(
 
 
 def _spent(
-    usd: Decimal, advice: Recommendation, profile: Profile, workload: Workload, book: PriceBook, today: date
+    usd: Decimal,
+    advice: Recommendation,
+    within: Option | None,
+    profile: Profile,
+    workload: Workload,
+    book: PriceBook,
+    today: date,
 ) -> Spending:
+    """Return what the sum buys; ``within`` is the advice of a plan with that budget, None where nothing fits it."""
     from advisor.cli.render.spending import Choice, Spending
     from advisor.estimate import afford, per_dollar
 
@@ -94,7 +103,7 @@ def _spent(
         else:
             buys = afford(usd, option.candidate, profile, workload, book, option.estimate, today=today)
             choices.append(Choice(option, buys, "" if buys else _why_not(option)))
-    best = _best(choices, advice.recommendation, workload)
+    best = _best(choices, within, workload)
     priced = best.option.estimate if best else None
     return Spending(
         limit_usd=usd,
@@ -134,20 +143,16 @@ def _steps(usd: Decimal, best: Choice | None, advised: Option | None) -> list[St
     return steps(usd, best.buys, words.phrase(best.option), better.estimate if better else None, name)
 
 
-def _best(choices: list[Choice], recommended: Option | None, workload: Workload) -> Choice | None:
-    """Return the recommended option where the sum carries it whole, else the prompt in use, else what lasts longest.
+def _best(choices: list[Choice], within: Option | None, workload: Workload) -> Choice | None:
+    """Return what a plan with this budget advises; where nothing fits it whole, what lasts longest.
 
     Of what the sum carries for a part of the time only, a prompt that was measured goes before one that was not.
     """
     from advisor.recommend.select import used_prompt
 
-    carried = {choice.option.id: choice for choice in choices if choice.buys is not None and choice.buys.whole}
-    if recommended is not None and recommended.id in carried:
-        return carried[recommended.id]
-    prompted = used_prompt([choice.option for choice in carried.values()], workload)
-    if prompted is not None:
-        return carried[prompted.id]
     partly = {choice.option.id: choice for choice in choices if choice.buys is not None}
+    if within is not None and within.id in partly:
+        return partly[within.id]
     measured = used_prompt([choice.option for choice in partly.values()], workload)
     if measured is not None and measured.quality is not None:
         return partly[measured.id]

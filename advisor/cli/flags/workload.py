@@ -72,7 +72,7 @@ _FLAGS = (
     ),
     click.option("--cache-hit", type=common.Share(), help="Share of requests whose fixed part is found in the cache."),
     click.option("--horizon-months", type=click.IntRange(1, 120), help="Default: 12."),
-    click.option("--budget-usd", "--budget", type=common.Usd(), help="For training and the first month."),
+    click.option("--budget-usd", "--budget", type=common.Usd(), help="For all of it, over the horizon."),
     click.option("--privacy", metavar="WHAT", help="any, no_training_use, region:NAME or on_premises."),
     click.option("--latency-p95-ms", type=click.IntRange(1), help="In how long 95 of 100 answers must be there."),
     click.option("--gpu", "gpus", multiple=True, help="A GPU you own; again for each one."),
@@ -96,8 +96,8 @@ _FLAGS = (
 )
 _NAMES = (
     "task", "requests_per_month", "requests_are", "prompt_tokens", "cache_hit", "horizon_months", "budget_usd",
-    "privacy", "latency_p95_ms", "gpus", "may_rent_gpus", "standing", "measured", "measured_with", "current", "quality_target",
-    "error_cost_usd", "knowledge_changes",
+    "privacy", "latency_p95_ms", "gpus", "may_rent_gpus", "standing", "measured", "measured_with", "current",
+    "quality_target", "error_cost_usd", "knowledge_changes",
 )  # fmt: skip
 _MAPPINGS = ("prompt_tokens", "standing", "measured", "current")
 

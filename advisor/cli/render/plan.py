@@ -75,7 +75,7 @@ def page(found: Recommendation, workload: Workload, again: str) -> None:
         if found.recommendation.serving_terms:
             screen.paragraph(f"Serving: {found.recommendation.serving_terms}")
         if workload.budget_usd is not None:
-            screen.paragraph(_budget(found.recommendation, workload.budget_usd))
+            screen.paragraph(_budget(found.recommendation, workload.budget_usd, workload.horizon_months))
         screen.paragraph(f"Confidence: {found.confidence}.")
     for reason in found.reasons[1:]:
         screen.bullet(sources.mark(reason))
@@ -134,14 +134,13 @@ def _ends(option: Option | None, workload: Workload) -> str | None:
     return f"{option.model} shuts down on {when} of your {workload.horizon_months}."
 
 
-def _budget(option: Option, budget_usd: Decimal) -> str:
+def _budget(option: Option, budget_usd: Decimal, months: int) -> str:
     """Say what the budget is for, and where it may not do: options are held to it at their likely cost."""
-    found = option.estimate
-    first = found.one_off_usd + found.monthly_usd if found and found.one_off_usd and found.monthly_usd else None
-    said = f"Budget: {render.usd(budget_usd)} is for training and the first month"
-    if first is not None and first.high > budget_usd:
-        said += f", which take {render.usd(first.high)} at the dear end"
-    return f"{said}; 'tunewise budget --limit' spreads a sum over the whole time."
+    total = option.estimate.total_usd if option.estimate else None
+    said = f"Budget: {render.usd(budget_usd)} is for all of it over {words.months(months)}"
+    if total is not None and total.high > budget_usd:
+        said += f", which takes {render.usd(total.high)} at the dear end"
+    return f"{said}; 'tunewise budget --limit {budget_usd:f}' spreads it over the months."
 
 
 def _cost(option: Option, found: Recommendation, workload: Workload) -> str:

@@ -92,10 +92,7 @@ class Spending:
         if total is None:
             return f"Without a limit the advice is {name}."
         over = words.months(self.workload.horizon_months)
-        return (
-            f"Without a limit the advice is {name}: that takes {words.plain_range(total)} over the {over} the sum is "
-            "for. --budget-usd of 'tunewise plan' is for training and the first month alone."
-        )
+        return f"Without a limit the advice is {name}: that takes {words.plain_range(total)} over the {over}."
 
     @property
     def condition(self) -> str | None:

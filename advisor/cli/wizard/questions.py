@@ -286,8 +286,8 @@ _ask_error_cost = _typed(
 )
 _ask_budget = _typed(
     "budget_usd",
-    "What may training and the first month cost at most, in dollars?",
-    "Options above it are ruled out; 'none' if there is no limit.",
+    "What may all of it cost in a year at most, in dollars?",
+    "Training and answering together; options above it are ruled out. 'none' if there is no limit.",
     "none",
     _unless("none", parse_usd),
 )
