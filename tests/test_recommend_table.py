@@ -206,7 +206,7 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         "would cost $248 a month more", "medium"),
     # money
     "a budget of $50": (
-        Asked(prompt(0.62, budget_usd=50), volume=10_000), "few_shot:", "every way of fine-tuning is ruled out", "high"),
+        Asked(prompt(0.62, budget_usd=50), volume=10_000), "few_shot:", "every way of fine-tuning is ruled", "high"),
     "a budget of ten cents for 100,000 requests": (
         Asked(prompt(0.62, budget_usd="0.1"), volume=100_000), None, "fits a budget of $0.10", "high"),
     "1M requests a month on a long few-shot prompt": (
