@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pty
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -154,7 +155,6 @@ COMMANDS: Mapping[str, Sequence[str]] = {
     "doctor": ["doctor"],
     "no command": [HOSTILE],
     "no option": ["jobs", f"--{HOSTILE}"],
-    "verbose": ["--verbose", "show", HOSTILE],
 }
 
 
@@ -168,8 +168,20 @@ def test_no_command_hands_on_what_a_terminal_would_obey(
     arguments = [argument.replace("\x00", "") for argument in COMMANDS[name]]  # no program is handed one
     said = run_main(arguments, terminal, monkeypatch)
     assert said.strip(), "it says nothing at all"
-    assert "Traceback" not in said or name == "verbose"
+    assert "Traceback" not in said
     assert [mark for mark in OBEYED if mark in said] == []
+
+
+def test_what_verbose_tells_is_harmless_too(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text("no data", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "advisor", "--verbose", "check", str(tmp_path / NAME), "--for", "nobody"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" in done.stderr and " reads " in done.stderr and "PWNED" in done.stderr
+    assert [mark for mark in OBEYED if mark in done.stdout + done.stderr] == []
 
 
 def test_what_is_text_stays_text() -> None:

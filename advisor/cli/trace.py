@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from advisor.cli.render.safe_text import for_terminal
+
 _LOG = logging.getLogger("tunewise")
 # httpx says method, address and status of each request on its own logger, the SDKs their retries on theirs.
 _LOGGERS = ("tunewise", "httpx", "openai", "together", "replicate", "fireworks", "advisor", "backends")
@@ -29,7 +31,7 @@ class Told(logging.Formatter):
         self.started = started
 
     def format(self, record: logging.LogRecord) -> str:
-        return f"{time.monotonic() - self.started:7.3f} s  {hidden(record.getMessage())}"
+        return f"{time.monotonic() - self.started:7.3f} s  {for_terminal(hidden(record.getMessage()))}"
 
 
 def tell() -> Callable[[int], None]:
