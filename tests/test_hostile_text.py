@@ -175,7 +175,7 @@ def test_no_command_hands_on_what_a_terminal_would_obey(
 def test_what_verbose_tells_is_harmless_too(tmp_path: Path) -> None:
     (tmp_path / NAME).write_text("no data", encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "advisor", "--verbose", "check", str(tmp_path / NAME), "--for", "nobody"],
+        [sys.executable, "-m", "advisor", "--verbose", "check", str(tmp_path / NAME), "--columns", "prompt=x"],
         capture_output=True,
         text=True,
         check=False,
