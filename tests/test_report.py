@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -15,6 +16,7 @@ from report_story import a_plan, a_run
 
 from advisor.cli import tunewise
 from advisor.cli.render.curves import crossings, drawn, lines
+from advisor.cli.render.report import Story, markdown, page
 from advisor.cli.render.scale import linear, powers, short
 from advisor.dataset import Dataset
 from advisor.errors import AdvisorError
@@ -235,3 +237,30 @@ def test_an_axis_of_powers_has_a_mark_at_each() -> None:
 )
 def test_marks_are_short(value: float, text: str) -> None:
     assert short(value, "$") == text
+
+
+def test_what_is_shared_names_files_and_no_folder(plan: Path, tmp_path: Path) -> None:
+    found = read_plan(plan)
+    step = f"tunewise evaluate '{tmp_path}/my data/tickets.jsonl' --out {tmp_path}/out.json && tunewise plan /a/b.jsonl"
+    found = replace(found, advice=replace(found.advice, next_step=step))
+    told = a_run()
+    told = replace(told, view=replace(told.view, error=f"Its log is {tmp_path}/runs/trainer.log."))
+    for story in (Story(TODAY, "1", plan=found), Story(TODAY, "1", run=told, notes=(f"{plan}: is not there.",))):
+        shared = page(story) + markdown(story)
+        assert str(tmp_path) not in shared and "my data" not in shared and "/a/b" not in shared
+        assert "tickets.jsonl" in shared or "trainer.log" in shared
+    assert "openai.com/" in page(Story(TODAY, "1", plan=found)), "addresses of sources stay"
+
+
+def test_what_a_person_names_to_be_written_has_the_usual_rights(plan: Path, tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        report(plan, "--html", tmp_path / "plan.html", "--md", tmp_path / "plan.md")
+        data, limit = str(tmp_path / "tickets.jsonl"), ["--limit", "500"]
+        budget = ["budget", data, *limit, "--html", str(tmp_path / "budget.html")]
+        assert CliRunner().invoke(tunewise, budget).exit_code == 0
+        assert CliRunner().invoke(tunewise, ["plan", data, "--out", str(tmp_path / "new.yaml")]).exit_code == 0
+    finally:
+        os.umask(before)
+    written = ("plan.html", "plan.md", "budget.html", "new.yaml")
+    assert {name: (tmp_path / name).stat().st_mode & 0o777 for name in written} == dict.fromkeys(written, 0o644)

@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from advisor.atomic import write_whole
 from advisor.errors import AdvisorError
 from advisor.evidence import Odds
 from advisor.recommend.values import EvidenceRef, Flip, Option, Reason, Recommendation
@@ -109,12 +110,9 @@ def write_plan(
     }
     text = "# A tunewise plan: launch it with 'tunewise launch', renew it with 'tunewise plan --out'.\n"
     text += yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
-    partial = path.with_name(f".{path.name}.part")
     try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        write_whole(path, text.encode(), private=False)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise PlanError(f"{path}: cannot be written ({error.strerror}); choose another place with --out.") from error
 
 

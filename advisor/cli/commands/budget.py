@@ -68,10 +68,10 @@ def command(
     advice, within = ask(workload), ask(workload.model_copy(update={"budget_usd": usd}))
     found = _spent(usd, advice, within.recommendation, profile, sharpened(workload, own), book, today)
     if html is not None:
-        from advisor.atomic import write_whole
+        from advisor.cli.commands.report import write
         from advisor.cli.render.report.budget import page
 
-        write_whole(html, page(found).encode())
+        write(html, page(found))
         render.note(f"written: {html}")
     if as_json:
         render.json_document(spending.document(found))

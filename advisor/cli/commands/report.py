@@ -44,7 +44,7 @@ def command(what: str, html: Path | None, md: Path | None, offline: bool, today:
 
     for path, text in ((html, page), (md, markdown)):
         if path is not None:
-            _write(path, text(story))
+            write(path, text(story))
             render.note(f"written: {path}")
     if as_json:
         render.json_document(figures(story))
@@ -143,16 +143,14 @@ def _profile(sources: Sequence[Path], fingerprint: str) -> tuple[Profile | None,
         return None, [f"The data ({names}) cannot be read any more: {error}"]
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
+def write(path: Path, text: str) -> None:
+    """Write a page or a comment to share. Raises AdvisorError where it cannot be."""
+    from advisor.atomic import write_whole
     from advisor.errors import AdvisorError
 
-    partial = path.with_name(f".{path.name}.part")
     try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        write_whole(path, text.encode(), private=False)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise AdvisorError(f"{path}: cannot be written ({error.strerror}); choose another place.") from error
 
 

@@ -13,6 +13,19 @@ _OBEYED = re.compile(
 _MARKUP = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]<>|#~!"} | {"&": "&amp;", "@": "@\u200b"})
 
 
+# A folder from the root on (also C:\\), as far as the name behind it; within quotes also one with spaces. What follows
+# a word, a dot or another slash is part of an address or of a model's name.
+_FOLDER = re.compile(
+    r"(?<=')(?:/|[A-Za-z]:\\)[^']*[/\\](?=[^'/\\])"
+    r"|(?<![\w/<.:\\])(?:/|[A-Za-z]:\\)(?:[^\s/\\<>\"'&]+[/\\])+"
+)
+
+
+def without_folders(text: str) -> str:
+    """Return ``text`` with the names of files alone: where they lie on this machine is nobody else's concern."""
+    return _FOLDER.sub("", text)
+
+
 def for_terminal(text: str) -> str:
     """Return ``text`` with what a terminal would obey written out, such as \\x1b."""
     return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)

@@ -123,7 +123,7 @@ def _offer_next_step(file: Path, answers: Answers) -> None:
             return
         default = "stop"
         if step == "save":
-            write_whole(SAVED, file.read_bytes())
+            write_whole(SAVED, file.read_bytes(), private=False)
             say(f"Saved {SAVED.resolve()}; later: tunewise launch {SAVED}")
             continue
         arguments = next(arguments for name, _, arguments in steps if name == step)

@@ -8,6 +8,7 @@ from advisor.cli.render.report.advice import cost_charts
 from advisor.cli.render.report.data import bins, histogram_payload
 from advisor.cli.render.report.run import losses_chart
 from advisor.cli.render.report.story import Story
+from advisor.cli.render.safe_text import without_folders
 from advisor.runs import View
 from backends import Json
 
@@ -31,9 +32,17 @@ def figures(story: Story) -> dict[str, Json]:
         scorecard = {name: value for name, value in (told.scorecard or {}).items() if name not in _PRIVATE}
         run = {**view, "receipt": told.receipt, "scorecard": scorecard or None}
     plan = None if story.plan is None else story.plan.advice
-    found = render.to_json({"made": story.made, "plan": plan, "run": run, "charts": drawn})
+    found = _shared(render.to_json({"made": story.made, "plan": plan, "run": run, "charts": drawn}))
     assert isinstance(found, dict)
     return found
+
+
+def _shared(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {key: _shared(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_shared(item) for item in value]
+    return without_folders(value) if isinstance(value, str) else value
 
 
 def _fields(view: View) -> dict[str, Json]:

@@ -11,7 +11,7 @@ from advisor.cli.render.options_table import representatives
 from advisor.cli.render.report.page import headline
 from advisor.cli.render.report.run import findings, verdict
 from advisor.cli.render.report.story import Story, Told
-from advisor.cli.render.safe_text import for_markdown
+from advisor.cli.render.safe_text import for_markdown, without_folders
 from advisor.evaluate.statistics import written
 from advisor.recommend import Option, Plan
 from backends import Json
@@ -30,7 +30,7 @@ def markdown(story: Story) -> str:
     worst = [one for one in problems if one.level in ("error", "warning")]
     parts += _listed("Data", [f"{one.level}: {one.message}" for one in worst[:5]])
     parts.append(f"<sub>tunewise {story.version}, {words.day(story.made)}</sub>")
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return without_folders("\n\n".join(part for part in parts if part)) + "\n"
 
 
 def _plan(plan: Plan, *, beside: bool) -> list[str]:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from html import escape
 
 from advisor.cli import render
+from advisor.cli.render.safe_text import without_folders
 from advisor.estimate import Range
 
 
@@ -17,8 +18,8 @@ class Html(str):
 
 
 def text(value: str) -> Html:
-    """Return ``value`` for use in an element or an attribute; markup is left as it is."""
-    return value if isinstance(value, Html) else Html(escape(value, quote=True))
+    """Return ``value`` for use in an element or an attribute; markup is left as it is, and files lose their folders."""
+    return value if isinstance(value, Html) else Html(escape(without_folders(value), quote=True))
 
 
 def tag(name: str, *content: str, **attributes: str) -> Html:
