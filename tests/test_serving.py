@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,13 +16,16 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from paper_backend import PaperBackend
 from test_export import local_run
 
 from advisor.cli import tunewise
 from advisor.errors import RunError
 from advisor.runs import Ledger, Run
+from advisor.runs.evaluation.answers import Conversation, Question
 from advisor.runs.serving import Endpoint, serving
-from advisor.runs.serving.verify import Compared, judged
+from advisor.runs.serving.verify import Compared, _weighed, judged
+from backends.local import TokenLoss
 from backends.local.inference.export import Turns
 
 
@@ -193,6 +196,26 @@ def test_rounding_is_allowed_for_only_when_asked_and_never_excuses_a_template() 
     assert not judged("r", "u", "m", wrong, SEEN, at_least=0.9).passed
 
 
+def test_one_answer_that_runs_on_is_no_missing_end_and_equal_likelihood_is_rounding() -> None:
+    """A lossy merge makes single answers run on; a server that knows no end token lets them all."""
+    rows = [row()] * 7 + [row("yes and so on", served_end="length", plain="yes and so on", less_likely=1.4)]
+    found = judged("r", "u", "m", rows, SEEN)
+    assert (found.end_of_turn, found.passed) == ("same", False) and "weights, precision" in (found.cause or "")
+    assert judged("r", "u", "m", [row()] * 7 + [row("yeah", plain="yeah", less_likely=0.04)], SEEN).passed
+    assert not judged("r", "u", "m", [row()] * 7 + [row("no", plain="no", less_likely=0.4)], SEEN).passed
+
+
+def test_the_trainer_weighs_the_answers_that_differ(tmp_path: Path) -> None:
+    class Scoring(PaperBackend):
+        def score(self, model: str, examples: Sequence[Conversation]) -> list[TokenLoss]:
+            said = [str(one.messages[-1].get("content")) for one in examples]
+            return [TokenLoss({"yes": 1.0, "yeah": 1.1, "no": 9.0}[text], 2) for text in said]
+
+    asked = [Question(str(place), ({"role": "user", "content": "?"},), {"role": "assistant"}) for place in range(3)]
+    found = _weighed([row(), row("yeah"), row("no")], asked, Scoring(tmp_path), "tuned")
+    assert [one.less_likely for one in found] == [None, pytest.approx(0.05), pytest.approx(4.0)]
+
+
 class Server(ThreadingHTTPServer):
     """A small OpenAI-compatible server that knows one model and keeps the headers it was sent."""
 
@@ -272,3 +295,8 @@ def test_an_endpoint_that_does_not_answer_is_an_error_that_says_what_to_do(serve
         pytest.raises(RunError, match=r"no model other.*Another name is given with --model"),
     ):
         endpoint.chat([{"role": "user", "content": "?"}], (), 4)
+
+
+def test_a_server_that_is_not_there_is_said_before_anything_is_loaded() -> None:
+    with pytest.raises(RunError, match=r"did not answer for model 'one' .*; is the server up"):
+        Endpoint("http://127.0.0.1:9/v1", ("one",))

@@ -12,6 +12,7 @@ from backends import Completion, Json, Message
 if TYPE_CHECKING:
     from openai import OpenAI
 
+_HELLO_S = 10.0  # for the list of its models
 _PATIENCE_S = 600.0  # a server on a CPU may take minutes for a long answer
 
 
@@ -38,6 +39,7 @@ class Endpoint:
         )
         self._client.organization = self._client.project = None
         self._client._custom_headers = {}  # those of OPENAI_CUSTOM_HEADERS; the SDK has no public way to leave them out
+        self._names = list(names)
         self._names = self._in_order(names)
 
     def chat(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Json]], max_tokens: int) -> Completion:
@@ -89,9 +91,18 @@ class Endpoint:
         return self._names[0]
 
     def _in_order(self, names: Sequence[str]) -> list[str]:
-        """Put the names that the server lists first; where it lists none of them but one other, that one."""
+        """Put the names that the server lists first; where it lists none of them but one other, that one.
+
+        Raises RunError where nobody is there.
+        """
+        import openai
+
         try:
-            listed = [one.id for one in self._client.models.list().data]
+            listed = [one.id for one in self._client.with_options(timeout=_HELLO_S, max_retries=0).models.list().data]
+        except openai.APITimeoutError:
+            listed = []  # it is there, and busy
+        except openai.APIConnectionError as error:
+            raise self._silent(error) from error
         except self._errors:
             listed = []
         known = [name for name in names if name in listed]

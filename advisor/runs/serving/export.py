@@ -43,10 +43,11 @@ def export_merged(run: Run, out: Path) -> tuple[str, ...]:
 
 def merge_into(run: Run, out: Path) -> tuple[str, ...]:
     """Write the merged model alone into the new folder ``out``; return what to know about it."""
-    merge(trainer_folder(run), out)
+    said = merge(trainer_folder(run), out, run.origin.held_out)
+    notes = (said,) if said is not None else ()
     if run.spec.method == "qlora":
-        return ("The adapter was trained on a 4-bit base and is merged into the full one: answers may differ.",)
-    return ()
+        return (*notes, "The adapter was trained on a 4-bit base and is merged into the full one: answers may differ.")
+    return notes
 
 
 def export_ollama(run: Run, out: Path) -> tuple[str, ...]:

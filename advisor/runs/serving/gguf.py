@@ -11,7 +11,9 @@ from pathlib import Path
 
 from advisor.errors import RunError
 from advisor.runs.run import Run
-from advisor.runs.serving.export import merge_into, merged_folder, tuned_folder
+from advisor.runs.serving.export import merge_into, merged_folder, trainer_folder, tuned_folder
+from backends import ModelNotTunable
+from backends.local.inference.export import compare
 
 CONVERTER = "convert_hf_to_gguf.py"
 _SCRIPT = Path(__file__).with_name("gguf_script.py")
@@ -35,11 +37,23 @@ def export_gguf(run: Run, out: Path, place: Path | None) -> tuple[str, ...]:
             notes = merge_into(run, model)
         made = Path(aside) / "model.gguf"
         _convert(script, model, made)
+        notes = (*notes, _compared(run, made))
         made.rename(out)
     return (
         *notes,
         f"Smaller files: llama-quantize {out} SMALLER.gguf Q8_0, then check it with --verify --at-least 0.9.",
     )
+
+
+def _compared(run: Run, made: Path) -> str:
+    """Let the file answer beside what was trained. Raises RunError with the figures where it answers otherwise."""
+    try:
+        holds, said = compare(trainer_folder(run), made, run.origin.held_out)
+    except ModelNotTunable as error:
+        return f"Not compared with what was trained, since the file cannot be read back here ({error})."
+    if not holds:
+        raise RunError(f"The GGUF file does not answer as the trainer did, so it was not kept. {said}")
+    return said
 
 
 def converter(place: Path | None) -> Path:

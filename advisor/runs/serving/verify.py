@@ -9,22 +9,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from advisor.errors import RunError
-from advisor.runs.evaluation.answers import Question
+from advisor.runs.evaluation.answers import Conversation, Question, losses
 from advisor.runs.run import Run
 from advisor.runs.serving.endpoint import Endpoint
 from advisor.runs.serving.export import tuned_folder
 from backends import Backend, Completion
 from backends.local.inference.export import Prompt, Turns, turns
 
+_ROUNDING = 0.1  # nats a token that another answer may be less likely: rounding, where two words are nearly as likely
 _PROBES = 3  # answers that differ and are asked again as plain text
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One prompt, answered by the trainer and by the server; ``plain`` is the server's answer without its template."""
+    """One prompt, answered by the trainer and by the server; ``plain`` is the server's answer without its template.
+
+    ``same``: the texts are equal. ``alike``: they are, or the trainer finds the other one as likely: rounding.
+    """
 
     id: str
     asked: str
@@ -36,7 +40,12 @@ class Compared:
     trainer_end: str | None
     served_end: str | None
     diverges_at: int | None = None  # the first character that differs
+    less_likely: float | None = None  # nats a token: what the trainer finds of another answer, beside its own
     plain: str | None = None
+
+    @property
+    def alike(self) -> bool:
+        return self.same or (self.less_likely is not None and self.less_likely <= _ROUNDING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +82,8 @@ def verify(
 ) -> Verification:
     """Compare the server's answers with those of the run's tuned model in the trainer.
 
-    It passes when chat template and end of turn agree and at least the share ``at_least`` of the texts is equal.
+    It passes when chat template and end of turn agree and at least the share ``at_least`` of the texts is equal, or as
+    likely to the trainer as its own.
     """
     if not asked:
         raise RunError("There are no held-out prompts to compare on; give some with --data.")
@@ -90,7 +100,25 @@ def verify(
             plain = endpoint.continued(_without_begin(prompt.text, seen), max_tokens)
         rows.append(_compared(question, prompt, ours, theirs, plain))
         progress(len(rows), len(asked))
+    rows = _weighed(rows, asked, trainer, str(tuned))
     return judged(run.id, endpoint.url, endpoint.model, rows, seen, at_least)
+
+
+def _weighed(rows: list[Compared], asked: Sequence[Question], trainer: Backend, tuned: str) -> list[Compared]:
+    """Note of each answer that differs how much less likely than its own the trainer finds it."""
+    other = [place for place, row in enumerate(rows) if not row.same and row.served and row.trainer]
+    texts = [(rows[place].served, rows[place].trainer) for place in other]
+    conversations = [
+        Conversation((*asked[place].messages, {"role": "assistant", "content": text}), asked[place].tools)
+        for place, pair in zip(other, texts, strict=True)
+        for text in pair
+    ]
+    found = losses(trainer, tuned, conversations) if conversations else None
+    if found is None:
+        return rows
+    means = [nats / max(1, tokens) for nats, tokens in zip(found.sums, found.tokens, strict=True)]
+    gaps = {place: means[2 * at] - means[2 * at + 1] for at, place in enumerate(other)}
+    return [replace(row, less_likely=gaps.get(place)) for place, row in enumerate(rows)]
 
 
 def judged(
@@ -99,7 +127,7 @@ def judged(
     """Draw the verdict from the answers."""
     same = sum(row.same for row in rows)
     template, end = _template(rows), _end(rows)
-    alike = same == len(rows) or same >= at_least * len(rows)
+    alike = sum(row.alike for row in rows) >= at_least * len(rows)
     cause = advice = None
     if template == "different":
         cause = f"chat template: {_template_words(rows, seen)}"
@@ -152,10 +180,10 @@ def _shared(one: str, two: str) -> int:
 def _template(rows: Sequence[Compared]) -> str:
     """Judge the template: prompts of another length, or right answers only without the server's own template."""
     counted = [row for row in rows if row.served_prompt_tokens is not None]
-    if any(row.served_prompt_tokens != row.trainer_prompt_tokens for row in counted):
+    if _most([row.served_prompt_tokens != row.trainer_prompt_tokens for row in counted]):
         return "different"
     probed = [row for row in rows if row.plain is not None]
-    if any(row.plain == row.trainer for row in probed):
+    if _most([row.plain == row.trainer for row in probed]):
         return "different"
     return "same" if counted or probed else "unknown"
 
@@ -163,12 +191,17 @@ def _template(rows: Sequence[Compared]) -> str:
 def _end(rows: Sequence[Compared]) -> str:
     """Judge the end of turn on the answers that the trainer ended by itself."""
     ended = [row for row in rows if row.trainer_end in ("stop", "tool_calls")]
-    if any(row.served != row.trainer and row.served.startswith(row.trainer) and row.trainer for row in ended):
+    if _most([row.served != row.trainer and row.served.startswith(row.trainer) and row.trainer != "" for row in ended]):
         return "different"
     told = [row for row in ended if row.same and row.served_end is not None]
-    if any(row.served_end == "length" for row in told):
+    if _most([row.served_end == "length" for row in told]):
         return "different"
     return "same" if told else "unknown"
+
+
+def _most(signs: Sequence[bool]) -> bool:
+    """Tell whether a sign is seen in half of the rows or more: one alone may have a cause of its own."""
+    return bool(signs) and 2 * sum(signs) >= len(signs)
 
 
 def _template_words(rows: Sequence[Compared], seen: Turns) -> str:

@@ -84,17 +84,32 @@ def is_adapter(tuned: Path) -> bool:
     return (tuned / "adapter_config.json").is_file()
 
 
-def merge(run_folder: Path, out: Path) -> None:
-    """Write the run's tuned model into ``out`` as a whole model: adapter and base in one, in the base's precision.
+def merge(run_folder: Path, out: Path, rows: Path | None = None) -> str | None:
+    """Write the run's tuned model into ``out`` as a whole model: adapter and base in one.
 
-    ``out`` must not exist. Raises ModelNotTunable when base or adapter cannot be loaded.
+    It answers the prompts in ``rows`` beside the adapter first; returns how that went, None where nothing was merged.
+    ``out`` must not exist. Raises ModelNotTunable when base or adapter cannot be loaded, or merging changes answers.
     """
     tuned = RunFolder(run_folder).tuned
     out.parent.mkdir(parents=True, exist_ok=True)
     if is_adapter(tuned):
-        answer_of(command("inference.merge", str(run_folder), str(out)))
-    else:
-        shutil.copytree(tuned, out)
+        return str(_merging("merge", run_folder, out, rows)["said"])
+    shutil.copytree(tuned, out)
+    return None
+
+
+def compare(run_folder: Path, written: Path, rows: Path | None = None) -> tuple[bool, str]:
+    """Tell whether a model written of the run (a folder, a GGUF file) answers as what was trained, with the figures.
+
+    Raises ModelNotTunable where it cannot be read back.
+    """
+    found = _merging("check", run_folder, written, rows)
+    return bool(found["holds"]), str(found["said"])
+
+
+def _merging(what: str, run_folder: Path, path: Path, rows: Path | None) -> dict[str, Json]:
+    given = [str(rows)] if rows is not None and rows.is_file() else []
+    return answer_of(command("inference.merge", what, str(run_folder), str(path), *given))
 
 
 def _shape(said: Mapping[str, Json]) -> Shape:

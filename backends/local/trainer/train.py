@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from transformers.utils.logging import disable_progress_bar
 
-from backends import JobStatus, Json, Method, Objective
+from backends import JobStatus, Json, Objective
 from backends.local.folder import RunFolder, now, read_json, write_json
 from backends.local.inference.chat_template import ready_to_serve
 from backends.local.inference.generate import generate_all
@@ -197,6 +197,7 @@ def _finish(run: Run, masters: Masters, progress: Progress) -> None:
     if not run.world.first:
         return
     ready_to_serve(models.causal(run.model), run.tokenizer)
+    _as_published(run)
     models.save(run.model, run.tokenizer, run.folder.tuned, state)
     models.causal(run.model).generation_config.save_pretrained(run.folder.tuned)  # beside an adapter too: where it ends
     cuda = run.device.type == "cuda"
@@ -229,10 +230,10 @@ def _finish(run: Run, masters: Masters, progress: Progress) -> None:
         except RuntimeError as error:  # out of memory, say: the model is saved, and these are only to look at
             run.record.event(f"No samples were written: {models.first_line(error)}", level="warning")
     if run.options.merge and not run.options.split and models.causal(run.model) is not run.model:
-        if run.spec.method is Method.QLORA:
-            merge(run.folder, run.folder.path / "merged")  # into the base as published, not into its 4-bit copy
-        else:
-            models.save(run.model.merge_and_unload(), run.tokenizer, run.folder.path / "merged")
+        try:
+            run.record.event(str(merge(run.folder, run.folder.path / "merged")["said"]))
+        except models.ModelRefused as error:  # the adapter is there
+            run.record.event(str(error), level="warning")
     run.record.status(
         JobStatus.SUCCEEDED,
         "done",
@@ -243,6 +244,15 @@ def _finish(run: Run, masters: Masters, progress: Progress) -> None:
         tuned_model=str(run.folder.tuned),
         estimated_finish=None,
     )
+
+
+def _as_published(run: Run) -> None:
+    """Give what was trained the base's own precision, unless another was asked for: a processor may train in fp32."""
+    if run.options.precision is None and not run.options.split:
+        base = str(read_json(run.folder.chosen)["base"])
+        dtype = models.published_dtype(base, run.options)
+        for parameter in models.trained(run.model).values():
+            parameter.data = parameter.data.to(dtype)
 
 
 def _state_to_save(run: Run, masters: Masters) -> dict[str, torch.Tensor]:
