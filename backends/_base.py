@@ -135,8 +135,8 @@ class Job:
 
     ``id`` is None until the paid request was answered. ``detail`` keeps the provider's own word for the status.
     ``billed_usd`` is set only where the provider states a price; ``trained_tokens`` only where it states tokens.
-    ``extra`` keeps what the backend needs again (file ids, output folder), as text. ``twins`` names other jobs there
-    that carry this run's tag, each with its status: they may be billed too.
+    ``extra`` keeps what the backend needs again (file ids, output folder), as text. ``twins`` are the ids of other jobs
+    there that carry this run's tag: they may be billed too.
     """
 
     run: str

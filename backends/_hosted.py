@@ -74,7 +74,7 @@ class Hosted(Remote[C], Generic[C]):
         same.sort(key=lambda job: (job.status in lost, job.created or _LAST))
         if not same:
             return None
-        return replace(same[0], twins=tuple(f"{job.id} ({job.status})" for job in same[1:]))
+        return replace(same[0], twins=tuple(str(job.id) for job in same[1:]))
 
     def _same_file(self, job: Job, path: Path) -> bool:
         name = job.extra.get("training_file")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -17,7 +18,7 @@ from paper_backend import NOON, PaperBackend, write_sums
 from advisor.atomic import write_whole
 from advisor.errors import AdvisorError, DataError, OverLimit, RunError
 from advisor.estimate import LineItem
-from advisor.runs import Ledger, Order, Quote, Run, discard, record, send, stage
+from advisor.runs import Ledger, Order, Quote, Run, discard, receipt, record, send, stage
 from advisor.runs.evaluation.contamination import validated_on
 from advisor.runs.evaluation.pilot import design
 from advisor.runs.ledger import TwinRunning
@@ -161,12 +162,49 @@ def test_a_lost_reply_is_looked_up_before_anything_is_sent_again(recorded: Ledge
     assert backend.calls[-1] == "find"
 
 
-def test_a_lost_request_is_sent_again_only_after_the_provider_had_time(recorded: Ledger, tmp_path: Path) -> None:
-    backend, time = PaperBackend(tmp_path / "paper", troubles={"before_create": [OutcomeUnknown("?")]}), Time()
-    start(recorded, backend, time)
+def test_a_lost_request_is_sent_again_only_by_a_later_call_and_after_the_provider_had_time(
+    recorded: Ledger, tmp_path: Path
+) -> None:
+    backend, time = PaperBackend(tmp_path / "paper", troubles={"before_create": [OutcomeUnknown("Lost.")]}), Time()
+    with pytest.raises(OutcomeUnknown, match="nothing is sent again unasked"):
+        start(recorded, backend, time)
+    assert backend.paid == [] and recorded.get("last").unanswered
+    assert sum(time.waits) >= 30 and backend.calls.count("find") > 3
+    said: list[str] = []
+    send(recorded, "tw-1122-cafe0001", backend, pause=time.pause, clock=time, say=said.append)
     assert backend.paid == ["job-1"]
-    assert sum(time.waits) >= 30
-    assert backend.calls.count("find") > 3
+    assert said == ["paper knows no job of tw-1122-cafe0001 by now, so it is sent again."]
+
+
+class Late(PaperBackend):
+    """Shows the first job it has only when a second one is there, as a list that lags behind does."""
+
+    def find(self, spec: JobSpec) -> Job | None:
+        found = super().find(spec)
+        return replace(found, twins=tuple(self.paid[1:])) if found is not None and len(self.paid) > 1 else None
+
+
+def test_a_job_that_shows_up_later_than_anybody_waits_is_not_paid_again_unasked_and_then_named(
+    recorded: Ledger, tmp_path: Path
+) -> None:
+    backend = Late(tmp_path / "paper", troubles={"after_create": [OutcomeUnknown("Lost.")]})
+    with pytest.raises(OutcomeUnknown):
+        start(recorded, backend)
+    assert backend.paid == ["job-1"]
+    start(recorded, backend)  # somebody wants it all the same
+    job = recorded.get("last").job
+    assert (job.id, job.twins, backend.paid) == ("job-2", ("job-1",), ["job-1", "job-2"])
+    assert receipt(recorded, job.run).twins == ("job-1",)
+
+
+def test_a_run_that_succeeded_stays_so_whatever_its_provider_says_when_it_is_resumed(
+    recorded: Ledger, tmp_path: Path
+) -> None:
+    backend = PaperBackend(tmp_path / "paper")
+    start(recorded, backend)
+    recorded.save(replace(recorded.get("last").job, status=JobStatus.SUCCEEDED, tuned_model="paper-x"))
+    start(recorded, backend)
+    assert recorded.get("last").job.status is JobStatus.SUCCEEDED
 
 
 def test_in_doubt_and_with_the_provider_away_nothing_is_sent(recorded: Ledger, tmp_path: Path) -> None:
@@ -272,6 +310,31 @@ def test_a_provider_whose_own_price_is_far_from_the_quote_is_not_paid(
             start(recorded, backend)
         assert recorded.get("last").job.status is JobStatus.FAILED
     assert len(backend.paid) == paid
+
+
+class Unpriced(PaperBackend):
+    """Was asked for its own price and states none."""
+
+    def submit(self, spec: JobSpec, save: Save = lambda job: None, resume: Job | None = None) -> Job:
+        save(Job(spec.run, spec.backend, spec.model, extra={"file": "train", "provider_quote": "none: not available"}))
+        return super().submit(spec, save, resume)
+
+
+@pytest.mark.parametrize(("cap", "agrees", "paid"), [(None, False, 1), ("9", True, 1), ("9", False, 0)])
+def test_a_cap_is_held_against_our_quote_alone_only_where_somebody_agrees(
+    recorded: Ledger, tmp_path: Path, cap: str | None, agrees: bool, paid: int
+) -> None:
+    backend, heard = Unpriced(tmp_path / "paper"), []
+
+    def unpriced(said: str, most_usd: Decimal | None) -> bool:
+        heard.append((said, most_usd))
+        return agrees
+
+    most = None if cap is None else Decimal(cap)
+    with contextlib.nullcontext() if paid else pytest.raises(OverLimit, match=r"what --max-cost \$9.* is not known"):
+        send(recorded, "tw-1122-cafe0001", backend, most_usd=most, unpriced=unpriced)
+    assert len(backend.paid) == paid
+    assert heard == [("paper states no price of its own for this job (none: not available).", most)]
 
 
 def test_what_costs_nothing_and_broke_off_before_it_was_kept_goes_on_at_once(recorded: Ledger, tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ from advisor.runs.receipt import bill
 from backends import (
     AuthenticationFailed,
     BackendError,
+    BackendMissing,
+    FundsMissing,
     Job,
     JobEvent,
     JobNotFound,
@@ -29,6 +31,7 @@ from backends import (
     ProviderUnavailable,
     RateLimited,
 )
+from backends._errors import LONGEST_WAIT_S
 
 
 class Clock:
@@ -126,12 +129,78 @@ def test_a_job_the_provider_forgot_is_given_up_with_the_reason(tmp_path: Path) -
     assert [update.given_up for update in updates] == [False] * 5 + [True]
 
 
-def test_a_wrong_key_ends_the_watch(tmp_path: Path) -> None:
-    backend = PaperBackend(tmp_path / "paper", troubles={"refresh": [AuthenticationFailed("wrong key")]})
+@pytest.mark.parametrize("error", [AuthenticationFailed("wrong key."), FundsMissing("no credit.")])
+def test_a_provider_that_refuses_ends_the_following_of_its_run_alone(tmp_path: Path, error: BackendError) -> None:
+    good, bad = PaperBackend(tmp_path / "good"), PaperBackend(tmp_path / "bad", troubles={"refresh": [error] * 99})
+    ledger = started(good, tmp_path)
+    started(bad, tmp_path, "tw-1122-00000002")
+    job = ledger.get("tw-1122-00000002").job
+    ledger.save(replace(job, backend="bad"))
+    clock, runs = Clock(), ("tw-1122-00000001", "tw-1122-00000002")
+    places = {"paper": good, "bad": bad}
+    found = list(Watch(ledger, runs, lambda name: places[name], clock=clock, pause=clock.pause).updates())
+    assert ledger.get(runs[0]).job.status is JobStatus.SUCCEEDED
+    (last,) = [update for update in found if update.given_up]
+    assert last.job.run == runs[1] and str(error) in str(last.trouble)
+    assert not ledger.get(runs[1]).job.status.finished
+
+
+def test_a_backend_that_cannot_be_had_ends_the_following_of_its_run_alone(tmp_path: Path) -> None:
+    backend = PaperBackend(tmp_path / "paper")
     ledger = started(backend, tmp_path)
-    with pytest.raises(AuthenticationFailed):
-        watch(ledger, backend)
-    assert not ledger.get("tw-1122-00000001").job.status.finished
+    started(backend, tmp_path, "tw-1122-00000002")
+    ledger.save(replace(ledger.get("tw-1122-00000002").job, backend="gone"))
+
+    def backend_of(name: str) -> PaperBackend:
+        if name == "gone":
+            raise BackendMissing("There is no backend called 'gone'.")
+        return backend
+
+    clock, runs = Clock(), ("tw-1122-00000001", "tw-1122-00000002")
+    found = list(Watch(ledger, runs, backend_of, clock=clock, pause=clock.pause).updates())
+    assert [update.job.run for update in found if update.given_up] == [runs[1]]
+    assert ledger.get(runs[0]).job.status is JobStatus.SUCCEEDED
+
+
+@pytest.mark.parametrize("stated", [3600.0, float(10**11)])
+def test_a_long_wait_is_bounded_and_said(tmp_path: Path, stated: float) -> None:
+    backend = PaperBackend(tmp_path / "paper", troubles={"refresh": [RateLimited("slow down.", stated)]})
+    ledger = started(backend, tmp_path)
+    updates, clock = watch(ledger, backend)
+    (waiting,) = [update for update in updates if update.trouble]
+    assert waiting.again_s == LONGEST_WAIT_S
+    assert clock.now < LONGEST_WAIT_S + 60
+    assert updates[-1].job.status is JobStatus.SUCCEEDED
+
+
+@pytest.mark.parametrize(("verb", "what"), [("events", "its events"), ("metrics", "the result file")])
+def test_a_run_that_ended_is_settled_without_what_its_provider_never_gives(
+    tmp_path: Path, verb: str, what: str
+) -> None:
+    class Silent(PaperBackend):
+        def metrics(self, job: Job) -> tuple[Mapping[str, float], ...]:
+            self._happen("metrics")
+            return ()
+
+    backend = Silent(tmp_path / "paper", troubles={verb: [ProviderUnavailable("answered 500.")] * 99})
+    ledger = started(backend, tmp_path)
+    updates, _ = watch(ledger, backend)
+    assert updates[-1].job.status is JobStatus.SUCCEEDED
+    assert "answered 500" in str(updates[-1].trouble) and "named in the receipt" in str(updates[-1].trouble)
+    assert ledger.settled("tw-1122-00000001") == Decimal(6)
+    assert receipt(ledger, "tw-1122-00000001").missing == (what,)
+
+
+def test_a_second_job_of_a_run_whose_reply_was_lost_is_named_at_its_end(tmp_path: Path) -> None:
+    class Twice(PaperBackend):
+        def find(self, spec: JobSpec) -> Job | None:
+            return replace(Job(spec.run, spec.backend, spec.model), id="job-0", twins=("job-1",))
+
+    backend = Twice(tmp_path / "paper")
+    ledger = started(backend, tmp_path)
+    ledger.append("tw-1122-00000001", "doubt", {"error": "lost"})
+    watch(ledger, backend)
+    assert view(ledger.get("tw-1122-00000001")).twins == ("job-0",)
 
 
 def test_a_failed_job_is_data(tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ class Receipt(Shown):
     quote_lines: tuple[LineItem, ...]
     serving: str = ""  # how what was trained can be served, and what that costs; "" on this machine
     provider_quote_usd: Decimal | None = None  # the provider's own, where it gives one before it is paid
+    missing: tuple[str, ...] = ()  # what could not be read of a run that has ended
+    twins: tuple[str, ...] = ()  # other jobs there that carry this run's tag, whose bills are not in this one
 
 
 def receipt(ledger: Ledger, run_id: str) -> Receipt:
@@ -63,7 +65,15 @@ def receipt(ledger: Ledger, run_id: str) -> Receipt:
         quote_lines=run.quote.lines,
         serving=run.quote.serving,
         provider_quote_usd=_money(run.job.extra.get("provider_quote_usd")),
+        missing=_missing(ledger, run_id),
+        twins=run.job.twins,
     )
+
+
+def _missing(ledger: Ledger, run_id: str) -> tuple[str, ...]:
+    noted = ledger.last(run_id, "missing")
+    what = noted.body.get("what") if noted is not None and isinstance(noted.body, dict) else None
+    return tuple(map(str, what)) if isinstance(what, list) else ()
 
 
 def receipt_lines(run: Run) -> tuple[ReceiptLine, ...]:

@@ -67,9 +67,8 @@ class Event:
     run: str
     seq: int
     at: datetime
-    kind: (
-        str  # job | sending | unsent | doubt | reserved | settled | scorecard | hiring | serving | stopped | set_aside
-    )
+    # job | sending | unsent | doubt | reserved | settled | scorecard | hiring | serving | stopped | missing | set_aside
+    kind: str
     body: Json
 
 

@@ -43,6 +43,7 @@ class View:
     held_out: Path | None
     metrics_path: Path | None
     folder: Path
+    twins: tuple[str, ...]  # other jobs there that carry this run's tag, and may be billed too
     changed_by_provider: str | None  # settings it trains with, though others were asked for
     uploads: tuple[str, ...]  # ids of the files that lie at the provider
     provider_quote_usd: Decimal | None  # what the provider itself said the job would cost, before it was paid
@@ -80,6 +81,7 @@ def view(run: Run) -> View:
         held_out=run.origin.held_out,
         metrics_path=job.metrics_path,
         folder=run.folder,
+        twins=job.twins,
         changed_by_provider=job.extra.get("changed_by_provider"),
         uploads=uploads_of(job),
         provider_quote_usd=Decimal(stated) if (stated := job.extra.get("provider_quote_usd")) else None,

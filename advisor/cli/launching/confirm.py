@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from decimal import Decimal
 
 from advisor.cli import render
 from advisor.errors import RunError
@@ -26,6 +27,18 @@ def agrees_to_twin(twin: TwinRunning) -> bool:
         return False
     render.note(str(twin))
     return render.confirm("Start another?", err=True)
+
+
+def goes_by_our_quote(said: str, most_usd: Decimal | None) -> bool:
+    """Say that a provider states no price; under a cap, ask whether our quote will do. Nobody there is no."""
+    render.note(f"note: {said}")
+    if most_usd is None:
+        return True
+    if not sys.stdin.isatty():
+        return False
+    return click.confirm(
+        f"So --max-cost {render.usd(most_usd)} was held against our quote alone. Start?", default=False, err=True
+    )
 
 
 def consent(proposals: Sequence[Proposal], limits: Limits, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from advisor.cli import render
-from advisor.cli.launching.confirm import agrees_to_twin, check_somebody_is_here, consent
+from advisor.cli.launching.confirm import agrees_to_twin, check_somebody_is_here, consent, goes_by_our_quote
 from advisor.cli.launching.leftover_uploads import offer_deletion
 from advisor.runs.ledger import TwinRunning
 
@@ -49,7 +49,9 @@ def start(proposals: Sequence[Proposal], limits: Limits, settle_s: float | None,
     ledger = Ledger.open()
     settle_s = SETTLE_S if settle_s is None else settle_s
     runs = [one.run.id for one in proposals]
-    results = launch.start(ledger, proposals, limits, settle_s=settle_s, agree=agrees_to_twin, say=render.note)
+    results = launch.start(
+        ledger, proposals, limits, settle_s=settle_s, agree=agrees_to_twin, say=render.note, unpriced=goes_by_our_quote
+    )
     started, failure = said(ledger, results, runs)
     code = _tell(ledger, started, follow_it, as_json)
     return getattr(failure, "exit_code", 1) if failure is not None else code
@@ -75,7 +77,16 @@ def go_on(name: str, limits: Limits, settle_s: float | None, dry_run: bool, foll
             consent([proposal], limits, as_json)
         settle_s = SETTLE_S if settle_s is None else settle_s
         done = (
-            resume(ledger, one, limits, settle_s=settle_s, agree=agrees_to_twin, say=render.note) for one in [proposal]
+            resume(
+                ledger,
+                one,
+                limits,
+                settle_s=settle_s,
+                agree=agrees_to_twin,
+                say=render.note,
+                unpriced=goes_by_our_quote,
+            )
+            for one in [proposal]
         )
         said(ledger, done, [found.id])
     return _tell(ledger, [found.id], follow_it, as_json)
@@ -120,7 +131,7 @@ def say_uncounted(runs: Sequence[str]) -> None:
 
 def _tell(ledger: Ledger, runs: Sequence[str], follow_it: bool, as_json: bool) -> int:
     """Say what was started, or follow it to its end."""
-    from advisor.cli.render.runs import beside_theirs, changed_text
+    from advisor.cli.render.runs import beside_theirs, changed_text, twins_text
     from advisor.runs import view
 
     if follow_it and runs:
@@ -139,4 +150,6 @@ def _tell(ledger: Ledger, runs: Sequence[str], follow_it: bool, as_json: bool) -
             render.note(beside_theirs(one))
         if one.changed_by_provider:
             render.note(f"warning: {changed_text(one)}")
+        if one.twins:
+            render.note(f"warning: {twins_text(one)}")
     return 0

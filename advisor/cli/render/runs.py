@@ -62,6 +62,7 @@ def card(one: View) -> None:
         ("run", one.run),
         ("status", f"[{COLOURS[one.status]}]{one.status}[/] {escape(_beside(one))}".strip()),
         ("error", escape(one.error) if one.error else None),
+        ("twins", f"[yellow]{escape(twins_text(one))}[/]" if one.twins else None),
         ("changed", f"[yellow]{escape(changed_text(one))}[/]" if one.changed_by_provider else None),
         ("model", escape(f"{one.model} on {_place(one)} ({one.method}, {one.objective})")),
         ("job", escape(one.job_id) if one.job_id else None),
@@ -89,6 +90,14 @@ def card(one: View) -> None:
 def changed_text(one: View) -> str:
     """Say that the provider trains with other settings than it was asked for."""
     return f"{one.backend} trains with other settings than were asked for: {one.changed_by_provider}."
+
+
+def twins_text(one: View | Receipt) -> str:
+    """Say that other jobs of this run are at the provider."""
+    return (
+        f"{one.backend} holds more than one job of {one.run}: {', '.join(one.twins)} beside it. A reply was lost and "
+        "came true later; cancel there what you do not want, since each may be billed."
+    )
 
 
 def beside_theirs(one: View) -> str:
@@ -120,6 +129,10 @@ def receipt_table(found: Receipt) -> None:
     taught = [f"{line.name} {100 * (line.corrected - 1):+.1f} %" for line in found.lines if line.corrected != 1]
     if taught:
         console.print(f"The quote was corrected by the median error of earlier runs: {', '.join(taught)}.")
+    if found.missing:
+        console.print(f"Missing here, since {found.backend} did not give it: {', '.join(found.missing)}.")
+    if found.twins:
+        console.print(twins_text(found))
     if found.provider_quote_usd is not None:
         console.print(f"{found.backend} itself had quoted {render.usd(found.provider_quote_usd)}.")
     if found.serving:

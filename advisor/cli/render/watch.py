@@ -6,11 +6,12 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from advisor.cli import render
-from advisor.cli.render.runs import COLOURS, changed_text, clock, fits, grid_of, steps
+from advisor.cli.render.runs import COLOURS, changed_text, clock, fits, grid_of, steps, twins_text
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -72,7 +73,7 @@ class Progress:
         from advisor.runs import view
 
         self._runs[run.id] = run
-        self._troubles[run.id] = update.trouble
+        self._troubles[run.id] = _trouble(update)
         events = self._events.setdefault(run.id, {})
         events.update((event.id, event) for event in update.events)
         if self._live is not None:
@@ -81,6 +82,7 @@ class Progress:
             self._say_seldom(_line(run, curves(events.values()), update), run, update)
         shown = view(run)
         warnings = (
+            ("twins", twins_text(shown) if shown.twins else None),
             ("changed", changed_text(shown) if shown.changed_by_provider else None),
             ("overfitting", overfitting(curves(events.values())) if update.events else None),
         )
@@ -197,10 +199,19 @@ def _ending(run: Run) -> tuple[str, str]:
 def _line(run: Run, found: Curves, update: Update) -> str:
     job = run.job
     if update.trouble:
-        return f"{run.id}  {job.status}  {'given up' if update.given_up else 'waiting'}: {update.trouble}"
+        return f"{run.id}  {job.status}  {'given up' if update.given_up else 'waiting'}: {_trouble(update)}"
     parts = [run.id, str(job.status), _steps(run)]
     parts += [f"{name} {points[-1][1]:.4f}" for name, points in zip(_CURVES, _points(found), strict=True) if points]
     if job.estimated_finish is not None and not job.status.finished:
         parts.append(f"finishes {clock(job.estimated_finish)}")
     parts.append(job.error or ("" if job.detail == job.status else job.detail))
     return "  ".join(part for part in parts if part)
+
+
+def _trouble(update: Update) -> str | None:
+    """Return why there is nothing new, and when it is asked again."""
+    if update.trouble is None or update.again_s is None:
+        return update.trouble
+    return (
+        f"{update.trouble} Asked again at {datetime.now().astimezone() + timedelta(seconds=update.again_s):%H:%M:%S}."
+    )

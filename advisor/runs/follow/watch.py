@@ -6,11 +6,13 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Thread
 
 from advisor.atomic import write_whole
+from advisor.runs.launch.look_up import with_twins
 from advisor.runs.ledger import Ledger
 from advisor.runs.receipt import settle
 from advisor.runs.run import Run, folder_of
@@ -21,28 +23,33 @@ from backends import (
     BackendError,
     Job,
     JobEvent,
-    JobNotFound,
+    JobSpec,
     JobStatus,
     ProviderUnavailable,
     RateLimited,
+    wait_s,
 )
 
 LONGEST_S = 15.0  # between two looks at a job in which nothing changes
 _LONGEST_TROUBLE_S = 60.0
-_MOST_MISSED = 5  # looks in a row at which the provider knows no such job
+_MOST_MISSED = 5  # looks in a row at which the provider knows no such job, or refuses to say
+_MOST_AT_END = 3  # looks for what is still missing of a run that has ended
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What one look at a job brought. ``trouble`` says why there was nothing new; the next look comes by itself.
+    """What one look at a job brought. ``trouble`` says what it did not bring; the next look comes by itself.
 
-    ``given_up``: there is no next look, since the provider went on not knowing the job.
+    ``again_s``: in how many seconds, where that is longer than usual. ``given_up``: there is no next look, since the
+    provider went on not knowing the job, or refusing the key. ``missing`` names what of the job could not be read.
     """
 
     job: Job
     events: tuple[JobEvent, ...] = ()
     trouble: str | None = None
     given_up: bool = False
+    again_s: float | None = None
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -52,9 +59,16 @@ class _Followed:
     job: Job
     due: float
     wait: float
+    doubted: JobSpec | None = None  # of a run whose reply was lost once: another job of it may show up
     missed: int = 0
     looks: int = 0
+    looks_at_end: int = 0
     last_event: str | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing more to look for."""
+        return self.missed >= _MOST_MISSED or (self.job.status.finished and self.looks_at_end == 0)
 
 
 @dataclass(slots=True)
@@ -86,7 +100,12 @@ class Watch:
 
     def updates(self) -> Iterator[Update]:
         """Yield every change, trouble and end; return when no run is left to follow."""
-        followed = [self._follow(run) for run in dict.fromkeys(self.runs)]
+        followed = []
+        for run in dict.fromkeys(self.runs):
+            try:
+                followed.append(self._follow(run))
+            except BackendError as error:  # of this backend; the others go on
+                yield Update(self.ledger.get(run).job, trouble=str(error), given_up=True)
         for one in followed:
             yield Update(one.job, tuple(read_events(one.job.run)))
         waiting = [one for one in followed if not one.job.status.finished and one.job.id is not None]
@@ -101,7 +120,7 @@ class Watch:
             for future in done:
                 one = asked.pop(future)
                 update = self._digest(one, future)
-                if not one.job.status.finished and one.missed < _MOST_MISSED:
+                if not one.over:
                     waiting.append(one)
                 if update is not None:
                     yield update
@@ -111,7 +130,9 @@ class Watch:
         if job.backend not in self._paces:
             self._paces[job.backend] = _Pace(self.backend_of(job.backend), self.per_second)
         events = read_events(run)
-        return _Followed(job, self.clock(), self.shortest_s, last_event=events[-1].id if events else None)
+        doubted = self.ledger.get(run).spec if self.ledger.last(run, "doubt") is not None else None
+        last = events[-1].id if events else None
+        return _Followed(job, self.clock(), self.shortest_s, doubted, last_event=last)
 
     def _when(self, one: _Followed) -> float:
         return max(one.due, self._paces[one.job.backend].next())
@@ -129,14 +150,14 @@ class Watch:
             if one.due <= now and pace.next() <= now:
                 pace.free_at = max(pace.free_at, now) + 1 / pace.per_second
                 waiting.remove(one)
-                asked[_looking(pace.backend, one.job, one.last_event)] = one
+                asked[_looking(pace.backend, one)] = one
 
     def _digest(self, one: _Followed, future: Future[Update]) -> Update | None:
         """Keep what a look brought and set when the next is due."""
         one.looks += 1
         try:
             update = future.result()
-        except (ProviderUnavailable, RateLimited, JobNotFound) as error:
+        except BackendError as error:
             return self._trouble(one, error)
         one.missed = 0
         changed = update.job != one.job or bool(update.events)
@@ -149,28 +170,45 @@ class Watch:
         self.ledger.save(update.job)
         if update.job.status.finished:
             settle(self.ledger, one.job.run)
-        return update if changed or one.looks == 1 else None
+            update = self._at_end(one, update)
+        return update if changed or update.trouble or one.looks == 1 else None
+
+    def _at_end(self, one: _Followed, update: Update) -> Update:
+        """Look a few times more for what could not be read of an ended run, then keep a word on what is missing."""
+        one.looks_at_end = one.looks_at_end + 1 if update.missing else 0
+        if one.looks_at_end >= _MOST_AT_END:
+            one.looks_at_end = 0
+            self.ledger.append(one.job.run, "missing", {"what": list(update.missing)})
+            said = f"{update.trouble} It has ended all the same; what is missing is named in the receipt."
+            return replace(update, trouble=said)
+        return update
 
     def _trouble(self, one: _Followed, error: BackendError) -> Update:
+        """Set when to ask again; a refusal that will not change by itself ends the following of this run alone."""
         now = self.clock()
-        one.wait = min(max(one.wait, 1.0) * 2, _LONGEST_TROUBLE_S)
-        one.due = now + one.wait
+        one.wait = wait = min(max(one.wait, 1.0) * 2, _LONGEST_TROUBLE_S)
+        if isinstance(error, RateLimited | ProviderUnavailable):
+            wait = wait_s(error, wait)
+        else:
+            one.missed += 1
+        one.due = now + wait
         if isinstance(error, RateLimited):
             pace = self._paces[one.job.backend]
-            pace.paused_until = max(pace.paused_until, now + (error.retry_after_s or one.wait))
-        if isinstance(error, JobNotFound):
-            one.missed += 1
-            if one.missed >= _MOST_MISSED:
-                said = f"{error} {one.job.backend} was asked {_MOST_MISSED} times, so this is no longer followed."
-                return Update(one.job, trouble=said, given_up=True)
-        return Update(one.job, trouble=str(error))
+            pace.paused_until = max(pace.paused_until, now + wait)
+        if one.missed >= _MOST_MISSED:
+            said = f"{error} {one.job.backend} was asked {_MOST_MISSED} times, so this is no longer followed."
+            return Update(one.job, trouble=said, given_up=True)
+        return Update(one.job, trouble=str(error), again_s=wait)
 
 
 def refreshed(ledger: Ledger, run: Run, backend: Backend) -> Run:
     """Look once at a run that has begun and not ended, keep what is new, and return it as it is now."""
     if run.job.id is None or run.job.status.finished:
         return run
-    ledger.save(with_metrics(backend.refresh(run.job), backend))
+    fresh = backend.refresh(run.job)
+    with suppress(BackendError):  # how it stands is known even where its results cannot be read
+        fresh = with_metrics(fresh, backend)
+    ledger.save(fresh)
     settle(ledger, run.id)
     return ledger.get(run.id)
 
@@ -219,13 +257,14 @@ def _read(path: Path) -> Iterator[JobEvent]:
             continue
 
 
-def _looking(backend: Backend, job: Job, after: str | None) -> Future[Update]:
+def _looking(backend: Backend, one: _Followed) -> Future[Update]:
     """Look in a thread that nobody has to wait for: who leaves a watch leaves also a request that hangs."""
     future: Future[Update] = Future()
+    job, after, doubted = one.job, one.last_event, one.doubted
 
     def look() -> None:
         try:
-            future.set_result(_look(backend, job, after))
+            future.set_result(_look(backend, job, after, doubted))
         except Exception as error:  # noqa: BLE001  whoever waits for the future gets it
             future.set_exception(error)
 
@@ -233,7 +272,23 @@ def _looking(backend: Backend, job: Job, after: str | None) -> Future[Update]:
     return future
 
 
-def _look(backend: Backend, job: Job, after: str | None) -> Update:
-    """Ask once: the job, then its new events, so that the events of a job's end are never missed."""
-    fresh = backend.refresh(job)
-    return Update(with_metrics(fresh, backend), tuple(backend.events(fresh, after)))
+def _look(backend: Backend, job: Job, after: str | None, doubted: JobSpec | None) -> Update:
+    """Ask once: the job, then its new events, so that the events of a job's end are never missed.
+
+    How the job stands is known even where its events or its results cannot be read.
+    """
+    fresh = job if job.status.finished else backend.refresh(job)
+    if doubted is not None and fresh.status.finished:
+        fresh = with_twins(fresh, doubted, backend)
+    missing: dict[str, BackendError] = {}
+    try:
+        fresh = with_metrics(fresh, backend)
+    except BackendError as error:
+        missing["the result file"] = error
+    events: tuple[JobEvent, ...] = ()
+    try:
+        events = tuple(backend.events(fresh, after))
+    except BackendError as error:
+        missing["its events"] = error
+    trouble = " ".join(f"{what.capitalize()} could not be read: {error}" for what, error in missing.items())
+    return Update(fresh, events, trouble or None, missing=tuple(missing))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
+from typing import TypeAlias
 
 from advisor.errors import OverLimit, RunError
 from advisor.money import usd
@@ -12,8 +14,14 @@ from advisor.runs.receipt import settle
 from advisor.runs.run import Quote, Run
 from backends import Backend, Job, Save
 
+Unpriced: TypeAlias = Callable[[str, Decimal | None], bool]  # hears what the provider said, and the cap in US dollars
 _FARTHEST_APART = Decimal("0.2")  # between the provider's own price and ours: beyond it one of them is mistaken
 _TRIFLE_USD = Decimal(1)  # a difference that stops nothing: of 48 rows Fireworks stated $0.36 where the sum is $0.25
+
+
+def refuse(said: str, most_usd: Decimal | None) -> bool:
+    """The ``Unpriced`` of who cannot be asked: no cap is held against our quote alone."""
+    return False
 
 
 def costs_money(run: Run, backend: Backend) -> bool:
@@ -47,13 +55,21 @@ def reserve(ledger: Ledger, run: Run, *, monthly_limit: Decimal | None, now: dat
     return ledger.reserve(run.id, run.reserves, monthly_limit=monthly_limit, now=now)
 
 
-def comparing(ledger: Ledger, quote: Quote, most_usd: Decimal | None) -> Save:
-    """Save each snapshot, and stop before the paid request when the provider's own price is not ours or too high."""
+def comparing(ledger: Ledger, quote: Quote, most_usd: Decimal | None, unpriced: Unpriced) -> Save:
+    """Save each snapshot, and stop before the paid request when the provider's own price is not ours or too high.
+
+    Where it was asked for a price and states none, ``unpriced`` hears so and says whether the cap may be held against
+    our quote alone.
+    """
 
     def save(job: Job) -> None:
         ledger.save(job)
         stated = job.extra.get("provider_quote_usd")
-        if stated is None or job.id is not None:
+        if job.id is not None:
+            return
+        if stated is None:
+            if (answer := job.extra.get("provider_quote")) is not None:
+                _check_unpriced(job.backend, answer, most_usd, unpriced)
             return
         theirs = Decimal(stated)
         if most_usd is not None and theirs > most_usd:
@@ -73,3 +89,12 @@ def comparing(ledger: Ledger, quote: Quote, most_usd: Decimal | None) -> Save:
             )
 
     return save
+
+
+def _check_unpriced(backend: str, answer: str, most_usd: Decimal | None, unpriced: Unpriced) -> None:
+    said = f"{backend} states no price of its own for this job ({answer})"
+    if not unpriced(f"{said}.", most_usd) and most_usd is not None:
+        raise OverLimit(
+            f"{said}, so what --max-cost {usd(most_usd, cents=True)} would stop is not known, and nothing was started. "
+            "Launch in a terminal to agree to our quote, or leave --max-cost out."
+        )

@@ -9,7 +9,7 @@ from datetime import datetime
 from advisor.errors import RunError
 from advisor.runs.ledger import Ledger
 from advisor.runs.run import Run
-from backends import Backend, BackendError, Job, JobStatus
+from backends import Backend, BackendError, Job, JobSpec, JobStatus
 
 SETTLE_S = 30.0  # how long after a lost reply a provider may still show the job it created
 
@@ -62,6 +62,16 @@ def look_up(
         pause(wait)
         left -= wait
         wait = min(wait * 2, 8.0)
+
+
+def with_twins(job: Job, spec: JobSpec, backend: Backend) -> Job:
+    """Return a run's job with the other jobs that carry its tag by now, as after a reply that was lost for long."""
+    try:
+        found = backend.find(spec)
+    except BackendError:
+        return job
+    others = () if found is None else (str(found.id), *found.twins)
+    return replace(job, twins=tuple(name for name in others if name != job.id))
 
 
 def note_on(ledger: Ledger, run: Run, detail: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from advisor.errors import AdvisorError
+from advisor.runs.launch.gate import Unpriced, refuse
 from advisor.runs.launch.limits import Limits, left_for
 from advisor.runs.launch.look_up import SETTLE_S
 from advisor.runs.launch.proposal import Proposal
@@ -36,10 +37,12 @@ def start(
     settle_s: float = SETTLE_S,
     agree: Callable[[TwinRunning], bool] = lambda twin: False,
     say: Callable[[str], None] = lambda text: None,
+    unpriced: Unpriced = refuse,
 ) -> Iterator[Started]:
     """Keep each run, then send it, one after the other; the failure of one does not stop those behind it.
 
-    ``agree`` is asked whether one may cost money beside a run of the same work; ``say`` hears what is waited for.
+    ``agree`` is asked whether one may cost money beside a run of the same work; ``say`` hears what is waited for;
+    ``unpriced`` is asked what a cap means where the provider states no price (``comparing``).
     Their backends stay open for the caller to close.
     """
     runs = [one.run for one in proposals]
@@ -56,6 +59,7 @@ def start(
                 most_usd=most,
                 monthly_limit=limits.monthly_usd,
                 say=say,
+                unpriced=unpriced,
             )
         except (AdvisorError, BackendError) as error:
             yield Started(one, uncounted, error)
@@ -89,6 +93,7 @@ def resume(
     settle_s: float = SETTLE_S,
     agree: Callable[[TwinRunning], bool] = lambda twin: False,
     say: Callable[[str], None] = lambda text: None,
+    unpriced: Unpriced = refuse,
 ) -> Started:
     """Go on with a run of the ledger (``proposal.to_resume``), as ``start`` would begin it."""
     run, limit = one.run, limits.monthly_usd
@@ -97,7 +102,16 @@ def resume(
             twins = [other for other in ledger.runs() if other.is_twin_of(run)]
             if twins and not agree(twin := TwinRunning(twins)):
                 raise twin
-        send(ledger, run.id, one.backend, settle_s=settle_s, most_usd=limits.max_usd, monthly_limit=limit, say=say)
+        send(
+            ledger,
+            run.id,
+            one.backend,
+            settle_s=settle_s,
+            most_usd=limits.max_usd,
+            monthly_limit=limit,
+            say=say,
+            unpriced=unpriced,
+        )
     except (AdvisorError, BackendError) as error:
         return Started(one, error=error)
     return Started(one, () if limit is None else ledger.uncounted(datetime.now(UTC), leave_out=run.id))

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from advisor.dataset import Dataset, Format, split, write_for
 from advisor.errors import DataError, OverLimit, RunError
-from advisor.runs.launch.gate import check_payable, comparing, reserve
-from advisor.runs.launch.look_up import SETTLE_S, look_up, note_on
+from advisor.runs.launch.gate import Unpriced, check_payable, comparing, refuse, reserve
+from advisor.runs.launch.look_up import SETTLE_S, look_up, note_on, with_twins
 from advisor.runs.ledger import Ledger, only_one
 from advisor.runs.ledger_file import LedgerUnwritable
 from advisor.runs.run import Origin, Quote, Run, folder_of, new_id
@@ -31,10 +31,12 @@ from backends import (
     OutcomeUnknown,
     ProviderUnavailable,
     RateLimited,
+    wait_s,
 )
 
 _FEWEST_TO_VALIDATE = 60  # with fewer training examples, none is taken away for a validation curve
 _VALIDATES = 0.1  # of what is left to train on, however much is held out
+_LONGEST_WAIT_S = 120.0  # which a launch sits through; beyond it the person goes on later
 _WAITS_S = (2.0, 8.0, 30.0)  # between attempts that surely had no effect
 
 
@@ -120,20 +122,24 @@ def send(
     most_usd: Decimal | None = None,
     monthly_limit: Decimal | None = None,
     say: Callable[[str], None] = lambda text: None,
+    unpriced: Unpriced = refuse,
 ) -> Job:
     """Create the run's job at the provider, once, whatever interrupted earlier attempts.
 
-    An earlier attempt that may have reached the provider is looked up by its tag until ``settle_s`` seconds have
-    passed since it was made; only when the provider then still knows no such job is it sent again. A provider that
-    says a price of its own above ``most_usd`` is not paid: OverLimit. Nor is one when the month would pass
-    ``monthly_limit``. ``say`` hears what is waited for.
+    An attempt that may have reached the provider is looked up by its tag until ``settle_s`` seconds have passed since
+    it was made. One whose reply was lost here is never sent again here, but raises OutcomeUnknown: only a later call,
+    which somebody wants, sends it again when the provider still knows no such job. A provider that says a price of its
+    own above ``most_usd`` is not paid: OverLimit. Nor is one when the month would pass ``monthly_limit``. ``say`` hears
+    what is waited for; ``unpriced`` is as in ``comparing``.
     """
     with only_one(run_id), _kept_in_doubt(run_id):
         run = ledger.get(run_id)
         if run.job.id is not None:
             return _go_on(ledger, run, backend, monthly_limit, clock)
         job = look_up(ledger, run, backend, pause, clock, settle_s, say)
-        waits = list(_WAITS_S)
+        waits, again = list(_WAITS_S), ledger.last(run.id, "doubt") is not None
+        if job is None and again:
+            say(f"{run.spec.backend} knows no job of {run_id} by now, so it is sent again.")
         while job is None:
             check_payable(ledger, run, backend, monthly_limit, clock())
             saved = ledger.last(run.id, "job")
@@ -142,25 +148,34 @@ def send(
                 resume = replace(resume, status=JobStatus.QUEUED, error=None, finished=None)
             ledger.append(run.id, "sending", {}, clock())
             try:
-                job = backend.submit(run.spec, comparing(ledger, run.quote, most_usd), resume)
+                job = backend.submit(run.spec, comparing(ledger, run.quote, most_usd, unpriced), resume)
             except OutcomeUnknown as error:
                 ledger.append(run.id, "doubt", {"error": str(error)}, clock())
-                if not waits:
-                    raise
-                waits.pop(0)
                 job = look_up(ledger, run, backend, pause, clock, settle_s, say)
+                if job is None and not any(request.costs_money for request in backend.requests(run.spec)):
+                    if not waits:
+                        raise
+                    waits.pop(0)
+                elif job is None:
+                    note_on(ledger, run, f"in doubt: {error}")
+                    raise OutcomeUnknown(
+                        f"{error} It was looked for and is not there by now, but may still show up: nothing is sent "
+                        "again unasked. That command looks once more, and sends it again only if it is not there then."
+                    ) from error
             except (ProviderUnavailable, RateLimited) as error:
-                asked = error.retry_after_s if isinstance(error, RateLimited) else None
                 ledger.append(run.id, "unsent", {"error": str(error)}, clock())
-                if not waits or (asked or 0) > 120:
+                if not waits or (error.retry_after_s or 0.0) > _LONGEST_WAIT_S:
                     note_on(ledger, run, f"not sent: {error}")
                     raise ProviderUnavailable(
                         f"{error} Nothing was charged; 'tunewise launch --resume {run.id}' goes on."
                     ) from error
-                pause(max(waits.pop(0), asked or 0.0))
+                wait = wait_s(error, waits.pop(0))
+                say(f"{error} It is tried again in {wait:.0f} s.")
+                pause(wait)
             except (BackendError, RunError, OverLimit) as error:
                 _refused(ledger, run, str(error), clock())
                 raise
+        job = with_twins(job, run.spec, backend) if again else job
         ledger.save(job)
         return job
 
@@ -240,6 +255,8 @@ def _go_on(
     ledger: Ledger, run: Run, backend: Backend, monthly_limit: Decimal | None, clock: Callable[[], datetime]
 ) -> Job:
     """Return a created job as it is now; one that broke off and costs nothing goes on from where it was."""
+    if run.job.status is JobStatus.SUCCEEDED:
+        return run.job  # an end stays an end, whatever is said later
     job = backend.refresh(run.job)
     if job.status in (JobStatus.FAILED, JobStatus.CANCELLED):
         if any(request.costs_money for request in backend.requests(run.spec)):
