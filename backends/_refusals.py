@@ -28,6 +28,7 @@ from backends._errors import (
     SpecRefused,
 )
 from backends._provider import Provider
+from backends._replies import Unreadable
 from backends._waits import span, stated_wait_s
 
 
@@ -128,8 +129,14 @@ def read(error: Exception) -> Refusal | None:
     if kind is ValueError:
         return Refusal(400, f"its package says: {error}", sent=False)
     if isinstance(error, ValueError) or kind.__name__ in ("APIResponseValidationError", "ValidationError"):
-        return Refusal(None, "the reply could not be read")
+        return unreadable(error)
     return None
+
+
+def unreadable(problem: Exception) -> Refusal:
+    """Return what a reply that is not what the API describes says: that there is none that can be read."""
+    said = f": {problem}" if isinstance(problem, Unreadable) else ""
+    return Refusal(None, f"the reply could not be read{said}")
 
 
 def translate(

@@ -22,7 +22,7 @@ from backends._errors import (
 )
 from backends._keyring import stored_key
 from backends._provider import Provider
-from backends._refusals import About, FileNotReady, Refusal, read, translate
+from backends._refusals import About, FileNotReady, Refusal, read, translate, unreadable
 from backends._replies import Unreadable
 
 T = TypeVar("T")
@@ -169,13 +169,12 @@ class Remote(Backend, Generic[C]):
             if at is None:
                 return
             if at in seen:
-                raise self.unreadable("its list begins again at a page that was read before")
+                raise self._endless("its list begins again at a page that was read before")
             seen.add(at)
-        raise self.unreadable(f"its list does not end after {most} pages")
+        raise self._endless(f"its list does not end after {most} pages")
 
-    def unreadable(self, problem: str) -> BackendError:
-        """Return the error for a free request's reply that is not what the API describes."""
-        return translate(Refusal(None, f"the reply could not be used: {problem}"), self.provider)
+    def _endless(self, problem: str) -> BackendError:
+        return translate(unreadable(Unreadable(problem)), self.provider)
 
     def _once(
         self, send: Callable[[], Any], read_reply: Callable[[Any], T], about: About, paid: bool, within_s: float
@@ -197,8 +196,7 @@ class Remote(Backend, Generic[C]):
             except BackendError:
                 raise
             except Exception as problem:  # noqa: BLE001  whatever a server says, reading it raises nothing else
-                said = f": {problem}" if isinstance(problem, Unreadable) else ""
-                refusal = Refusal(None, f"the reply could not be read{said}")
+                refusal = unreadable(problem)
         raise translate(refusal, self.provider, about=about, paid=paid, secret=self.key())
 
     def _written_key(self) -> str:

@@ -22,6 +22,7 @@ import json
 import random
 import signal
 import socket
+import struct
 import sys
 import threading
 import time
@@ -93,9 +94,10 @@ class Fault:
     """A planned failure.
 
     ``kind``: "status" (answer ``status`` without doing anything), "close" (hang up without doing anything), "drop" (do
-    it, then hang up without a reply), "lost" (do it, then answer ``status``), "truncate" (do it, send half of the
-    reply), "garble" (do it, reply with something that is not JSON), "stall" (do it, never reply), "cut" (do it with the
-    first half of the uploaded file's lines, and answer as if all had arrived).
+    it, then hang up without a reply), "reset" (do it, then reset the connection), "lost" (do it, then answer
+    ``status``), "truncate" (do it, send half of the reply), "garble" (do it, reply with something that is not JSON),
+    "stall" (do it, never reply), "drip" (do it, reply a byte now and then, for ever), "cut" (do it with the first half
+    of the uploaded file's lines, and answer as if all had arrived).
     """
 
     route: str  # "POST /fine_tuning/jobs", or "*"
@@ -143,6 +145,7 @@ class Emulator:
         self._description: Description | None = None
         if specs is not None and (specs / self.description_file).is_file():
             self._description = description(specs / self.description_file)
+        self.spoil: Callable[[Call, Reply], Reply] | None = None  # what a test makes of a reply before it is sent
         self._faults: list[Fault] = []
         self._storm: tuple[float, random.Random, tuple[str, ...]] | None = None
         self._lock = threading.RLock()
@@ -247,6 +250,8 @@ class Emulator:
                     reply = Reply(fault.status, fault.body or _PLAIN_ERROR, fault.headers)
                 elif fault is not None and fault.kind == "garble":
                     reply = Reply(200, b"<html>upstream", {"content-type": "application/json"})
+            if self.spoil is not None:
+                reply = self.spoil(call, reply)
             spoiled = f" {fault.kind}" if fault else ""
             self.requests.append(f"{call.method} {template} {reply.status}{spoiled}")
             self.arrivals.append(time.monotonic())
@@ -296,6 +301,10 @@ class Emulator:
                 "faults": [asdict(fault) for fault in self._faults],
             },
         )
+
+    def wait(self, seconds: float) -> None:
+        """Wait, or until the emulator ends."""
+        self._stalled.wait(seconds)
 
     def stall(self) -> None:
         """Hold a reply back until the client has certainly given up, or the emulator ends."""
@@ -416,6 +425,13 @@ def _requests_of(emulator: Emulator) -> type[BaseHTTPRequestHandler]:
             reply, fault = emulator.answer(call)
             if fault is not None and fault.kind == "stall":
                 emulator.stall()
+            if fault is not None and fault.kind == "drip":
+                return self._drip()
+            if fault is not None and fault.kind == "reset":
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
+                self.close_connection = True
+                return None
             if fault is not None and fault.kind in ("close", "drop", "stall"):
                 return self._hang_up()
             self._send(reply, half=fault is not None and fault.kind == "truncate")
@@ -433,6 +449,17 @@ def _requests_of(emulator: Emulator) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body[: len(body) // 2] if half else body)
             if half:
                 self._hang_up()
+
+        def _drip(self) -> None:
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                for _ in range(int(emulator.stall_s / 0.1)):
+                    self.wfile.write(b" ")
+                    self.wfile.flush()
+                    emulator.wait(0.1)
+            return self._hang_up()
 
         def _hang_up(self) -> None:
             self.close_connection = True

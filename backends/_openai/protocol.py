@@ -21,7 +21,7 @@ from backends._hosted import Checkpoint, Hosted, id_of, same_model, within
 from backends._openai.chat import chat
 from backends._openai.files import stored_name, upload
 from backends._openai.replies import (
-    JobReply,
+    TAG,
     checkpoint_page,
     event_page,
     job_event,
@@ -33,13 +33,12 @@ from backends._openai.replies import (
 )
 from backends._refusals import About, FileNotReady
 from backends._remote import CONNECT_TIMEOUT_S
-from backends._replies import Unreadable, content, count, rows
+from backends._replies import content, count, rows
 from backends._rows import RowFormat
 
 if TYPE_CHECKING:
     from openai import OpenAI
 
-TAG = "tunewise_run"  # the metadata key that holds our run id
 _MOST_PAGES = 1000  # of a hundred jobs or events each
 _NOT_READY_WAITS_S = (2, 5, 10, 20, 30)
 
@@ -164,34 +163,31 @@ class OpenAIProtocol(Hosted["OpenAI"]):
         self.ask(lambda: client.files.with_raw_response.delete(name), about=About.FILE)
 
     def create(self, spec: JobSpec, job: Job, save: Save) -> Job:
-        body, more, files = self.body(spec, files_of(job)), self.extra_body(spec), files_of(job)
+        body, more = self.body(spec, files_of(job)), self.extra_body(spec)
         once = self.client().fine_tuning.jobs.with_raw_response
-
-        def ours(found: Any) -> JobReply:
-            reply = job_reply(found)
-            tagged = reply.carries(TAG, spec.run) or not (reply.metadata or reply.user_provided_suffix or reply.suffix)
-            same_file = reply.training_file in (None, files["training_file"])
-            if not (tagged and same_file and same_model(spec.model, reply.model)):
-                raise Unreadable(f"it is about another job, {reply.id}")
-            return reply
 
         waits = list(_NOT_READY_WAITS_S)
         while True:
             try:
-                reply = self.ask(lambda: once.create(**body, extra_body=more), ours, about=About.FILE, paid=True)
+                created = self.ask(
+                    lambda: once.create(**body, extra_body=more),
+                    lambda found: snapshot(job, job_reply(found)),
+                    about=About.FILE,
+                    paid=True,
+                )
             except FileNotReady:
                 if not waits:
                     raise
                 self.sleep(waits.pop(0))
             else:
-                return self.compared(snapshot(job, reply))
+                return self.compared(created)
 
     def find(self, spec: JobSpec) -> Job | None:
         # Hosts that do not filter list everything, so the tag is compared here as well.
         jobs, tag = self.client().fine_tuning.jobs.with_raw_response, {TAG: spec.run}
         wanted = {"limit": 100, **({"metadata": tag} if self.filters_by_tag else {})}
         listed = self.pages(lambda at: jobs.list(**wanted, **({"after": at} if at else {})), job_page, most=_MOST_PAGES)
-        tagged = [reply for reply in listed if reply.carries(TAG, spec.run) and same_model(spec.model, reply.model)]
+        tagged = [reply for reply in listed if reply.carries(spec.run) and same_model(spec.model, reply.model)]
         return self.ours(spec, [self.compared(snapshot(self.unsent(spec), reply)) for reply in tagged])
 
     def refresh(self, job: Job) -> Job:

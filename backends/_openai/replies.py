@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator
 
 from backends._base import Hyperparameters, Job, JobEvent, JobStatus
 from backends._files import FILES
-from backends._hosted import Checkpoint, later
+from backends._hosted import Checkpoint, later, same_model
 from backends._replies import (
     LENIENT,
     Above,
@@ -32,6 +32,7 @@ from backends._replies import (
     rows,
 )
 
+TAG = "tunewise_run"  # the metadata key that holds our run id
 _STATUSES = {
     "validating_files": JobStatus.QUEUED,
     "queued": JobStatus.QUEUED,
@@ -97,11 +98,20 @@ class JobReply(BaseModel):
     trained_steps: Count = None  # Nebius states its steps on the job
     total_steps: Count = None
 
-    def carries(self, tag: str, run: str) -> bool:
+    def carries(self, run: str) -> bool:
         """Tell whether the job carries our tag: in its metadata, or as its suffix where the host keeps no metadata."""
         if self.metadata:
-            return self.metadata.get(tag) == run
+            return self.metadata.get(TAG) == run
         return run in (self.user_provided_suffix, self.suffix)
+
+    def is_anothers(self, job: Job) -> bool:
+        """Tell whether the reply contradicts being about ``job``: by its tag, its model or its file."""
+        tag = (self.metadata or {}).get(TAG)
+        suffix = self.user_provided_suffix or self.suffix or ""
+        tagged = tag != job.run if tag is not None else suffix.startswith("tw-") and suffix != job.run
+        file = job.extra.get("training_file")
+        other_file = file is not None and self.training_file not in (None, file)
+        return tagged or other_file or not same_model(job.model, self.model)
 
     @property
     def known_status(self) -> JobStatus:
@@ -142,6 +152,8 @@ def accepted(reply: JobReply) -> Hyperparameters | None:
 
 def snapshot(job: Job, reply: JobReply) -> Job:
     """Return ``job`` as the reply has it. Raises Unreadable when the reply is about another job."""
+    if reply.is_anothers(job):
+        raise Unreadable(f"it is about another job, {reply.id}")
     status, error = reply.known_status, None
     # A healthy job carries `"error": {}`.
     if reply.error is not None and (reply.error.code or reply.error.message):

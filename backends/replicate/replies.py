@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from backends._base import Completion, Job, JobEvent, JobStatus
 from backends._errors import BackendError, ProviderUnavailable
 from backends._hosted import later
-from backends._replies import LENIENT, Moment, Text, count, number, rows
+from backends._replies import LENIENT, Moment, Text, Unreadable, count, number, rows
 
 _STATUSES = {
     "starting": JobStatus.QUEUED,
@@ -93,6 +93,9 @@ def log_events(reply: TrainingReply) -> Iterator[JobEvent]:
 
 def snapshot(job: Job, reply: TrainingReply) -> Job:
     """Return ``job`` as the reply has it. Raises Unreadable when the reply is about another training."""
+    addresses = [value for value in (reply.input or {}).values() if isinstance(value, str) and "://" in value]
+    if addresses and job.extra.get("training_url", addresses[0]) not in addresses:
+        raise Unreadable(f"it is about another training, {reply.id}")
     status = reply.known_status
     done, total = progress(reply.logs) or (None, None)
     weights = {"weights_url": reply.output.weights} if reply.output and reply.output.weights else {}

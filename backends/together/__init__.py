@@ -34,13 +34,12 @@ from backends._openai.chat import chat
 from backends._provider import Provider
 from backends._refusals import About
 from backends._remote import CONNECT_TIMEOUT_S
-from backends._replies import Unreadable, content, count
+from backends._replies import content, count
 from backends._rows import RowFormat
 from backends._serving import Rate, Serving
 from backends.together.files import upload, wait_until_valid
 from backends.together.replies import (
     Estimate,
-    JobReply,
     RowPreview,
     checkpoint_rows,
     event_rows,
@@ -178,20 +177,15 @@ class TogetherBackend(Hosted["Together"]):
         job = replace(job, extra={**job.extra, **self._quote(price_question(spec, asked))})
         save(job)
 
-        def ours(found: Any) -> JobReply:
-            reply = job_reply(found)
-            same_file = reply.training_file in (None, job.extra["training_file"])
-            tagged = reply.carries(spec.run) or not (reply.suffix or reply.model_output_name)
-            if not (tagged and same_file and same_model(spec.model, reply.model)):
-                raise Unreadable(f"it is about another job, {reply.id}")
-            return reply
-
         import httpx
 
-        reply = self.ask(
-            lambda: client.post("/v1/fine-tunes", body=body, cast_to=httpx.Response), ours, about=About.FILE, paid=True
+        created = self.ask(
+            lambda: client.post("/v1/fine-tunes", body=body, cast_to=httpx.Response),
+            lambda found: snapshot(job, job_reply(found)),
+            about=About.FILE,
+            paid=True,
         )
-        return self.compared(snapshot(job, reply))
+        return self.compared(created)
 
     def find(self, spec: JobSpec) -> Job | None:
         tunes = self.client().fine_tuning.with_raw_response

@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field, FiniteFloat
 
 from backends._base import Hyperparameters, Job, JobEvent, JobStatus
-from backends._hosted import Checkpoint, later
+from backends._hosted import Checkpoint, later, same_model
 from backends._replies import (
     LENIENT,
     Above,
@@ -109,6 +109,12 @@ class JobReply(BaseModel):
             return self.suffix == run
         return f"-{run}-" in (self.model_output_name or "")
 
+    def is_anothers(self, job: Job) -> bool:
+        """Tell whether the reply contradicts being about ``job``: by its tag, its model or its file."""
+        file = job.extra.get("training_file")
+        other_file = file is not None and self.training_file not in (None, file)
+        return self.suffix not in (None, job.run) or other_file or not same_model(job.model, self.model)
+
     @property
     def billed_usd(self) -> Decimal | None:
         return None if self.total_price is None else Decimal(self.total_price) * _NANO
@@ -153,6 +159,8 @@ def job_list(found: object) -> list[JobReply]:
 
 def snapshot(job: Job, reply: JobReply) -> Job:
     """Return ``job`` as the reply has it. Raises Unreadable when the reply is about another job."""
+    if reply.is_anothers(job):
+        raise Unreadable(f"it is about another job, {reply.id}")
     status = _STATUSES.get(reply.status or "", JobStatus.RUNNING)
     extra = dict(job.extra)
     for key in ("training_file", "validation_file", "model_object_id", "adapter_object_id"):
