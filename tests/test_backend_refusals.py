@@ -16,8 +16,10 @@ from backends import (
     ModelNotTunable,
     OutcomeUnknown,
     ProviderUnavailable,
+    QuestionRefused,
     RateLimited,
     SpecRefused,
+    wait_s,
 )
 from backends._refusals import About, HttpRefusal, Provider, RightMissing, read, translate
 
@@ -69,6 +71,37 @@ def error(
         (error(429), RateLimited, "does not say when"),
         (error(429, code="daily_rate_limit_exceeded"), RateLimited, "daily limit"),
         (error(429, code="daily_rate_limit_exceeded", headers={"retry-after": "10800"}), RateLimited, "in 3 hours"),
+        (error(429, "Please retry after 39 seconds."), RateLimited, "in 39 seconds"),
+        (error(429, "Please try again in 6m0s."), RateLimited, "in 6 minutes"),
+        (
+            error(429, headers={"x-ratelimit-reset-requests": "1s", "x-ratelimit-reset-tokens": "6m0s"}),
+            RateLimited,
+            "in 6 minutes",
+        ),
+        (
+            error(
+                429, headers={"retry-after": "Sun, 22 Nov 2026 12:01:30 GMT", "date": "Sun, 22 Nov 2026 12:00:00 GMT"}
+            ),
+            RateLimited,
+            "in 90 seconds",
+        ),
+        (error(503, headers={"retry-after": "90"}), ProviderUnavailable, "again in 90 seconds"),
+        (error(400, "filtered", "content_filter", about=About.MODEL), QuestionRefused, "content filter refused"),
+        (
+            error(400, "The response was filtered due to Azure OpenAI's content management policy", about=About.MODEL),
+            QuestionRefused,
+            "content filter refused",
+        ),
+        (
+            error(
+                400, "This model's maximum context length is 8192 tokens", "context_length_exceeded", about=About.MODEL
+            ),
+            QuestionRefused,
+            "too long",
+        ),
+        (error(422, "input too long: maximum sequence length is 4096", about=About.MODEL), QuestionRefused, "too long"),
+        (error(307, headers={"location": "https://elsewhere.example/v1"}), ProviderUnavailable, "elsewhere.example"),
+        (error(301, paid=True), OutcomeUnknown, "not known whether the job was created"),
         (error(500), ProviderUnavailable, "answered 500"),
         (error(503, paid=True), OutcomeUnknown, "not known whether the job was created"),
         (error(408, paid=True), OutcomeUnknown, "not known whether"),
@@ -81,6 +114,31 @@ def test_the_meaning_of_a_refusal(found: BackendError, kind: type[BackendError],
     assert type(found) is kind
     assert word in str(found)
     assert str(found).endswith((".", "!", "?"))
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({"retry-after": "3600"}, 3600),
+        ({"retry-after": "99999999999"}, 86_400),
+        ({"retry-after": "1e400"}, 86_400),
+        ({"retry-after": "-5"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, 86_400),
+        ({"retry-after": "Sun, 32 Nov 2026 12:00:00 GMT"}, None),
+        ({"retry-after": "Sun, 22 Nov 2026 12:00:00"}, None),  # of no zone
+        ({"x-ratelimit-reset": "1.5"}, 1.5),
+        ({"x-ratelimit-reset-tokens": "1h2m3s"}, 3723),
+        ({"x-ratelimit-reset-tokens": "inf"}, None),
+        ({"x-ratelimit-reset": "1000000001"}, 0),  # a second of 2001
+    ],
+)
+def test_how_long_a_provider_wants_to_be_left_alone(headers: dict[str, str], wait: float | None) -> None:
+    found = error(429, headers=headers)
+    assert isinstance(found, RateLimited)
+    assert found.retry_after_s == wait
+    assert wait_s(found, 2.0) == min(max(2.0, wait or 0.0), 300.0)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -19,11 +21,11 @@ from advisor.evaluate.scorecard import frontier
 from advisor.runs import Origin, Run
 from advisor.runs.evaluation.answers import Answers, Contestant, Purse, Question, ask_all
 from advisor.runs.evaluation.bm25 import Nearest
-from advisor.runs.evaluation.compare import room
+from advisor.runs.evaluation.compare import compare_on, room
 from advisor.runs.evaluation.evaluate import Options, evaluate_data, evaluate_run
 from advisor.runs.evaluation.forgetting import regressions
 from advisor.runs.evaluation.variants import questions
-from backends import Completion, JobStatus, Json, ProviderUnavailable, RateLimited
+from backends import Completion, JobStatus, Json, Message, ProviderUnavailable, QuestionRefused, RateLimited
 
 DAY = date(2026, 11, 22)
 
@@ -56,6 +58,43 @@ def test_every_answer_is_kept_and_nothing_is_asked_twice(tmp_path: Path, asked: 
     rows = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
     assert {row["asked"] for row in rows} == {f"what follows {number}" for number in range(1000, 1040)}
     assert rows[0].keys() >= {"option", "model", "reference", "answer", "usd", "latency_ms", "prompt_tokens"}
+
+
+class Choosy(PaperBackend):
+    """Refuses two questions for what they hold, and answers the others."""
+
+    def complete(self, model: str, messages: Sequence[Message], **settings: object) -> Completion:  # type: ignore[override]
+        asked = str(messages[-1]["content"])
+        if asked.endswith("1003"):
+            raise QuestionRefused("The content filter refused this question.", "content_filter")
+        if asked.endswith("1004"):
+            raise QuestionRefused("This question is too long.", "too_long")
+        return super().complete(model, messages, **settings)  # type: ignore[arg-type]
+
+
+def test_a_question_that_is_refused_is_a_result_shown_and_counted(tmp_path: Path, asked: list[Question]) -> None:
+    backend = Choosy(tmp_path / "paper")
+    one = Contestant("base", backend, "a4", price=lambda answer: Decimal(answer.prompt_tokens or 0))
+    card = compare_on(asked, [one], Options(against=()), None, tmp_path / "samples.jsonl")
+    (row,) = card.rows
+    assert (row.answers, row.refused) == (40, 2)
+    assert any("2 of 40 questions got no answer from base" in doubt for doubt in card.warnings)
+    rows = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
+    ends = {row["asked"]: row["finish_reason"] for row in rows if row["finish_reason"] != "stop"}
+    assert ends == {"what follows 1003": "content_filter", "what follows 1004": "too_long"}
+    assert row.usd == 38 * 10  # what was refused is not billed
+
+
+@pytest.mark.parametrize("stated", [86_400.0, None])
+def test_no_wait_is_longer_than_minutes_and_each_is_said(
+    tmp_path: Path, asked: list[Question], stated: float | None
+) -> None:
+    backend = PaperBackend(tmp_path / "paper", troubles={"complete": [RateLimited("Slow down.", stated)]})
+    waits, said = list[float](), list[str]()
+    with Answers(tmp_path / "samples.jsonl") as kept:
+        ask_all(Contestant("base", backend, "a4"), asked[:1], kept, max_tokens=16, pause=waits.append, say=said.append)
+    assert waits == [1.0 if stated is None else 300.0]
+    assert len(said) == 1 and re.fullmatch(r"base: Slow down\. Asked again at \d\d:\d\d:\d\d\.", said[0])
 
 
 class Broken(PaperBackend):

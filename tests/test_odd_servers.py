@@ -18,7 +18,7 @@ from hosted_stage import Hosted, hosted
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from advisor.runs.serialization import to_saved
+from advisor.serialization import to_json
 from backends import (
     AuthenticationFailed,
     BackendError,
@@ -202,7 +202,7 @@ def test_whatever_a_server_says_only_errors_of_ours_come_of_it_and_nothing_is_pa
         emulator.spoil = None
     assert emulator.paid_jobs <= 1, spoiler.place
     for job in jobs:
-        json.dumps(to_saved(job), allow_nan=False)
+        json.dumps(to_json(job), allow_nan=False)
         assert job.trained_tokens is None or job.trained_tokens >= 0
         assert job.billed_usd is None or (job.billed_usd.is_finite() and job.billed_usd >= 0)
         assert job.train_seconds is None or (math.isfinite(job.train_seconds) and job.train_seconds >= 0)

@@ -35,6 +35,9 @@ SECONDARY: Mapping[str, tuple[str, ...]] = {
 }
 
 
+REFUSED = ("content_filter", "too_long")  # how a question ends that got no answer for what it holds
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
     """One answer of one option, with what it took; ``usd`` is None where no price is known."""
@@ -71,6 +74,7 @@ class Row:
     latency_ms_p95: float | None
     answers: int
     cut_off: int  # answers that ended at the token limit
+    refused: int = 0  # questions without an answer: refused by a content filter, or too long for the model
     more: Mapping[str, float] = field(default_factory=dict)
     tuned_from: str | None = None  # the base of a tuned model, as plans name it; None: the model is asked as it is
 
@@ -187,6 +191,7 @@ def row(
         latency_ms_p95=_percentile(times, 0.95),
         answers=len(answers),
         cut_off=sum(one.finish_reason == "length" for one in answers),
+        refused=sum(one.finish_reason in REFUSED for one in answers),
         more=more,
     )
 

@@ -121,6 +121,7 @@ def command(
         lm_eval=lm_eval,
         probe=probe,
         seed=seed,
+        say=render.note,
     )
     book = PriceBook.load()
     with ExitStack() as held, Counter() as progress:

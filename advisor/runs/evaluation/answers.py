@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
@@ -18,7 +19,7 @@ from advisor.errors import OverLimit
 from advisor.evaluate.metrics import Answer
 from advisor.evaluate.scorecard import Answered, TokenLosses
 from advisor.serialization import to_json
-from backends import Backend, Completion, Json, Message, ProviderUnavailable, RateLimited
+from backends import Backend, Completion, Json, Message, ProviderUnavailable, QuestionRefused, RateLimited, wait_s
 
 _RETRIES_S = (1.0, 4.0, 15.0)
 
@@ -144,13 +145,15 @@ def ask_all(
     purse: Purse | None = None,
     pause: Callable[[float], None] = time.sleep,
     progress: Callable[[], None] = lambda: None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> list[Answered]:
     """Return one answer a question, in their order; only what is not in ``answers`` is asked.
 
     ``at_once`` questions are on their way together; None leaves the number to the backend.
 
     ``purse`` counts what each answer cost, those kept from before included, and raises OverLimit to stop; what is on
-    its way is then still kept.
+    its way is then still kept. A question that is refused for what it holds has no answer, which is its result. ``say``
+    hears what is waited for, and until when.
     """
     purse, at_once = purse or Purse(None), at_once or contestant.backend.at_once
     keys = [_key(contestant, question, max_tokens) for question in questions]
@@ -166,7 +169,7 @@ def ask_all(
     purse.check(len(todo))
 
     def ask(key: str, question: Question) -> tuple[str, Decimal | None, int]:
-        completion, lost = _once(contestant, question, max_tokens, pause)
+        completion, lost = _once(contestant, question, max_tokens, pause, say)
         usd = contestant.price(completion)
         answers.keep(key, _row(contestant, question, completion, usd))
         return key, usd, lost
@@ -251,7 +254,11 @@ def _dearest(one: Contestant, asked: Sequence[Question], longest: int) -> Decima
 
 
 def _once(
-    contestant: Contestant, question: Question, max_tokens: int, pause: Callable[[float], None]
+    contestant: Contestant,
+    question: Question,
+    max_tokens: int,
+    pause: Callable[[float], None],
+    say: Callable[[str], None],
 ) -> tuple[Completion, int]:
     """Ask, and ask again when no answer came; return the answer, and how often none came though one may be billed."""
     lost = 0
@@ -266,12 +273,16 @@ def _once(
                 seed=0,
             )
             return answer, lost
+        except QuestionRefused as error:
+            return Completion("", prompt_tokens=0, completion_tokens=0, finish_reason=error.reason), lost
         except (ProviderUnavailable, RateLimited) as error:
             if wait is None:
                 raise
             lost += isinstance(error, ProviderUnavailable)
-            asked = error.retry_after_s if isinstance(error, RateLimited) else None
-            pause(max(wait, asked or 0.0))
+            seconds = wait_s(error, wait)
+            until = datetime.now().astimezone() + timedelta(seconds=seconds)
+            say(f"{contestant.name}: {error} Asked again at {until:%H:%M:%S}.")
+            pause(seconds)
     raise AssertionError("unreachable")
 
 

@@ -49,6 +49,7 @@ class Options:
     lm_eval: tuple[str, ...] = ()
     probe: int = 30
     seed: int = 0
+    say: Callable[[str], None] = lambda text: None  # hears what is waited for
 
     def purse(self, spent: Decimal = Decimal(0)) -> Purse:
         """Return what the answers may cost."""
@@ -92,7 +93,16 @@ def compare_on(
     judgement, doubts = None, list[str]()
     with Answers(samples) as kept:
         for one in contestants:
-            said = ask_all(one, asked, kept, max_tokens=longest, at_once=options.at_once, purse=purse, progress=step)
+            said = ask_all(
+                one,
+                asked,
+                kept,
+                max_tokens=longest,
+                at_once=options.at_once,
+                purse=purse,
+                progress=step,
+                say=options.say,
+            )
             answers[one.name] = [replace(given, answer=given.answer.spoken) for given in said]
         if options.judge is not None:
             judgement, doubts = judged(
@@ -105,6 +115,7 @@ def compare_on(
                 purse,
                 at_once=options.at_once,
                 progress=step,
+                say=options.say,
             )
             doubts += _partial(options.judge, contestants)
     scored = [
@@ -237,5 +248,11 @@ def _doubts(asked: Sequence[Question], rows: Sequence[cards.Row], comparisons: S
         right_or_wrong = any(one.p is not None for one in comparisons)
         told = f": a difference {least} could be chance." if right_or_wrong else ": chance has a large part in them."
         found.append(f"Only {len(asked)} held-out examples{told}")
+    found += [
+        f"{one.refused} of {one.answers} questions got no answer from {one.name}: the content filter refused them, or "
+        "they are too long for the model. Each counts as a wrong answer; samples_path shows which."
+        for one in rows
+        if one.refused
+    ]
     found += [f"{one.cut_off} answers of {one.name} ended at the token limit." for one in rows if one.cut_off]
     return found

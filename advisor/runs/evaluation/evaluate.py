@@ -87,6 +87,7 @@ def evaluate_run(
         purse=purse,
         seed=options.seed,
         progress=progress,
+        say=options.say,
     )
     warnings += by_heart(heard)
     suites: tuple[cards.Regression, ...] = ()

@@ -51,7 +51,9 @@ def regressions(
             purse.expect((one,), asked, _TOKENS)
             return [
                 got.answer.spoken
-                for got in ask_all(one, asked, kept, max_tokens=_TOKENS, at_once=options.at_once, purse=purse)
+                for got in ask_all(
+                    one, asked, kept, max_tokens=_TOKENS, at_once=options.at_once, purse=purse, say=options.say
+                )
             ]
 
         if options.regression:

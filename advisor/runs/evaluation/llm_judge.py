@@ -27,6 +27,7 @@ def judged(
     *,
     at_once: int | None = None,
     progress: Callable[[], None] = lambda: None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> tuple[Judgement, list[str]]:
     """Let ``judge`` compare the last option with each of the others; return what it found and what speaks against it.
 
@@ -56,6 +57,7 @@ def judged(
             at_once=at_once,
             purse=purse,
             progress=progress,
+            say=say,
         )
         read = [judges.verdict(one.answer.text) for one in said]
         verdicts: list[tuple[Verdict | None, Verdict | None] | None] = [None] * len(pairs)

@@ -26,6 +26,7 @@ def probe(
     purse: Purse,
     seed: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Recited | None:
     """Ask up to ``count`` of the ``trained`` questions, and compare with the ``asked`` ones, answered in ``samples``.
 
@@ -47,7 +48,9 @@ def probe(
 
     def answered(some: Sequence[Question], path: Path) -> list[Probed]:
         with Answers(path) as kept:
-            found = ask_all(tuned, some, kept, max_tokens=max_tokens, at_once=at_once, purse=purse, progress=step)
+            found = ask_all(
+                tuned, some, kept, max_tokens=max_tokens, at_once=at_once, purse=purse, progress=step, say=say
+            )
         return [
             Probed(question.id, _prompt(question), one.answer, Answer.of(question.reference))
             for question, one in zip(some, found, strict=True)
