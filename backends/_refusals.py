@@ -128,7 +128,10 @@ def read(error: Exception) -> Refusal | None:
     # A bare ValueError is the SDK refusing our arguments before it sent anything; its subclasses are about replies.
     if kind is ValueError:
         return Refusal(400, f"its package says: {error}", sent=False)
-    if isinstance(error, ValueError) or kind.__name__ in ("APIResponseValidationError", "ValidationError"):
+    if isinstance(error, ValueError | RecursionError) or kind.__name__ in (
+        "APIResponseValidationError",
+        "ValidationError",
+    ):
         return unreadable(error)
     return None
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
@@ -92,6 +93,15 @@ def count(value: object) -> int | None:
 def number(value: object) -> float | None:
     """Return a finite number; None for what is none, a text or a boolean."""
     return None if isinstance(value, str) else _number(value)
+
+
+@contextmanager
+def stumbling(what: str) -> Iterator[None]:
+    """Say ``Unreadable`` for the ways in which an SDK stumbles over a reply of another shape than it expects."""
+    try:
+        yield
+    except (AssertionError, AttributeError, LookupError, TypeError):
+        raise Unreadable(what) from None
 
 
 def content(reply: Any) -> dict[str, object]:

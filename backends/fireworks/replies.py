@@ -116,6 +116,11 @@ class JobReply(_Settings):
         return (self.state or "").removeprefix("JOB_STATE_")
 
     @property
+    def known_status(self) -> JobStatus:
+        """Return the status; a word we do not know is a running job's, unless the job states when it completed."""
+        return _STATUSES.get(self.word) or (JobStatus.RUNNING if self.completed_time is None else JobStatus.FAILED)
+
+    @property
     def settings(self) -> _Settings:
         return self.training_config or self
 
@@ -186,7 +191,7 @@ def addresses(reply: Any) -> dict[str, str]:
 
 def snapshot(job: Job, reply: JobReply) -> Job:
     """Return ``job`` as the reply has it. Neither a bill nor the trained tokens are stated there."""
-    status = _STATUSES.get(reply.word, JobStatus.RUNNING)
+    status = reply.known_status
     account, short = reply.name.rsplit("/", 2)[0], reply.name.rsplit("/", 1)[-1]
     model = reply.settings.output_model or short
     tuned = model if model.startswith("accounts/") else f"{account}/models/{model}"
@@ -209,7 +214,7 @@ def job_events(reply: JobReply) -> Iterator[JobEvent]:
     """Yield what a job's own record says: it has no list of events, and no losses are given."""
     made = (reply.create_time or datetime.fromtimestamp(0, UTC)).astimezone(UTC)
     yield JobEvent("created", made, "info", "created")
-    status = _STATUSES.get(reply.word, JobStatus.RUNNING)
+    status = reply.known_status
     ended = status.finished
     time = (reply.completed_time if ended else None) or reply.update_time or made
     level = "error" if status is JobStatus.FAILED else "warning" if reply.word == "PAUSED" else "info"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from backends._base import Json
 from backends._refusals import HttpRefusal
 from backends._remote import CONNECT_TIMEOUT_S
-from backends._replies import Unreadable, content
+from backends._replies import Unreadable, content, stumbling
 
 if TYPE_CHECKING:
     from replicate.client import Client
@@ -53,8 +53,6 @@ class Line:
 
     def upload(self, path: Path, metadata: Mapping[str, str]) -> dict[str, object]:
         """Upload a file and return what is said of it. Raises what the SDK raises, and Unreadable."""
-        try:
+        with stumbling("no file"):
             stored = self._sdk.files.create(path, metadata=dict(metadata))
-        except (TypeError, AttributeError, KeyError):  # how the SDK stumbles over a reply of another shape
-            raise Unreadable("no file") from None
-        return {"id": stored.id, "urls": stored.urls}
+            return {"id": stored.id, "urls": stored.urls}

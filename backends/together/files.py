@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from backends._errors import AuthenticationFailed, FileRejected, FundsMissing, ProviderUnavailable
 from backends._hosted import Hosted
 from backends._refusals import About, RightMissing
-from backends._replies import Unreadable, content
+from backends._replies import Unreadable, content, stumbling
 
 if TYPE_CHECKING:
     from together import Together
@@ -22,6 +22,10 @@ def upload(backend: Hosted[Together], path: Path) -> str:
     # It says so by a 409, which the SDK would retry for three seconds if it retried.
     files = backend.client().files
 
+    def send() -> Any:
+        with stumbling("no file"):
+            return files.upload(path, purpose="fine-tune", check=False)
+
     def file_id(stored: Any) -> str:
         if not isinstance(stored.id, str) or not stored.id:
             raise Unreadable("a file without an id")
@@ -29,7 +33,7 @@ def upload(backend: Hosted[Together], path: Path) -> str:
 
     try:
         return backend.ask(
-            lambda: files.upload(path, purpose="fine-tune", check=False),
+            send,
             file_id,
             about=About.FILE,
             within_s=backend.upload_s(path.stat().st_size),
