@@ -168,7 +168,7 @@ class JobEvent:
 
     id: str
     time: datetime
-    level: str  # info | warning | error
+    level: str  # info | warning | error | sample: an answer of the model in training
     message: str
     step: int | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)  # train_loss, valid_loss, learning_rate, ...

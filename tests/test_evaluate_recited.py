@@ -13,8 +13,10 @@ from test_evaluate_asking import DAY, tuned_run
 
 from advisor.evaluate.metrics import Answer
 from advisor.evaluate.recited import PASSAGE, Probed, Recited, fisher, recited
+from advisor.evaluate.scorecard import TokenLosses
+from advisor.evaluate.statistics import permutation
 from advisor.runs.evaluation.answers import Question
-from advisor.runs.evaluation.contamination import near_copies
+from advisor.runs.evaluation.contamination import near_copies, overfitted
 from advisor.runs.evaluation.evaluate import Options, evaluate_run
 from backends import Completion
 
@@ -176,3 +178,21 @@ def test_near_copies_with_the_same_answer_are_named() -> None:
     assert near_copies(others, train) == []
     assert near_copies(train, train) == []  # that is a leak, which is named by itself
     assert near_copies(copies[:1] + others, train) == []  # one among many moves no score
+
+
+def test_overfitting_is_told_from_the_likelihood_of_short_answers_too() -> None:
+    """Thirty rows, twenty epochs: labels can always come back, so only their likelihood tells."""
+    seen = TokenLosses(tuple(0.004 for _ in range(30)), (4,) * 30)
+    unseen = TokenLosses(tuple(0.2 + 0.1 * (place % 8) for place in range(20)), (4,) * 20)
+    (said,) = overfitted(seen, unseen, 0)
+    assert said.startswith("Overfitting: the loss is 0.001 on training examples and 0.128 on held-out ones")
+    assert overfitted(unseen, unseen, 0) == [] and overfitted(None, unseen, 0) == []
+    three_passes = TokenLosses(tuple(0.4 + 0.1 * (place % 5) for place in range(30)), (4,) * 30)
+    assert overfitted(three_passes, TokenLosses((0.9,) * 20, (4,) * 20), 0) == []  # 0.150 and 0.225: as it should be
+    lucky = TokenLosses((*(0.001,) * 19, 8.0), (4,) * 20)  # one row alone carries the gap
+    assert overfitted(TokenLosses((0.001,) * 20, (4,) * 20), lucky, 0) == []
+
+
+def test_a_permutation_test_finds_a_gap_and_finds_none_in_chance() -> None:
+    assert permutation([1.0, 1.1, 0.9, 1.0, 1.05], [2.0, 2.1, 1.9, 2.2, 2.0]) < 0.01
+    assert permutation([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 4.0]) > 0.3

@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 from backends import Hyperparameters, JobSpec, Json, Method, Objective
 from backends.local.folder import RunFolder, read_json, read_lines, write_json
 from backends.local.options import spec_to_json
-from backends.local.trainer import step, tensorboard
+from backends.local.trainer import samples, step, tensorboard
 from backends.local.trainer import train as trainer
 from backends.local.trainer.run_log import Record
 from backends.local.trainer.state import Pass, Run
@@ -226,7 +226,7 @@ def test_samples_that_cannot_be_generated_cost_no_model(
     def full(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
-    monkeypatch.setattr(trainer, "generate_all", full)
+    monkeypatch.setattr(samples, "generate_all", full)
     folder = run(tmp_path / "run", spec(data, options={"max_steps": 2}))
     assert (folder.tuned / "adapter_model.safetensors").is_file() and not (folder.path / "samples.jsonl").exists()
     said = [str(line["message"]) for _, line in read_lines(folder.events)]

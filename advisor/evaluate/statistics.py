@@ -119,6 +119,20 @@ def statistic_interval(
     return Interval(statistic(range(size)), low, high)
 
 
+def permutation(first: Sequence[float], second: Sequence[float], *, seed: int = 0) -> float:
+    """Return the chance of a mean as much higher in ``second`` as this, or more, if both were drawn alike (one-sided).
+
+    The scores are dealt out anew ``RESAMPLES`` times; the chance is never below one in as many.
+    """
+    together, random = [*first, *second], Random(seed)
+    gap = fmean(second) - fmean(first)
+    more = 1
+    for _ in range(RESAMPLES):
+        random.shuffle(together)
+        more += fmean(together[len(first) :]) - fmean(together[: len(first)]) >= gap
+    return more / (RESAMPLES + 1)
+
+
 def mcnemar(only_first: int, only_second: int) -> float:
     """Return McNemar's exact two-sided p from the examples that only one of two options got right."""
     total = only_first + only_second

@@ -80,6 +80,9 @@ class Progress:
             self._live.update(self._screen(self._live.console))
         else:
             self._say_seldom(_line(run, curves(events.values()), update), run, update)
+        for event in update.events:
+            if event.level == "sample":
+                self._say(f"{run.id}: {event.message}")
         shown = view(run)
         warnings = (
             ("twins", twins_text(shown) if shown.twins else None),

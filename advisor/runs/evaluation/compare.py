@@ -12,7 +12,8 @@ from pathlib import Path
 from advisor.errors import DataError, RunError
 from advisor.evaluate import judge as judges
 from advisor.evaluate import scorecard as cards
-from advisor.evaluate.metrics import NOT_JSON, Answer, Reference, json_of, metric_for, sql_outcome
+from advisor.evaluate.fields import plain
+from advisor.evaluate.metrics import NOT_JSON, Answer, Reference, json_of, label_of, metric_for, sql_outcome
 from advisor.evaluate.schema import inferred_schema, keeps, read_schema
 from advisor.runs.evaluation.answers import Answers, Contestant, Purse, Question, ask_all
 from advisor.runs.evaluation.llm_judge import judged
@@ -128,6 +129,7 @@ def compare_on(
         for name, given in answers.items()
         if (count := sum(one.answer.only_thought for one in given))
     ]
+    doubts += _off_form(answers, references) if metric == "label" else []
     rows = tuple(replace(row, tuned_from=one.tuned_from) for row, one in zip(scored, contestants, strict=True))
     comparisons = cards.compare(metric, answers, references, seed=options.seed)
     best = cards.winner(comparisons)
@@ -238,6 +240,24 @@ def _timing(contestants: Sequence[Contestant]) -> list[str]:
     if all(one.backend.name != "local" for one in contestants):
         return []
     return ["Answer times on this machine are those of the batch an answer was in; a question asked alone takes less."]
+
+
+def _off_form(answers: Mapping[str, Sequence[cards.Answered]], references: Sequence[Reference]) -> list[str]:
+    """Name options that mostly answer something else than a label: their score tells of form, not of knowledge."""
+    labels = {label_of(one.text) for one in references}
+    said = []
+    for name, given in answers.items():
+        stray = [
+            label_of(one.text) in f" {plain(found.answer.text)} "
+            for found, one in zip(given, references, strict=True)
+            if label_of(found.answer.text) not in labels
+        ]
+        if 2 * len(stray) > len(given):
+            said.append(
+                f"{name} fails on form: {len(stray)} of its {len(given)} answers are none of the {len(labels)} labels "
+                f"({sum(stray)} hold the right one among other words)."
+            )
+    return said
 
 
 def _doubts(asked: Sequence[Question], rows: Sequence[cards.Row], comparisons: Sequence[cards.Comparison]) -> list[str]:

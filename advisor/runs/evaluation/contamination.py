@@ -9,7 +9,8 @@ from pathlib import Path
 
 from advisor.evaluate.metrics import Answer
 from advisor.evaluate.recited import Recited
-from advisor.evaluate.scorecard import LossComparison, TokenLosses
+from advisor.evaluate.scorecard import TokenLosses
+from advisor.evaluate.statistics import CONFIDENCE, permutation
 from advisor.runs.evaluation.answers import Question
 from advisor.runs.evaluation.variants import asked_text
 from advisor.runs.run import Run
@@ -19,7 +20,10 @@ _ALIKE = 0.8
 _FEWEST_WORDS = 5  # of a question; among fewer, one word more or less is another question
 _MOST_TRAINED = 20_000  # training questions that are searched for near copies
 _SHARE = 0.05  # of the held-out questions: near copies below it hardly move a score
-_GAP_NATS, _GAP_TIMES = 0.2, 1.5  # held-out loss above training loss: both must be passed to call it overfitting
+# Held-out loss above training loss, in nats and in times: a pair of which both are passed is called overfitting, where
+# chance does not explain the gap. Short answers are hardly ever unlikely, so there the times tell.
+_GAPS = ((0.2, 1.5), (0.05, 5.0))
+_FEWEST_ROWS = 5  # of each kind
 
 
 def leaks(asked: Sequence[Question], trained: Sequence[Question]) -> list[str]:
@@ -85,17 +89,24 @@ def _nearest(words: Sequence[str], known: Sequence[tuple[str, Sequence[str]]]) -
     return None
 
 
-def memorised(held_out: LossComparison, trained: TokenLosses | None) -> list[str]:
+def overfitted(trained: TokenLosses | None, held_out: TokenLosses, seed: int) -> list[str]:
     """Name overfitting: answers the trainer saw are far likelier than answers it did not see."""
-    if trained is None:
+    if trained is None or min(len(trained.sums), len(held_out.sums)) < _FEWEST_ROWS:
         return []
-    seen = sum(trained.sums) / sum(trained.tokens)
-    if held_out.tuned - seen < _GAP_NATS or held_out.tuned < _GAP_TIMES * seen:
+    seen, unseen = (sum(one.sums) / sum(one.tokens) for one in (trained, held_out))
+    if not any(unseen - seen >= nats and unseen >= times * seen for nats, times in _GAPS):
+        return []
+    p = permutation(_means(trained), _means(held_out), seed=seed)
+    if p >= 1 - CONFIDENCE:
         return []
     return [
-        f"Overfitting: the loss is {seen:.3f} on training examples and {held_out.tuned:.3f} on held-out ones; the "
-        "model repeats what it has seen. Train fewer epochs, or add data."
+        f"Overfitting: the loss is {seen:.3f} on training examples and {unseen:.3f} on held-out ones (permutation "
+        f"test, p {p:.3f}): the model repeats what it has seen. Train fewer epochs, or add data."
     ]
+
+
+def _means(losses: TokenLosses) -> list[float]:
+    return [nats / max(1, tokens) for nats, tokens in zip(losses.sums, losses.tokens, strict=True)]
 
 
 def by_heart(found: Recited | None) -> list[str]:

@@ -25,7 +25,7 @@ from advisor.paths import home
 from advisor.runs.evaluation.answers import Contestant, Purse, Question, losses
 from advisor.runs.evaluation.compare import Options as Options
 from advisor.runs.evaluation.compare import compare_on, room
-from advisor.runs.evaluation.contamination import by_heart, leaks, memorised, near_copies, validated_on
+from advisor.runs.evaluation.contamination import by_heart, leaks, near_copies, overfitted, validated_on
 from advisor.runs.evaluation.forgetting import regressions
 from advisor.runs.evaluation.memorisation_probe import probe
 from advisor.runs.evaluation.variants import contestant, prompted, questions, tuned
@@ -73,9 +73,10 @@ def evaluate_run(
     before = losses(backend, base, conversations)
     after = losses(backend, mine.model, conversations)
     loss = cards.compare_loss(before, after, seed=options.seed) if before and after else None
-    if loss is not None and shown:
+    if after is not None and shown:
         seen = Random(options.seed).sample(shown, min(len(shown), len(asked)))
-        warnings += memorised(loss, losses(backend, mine.model, [one.conversation for one in seen]))
+        trained = losses(backend, mine.model, [one.conversation for one in seen])
+        warnings += overfitted(trained, after, options.seed)
     heard = probe(
         mine,
         asked,

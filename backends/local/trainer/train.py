@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import math
 import resource
 import signal
@@ -18,10 +17,9 @@ from pathlib import Path
 import torch
 from transformers.utils.logging import disable_progress_bar
 
-from backends import JobStatus, Json, Objective
+from backends import JobStatus, Json
 from backends.local.folder import RunFolder, now, read_json, write_json
 from backends.local.inference.chat_template import ready_to_serve
-from backends.local.inference.generate import generate_all
 from backends.local.inference.merge import merge
 from backends.local.options import read_options, spec_from_json
 from backends.local.trainer import checkpoints, step
@@ -32,12 +30,12 @@ from backends.local.trainer.memory_warmup import heaviest, rehearse
 from backends.local.trainer.microbatch import lay_out
 from backends.local.trainer.optimizer import Masters, learning_rate_at
 from backends.local.trainer.run_log import LOADING, Record
+from backends.local.trainer.samples import say_sample, write_samples
 from backends.local.trainer.setup import set_up
 from backends.local.trainer.state import NotFinite, Progress, Run, Stopped
 
 _REFUSED = (DataRefused, models.ModelRefused, checkpoints.DiskFull)
 _LOST = 4  # the exit code of a rank that has lost another
-_SAMPLES = 3  # validation prompts answered at the end, for a person to read
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -155,6 +153,8 @@ def _evaluate(run: Run, progress: Progress) -> None:
     run.world.sum([summed])
     loss = summed.item() / sum(item.weight for item in run.valid)
     run.record.metrics(progress.step, {"valid_loss": loss})
+    if run.world.first:
+        say_sample(run, progress.step)
     if loss < progress.best_loss:
         progress.best_loss, progress.best_step, progress.worse = loss, progress.step, 0
     else:
@@ -223,12 +223,7 @@ def _finish(run: Run, masters: Masters, progress: Progress) -> None:
             "peak_resident_gb": peak_rss / 1e9,
         },
     )
-    if not run.options.split:  # the ranks would have to generate together
-        try:
-            with torch.compiler.set_stance("force_eager"):
-                _write_samples(run)
-        except RuntimeError as error:  # out of memory, say: the model is saved, and these are only to look at
-            run.record.event(f"No samples were written: {models.first_line(error)}", level="warning")
+    write_samples(run)
     if run.options.merge and not run.options.split and models.causal(run.model) is not run.model:
         try:
             run.record.event(str(merge(run.folder, run.folder.path / "merged")["said"]))
@@ -263,28 +258,6 @@ def _state_to_save(run: Run, masters: Masters) -> dict[str, torch.Tensor]:
         for name, tensor in run.model.state_dict().items()
         if name in learned or name in beside
     }
-
-
-def _write_samples(run: Run) -> None:
-    """Answer the first validation prompts with the tuned model, for a person to read beside the expected answers."""
-    if run.spec.objective is Objective.DPO:
-        return
-    model = models.causal(run.model).eval()
-    model.set_attn_implementation(run.own_attention)  # packing is for training alone
-    shown = [item.sequences[0] for item in run.valid[:_SAMPLES]]
-    starts = [next(place for place, weight in enumerate(one.weights) if weight > 0) for one in shown]
-    prompts = [one.ids[:start] for one, start in zip(shown, starts, strict=True)]
-    answers = generate_all(model, run.tokenizer, prompts, max_tokens=128)
-    lines = [
-        {
-            "prompt": run.tokenizer.decode(prompt),
-            "expected": run.tokenizer.decode(one.ids[start:], skip_special_tokens=True).strip(),
-            "answer": run.tokenizer.decode(answer, skip_special_tokens=True).strip(),
-        }
-        for one, start, prompt, (answer, _) in zip(shown, starts, prompts, answers, strict=True)
-    ]
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    (run.folder.path / "samples.jsonl").write_text(text, encoding="utf-8")
 
 
 def _fail(record: Record, message: str) -> None:
