@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate, groupby
 
+from advisor.dataset._numbers import numbers, shape_table
+
 # tiktoken's special tokens, and those of chat formats; an OpenAI job has failed on <|fim_suffix|>.
 SPECIAL = re.compile(
     rb"<\|(?:endoftext|endofprompt|fim_prefix|fim_middle|fim_suffix|im_start|im_end|im_sep|start|end|message|channel"
@@ -28,19 +30,6 @@ class Pattern:
     hint: bytes
     pattern: re.Pattern[bytes]
     back: int = 0
-
-
-def _luhn(digits: bytes) -> bool:
-    """Tell whether the digits carry the check digit of a payment card."""
-    numbers = [byte - 48 for byte in digits if 48 <= byte <= 57]
-    total = sum(n if i % 2 == 0 else (2 * n - 9 if n > 4 else 2 * n) for i, n in enumerate(reversed(numbers)))
-    return 13 <= len(numbers) <= 19 and total % 10 == 0 and len(set(numbers)) > 1
-
-
-def _iban(found: bytes) -> bool:
-    """Tell whether the text carries the check digits of a bank account (ISO 13616)."""
-    text = found.replace(b" ", b"").decode()
-    return 15 <= len(text) <= 34 and int("".join(str(int(c, 36)) for c in text[4:] + text[:4])) % 97 == 1
 
 
 def _mixed(found: bytes) -> bool:
@@ -80,25 +69,18 @@ _SECRETS: tuple[tuple[str, re.Pattern[bytes]], ...] = (
 _LONG_WORD = b"a" * 20
 _ANY_SECRET = re.compile(rb"sk-|[rs]k_live_|glpat-|AKIA|ghp_|github_pat_|xox[abprs]-|AIza|hf_|eyJ")
 _CONTROL = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
-# Digits are found on a copy in which every digit is 0 and every other byte is a blank: four in a row start a look.
-# The same copy tells, by the byte 1, whether there is a control character anywhere.
-_DIGITS = bytes(48 if 48 <= byte <= 57 else 1 if _CONTROL.match(bytes([byte])) else 32 for byte in range(256))
-_CARD = re.compile(rb"(?<![\d.,-])(?:\d{4}[ -]?){3}\d{1,7}(?![\d-])")
-_SSN = re.compile(rb"(?<![\d-])(?!000|666|9)\d{3}-\d{2}-\d{4}(?![\d-])")
-_PHONE = re.compile(
-    rb"(?<![\w=+)])(?<![\d)=] )\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{2,4}(?:[ .-]?\d{2,4}){2,3}(?!\d)"
-)
-_ACCOUNT = re.compile(rb"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])")
-_NUMBERS: tuple[tuple[str, re.Pattern[bytes], Callable[[bytes], bool]], ...] = (
-    ("a payment card number", _CARD, _luhn),
-    ("a US social security number", _SSN, lambda found: True),
-    ("a phone number", _PHONE, lambda found: True),
-    ("a bank account", _ACCOUNT, _iban),
-)
-_FEWEST_DIGITS = 7
+# Numbers are looked for on such a copy, in which the byte 1 tells of a control character, too.
+_SHAPES = shape_table(_CONTROL)
 # Addresses that documentation uses and nobody owns (RFC 2606).
 _NOBODY = re.compile(
-    rb"@(?:[\w.-]+\.)?(?:example|test|invalid|localhost|domain|email)(?:\.(?:com|org|net))?$", re.IGNORECASE
+    rb"@(?:[\w.-]+\.)?(?:example|test|invalid|localhost|domain|email|yourdomain|host)(?:\.(?:com|org|net))?(?![\w.-])",
+    re.IGNORECASE,
+)
+# What stands for a password where none is given.
+_SHOWN = re.compile(
+    rb"[$%{<\[(].*|(?:your|my|the|a|some)?[-_ ]?(?:user)?(?:pass(?:word|wd|phrase)?|pw|pwd|secret|token|key)\w{0,3}"
+    rb"|[x*.]+|changeme|placeholder|redacted",
+    re.IGNORECASE,
 )
 
 
@@ -122,17 +104,25 @@ def scan(parts: list[bytes]) -> Iterator[Hit]:
             found = block[start:end]
             if pattern.code == "special_token":
                 yield place(pattern.code, found.decode(), start, end)
-            elif not (pattern.hint == b"@" and _NOBODY.search(found)):
+            elif not (pattern.hint == b"@" and (_NOBODY.search(found) or _is_placeholder(pattern, found, block, end))):
                 yield place(pattern.code, pattern.name, start, end)
     for name, start, end in _secrets(block):
         yield place("secret", name, start, end)
-    digits = block.translate(_DIGITS)
-    for name, start, end in _numbers(block, digits):
+    shapes = block.translate(_SHAPES)
+    for name, start, end in numbers(block, shapes):
         yield place("personal_data", name, start, end)
-    if b"\x01" in digits:
+    if b"\x01" in shapes:
         for match in _CONTROL.finditer(block):
             yield place("control_characters", f"U+{match.group()[0]:04X}", match.start(), match.end())
     yield from _damage(parts)
+
+
+def _is_placeholder(pattern: Pattern, found: bytes, block: bytes, end: int) -> bool:
+    """Tell a link that shows where a password goes from one that holds it: user:password@, or at an example's host."""
+    if pattern.code != "secret":
+        return False
+    password = found[3:-1].rpartition(b":")[2]
+    return _SHOWN.fullmatch(password) is not None or _NOBODY.match(b"@" + block[end : end + 60]) is not None
 
 
 def _placer(parts: list[bytes]) -> Callable[[str, str, int, int], Hit]:
@@ -187,23 +177,6 @@ def _secrets(block: bytes) -> Iterator[tuple[str, int, int]]:
         at = words.find(_LONG_WORD, end)
 
 
-def _numbers(block: bytes, digits: bytes) -> Iterator[tuple[str, int, int]]:
-    at, done = digits.find(b"0000"), 0
-    while at >= 0:
-        low = max(done, at - 24)
-        # Most runs of four digits are years: nothing that is looked for has fewer than seven digits.
-        for name, pattern, sure in _NUMBERS if digits.count(b"0", low, at + 48) >= _FEWEST_DIGITS else ():
-            match = pattern.search(block, low, at + 48)
-            if match and match.start() <= at + 3 and match.end() >= at and sure(match.group()):
-                yield name, *match.span()
-                done = match.end()
-                break
-        step = at
-        while digits[step : step + 1] == b"0":
-            step += 1
-        at = digits.find(b"0000", max(step, done))
-
-
 def utf8(text: str) -> bytes:
     """Encode; a lone surrogate, which a caller's own string may hold though JSON cannot bring it here, becomes '?'."""
     return text.encode(errors="replace")
@@ -212,9 +185,17 @@ def utf8(text: str) -> bytes:
 def redact(text: str) -> str:
     """Replace keys and personal data by [SECRET] and [PERSONAL DATA]."""
     raw = utf8(text)
-    for found in sorted((h for h in scan([raw]) if h.code in REDACTED), key=lambda h: h.start, reverse=True):
-        raw = raw[: found.start] + REDACTED[found.code] + raw[found.end :]
+    for _ in range(_PASSES):
+        hits = sorted((h for h in scan([raw]) if h.code in REDACTED), key=lambda h: (h.start, -h.end), reverse=True)
+        if not hits:
+            break
+        last = len(raw)
+        for found in hits:
+            if found.end <= last:  # of two that overlap the later is taken first, the other in the next pass
+                raw = raw[: found.start] + REDACTED[found.code] + raw[found.end :]
+                last = found.start
     return raw.decode()
 
 
+_PASSES = 4
 REDACTED = {"secret": b"[SECRET]", "personal_data": b"[PERSONAL DATA]"}

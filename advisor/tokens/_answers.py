@@ -16,7 +16,15 @@ _REFUSAL = re.compile(
 )
 _SHORTEST_COPY = 30  # characters: shorter answers occur in prompts by chance, or are spans asked for
 _LONG = 400  # characters: an answer this long that stops inside a sentence was probably cut
-_ENDS = frozenset(".!?…:;)]}\"'»”’`*_~|>。！？」』）।")
+# Words after which another has to come, in the languages of _WORDS below.
+_NEEDY = """
+the a an of to and or with for from by that which this these their your our my is are was were be been has have had will
+would can could should must into than as at in on if because while although
+der die das ein eine einen dem den und oder mit für von zu im am dass weil wenn ist sind wird werden sehr
+le la les un une des du et ou avec pour dans sur que qui est sont el los las una y con por para de es son
+lo gli e di del della per che sono os uma com não het een en van met voor dat
+"""
+_WANTING = frozenset(_NEEDY.split())
 
 # Frequent words that an English text does not hold by chance: no "as", "do" or "no" for the Romance languages.
 _WORDS = {
@@ -44,11 +52,19 @@ def is_refusal(answer: str) -> bool:
 
 
 def is_cut(answer: str) -> bool:
-    """Tell whether a long answer stops in the middle of a sentence."""
+    """Tell whether a long answer stops where no sentence can: at a comma, a bracket, or a word that wants another.
+
+    An answer that ends in a noun without a full stop may be a heading, an item of a list, or a habit of its writer.
+    """
     if len(answer) < _LONG:
         return False
-    last = answer.rstrip()[-1:]
-    return last.isalpha() or last in ",-(" if last and last not in _ENDS else False
+    end = answer.rstrip()
+    last = end[-1:]
+    line = end.rpartition("\n")[2]
+    if last in ",(":
+        return line.count(" ") >= 3  # a greeting is shorter: Best regards,
+    word = end.rpartition(" ")[2]
+    return word.isalpha() and word.islower() and word in _WANTING and line.count(" ") >= 3
 
 
 def is_given_away(answer: str, before: list[str]) -> bool:

@@ -8,12 +8,14 @@ import os
 import pickle
 import tempfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from advisor.dataset import Dataset
 from advisor.dataset._source import Progress
 from advisor.paths import home
 from advisor.tokens._blocks import examine
+from advisor.tokens._conflicts import prompts_at
 from advisor.tokens._minhash import Marks
 from advisor.tokens._quality import duplicates
 from advisor.tokens._tally import MARKS_KEPT, Tally
@@ -32,7 +34,7 @@ def remembered(
     tally = _load(path) or _load(richer)
     if tally is None or (marks and len(tally.marks) < min(tally.examples, MARKS_KEPT)):
         tally = examine(dataset, encodings=encodings, progress=progress)
-        tally.repeats = duplicates(tally.marks, dataset.sources)
+        tally.repeats = duplicates(tally.marks, dataset.sources, partial(prompts_at, dataset))
         light = replace(tally, marks=Marks()) if len(tally.marks) > _MARKS_KEPT else tally
         _keep(path, light)
     return tally

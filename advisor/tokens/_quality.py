@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from advisor.dataset._source import Source
+from advisor.tokens._conflicts import Place, explained
 from advisor.tokens._minhash import WORDS, Marks
 from advisor.tokens._tally import SYSTEMS_KEPT, Finding, Tally
 from backends import Json
 
 _KEPT = 100  # lines named per code
+_EXPLAINED = 5  # prompts with several answers that are shown
 _SIMILAR = 29  # equal bins of 32, about 0.9 of the token pairs in common
 _LARGE = 50_000  # examples: from here on numpy compares, when it is there
 _RARE = 10  # examples a label should have; OpenAI refuses whole files below 10
@@ -22,14 +24,23 @@ _LONG_ANSWER = 30  # tokens: of shorter answers a tenth is nothing odd
 _FEW = 0.05  # of the examples: more of a kind are no outliers
 
 
-def duplicates(marks: Marks, sources: Sequence[Source]) -> tuple[list[Finding], dict[str, Json]]:
-    """Find equal rows, nearly equal rows, and equal prompts with different answers."""
+Prompts: TypeAlias = Callable[[Sequence[Place]], Mapping[Place, str]]
+
+
+def duplicates(
+    marks: Marks, sources: Sequence[Source], prompts: Prompts | None = None
+) -> tuple[list[Finding], dict[str, Json]]:
+    """Find equal rows, nearly equal rows, and equal prompts with different answers.
+
+    ``prompts`` reads the prompts at some places, so that they can be shown.
+    """
     equal, differ = _same_fast(marks) if _numpy(marks) else _same(marks)
     blamed = {at for at, _ in equal} | {at for at, _ in differ}
     alike = [(at, other) for at, other in near(marks) if at not in blamed]
+    causes = _causes(differ, marks, prompts)
     found = [
         *_named("exact_duplicate", "the same as {}", equal, marks, sources),
-        *_named("conflicting_answers", "the same prompt as {}", differ, marks, sources),
+        *_named("conflicting_answers", "the same prompt as {}", differ, marks, sources, causes),
         *_named("near_duplicate", "almost the same as {}", alike, marks, sources),
     ]
     return found, {
@@ -38,6 +49,19 @@ def duplicates(marks: Marks, sources: Sequence[Source]) -> tuple[list[Finding], 
         "near_duplicates": len(alike),
         "conflicting_answers": len(differ),
         "duplicate_share": round(len(equal) / max(1, len(marks)), 4),
+    }
+
+
+def _causes(differ: Pairs, marks: Marks, prompts: Prompts | None) -> Mapping[int, str]:
+    """Explain the prompts that most rows answer differently, by the example that had them first."""
+    counts = Counter(first for _, first in differ).most_common(_EXPLAINED)
+    if prompts is None or not counts:
+        return {}
+    texts = prompts([(marks.files[first], marks.lines[first]) for first, _ in counts])
+    return {
+        first: explained(texts[place], count + 1)
+        for first, count in counts
+        if (place := (marks.files[first], marks.lines[first])) in texts
     }
 
 
@@ -86,7 +110,12 @@ def _same_fast(marks: Marks) -> tuple[Pairs, Pairs]:
 
 
 def _named(
-    code: str, form: str, pairs: list[tuple[int, int]], marks: Marks, sources: Sequence[Source]
+    code: str,
+    form: str,
+    pairs: list[tuple[int, int]],
+    marks: Marks,
+    sources: Sequence[Source],
+    more: Mapping[int, str] = {},
 ) -> Iterator[Finding]:
     def where(other: int, beside: int) -> str:
         same = marks.files[other] == marks.files[beside]
@@ -94,7 +123,8 @@ def _named(
         return f"{source.unit} {marks.lines[other]}" + ("" if same else f" of {source.name}")
 
     for at, other in pairs[:_KEPT]:
-        yield marks.lines[at], marks.files[at], code, form.format(where(other, at))
+        beside = f": {more[other]}" if other in more else ""
+        yield marks.lines[at], marks.files[at], code, form.format(where(other, at)) + beside
     if len(pairs) > _KEPT:
         yield None, 0, code, f"{len(pairs) - _KEPT:,} more {sources[0].unit}{'s' * (len(pairs) > _KEPT + 1)}"
 

@@ -22,7 +22,8 @@ Finding: TypeAlias = tuple[int | None, int, str, str]  # line, file, code, detai
 
 SUMS = (
     "examples", "messages", "turns", "asked", "tools", "with_tools", "with_calls", "images", "with_images",
-    "preferences", "json_answers", "code_answers", "reasoned", "prompt_chars", "answer_chars", "copied", "sampled",
+    "preferences", "json_answers", "code_answers", "reasoned", "translated", "rewritten", "over_text", "prompt_chars",
+    "answer_chars", "copied", "sampled",
 )  # fmt: skip
 COUNTERS = ("tokens", "billed", "trained", "roles", "lengths", "outputs", "systems", "languages")
 
@@ -54,6 +55,9 @@ class Tally:
     code_answers: int = 0
     reasoned: int = 0  # answers that work something out step by step
     copied: int = 0  # answers made mostly of words of their prompt
+    translated: int = 0  # answers in another language than their prompt
+    rewritten: int = 0  # answers about as long as their prompt, in many of its words
+    over_text: int = 0  # answers to a question about a text in the prompt
     sampled: int = 0  # examples whose answers were looked at closely
     prompt_chars: int = 0  # without the system prompt
     answer_chars: int = 0

@@ -32,6 +32,15 @@ def infer(tally: Tally, labels: Mapping[str, int] | None, format: Format) -> tup
         return TaskType.REASONING, f"{tally.reasoned / looked:.0%} of the answers work something out step by step"
     if tally.turns > 1.5 * examples and not tally.preferences:
         return TaskType.CHAT, f"{tally.turns / examples:.1f} answers per conversation"
+    if tally.translated > 0.5 * looked:
+        return TaskType.TRANSLATION, f"{tally.translated / looked:.0%} of the answers are in another language"
+    if tally.over_text > 0.5 * looked:
+        return (
+            TaskType.QUESTION_ANSWERING,
+            f"{tally.over_text / looked:.0%} of the answers are about a text in the prompt",
+        )
+    if tally.rewritten > 0.5 * looked:
+        return TaskType.REWRITING, f"{tally.rewritten / looked:.0%} of the answers are their prompt in other words"
     if tally.copied > 0.5 * looked:
         return TaskType.SUMMARISATION, "the answers are much shorter than their prompts and share their words"
     if 0.5 < tally.answer_chars / max(1, tally.prompt_chars) < 2 and tally.answer_chars > 60 * examples:

@@ -11,6 +11,8 @@ from advisor.dataset._converse import Conversation
 from advisor.dataset._scan import scan, utf8
 from advisor.dataset._write import text_of
 from advisor.tokens._answers import is_cut, is_given_away, is_refusal, language
+from advisor.tokens._fillers import SHORT as _SHORT
+from advisor.tokens._fillers import unfilled, why_filler
 from advisor.tokens._tally import Tally
 from backends import Json, Message
 
@@ -19,6 +21,10 @@ _NOTHING: tuple[object, ...] = (None, "", [])  # what tables and SDKs write for 
 _BESIDE = ("reasoning", "reasoning_content", "refusal")  # texts that a message may have beside its content
 _SCAN_BYTES = 1 << 20  # texts searched together
 _STEPS = re.compile(r"(?:\bstep \d|\btherefore\b|\bthus\b|=\s*\$?\d|####|<think>|\bso the answer\b)", re.IGNORECASE)
+_VERDICT = re.compile(r"\b(?:yes|no|maybe|true|false|unknown)\W*$", re.IGNORECASE)
+_GIVEN = re.compile(
+    r"\b(?:context|passage|text|abstract|article|document|paragraph|excerpt|source)s?\s*:", re.IGNORECASE
+)
 _CODE = re.compile(r"```|^\s*(?:def|class|import|SELECT|function|const|#include|public)\b", re.MULTILINE)
 
 
@@ -47,6 +53,7 @@ class Look:
                 tally.note(file, line, ("refusal", repr(answer[:40])))
             if is_cut(answer):
                 tally.note(file, line, ("cut_answer", f"it ends with {answer.rstrip()[-20:]!r}"))
+            self._fillers(answer, before[-1] if before else None, file, line)
             if is_given_away(answer, before):
                 tally.note(file, line, ("answer_in_prompt", ""))
             tally.answer_chars += len(answer)
@@ -85,6 +92,15 @@ class Look:
             if "tool_calls" in message:
                 yield from (utf8(call["function"]["arguments"]) for call in message["tool_calls"] or ())
 
+    def _fillers(self, answer: str, prompt: str | None, file: int, line: int) -> None:
+        """Note what stands where something else should."""
+        if field := unfilled(answer, prompt or ""):
+            self._tally.note(file, line, ("unfilled_field", repr(field)))
+        if prompt is not None and len(prompt) <= _SHORT and (why := why_filler(prompt)) and prompt.strip():
+            self._tally.note(file, line, ("filler", f"the prompt is {prompt.strip()!r}, {why}"))
+        elif answer[:1] == "#" and len(answer) <= _SHORT and (why := why_filler(answer)):
+            self._tally.note(file, line, ("filler", f"the answer is {answer.strip()!r}, {why}"))
+
     def _sample(self, answer: str, prompt: str) -> None:
         """Look closer at every n-th example: language, and the form of the answer."""
         tally = self._tally
@@ -103,6 +119,7 @@ class Look:
                 said = [text for text in _leaves(held) if len(text) > 2]
                 tally.copied += bool(said) and sum(text in prompt for text in said) > 0.6 * len(said)
                 return
+        self._kind(answer, prompt, found)
         if _CODE.search(answer, 0, 1500):
             tally.code_answers += 1
         elif len(answer) > 60 and len(_STEPS.findall(answer[:1500])) >= 2:
@@ -112,6 +129,21 @@ class Look:
             asked = set(prompt.lower().split())
             tally.copied += sum(word in asked for word in words) > 0.6 * len(words)
 
+    def _kind(self, answer: str, prompt: str, spoken: str) -> None:
+        """Tell what the answer is to its prompt: another language, the same text in other words, a reply out of it."""
+        tally, words = self._tally, answer[:2000].lower().split()
+        asked = prompt[:4000].lower().split()
+        known = set(asked)
+        own = [word for word in words if len(word) > 3]
+        shared = sum(word in known for word in own) / len(own) if own else 0.0
+        told = language(prompt)
+        if spoken and told and spoken != told:
+            tally.translated += 1
+        elif len(asked) >= 12 and len(words) < len(asked) and _asks_over_text(prompt):
+            tally.over_text += shared >= 0.5 or bool(_VERDICT.search(answer[-40:]))
+        elif len(words) >= 6 and 0.5 <= len(answer) / max(1, len(prompt)) <= 1.6 and 0.4 <= shared < 1.0:
+            tally.rewritten += 1
+
     def search(self) -> None:
         """Search the texts that wait for it, and note what they hold."""
         seen: set[tuple[int, str, str]] = set()
@@ -120,6 +152,16 @@ class Look:
                 seen.add((hit.index, hit.code, hit.detail))
                 self._tally.note(*self._places[hit.index], (hit.code, hit.detail))
         self._texts, self._places, self._bytes = [], [], 0
+
+
+def _asks_over_text(prompt: str) -> bool:
+    """Tell a question beside a text it is about: said so, or a question at one end and sentences at the other."""
+    if "?" not in prompt:
+        return False
+    if _GIVEN.search(prompt):
+        return True
+    first, last = prompt.find("?"), prompt.rstrip().endswith("?")
+    return (len(prompt) - first > 300 and first < 200) or (last and len(prompt) > 600)
 
 
 def _identity(messages: list[Message], raw: list[bytes]) -> bytes:
