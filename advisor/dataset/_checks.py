@@ -200,8 +200,8 @@ CATALOGUE: dict[str, Entry] = {
         "The job is refused, or the images are dropped."),
     # Tokens and cost.
     "over_token_limit": Entry(_W, "Examples longer than the model takes", "Shorten them, or split long conversations.",
-        "What is over the limit is cut off at the end, without an error: the answer goes first, and the rest is "
-        "still billed."),
+        "Providers cut off at the end what is over the limit, without an error: the answer goes first, and the rest is "
+        "still billed. The local trainer leaves the whole row out."),
     "system_prompt_cost": Entry(_I, "One system prompt is a large share of what you pay",
         "Shorten it: a tuned model needs little instruction.",
         "Every example is billed with its system prompt in every epoch, and every request after that."),

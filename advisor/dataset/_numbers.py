@@ -59,6 +59,7 @@ _WORDS: tuple[tuple[str, re.Pattern[bytes]], ...] = (
         _A + rb"(?:born|birth|dob|geboren\w*|geburtsdatum|n\xc3\xa9e?|naissance|naci\w*|nacimiento|nat[oa]|nascita"
         rb"|geboorte\w*)" + _Z, re.IGNORECASE)),
 )  # fmt: skip
+_MATH = re.compile(rb"[=<>$*%]|\xc3[\x97\xb7]|^\+")
 _SIZES = {
     "a phone number": (7, 15),
     "an account number": (6, 24),
@@ -196,6 +197,9 @@ def _within(block: bytes, start: int, end: int, count: int) -> Iterator[tuple[st
     first = start + len(text) - len(text.lstrip(_BETWEEN))
     last = end - (len(text) - len(text.rstrip(_BETWEEN)))
     is_date = _DATE.search(block[first:last]) is not None
+    signs = _MATH.search(block[max(0, start - 2) : start]) or _MATH.search(block[end : end + 2]) or b" / " in text
+    if signs or (said[1] != "a phone number" and block[start - 1 : start] == b"+"):
+        return
     least, most = _SIZES[said[1]]
     if is_date is (said[1] == "a date of birth") and least <= count <= most:
         yield said[1], first, last

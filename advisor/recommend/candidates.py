@@ -8,6 +8,7 @@ from datetime import date
 
 import backends
 from advisor import hardware
+from advisor.dataset import Format
 from advisor.estimate.replicas import shape_of
 from advisor.estimate.values import Candidate, Strategy
 from advisor.evidence import MANY_SHOTS, catalogue, fixed_shots, retrieved_shots
@@ -75,6 +76,8 @@ def recipes(profile: Profile) -> tuple[Recipe, ...]:
     """Return the ways to prompt that this much data allows, instructions alone first, then the same examples always."""
     most = profile.examples // 2  # the other half can then measure them
     each = round(profile.user_tokens + profile.output_tokens)
+    if profile.format is Format.TEXT:  # no prompts, so there is nothing to show
+        return (Recipe("", Strategy.PROMPT, 0, "instructions alone"),)
     fixed = fixed_shots(len(profile.labels) if profile.labels else None, most, each)
     near = retrieved_shots(most, each)
     found = [

@@ -52,6 +52,7 @@ class Origin:
     share: float = 0.0  # of the data held out
     validation: Path | None = None  # the user's own validation file
     group: str | None = None  # runs launched together
+    left_out: str = ""  # rows of the data that were not trained on, and why
     decides: bool = False  # what the trainer validates on picks the weights that are kept
 
     @property

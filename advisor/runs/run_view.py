@@ -41,6 +41,7 @@ class View:
     data: tuple[str, ...]
     fingerprint: str
     held_out: Path | None
+    left_out: str  # which rows were not trained on, and why; '' where all were
     metrics_path: Path | None
     folder: Path
     twins: tuple[str, ...]  # other jobs there that carry this run's tag, and may be billed too
@@ -79,6 +80,7 @@ def view(run: Run) -> View:
         data=run.origin.data,
         fingerprint=run.origin.fingerprint,
         held_out=run.origin.held_out,
+        left_out=run.origin.left_out,
         metrics_path=job.metrics_path,
         folder=run.folder,
         twins=job.twins,

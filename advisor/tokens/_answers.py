@@ -17,6 +17,8 @@ _REFUSAL = re.compile(
 _SHORTEST_COPY = 30  # characters: shorter answers occur in prompts by chance, or are spans asked for
 _LONG = 400  # characters: an answer this long that stops inside a sentence was probably cut
 # Words after which another has to come, in the languages of _WORDS below.
+_SENTENCE = re.compile(r"[.!?:;]\s|\n")
+_GREETING = 3  # words after the last sentence that may be meant to stand alone: Best regards,
 _NEEDY = """
 the a an of to and or with for from by that which this these their your our my is are was were be been has have had will
 would can could should must into than as at in on if because while although
@@ -59,12 +61,10 @@ def is_cut(answer: str) -> bool:
     if len(answer) < _LONG:
         return False
     end = answer.rstrip()
-    last = end[-1:]
-    line = end.rpartition("\n")[2]
-    if last in ",(":
-        return line.count(" ") >= 3  # a greeting is shorter: Best regards,
-    word = end.rpartition(" ")[2]
-    return word.isalpha() and word.islower() and word in _WANTING and line.count(" ") >= 3
+    last = _SENTENCE.split(end)[-1].split()
+    if len(last) <= _GREETING:
+        return False
+    return end[-1:] in ",(" or (last[-1].islower() and last[-1] in _WANTING)
 
 
 def is_given_away(answer: str, before: list[str]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+_DOUBLE = re.compile(r"\{\{\s*[A-Za-z_][\w .-]{0,40}\}\}")
 _FIELDS = re.compile(
     r"\{\{\s*[A-Za-z_][\w .-]{0,40}\}\}"  # {{name}}
     r"|(?<![\w$\\{}])\{[a-z][a-z_]{2,30}\}(?![\w}])"  # {author}
@@ -25,17 +26,17 @@ SHORT = 60  # characters of a text that says it is empty
 
 
 def unfilled(answer: str, prompt: str) -> str:
-    """Return a field of a template that an answer has and its prompt does not, or that a prompt alone has; else ''.
+    """Return a field of a template that an answer has and its prompt does not, or {{one}} that a prompt alone has.
 
-    In code, braces are no template.
+    Nothing where there is none. In code, braces are no template.
     """
-    for text, other in ((answer, prompt), (prompt, answer)):
-        if not ("{" in text or "<" in text or "[" in text) or _CODE.search(text):
-            continue
+    if ("{" in answer or "<" in answer or "[" in answer) and not _CODE.search(answer):
         for pattern in (_FIELDS, _BRACKETS):
-            for match in pattern.finditer(text):
-                if match.group() not in other:
+            for match in pattern.finditer(answer):
+                if match.group() not in prompt:
                     return match.group()
+    if "{{" in prompt and not _CODE.search(prompt):
+        return next((match.group() for match in _DOUBLE.finditer(prompt) if match.group() not in answer), "")
     return ""
 
 

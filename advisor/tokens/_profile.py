@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from advisor.dataset import Format, Problem
 from advisor.dataset._checks import problem
-from advisor.dataset._dataset import Dataset, ends
-from advisor.dataset._rows import Container
-from advisor.dataset._shape import changes_meaning
+from advisor.dataset._dataset import Dataset
 from advisor.dataset._source import Progress
 from advisor.display import Shown
 from advisor.task import TaskType
 from advisor.tokens._blocks import SMALL_BYTES
 from advisor.tokens._cache import OLD, remembered
+from advisor.tokens._findings import all_problems, whole_findings
 from advisor.tokens._leaks import leaks
 from advisor.tokens._open_models import estimated, is_open, model_tokens
 from advisor.tokens._provider_limits import ANYWHERE, Aim, limit_findings, offered_context
-from advisor.tokens._quality import cost_findings, duplicates, label_findings, language_findings
-from advisor.tokens._tally import Finding, Tally
+from advisor.tokens._tally import Tally
 from advisor.tokens._task import infer
 from advisor.tokens._vocabulary import encoding_for
 from backends import Json, Objective
@@ -29,10 +26,6 @@ from backends import Json, Objective
 if TYPE_CHECKING:
     from advisor.workload import DataBlock
 
-_CONTAINERS = {
-    Container.JSON: "a JSON array or objects over several lines", Container.DOCUMENT: "one JSON object",
-    Container.CSV: "CSV", Container.TSV: "TSV", Container.PARQUET: "Parquet",
-}  # fmt: skip
 _UNCOUNTED = ("unread_part", "reasoning_text")  # which leave the count an estimate
 # What OpenAI still tunes, and the one dead model whose published jobs the billing rule was checked on.
 OPENAI_MODELS = (
@@ -162,7 +155,9 @@ def _for_open_model(made: Profile, dataset: Dataset, model: str, aim: Aim) -> Pr
         lost = sum((tokens - limit) * count for tokens, count in lengths.items() if tokens > limit)
         about = "" if found.lengths else "about "
         if over:
-            detail = f"{about}{over:,} over the {limit:,} tokens of {model}, {about}{lost:,} tokens cut off"
+            # The local trainer cuts nothing: a cut answer would teach the model to break off.
+            then = "left out of the training" if aim.backend == "local" else f"{about}{lost:,} tokens cut off"
+            detail = f"{about}{over:,} over the {limit:,} tokens of {model}, {then}"
             problems = (problem("over_token_limit", None, dataset.sources[0].name, detail), *problems)
     facts: dict[str, Json] = {
         "model": model, "tokens": found.tokens, "low": found.low, "high": found.high, "exact": found.exact,
@@ -219,7 +214,7 @@ def assemble(tally: Tally, dataset: Dataset, fingerprint: str, aim: Aim = ANYWHE
     system = tally.roles["system"] + tally.roles["developer"] + tally.tools
     output = tally.roles["assistant"] / (2 if tally.preferences else 1)
     prompt = sum(tokens for role, tokens in tally.roles.items() if role not in ("system", "developer", "assistant"))
-    findings, quality = _findings(tally, dataset, labels)
+    findings, quality = whole_findings(tally, dataset, labels)
     findings.extend(limit_findings(tally, dataset, aim))
     told = max(1, tally.languages.total())
     return Profile(
@@ -245,7 +240,7 @@ def assemble(tally: Tally, dataset: Dataset, fingerprint: str, aim: Aim = ANYWHE
         has_images=tally.images > 0,
         is_preference=tally.preferences > 0,
         languages={name: round(n / told, 4) for name, n in tally.languages.most_common()},
-        problems=tuple(_problems(tally, dataset, findings, aim.backend)),
+        problems=tuple(all_problems(tally, dataset, findings, aim.backend)),
         quality=quality,
         roles=dict(tally.roles),
         lengths=dict(tally.lengths),
@@ -259,57 +254,6 @@ def _history(tally: Tally, system: int, prompt: int) -> float:
         return 0.0
     before = tally.asked - system * tally.turns / tally.examples
     return max(0.0, (before - prompt) / tally.turns)
-
-
-def _findings(
-    tally: Tally, dataset: Dataset, labels: Mapping[str, int] | None
-) -> tuple[list[Finding], dict[str, Json]]:
-    """Return what the whole shows, and the figures behind it."""
-    repeated, facts = tally.repeats or duplicates(tally.marks, dataset.sources)
-    findings, quality = list(repeated), dict(facts)
-    for found, more in (label_findings(labels, tally), cost_findings(tally, dataset.sources)):
-        findings.extend(found)
-        quality.update(more)
-    findings.extend(language_findings(tally.languages))
-    findings.extend(
-        (line, file, "rest_unread", "") for file, line, code, _ in tally.faults if ends(dataset.containers[file], code)
-    )
-    rating = dataset.shape.rating
-    if rating is not None:
-        findings.append((None, 0, "rated_answers", f"'{rating.column:.40}'"))
-    rest = [name for name in dataset.unread if rating is None or name != rating.column]
-    meant = [name for name in rest if changes_meaning(name)]
-    for code, fields in (("meaning_lost", meant), ("unknown_field", [name for name in rest if name not in meant])):
-        if fields:
-            named, others = ", ".join(f"'{name:.40}'" for name in fields[:6]), len(fields) - 6
-            findings.append((None, 0, code, f"{named} and {others:,} more" if others > 0 else named))
-    other = next((name for container in dataset.containers if (name := _CONTAINERS.get(container))), "")
-    if other:
-        findings.append((None, 0, "not_jsonl", f"this is {other}"))
-    quality["counts"] = dict(tally.fault_counts)
-    return findings, quality
-
-
-def _problems(tally: Tally, dataset: Dataset, findings: list[Finding], backend: str | None) -> Iterator[Problem]:
-    """Yield the problems: those of the whole first, then those of lines in their order."""
-    sources = dataset.sources
-    # Where every other answer ends without a full stop, that is a habit and no accident; plain text has no answers.
-    habits = {"cut_answer"} if tally.fault_counts["cut_answer"] > 0.2 * tally.examples else set()
-    if dataset.format is Format.TEXT:
-        habits = {"cut_answer", "refusal"}
-    lines = [fault for fault in tally.faults if fault[2] not in habits]
-    lines += [(file, line, code, detail) for line, file, code, detail in findings if line is not None]
-    kept = Counter(code for _, _, code, _ in tally.faults)
-    for line, file, code, detail in findings:
-        if line is None:
-            yield problem(code, None, sources[file].name, detail, backend=backend)
-    for code, count in tally.fault_counts.items():
-        if count > kept[code] and code not in habits:
-            more, beyond = "more " if kept[code] else "", count - kept[code]
-            counted = f"{beyond:,} {more}{sources[0].unit}{'s' * (beyond > 1)}"
-            yield problem(code, None, sources[0].name, counted, backend=backend)
-    for file, line, code, detail in sorted(lines):
-        yield problem(code, line, sources[file].name, detail, backend=backend, unit=sources[file].unit)
 
 
 def percentiles(lengths: Mapping[int, int]) -> Percentiles:

@@ -75,6 +75,7 @@ def card(one: View) -> None:
         ("data", escape(", ".join(one.data))),
         ("uploaded", escape(", ".join(one.uploads)) or None),
         ("held out", escape(str(one.held_out)) if one.held_out else None),
+        ("left out", escape(one.left_out) or None),
         ("metrics", escape(str(one.metrics_path)) if one.metrics_path else None),
         ("folder", escape(str(one.folder))),
         ("created", f"{one.created:%Y-%m-%d %H:%M:%S} UTC"),

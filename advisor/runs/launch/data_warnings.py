@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class InData:
-    """``notes`` go before consent; ``secret`` is said where a hosted provider would receive a key or password."""
+    """``notes`` go before consent; ``secret`` is said where a hosted provider would receive a key or password.
+
+    ``left_out`` says which rows are not trained on; it is kept with the run.
+    """
 
     notes: tuple[str, ...]
     secret: str | None
+    left_out: str = ""
 
 
 def readable(orders: Sequence[Order]) -> list[Order]:
@@ -47,7 +51,8 @@ def look_into(order: Order) -> InData:
         said = _secret(found, name)
         secrets += said
         notes += [*said, *_rows(found, name), *_forms(found, name), *_personal(found, name)]
-    return InData(tuple(notes), " ".join(secrets) if secrets and order.backend != "local" else None)
+    left = _left_out(profile(Dataset.open(*order.data)))
+    return InData(tuple(notes), " ".join(secrets) if secrets and order.backend != "local" else None, left)
 
 
 def refused(order: Order, sent: Profile) -> Iterator[str]:
@@ -87,6 +92,7 @@ def _personal(found: Profile, name: str) -> Iterator[str]:
         yield f"{name} holds what looks like personal data ({lines}): a tuned model can repeat it."
 
 
+_NAMED = 10  # lines of rows left out
 _LOST = ("rated_answers", "meaning_lost", "extra_answers")
 
 
@@ -106,17 +112,9 @@ def _forms(found: Profile, name: str) -> Iterator[str]:
 
 def _rows(found: Profile, name: str) -> Iterator[str]:
     """Say how many rows are left out and why, and how many are there twice and stay."""
-    from advisor.dataset import CATALOGUE, Level
+    from advisor.dataset import CATALOGUE
 
-    counts = _counts(found)
-    broken = {code: count for code, count in counts.items() if CATALOGUE[code].level is Level.ERROR}
-    parts = []
-    if broken:
-        lines = {(one.file, one.line) for one in found.problems if one.code in broken and one.line is not None}
-        total = sum(broken.values())
-        every = total == sum(one.code in broken and one.line is not None for one in found.problems)
-        rows = _many(len(lines), "row") if every else f"up to {_many(total, 'row')}"
-        parts.append(f"{rows} left out ({', '.join(f'{count:,} {code}' for code, count in broken.items())})")
+    parts = [said] if (said := _left_out(found)) else []
     if repeated := found.quality.get("exact_duplicates"):
         parts.append(f"{repeated:,} exact duplicate{'' if repeated == 1 else 's'} kept")
     if parts:
@@ -124,6 +122,25 @@ def _rows(found: Profile, name: str) -> Iterator[str]:
     for one in found.problems:
         if one.code == "rest_unread":
             yield f"{one.file}: nothing after line {one.line} is read. {CATALOGUE['rest_unread'].fix}"
+
+
+def _left_out(found: Profile) -> str:
+    """Say how many rows are not trained on, why, and which: their kinds, and the first lines; '' where all are."""
+    from advisor.dataset import CATALOGUE, Level
+
+    counts = _counts(found)
+    broken = {code: count for code, count in counts.items() if CATALOGUE[code].level is Level.ERROR}
+    if not broken:
+        return ""
+    places = sorted({(one.file, one.line) for one in found.problems if one.code in broken and one.line is not None})
+    total = sum(broken.values())
+    every = total == sum(one.code in broken and one.line is not None for one in found.problems)
+    rows = _many(len(places), "row") if every else f"up to {_many(total, 'row')}"
+    unit = next((one.unit for one in found.problems if one.code in broken and one.line is not None), "line")
+    named = ", ".join(str(line) for _, line in places[:_NAMED])
+    more = f" and {len(places) - _NAMED:,} more" if len(places) > _NAMED else ""
+    where = f"; {unit}{'s' * (len(places) != 1)} {named}{more}" if places else ""
+    return f"{rows} left out ({', '.join(f'{count:,} {code}' for code, count in broken.items())}{where})"
 
 
 def _counts(found: Profile) -> dict[str, int]:

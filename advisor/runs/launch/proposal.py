@@ -67,6 +67,7 @@ def propose(
             decides=backend.validation_decides,
         )
         holds = look_into(order)
+        run = replace(run, origin=replace(run.origin, left_out=holds.left_out))
         notes = [*holds.notes, *lost]
         try:
             described = profile(
