@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -308,6 +309,56 @@ def test_a_reader_that_leaves_and_a_closed_stream_are_no_error(line: str) -> Non
     codes, said = in_a_shell(line.replace("tunewise", f"{sys.executable} -m advisor"))
     assert codes[0] == "0", said
     assert "Traceback" not in said and "Exception ignored" not in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("check", DATA, "--for", "nope"),
+        ("check", DATA, "--objective", "nope"),
+        ("check", "--explain", "nope"),
+        ("plan", DATA, "--task", "nope"),
+        ("plan", DATA, "--privacy", "nope"),
+        ("plan", DATA, "--backend", "nope"),
+        ("plan", DATA, "--gpu", "nope"),
+        ("plan", DATA, "--standing", "openai=nope"),
+        ("plan", DATA, "--standing", "nope=active"),
+        ("plan", DATA, "--measured", "nope=0.5"),
+        ("plan", DATA, "--workload", "examples/intents_small.yaml", "--privacy", "nope"),
+        ("plan", DATA, "--workload", "examples/intents_small.yaml", "--backend", "nope"),
+        ("budget", DATA, "--limit", "5", "--backend", "nope"),
+        ("fit", "--model", "tiny", "--gpu", "nope"),
+        ("fit", "--model", "tiny", "--method", "nope"),
+        ("launch", DATA, "--backend", "nope", "--model", "x"),
+        ("launch", DATA, "--backend", "local", "--model", "tiny", "--gpu", "nope"),
+        ("launch", DATA, "--engine", "nope"),
+        ("jobs", "--status", "nope"),
+        ("jobs", "--backend", "nope"),
+        ("evaluate", DATA, "--backend", "nope", "--model", "x"),
+        ("evaluate", DATA, "--backend", "local", "--model", "tiny", "--metric", "nope"),
+        ("pilot", DATA, "--model", "tiny", "--metric", "nope"),
+        ("pilot", DATA, "--model", "tiny", "--backend", "nope"),
+        ("chat", "x", "--backend", "nope", "hello"),
+        ("keys", "set", "nope"),
+        ("prices", "list", "--provider", "nope"),
+        ("prices", "refresh", "nope"),
+        ("serve", "x", "--with", "nope"),
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_value_of_a_choice_exits_2_with_the_choices(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from advisor.cli import main
+
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["tunewise", *words])
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    with pytest.raises(SystemExit) as left:
+        main()
+    said = capsys.readouterr().err
+    assert left.value.code == 2, said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_what_4_bits_leave_wide_is_said() -> None:
 
 def test_an_unknown_gpu_is_told_which_are_known() -> None:
     result = run("--model", "tiny", "--gpu", "voodoo-2")
-    assert isinstance(result.exception, WorkloadError) and "rtx-4090" in str(result.exception)
+    assert result.exit_code == 2 and "rtx-4090" in result.stderr
 
 
 def test_a_calibration_of_a_card_that_is_not_asked_about_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,13 @@ if TYPE_CHECKING:
 @click.argument("data", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--limit", "usd", required=True, type=common.Usd(), help="The sum, in US dollars, for everything.")
 @workload_flags
-@click.option("--backend", "backends", multiple=True, help="Tune only there; again for each one.")
+@click.option(
+    "--backend",
+    "backends",
+    type=common.BackendName(sellers=True),
+    multiple=True,
+    help="Tune only there; again for each one.",
+)
 @click.option("--model", "models", multiple=True, help="Weigh only this model; again for each one.")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to share here.")
 @common.exact

@@ -34,7 +34,7 @@ def _misplaced(ctx: click.Context, param: click.Parameter, value: str | None) ->
 @click.command("chat")
 @click.argument("what", metavar="RUN|MODEL")
 @click.argument("message", required=False)
-@click.option("--backend", help="Whom to ask, when a model is named.")
+@click.option("--backend", type=common.BackendName(), help="Whom to ask, when a model is named.")
 @click.option("--base", is_flag=True, help="The run's base instead of its tuned model.")
 @click.option("--both", is_flag=True, help="The run's base and its tuned model, one below the other.")
 @click.option("--beside", multiple=True, metavar="RUN", help="Another run's tuned model too; may be repeated.")

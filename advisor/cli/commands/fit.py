@@ -31,7 +31,9 @@ COMMON = ("rtx-4090", "l4", "l40s", "a100-40gb", "a100-80gb", "h100-80gb-sxm", "
 @click.option("--seq", type=click.IntRange(1), default=2048, show_default=True, help="Tokens of one sequence.")
 @click.option("--micro-batch", type=click.IntRange(1), help="Sequences at a time; left out: the fastest that fits.")
 @click.option("--checkpointing/--no-checkpointing", default=None, help="Recompute activations; left out: if it pays.")
-@click.option("--gpu", "gpus", multiple=True, metavar="NAME", help="A GPU (several times), or cpu; left out: yours.")
+@click.option(
+    "--gpu", "gpus", type=common.GpuName(), multiple=True, help="A GPU (several times), or cpu; left out: yours."
+)
 @click.option("--params", metavar="N", help="Size of a model we do not know, such as 8b or 350m.")
 @click.option("--data", type=click.Path(path_type=Path, exists=True), help="Training data: gives time and cost.")
 @click.option("--tokens", type=common.Count(1), help="Tokens of one pass over the data, instead of --data.")

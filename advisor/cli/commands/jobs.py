@@ -32,6 +32,8 @@ def command(backend: str | None, status: str | None, set_aside: str | None, as_j
     from advisor.runs import Ledger, view
 
     ledger = Ledger.open()
+    if backend is not None and not any(run.spec.backend == backend for run in ledger.runs()):
+        common.BackendName().convert(backend, None, None)  # of one that was taken out, runs may still be here
     if set_aside is not None:
         render.note(f"{ledger.set_aside(set_aside)} is set aside; what it cost is in no sum here.")
     for damaged in ledger.damaged():

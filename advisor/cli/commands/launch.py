@@ -51,7 +51,13 @@ _RESUMED = frozenset(
     ),
 )
 @click.argument("sources", nargs=-1)
-@click.option("--backend", "backend_names", multiple=True, help="Where to train; several start one run each.")
+@click.option(
+    "--backend",
+    "backend_names",
+    type=common.BackendName(),
+    multiple=True,
+    help="Where to train; several start one run each.",
+)
 @click.option("--model", "models", multiple=True, help="What to train; one for all backends, or one for each.")
 @click.option("--method", type=click.Choice(["lora", "qlora", "full"]), help="Default: lora.")
 @click.option("--objective", type=click.Choice(["sft", "dpo"]), help="Default: what the data is made for.")
@@ -61,7 +67,9 @@ _RESUMED = frozenset(
 @click.option("--held-out", type=common.Share(0.9), default=0.1, show_default=True, help="Share to keep back.")
 @click.option("--option", "-o", "extra", multiple=True, metavar="KEY=VALUE", help="What only this backend understands.")
 @workers.flags
-@click.option("--gpu", help="A rented GPU that a local run is charged for; default: this machine, free.")
+@click.option(
+    "--gpu", type=common.GpuName(), help="A rented GPU that a local run is charged for; default: this machine, free."
+)
 @click.option("--max-cost", type=Usd(), help="Refuse (exit 4) when the quote is higher.")
 @click.option("--monthly-limit", type=Usd(), envvar="TUNEWISE_MONTHLY_LIMIT", help="Over all runs of this month.")
 @click.option("--yes", is_flag=True, help="Do not ask; for what costs money this needs --max-cost.")

@@ -40,7 +40,7 @@ class Sizes(click.ParamType[tuple[int, ...]]):
 
 @click.command("pilot")
 @click.argument("data", nargs=-1, required=True)
-@click.option("--backend", default="local", show_default=True, help="Where to train.")
+@click.option("--backend", type=common.BackendName(), default="local", show_default=True, help="Where to train.")
 @click.option("--model", required=True, help="What to train.")
 @click.option(
     "--method", type=click.Choice(["lora", "qlora", "full"]), default="lora", show_default=True,

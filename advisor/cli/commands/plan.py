@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 @click.command("plan")
 @click.argument("data", nargs=-1, type=click.Path(path_type=Path))
 @workload_flags
-@click.option("--backend", "backends", multiple=True, help="Tune only there; again for each one.")
+@click.option(
+    "--backend",
+    "backends",
+    type=common.BackendName(sellers=True),
+    multiple=True,
+    help="Tune only there; again for each one.",
+)
 @click.option("--model", "models", multiple=True, help="Weigh only this model; again for each one.")
 @click.option("--out", type=click.Path(path_type=Path), help="Keep the advice in a file for 'tunewise launch'.")
 @click.option("--explain", metavar="OPTION", help="Everything about one option: sums, settings, sources.")

@@ -48,7 +48,7 @@ def listing(provider: str | None, stale: bool, today: date, as_json: bool) -> No
     tunewise prices list --provider together --stale
     """
     from advisor.cli.render import prices as page
-    from advisor.errors import PriceError
+    from advisor.errors import UsageError
     from advisor.pricing import PriceBook
     from advisor.pricing.entries import entries
 
@@ -57,7 +57,7 @@ def listing(provider: str | None, stale: bool, today: date, as_json: bool) -> No
     known = dict.fromkeys(entry.provider for entry in found)
     asked = [one for one in book.prompt_models if provider in (None, one.provider) and not stale]
     if provider and provider not in (*known, *book.providers) and not asked:
-        raise PriceError(f"There is no provider '{provider}' in the price book; it has: {', '.join(known)}.")
+        raise UsageError(f"There is no provider '{provider}' in the price book; it has: {', '.join(known)}.")
     chosen = [entry for entry in found if provider in (None, entry.provider) and (not stale or entry.stale(today))]
     prompted = [price for one in asked if (price := book.inference(one.model, one.provider, on=today)) is not None]
     if as_json:

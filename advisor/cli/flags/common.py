@@ -79,6 +79,42 @@ class Share(click.ParamType[float]):
         return share
 
 
+class BackendName(click.ParamType[str]):
+    """One of the backends; ``sellers``: or of those whose prices are known, where it is only advised on."""
+
+    name = "BACKEND"
+
+    def __init__(self, *, sellers: bool = False) -> None:
+        self.sellers = sellers
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        import backends
+
+        known = list(backends.names())
+        if self.sellers and value not in known:
+            from advisor.pricing import PriceBook
+
+            known += [name for name in PriceBook.load().providers if name not in known]
+        if value not in known:
+            self.fail(f"there is no backend '{value}'; choose one of: {', '.join(known)}.", param, ctx)
+        return str(value)
+
+
+class GpuName(click.ParamType[str]):
+    """A GPU by our name for it; a part of it is enough, such as 4090."""
+
+    name = "NAME"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from advisor.errors import WorkloadError
+        from advisor.hardware import gpu_named
+
+        try:
+            return gpu_named(str(value)).name
+        except WorkloadError as error:
+            self.fail(str(error), param, ctx)
+
+
 today = click.option(
     "--today",
     type=_Date(),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli.flags import common
+from advisor.errors import UsageError, WorkloadError
 from advisor.money import parse_count
 from advisor.task import TaskType
 
@@ -75,7 +76,7 @@ _FLAGS = (
     click.option("--budget-usd", "--budget", type=common.Usd(), help="For all of it, over the horizon."),
     click.option("--privacy", metavar="WHAT", help="any, no_training_use, region:NAME or on_premises."),
     click.option("--latency-p95-ms", type=click.IntRange(1), help="In how long 95 of 100 answers must be there."),
-    click.option("--gpu", "gpus", multiple=True, help="A GPU you own; again for each one."),
+    click.option("--gpu", "gpus", type=common.GpuName(), multiple=True, help="A GPU you own; again for each one."),
     click.option("--may-rent-gpus/--no-rented-gpus", default=None, help="Default: may rent."),
     click.option("--standing", type=_Pair(), multiple=True, help="openai=never_fine_tuned, active or inactive."),
     click.option("--measured", type=_Pair(), multiple=True, help="A score, 0 to 1: prompt=0.71, hosted=0.84@MODEL."),
@@ -110,7 +111,13 @@ def workload_flags(command: Callable[..., None]) -> Callable[..., None]:
         file = given.pop("file")
         said = {name: given.pop(name) for name in _NAMES}
         said |= {name: dict(said[name]) for name in _MAPPINGS}  # type: ignore[call-overload]
-        command(workload=_workload(file if isinstance(file, Path) else None, said), **given)
+        workload = _workload(file if isinstance(file, Path) else None, said)
+        try:
+            command(workload=workload, **given)
+        except WorkloadError as error:
+            if file is None:  # then a flag said it
+                raise UsageError(str(error)) from error
+            raise
 
     for flag in reversed(_FLAGS):
         with_workload = flag(with_workload)
@@ -119,7 +126,6 @@ def workload_flags(command: Callable[..., None]) -> Callable[..., None]:
 
 def _workload(file: Path | None, said: Mapping[str, object]) -> Workload:
     """Lay the flags over the workload file; mappings are merged key by key."""
-    from advisor.errors import WorkloadError
     from advisor.workload import load_workload, parse_workload
 
     if file is not None and not file.exists():
@@ -132,7 +138,10 @@ def _workload(file: Path | None, said: Mapping[str, object]) -> Workload:
             continue
         before = content.get(key)
         content[key] = {**before, **value} if isinstance(before, dict) and isinstance(value, dict) else value
-    return parse_workload(content, where="the flags" if file is None else f"the flags and {file}")
+    try:
+        return parse_workload(content, where="the flags" if file is None else f"the flags and {file}")
+    except WorkloadError as error:  # the file by itself was right
+        raise UsageError(str(error)) from error
 
 
 def _score(said: str) -> str | dict[str, str]:

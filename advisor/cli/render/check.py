@@ -218,7 +218,7 @@ def explanation(code: str, as_json: bool) -> None:
     """Print the page of one problem; a list of all for 'list'."""
     from difflib import get_close_matches
 
-    from advisor.errors import DataError
+    from advisor.errors import UsageError
 
     width = _width()
     if code == "list":
@@ -230,7 +230,7 @@ def explanation(code: str, as_json: bool) -> None:
     if code not in CATALOGUE:
         near = get_close_matches(code, CATALOGUE, n=1)
         hint = f"did you mean '{near[0]}'?" if near else "'tunewise check --explain list' lists them."
-        raise DataError(f"There is no problem '{code}'; {hint}")
+        raise UsageError(f"There is no problem '{code}'; {hint}")
     entry = CATALOGUE[code]
     if as_json:
         render.json_document(_entry(code))
