@@ -23,7 +23,7 @@ from backends import (
 )
 from backends._refusals import About, HttpRefusal, Provider, RightMissing, read, translate
 
-HOUSE = Provider("house", "House", "HOUSE_API_KEY", closed="Train elsewhere.")
+HOUSE = Provider("house", "House", "HOUSE_API_KEY", "house", "HOUSE_BASE_URL", closed="Train elsewhere.")
 
 
 def error(

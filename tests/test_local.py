@@ -79,9 +79,11 @@ def spec(folder: Path, run: str = "run-1", **more: object) -> JobSpec:
 
 def wait(backend: LocalBackend, job: Job, until: JobStatus | int, limit_s: float = 120) -> Job:
     """Follow a real process until a status or a step, as ``watch`` does."""
-    end = time.monotonic() + limit_s
+    seen, end = job, time.monotonic() + limit_s
     while time.monotonic() < end:
         job = backend.refresh(job)
+        if job != seen:  # it gets on, at whatever speed this machine has
+            seen, end = job, time.monotonic() + limit_s
         if job.status is until or (isinstance(until, int) and (job.steps_done or 0) >= until):
             return job
         if job.status.finished:

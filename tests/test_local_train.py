@@ -254,6 +254,29 @@ def test_a_disk_that_fills_at_the_end_leaves_no_half_model(
     assert (folder.tuned / "adapter_model.safetensors").is_file()
 
 
+def test_a_run_that_stopped_early_and_was_killed_while_it_finished_trains_no_further(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        """Stands for the process ending here."""
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    settings = replace(
+        spec(data).hyperparameters, learning_rate=0.5, evaluations=12, early_stopping_patience=2, warmup_ratio=0.0
+    )
+    folder = prepare(tmp_path / "wild", spec(data, hyperparameters=settings))
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "_finish", killed)
+        with pytest.raises(Killed):
+            trainer.main([str(folder.path)])
+    taken = losses(folder)
+    assert trainer.main([str(folder.path)]) == 0
+    assert losses(folder) == taken
+    assert read_json(folder.summary)["steps"] == len(taken) < 12
+
+
 def test_early_stopping_keeps_the_best_weights(data: Path, tmp_path: Path) -> None:
     settings = replace(
         spec(data).hyperparameters, learning_rate=0.5, evaluations=12, early_stopping_patience=2, warmup_ratio=0.0
@@ -358,6 +381,21 @@ def test_tensorboard_itself_reads_the_file(tmp_path: Path) -> None:
     assert points == [(2.5, 300, 0.25), (3.5, 70_000, 0.125)] and shown.Scalars("grad_norm")[0].value == 1.0
 
 
+STUCK_S = 600.0  # without a step
+
+
+def ended(child: subprocess.Popen[bytes], folder: RunFolder) -> int:
+    """Return a trainer's exit code; it may take as long as it gets on, since only a stuck one stands still."""
+    seen, since = -1, time.monotonic()
+    while child.poll() is None:
+        if (steps := len(losses(folder))) != seen:
+            seen, since = steps, time.monotonic()
+        assert time.monotonic() - since < STUCK_S, f"no step behind {seen} in {STUCK_S} s"
+        time.sleep(0.02)
+    assert child.returncode is not None
+    return child.returncode
+
+
 def kill_at_random(folder: RunFolder, kills: int, chance: random.Random) -> int:
     """Start the trainer again and again, kill it at random moments, let the last one finish; return the kills made."""
     done = 0
@@ -366,7 +404,7 @@ def kill_at_random(folder: RunFolder, kills: int, chance: random.Random) -> int:
             process.command("trainer.train", str(folder.path)), env=process.environment(), stderr=subprocess.DEVNULL
         )
         if done == kills:
-            assert child.wait(timeout=120) == 0
+            assert ended(child, folder) == 0
             return done
         # Either anywhere in start-up, or somewhere in the steps it takes: between them, or in the middle of a file.
         before, further = len(losses(folder)), chance.randint(0, 3)

@@ -13,7 +13,7 @@ from advisor.estimate import LineItem
 from advisor.runs import Ledger, Origin, Quote, Run, accuracy, receipt
 from advisor.runs.quote_accuracy import informed
 from advisor.serialization import from_json, to_json
-from backends import Job, JobSpec, JobStatus
+from backends import Job, JobSpec, JobStatus, Json
 
 
 def test_exact_quotes_count_in_the_median_error(home: Path) -> None:
@@ -117,3 +117,25 @@ def a_run(id: str) -> Run:
     line = LineItem("training", Decimal(1), "million tokens", ten, ten, ten, ten, "a page", None)
     quote = Quote(usd=ten, low_usd=Decimal(9), high_usd=Decimal(12), lines=(line,), train_minutes=30.0)
     return Run(id, datetime.now(UTC), spec, quote, Origin(), Job(id, "together", spec.model))
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "teaches"),
+    [
+        ({"device": "cpu"}, {"device": "cuda"}, False),
+        ({"device": "cpu"}, {"device": "cpu"}, True),
+        ({"workers": 4}, {}, False),
+        ({"workers": 1}, {}, True),
+        ({"workers": 2, "shard": "fsdp"}, {"workers": 2}, False),
+        ({"address": "ray://one"}, {"address": "ray://other"}, False),
+    ],
+)
+def test_a_quote_learns_only_from_runs_on_the_same_device_and_as_many_workers(
+    home: Path, there: dict[str, Json], here: dict[str, Json], teaches: bool
+) -> None:
+    ledger = Ledger.open()
+    for _ in range(3):
+        run = priced(ledger)
+        end(ledger, replace(run, spec=replace(run.spec, options=there)), "20")
+    run = a_run("tw-1122-00000009")
+    assert bool(informed(ledger, replace(run, spec=replace(run.spec, options=here))).corrected) is teaches

@@ -133,8 +133,14 @@ def _scaled(quote: Quote, factors: Mapping[str, float]) -> Quote:
     )
 
 
+# The options that say where and on how much a run trains, and what leaving one out means.
+_PLACE = {"device": None, "workers": 1, "engine": "torchrun", "address": None, "shard": "ddp", "hardware": None}
+
+
 def _alike(past: JobSpec, spec: JobSpec) -> bool:
-    return (past.backend, past.model, past.method) == (spec.backend, spec.model, spec.method)
+    """Tell whether a past run was of the same model and method at the same place: a CPU teaches nothing of a GPU."""
+    one, other = ([done.options.get(name, unsaid) for name, unsaid in _PLACE.items()] for done in (past, spec))
+    return (past.backend, past.model, past.method, one) == (spec.backend, spec.model, spec.method, other)
 
 
 def _judged(lines: Iterable[ReceiptLine]) -> list[ReceiptLine]:

@@ -107,7 +107,9 @@ def _loop(run: Run, masters: Masters, progress: Progress) -> None:
             _evaluate(run, progress)
         _checkpoint(run, masters, progress)
     run.record.status(JobStatus.RUNNING, "training", steps_done=progress.step, steps_total=plan.steps)
-    while progress.step < plan.steps:
+    patience = settings.early_stopping_patience
+    # Asked before a step as well: a run that was killed while it finished has nothing left to train.
+    while progress.step < plan.steps and not (patience and progress.worse >= patience):
         if run.world.any(run.folder.stop.exists(), run.device):
             _checkpoint(run, masters, progress)
             raise Stopped
@@ -136,10 +138,8 @@ def _loop(run: Run, masters: Masters, progress: Progress) -> None:
         if evaluated or overdue or (run.options.save_every and progress.step % run.options.save_every == 0):
             _checkpoint(run, masters, progress)
             saved = time.monotonic()
-        patience = settings.early_stopping_patience
-        if evaluated and patience and progress.worse >= patience:
-            run.record.event(f"Stopped early: no better validation loss for {progress.worse} evaluations.")
-            break
+    if progress.step < plan.steps:
+        run.record.event(f"Stopped early: no better validation loss for {progress.worse} evaluations.")
 
 
 def _evaluate(run: Run, progress: Progress) -> None:
