@@ -10,7 +10,7 @@ from advisor.dataset._precision import LEAST, MEASURED
 from advisor.dataset._rows import Container
 
 ROOT = Path(__file__).parent.parent
-PAGE = (ROOT / "docs" / "datasets.md").read_text()
+PAGE = (ROOT / "docs" / "concepts" / "datasets.md").read_text()
 
 
 def test_the_table_is_what_the_command_prints(shared: Path) -> None:

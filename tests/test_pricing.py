@@ -510,7 +510,7 @@ def test_the_starter_overlay_is_valid_as_it_is_and_with_its_comments_removed(tmp
 
 
 def test_the_overlay_of_the_guide_is_valid_and_complete(tmp_path: Path) -> None:
-    guide = (Path(__file__).parent.parent / "docs" / "estimates.md").read_text(encoding="utf-8")
+    guide = (Path(__file__).parent.parent / "docs" / "concepts" / "estimates.md").read_text(encoding="utf-8")
     block = next(text for text in guide.split("```yaml\n") if text.startswith("own:")).split("```")[0]
     own = PriceBook.load(packaged(), overlays=(written(tmp_path, block),)).content.own
     assert own.terms.model_fields_set == set(OwnTerms.model_fields)

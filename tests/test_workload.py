@@ -11,7 +11,7 @@ import yaml
 from advisor.errors import WorkloadError
 from advisor.workload import Workload, load_workload, parse_workload
 
-GUIDE = (Path(__file__).parent.parent / "docs" / "workload.md").read_text(encoding="utf-8")
+GUIDE = (Path(__file__).parent.parent / "docs" / "concepts" / "workload.md").read_text(encoding="utf-8")
 
 
 def test_the_guide_shows_every_key_and_nothing_else() -> None:

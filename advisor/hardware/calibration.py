@@ -17,7 +17,7 @@ from advisor.paths import home
 from backends import DEFAULT_LORA_RANK, Method
 
 # Error of a step's time after calibration, as published for 90 held-out middles of two-point fits (80 % within 25 %)
-# and for one point scaled by arithmetic (60 % within 25 %): docs/memory.md.
+# and for one point scaled by arithmetic (60 % within 25 %): docs/concepts/memory.md.
 _TWO_POINTS = 0.25
 _ONE_POINT = 0.50
 # A measured peak beyond these factors of the estimate was another setup, not another machine.

@@ -20,7 +20,7 @@ class Band(NamedTuple):
 
 
 # Share of the dense 16-bit peak that training reaches, by kind of batch and class of card: median and range of the
-# published measurements (docs/memory.md). "plain": short, unpacked batches through transformers as it comes;
+# published measurements (docs/concepts/memory.md). "plain": short, unpacked batches through transformers as it comes;
 # "packed": full, packed steps through fused kernels.
 _PLAIN = {
     "turing": Band(0.05, 0.14, 0.28),

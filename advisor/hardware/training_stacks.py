@@ -24,7 +24,7 @@ class Stack:
     in 16 bits, and adapters are added to a copy of them in each pass.
     ``packed``: steps are full of tokens and run through fused kernels.
 
-    Measured, docs/memory.md says on what:
+    Measured, docs/concepts/memory.md says on what:
     ``logits``, ``logits_kbit``: bytes per logit alive at the loss, over a 16-bit and a 4-bit base.
     ``layer``, ``layer_kbit``: a layer's activations over what counting its operations gives.
     ``eager``: bytes per head and pair of positions that eager attention has alive in one layer's backward pass.

@@ -39,7 +39,7 @@ OVERLAY_START = """\
 #   electricity_usd_per_kwh: 0.30       # counted for GPUs you own, together with gpu_watts
 #   gpu_watts: 450
 #   amortisation_usd_per_hour: 0.15
-#   terms:                              # what every estimate assumes; docs/estimates.md lists them all
+#   terms:                              # what every estimate assumes; docs/concepts/estimates.md lists them all
 #     runs: 3                           # trainings paid for: sweeps, failures, retries
 #     tier: batch                       # ask at the batch price
 #     retrain_every_months: 6
