@@ -102,8 +102,8 @@ class JobSpec:
     """What to train.
 
     ``run`` is our own id for it, the tag we look it up by: unique, at most 24 characters of [a-z0-9-]. The files are
-    already in this backend's own format. ``options`` holds what only one backend understands (docs/concepts/providers.md and
-    docs/concepts/trainer.md list them); an unknown option is refused.
+    already in this backend's own format. ``options`` holds what only one backend understands (listed in
+    docs/concepts/providers.md and docs/concepts/trainer.md); an unknown option is refused.
     """
 
     run: str

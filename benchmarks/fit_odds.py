@@ -54,7 +54,7 @@ HEADER = """\
 # The odds that a tuned model beats the best prompt by more than chance: written by benchmarks/fit_odds.py, not by hand.
 #
 # log odds = constant + sum(weight x (feature - mean)); a feature that is not known counts as its mean, and its spread
-# widens the interval. advisor/evidence/odds.py says what each feature is, docs/concepts/advice.md how good the odds are.
+# widens the interval. advisor/evidence/odds.py says what each feature is, docs/concepts/advice.md how good they are.
 # `cross_validated`: Brier score beside that of saying the base rate, and AUC, of groups left out of the fit.
 
 """

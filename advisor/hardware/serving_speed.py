@@ -1,6 +1,7 @@
 """How many requests a second a GPU answers with a model: reading weights and cache, arithmetic, and the host's share.
 
-The form and its constants come from published measurements (docs/concepts/serving.md); benchmarks/serving.py tries them on rows.
+The form and its constants come from published measurements (docs/concepts/serving.md); benchmarks/serving.py tries them
+on rows.
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ MOST_TOKENS = 16_384  # of one pass: larger ones gain nothing on a GPU,
 MOST_CPU_TOKENS = 512  # and these nothing on a processor: 2.3 times less memory than 2,048, and no slower
 USABLE = 0.95  # of what a card or a machine has; the rest is taken by displays, rounding and others
 
-# Measured on published runs of transformers with PEFT and rounded up, since our trainer has none yet (docs/concepts/memory.md):
+# Measured on published runs of transformers with PEFT and rounded up, since our trainer has none yet
+# (docs/concepts/memory.md):
 # bytes per logit alive at the loss, a layer over what counting its operations gives (16-bit and 4-bit base), memory
 # reserved over memory allocated, and the factor a peak is multiplied by before it counts as fitting.
 LOGIT_BYTES = 16.0
