@@ -1,4 +1,4 @@
-"""What ``tunewise check`` finds in real datasets, as the tables of docs/concepts/datasets.md, and how often it is right.
+"""What ``tunewise check`` finds in real datasets, and how often it is right: the tables of docs/concepts/datasets.md.
 
     python benchmarks/datasets.py FOLDER        the folder that holds datasets/, openai/ and together/
 
