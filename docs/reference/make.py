@@ -226,8 +226,8 @@ def _checks() -> Iterator[str]:
     yield "Exit code 1 when an error is among them. `tunewise check --explain CODE` says the same in the terminal.\n"
     yield (
         "The last column tells, of findings about wording, how many of those judged were right: in the published sets "
-        "of docs/concepts/datasets.md and in a sample judged by hand (`python benchmarks/datasets.py FOLDER`). Where fewer "
-        "than seven of ten are, it is a note that asks.\n"
+        "of docs/concepts/datasets.md and in a sample judged by hand (`python benchmarks/datasets.py FOLDER`). Where "
+        "fewer than seven of ten are, it is a note that asks.\n"
     )
     rows = []
     for code, entry in CATALOGUE.items():
