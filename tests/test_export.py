@@ -288,3 +288,19 @@ def test_a_hosted_run_exports_its_card_alone(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["written"] == {"card": str(card)}
     assert card.read_text() == model_card(run)
     assert CliRunner().invoke(tunewise, ["export", run.id]).exit_code == 2
+
+
+def test_the_licence_of_a_folder_comes_from_its_own_card(tmp_path: Path) -> None:
+    run = local_run(tmp_path)
+    assert base_licence("smollm2").startswith("Apache-2.0")  # not fetched: the catalogue's
+    folder = tmp_path / "a-base"
+    folder.mkdir()
+    assert base_licence(str(folder)) == "unknown"
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n")
+    mine = replace(run, spec=replace(run.spec, model=str(folder)))
+    text = model_card(mine)
+    assert "\nlicense: mit\n" in text and "| licence of the base | mit (by the card in the model's folder) |" in text
+    assert "base_model:" not in text
+    assert "base_model: HuggingFaceTB/SmolLM2-135M-Instruct" in model_card(
+        replace(run, spec=replace(run.spec, model="smollm2"))
+    )

@@ -11,6 +11,7 @@ from advisor.hardware import Architecture, architecture
 from advisor.runs.receipt import bill
 from advisor.runs.run import Run
 from backends import Json
+from backends.local.pretrained import PRETRAINED, licence_of, located
 
 _SPDX = {"Apache-2.0": "apache-2.0", "MIT": "mit"}  # as the hub's card index writes them
 
@@ -25,7 +26,10 @@ def model_card(run: Run, *, whole: bool = False) -> str:
 
 
 def base_licence(model: str) -> str:
-    """Return the licence of a base as the catalogue knows it, or "unknown"."""
+    """Return the licence of a base as the card in its folder or the catalogue states it, or "unknown"."""
+    stated = licence_of(Path(located(model)).expanduser())
+    if stated is not None:
+        return f"{stated} (by the card in the model's folder)"
     known = _catalogued(model)
     if known is None or known.licence is None:
         return "unknown"
@@ -34,10 +38,12 @@ def base_licence(model: str) -> str:
 
 def _head(run: Run, whole: bool) -> Iterator[str]:
     known = _catalogued(run.spec.model)
-    licence = _SPDX.get(known.licence or "") if known is not None and known.licence_verified else None
+    licence = licence_of(Path(located(run.spec.model)).expanduser())
+    if licence is None and known is not None and known.licence_verified:
+        licence = _SPDX.get(known.licence or "")
     yield "---"
-    if "/" in run.spec.model and not Path(run.spec.model).is_absolute():
-        yield f"base_model: {run.spec.model}"
+    if _on_hub(run.spec.model):
+        yield f"base_model: {_name(run.spec.model)}"
     if licence:
         yield f"license: {licence}"
     if run.spec.backend == "local":
@@ -148,10 +154,16 @@ def _use(run: Run) -> Iterator[str]:
 
 def _catalogued(model: str) -> Architecture | None:
     """Return what the catalogue holds on a hub id; a folder on this machine says nothing about its licence."""
-    return None if Path(model).expanduser().exists() else architecture(model)
+    return None if Path(model).expanduser().exists() else architecture(_name(model))
+
+
+def _on_hub(model: str) -> bool:
+    return "/" in _name(model) and not Path(model).expanduser().exists()
 
 
 def _name(model: str) -> str:
+    if model in PRETRAINED:
+        return PRETRAINED[model].hub_id
     if model == "tiny" or model.startswith("tiny-"):
         return f"{model} (random weights made on the spot: for trials only)"
     return Path(model).name if Path(model).is_absolute() else model
