@@ -99,8 +99,9 @@ def evaluate_run(
     gravest = worst(suites)
     if gravest is not None and gravest.verdict != "fine":
         warnings.append(
-            f"Forgetting ({gravest.verdict}): {gravest.suite} changed by {gravest.change:+.3f}; lower the learning "
-            "rate, train fewer epochs, or mix general examples in."
+            f"Forgetting ({gravest.verdict}): {gravest.suite} changed by {gravest.change:+.3f}. For a model of many "
+            "tasks lower the learning rate, train fewer epochs, or mix general examples in. For this one task alone it "
+            "does no harm: send it nothing else, and ask the base for the rest (the adapter leaves it as it is)."
         )
     if loss is not None and loss.low > 0:
         warnings.append("The tuned model is worse than its base on held-out loss: it has overfitted or was fed wrong.")

@@ -132,7 +132,7 @@ def set_up(
     said = torch_compile.settle(run)
     if world.first:
         sentences = [*notes, *reasons, packing, choice.reason, *([said] if said else [])]
-        _write_down(run, [*sentences, f"On {device.type} in {precision}."], base)
+        _write_down(run, [*sentences, f"On {device.type} in {precision}."], base, choice.predicted)
     model.train()
     fold(model)
     masters = Masters(
@@ -248,13 +248,19 @@ def _reference(run: Run) -> dict[int, tuple[float, float]]:
     return found
 
 
-def _write_down(run: Run, sentences: list[str], base: str) -> None:
-    """Say the choices as events, and keep them and the environment as files."""
+def _write_down(run: Run, sentences: list[str], base: str, predicted: float) -> None:
+    """Say the choices as events, and keep them and the environment as files; ``predicted`` bytes at the peak."""
     for sentence in sentences:
         run.record.event(sentence)
     write_json(
         run.folder.chosen,
-        {"base": base, "hyperparameters": asdict(run.settings), "packed": run.packed, "because": list(sentences)},
+        {
+            "base": base,
+            "hyperparameters": asdict(run.settings),
+            "packed": run.packed,
+            "predicted_gb": predicted / 1e9,
+            "because": list(sentences),
+        },
     )
     write_readme(run.folder.readme, run.spec, len(run.train), run.plan.steps, sentences)
     write_json(run.folder.environment, _environment(run))
