@@ -93,14 +93,20 @@ class PriceBook:
         return tuple(offer for offers in self._offers.values() for offer in offers)
 
     def offer(self, provider: str, model: str) -> TrainingOffer | None:
-        """Return the offer for ``model``, whose date suffix may be left out; None when there is none."""
+        """Return the offer for ``model``; None when there is none.
+
+        Its date or its owner may be left out, also where the file has them, and a date may be there where the file has
+        none; letters may be of either case.
+        """
         offers = self.offers(provider)
         wanted = _base_model(model)
         for offer in offers:
             if offer.model == wanted:
                 return offer
+        lower = wanted.lower()
         for offer in offers:
-            if _undated(offer.model) == wanted or offer.model.split("/")[-1].lower() == wanted.lower():
+            known = offer.model.lower()
+            if lower in (known, _undated(known), known.split("/")[-1]) or _undated(lower) == known:
                 return offer
         return None
 

@@ -100,26 +100,37 @@ def _planned(source: str, names: Sequence[str], models: Sequence[str]) -> tuple[
 
 
 def check_models(wanted: Sequence[Order]) -> None:
-    """Refuse a model that its provider does not sell, when it reads like a slip of the pen for one that it does.
-
-    Here, refuse what is no model at all.
-    """
-    book = PriceBook.load()
+    """Refuse a wrong model before anything else is looked at, as ``resolved`` does."""
     for order in wanted:
-        if order.backend == "local":
-            _check_local(order.model)
-        if book.offer(order.backend, order.model) is not None:
-            continue
-        sold = [offer.model for offer in book.offers(order.backend)]
-        spelt = {
-            text.lower(): model for model in sold for text in (model, model.split("/")[-1], _UNDATED.sub("", model))
-        }
-        near = get_close_matches(order.model.lower(), spelt, n=1, cutoff=0.85)
-        if near:
-            raise UsageError(
-                f"{order.backend} sells no '{order.model}' that the price book knows. Did you mean '{spelt[near[0]]}'? "
-                "A model that is new there needs its price in pricing.local.yaml first: 'tunewise prices copy'."
-            )
+        resolved(order)
+
+
+def resolved(order: Order) -> tuple[Order, tuple[str, ...]]:
+    """Return the order with the model's id as its provider has it, and a note where that is not as it was typed.
+
+    Raises UsageError for a model that its provider does not sell, when it reads like a slip of the pen for one that it
+    does; ModelNotTunable for what is no model at all here. An id that nobody here knows is sent as it is.
+    """
+    if order.backend == "local":
+        _check_local(order.model)
+        return order, ()
+    book = PriceBook.load()
+    offer = book.offer(order.backend, order.model)
+    if offer is not None:
+        # A date that the book leaves out belongs to the id all the same.
+        if offer.model == order.model or _UNDATED.sub("", order.model) == offer.model:
+            return order, ()
+        note = f"'{order.model}' is sent as {offer.model}, which is its id at {order.backend}."
+        return replace(order, model=offer.model), (note,)
+    sold = [offer.model for offer in book.offers(order.backend)]
+    spelt = {text.lower(): model for model in sold for text in (model, model.split("/")[-1], _UNDATED.sub("", model))}
+    near = get_close_matches(order.model.lower(), spelt, n=1, cutoff=0.85)
+    if near:
+        raise UsageError(
+            f"{order.backend} sells no '{order.model}' that the price book knows. Did you mean '{spelt[near[0]]}'? "
+            "A model that is new there needs its price in pricing.local.yaml first: 'tunewise prices copy'."
+        )
+    return order, ()
 
 
 def _check_local(model: str) -> None:

@@ -16,6 +16,7 @@ from advisor.runs.launch.data_warnings import look_into, refused
 from advisor.runs.launch.gate import costs_money
 from advisor.runs.launch.hyperparameters import with_settings
 from advisor.runs.launch.memory_check import too_large
+from advisor.runs.launch.orders import resolved
 from advisor.runs.launch.quote import quote
 from advisor.runs.launch.submit import Order, stage
 from advisor.runs.launch.worker_terms import WorkerTerms, with_worker_terms
@@ -56,6 +57,7 @@ def propose(
     The proposal holds its backend open and a folder of the run: ``discard`` lets go of both. Raises DataError when
     the data cannot be used, and BackendError.
     """
+    order, spelt = resolved(order)
     backend = backends.get(order.backend)
     run, crowded = None, None
     try:
@@ -68,7 +70,7 @@ def propose(
         )
         holds = look_into(order)
         run = replace(run, origin=replace(run.origin, left_out=holds.left_out))
-        notes = [*holds.notes, *lost]
+        notes = [*spelt, *holds.notes, *lost]
         try:
             described = profile(
                 Dataset.open(run.origin.train or run.spec.train_file),
