@@ -108,7 +108,7 @@ def test_a_key_in_the_data_is_said_and_not_sent_unattended(
     notes = "\n".join(tunewise.document(*hosted, "--dry-run")["notes"])
     assert "what looks like a key or password (line 64)" in notes
     assert f"'tunewise check {data} --fix clean.jsonl --redact'" in notes
-    assert "1 row left out (1 messages_empty; line 61), 1 exact duplicate kept" in notes
+    assert "1 row left out, 63 examples read (1 messages_empty; line 61), 1 exact duplicate kept" in notes
     assert "what looks like personal data (line 63)" in notes
     said = tunewise(*hosted, "--yes", "--max-cost", "5", expect=1).stderr
     assert "--fix clean.jsonl --redact" in said and "Nobody has agreed to sending it" in said

@@ -533,3 +533,26 @@ def test_the_command_that_explains_does_not_write_the_plan_again(tmp_path: Path,
     text = " ".join(run(TICKETS, *(word.format(file) for word in out), "--task", "other").stdout.split())
     again = text[text.index("Every sum, setting and source of it:") :]
     assert file.exists() and "--out" not in again and str(file) not in again and "--task other" in again
+
+
+@pytest.mark.parametrize("command", [("plan",), ("budget", "--limit", "500"), ("launch",), ("wizard",)])
+def test_that_half_of_the_data_cannot_be_read_is_said(
+    command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from advisor.cli.flags.common import read
+
+    data = tmp_path / "half.jsonl"
+    row = '{"messages": [{"role": "user", "content": "is %d odd?"}, {"role": "assistant", "content": "%s"}]}\n'
+    data.write_text("".join(row % (number, ["no", "yes"][number % 2]) + "{broken\n" for number in range(200)))
+    if command[0] == "wizard":
+        read([data])
+        said = capsys.readouterr().err
+    elif command[0] == "launch":
+        said = (
+            CliRunner()
+            .invoke(tunewise, ["launch", str(data), "--backend", "local", "--model", "tiny", "--dry-run"])
+            .output
+        )
+    else:
+        said = CliRunner().invoke(tunewise, [command[0], str(data), *command[1:]]).stderr
+    assert "up to 200 rows left out, 200 examples read (200 invalid_json" in " ".join(said.split())

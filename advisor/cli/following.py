@@ -42,15 +42,15 @@ def follow(runs: Sequence[str], *, as_json: bool, document: bool = True) -> int:
         lost = leaving = False
         while not leaving:
             leaving = True
-            watch = Watch(ledger, runs, backend_of, shortest_s=0.5 if local else 2.0)
             try:
-                for update in watch.updates():
+                progress.go_on()
+                for update in Watch(ledger, runs, backend_of, shortest_s=0.5 if local else 2.0).updates():
                     lost = lost or update.given_up
                     progress.show(ledger.get(update.job.run), update)
             except KeyboardInterrupt:
+                progress.stand_still()
                 if progress.can_ask:
-                    with progress.standing_still():
-                        leaving = _leaves(ledger, runs, backend_of)
+                    leaving = _leaves(ledger, runs, backend_of)
                 if leaving:
                     names = " ".join(runs)
                     render.note(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from advisor.dataset import Level
+from advisor.dataset import CATALOGUE, Level
 from advisor.estimate import Strategy
 from advisor.evidence import RETRIEVED_SHOTS, claims, nearest, packaged
 from advisor.recommend.choose import Choice
@@ -105,8 +105,8 @@ def unknowns(
     like = choice.judgement.odds.cases_for + choice.judgement.odds.cases_against if choice.judgement else _FEW_CASES
     if like < _FEW_CASES:
         yield f"Only {like} published {'case is' if like == 1 else 'cases are'} like this one: little evidence."
-    if faults := sum(problem.level is Level.ERROR for problem in profile.problems):
-        yield f"What is in the data that cannot be read: {faults} problems; 'tunewise check' names their lines."
+    if faults := _unreadable(profile):
+        yield f"What the rows say that cannot be read: up to {faults:,}; 'tunewise check' names their lines."
     if profile.is_preference:
         yield "How preference tuning compares: the published cases are of supervised tuning."
 
@@ -153,3 +153,10 @@ def warnings(chosen: Option | None, profile: Profile, workload: Workload) -> Ite
     yield cited("collapse")
     yield cited("forgetting")
     yield cited("safety")
+
+
+def _unreadable(profile: Profile) -> int:
+    """Return how many rows at most are left out for an error in them."""
+    counts = profile.quality.get("counts")
+    found = counts if isinstance(counts, dict) else {}
+    return sum(n for code, n in found.items() if isinstance(n, int) and CATALOGUE[code].level is Level.ERROR)

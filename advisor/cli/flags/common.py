@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
@@ -146,21 +147,26 @@ def profile_of(data: tuple[Path, ...], workload: Workload, *, exact: bool = Fals
 def read(data: Sequence[Path | str], *, exact: bool = False) -> Profile:
     """Read DATA with a bar. Of a huge file that was never counted a sample is read, unless ``exact`` is asked for.
 
-    A sample is said to be one on stderr.
+    On stderr a sample is said to be one, and rows that cannot be read are counted: advice on half the data is no
+    advice on all of it.
     """
     from advisor.cli.render.reading import reading
-    from advisor.dataset import Dataset
+    from advisor.dataset import Dataset, Level
     from advisor.tokens import preview, profile
 
     dataset = Dataset.open(*data)
     with reading(dataset.bytes, "identifying") as progress:
         dataset.identify(progress)
     with reading(dataset.bytes) as progress:
-        if exact or dataset.bytes <= PREVIEW_BYTES:
-            return profile(dataset, progress=progress)
-        found = preview(dataset, progress=progress)
+        whole = exact or dataset.bytes <= PREVIEW_BYTES
+        found = profile(dataset, progress=progress) if whole else preview(dataset, progress=progress)
     if found.sampled:
         render.note(found.sampled.sentence)
+    if any(problem.level is Level.ERROR for problem in found.problems):
+        from advisor.runs.launch.data_warnings import left_out
+
+        if said := left_out(found):
+            render.note(f"warning: {said}: 'tunewise check {shlex.join(map(str, data))}' names them.")
     return found
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -44,7 +43,6 @@ class Progress:
             from rich.live import Live
 
             self._live = Live(console=render.console(stderr=self._talk), refresh_per_second=4)
-            self._live.start()
         return self
 
     @property
@@ -52,20 +50,20 @@ class Progress:
         """Tell whether a person sees this and can answer."""
         return (sys.stderr if self._talk else sys.stdout).isatty() and sys.stdin.isatty()
 
-    @contextmanager
-    def standing_still(self) -> Iterator[None]:
+    def go_on(self) -> None:
+        """Begin to draw, or begin again."""
+        if self._live is not None:
+            self._live.start()
+
+    def stand_still(self) -> None:
         """Leave the terminal to a question."""
         if self._live is not None:
             self._live.stop()
-        yield
-        if self._live is not None:
-            self._live.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._live is not None:
-            self._live.stop()
+        self.stand_still()
 
     def show(self, run: Run, update: Update) -> None:
         """Take in what a look brought, and show it."""

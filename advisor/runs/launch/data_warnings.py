@@ -51,7 +51,7 @@ def look_into(order: Order) -> InData:
         said = _secret(found, name)
         secrets += said
         notes += [*said, *_rows(found, name), *_forms(found, name), *_personal(found, name)]
-    left = _left_out(profile(Dataset.open(*order.data)))
+    left = left_out(profile(Dataset.open(*order.data)))
     return InData(tuple(notes), " ".join(secrets) if secrets and order.backend != "local" else None, left)
 
 
@@ -114,7 +114,7 @@ def _rows(found: Profile, name: str) -> Iterator[str]:
     """Say how many rows are left out and why, and how many are there twice and stay."""
     from advisor.dataset import CATALOGUE
 
-    parts = [said] if (said := _left_out(found)) else []
+    parts = [said] if (said := left_out(found)) else []
     if repeated := found.quality.get("exact_duplicates"):
         parts.append(f"{repeated:,} exact duplicate{'' if repeated == 1 else 's'} kept")
     if parts:
@@ -124,7 +124,7 @@ def _rows(found: Profile, name: str) -> Iterator[str]:
             yield f"{one.file}: nothing after line {one.line} is read. {CATALOGUE['rest_unread'].fix}"
 
 
-def _left_out(found: Profile) -> str:
+def left_out(found: Profile) -> str:
     """Say how many rows are not trained on, why, and which: their kinds, and the first lines; '' where all are."""
     from advisor.dataset import CATALOGUE, Level
 
@@ -140,7 +140,8 @@ def _left_out(found: Profile) -> str:
     named = ", ".join(str(line) for _, line in places[:_NAMED])
     more = f" and {len(places) - _NAMED:,} more" if len(places) > _NAMED else ""
     where = f"; {unit}{'s' * (len(places) != 1)} {named}{more}" if places else ""
-    return f"{rows} left out ({', '.join(f'{count:,} {code}' for code, count in broken.items())}{where})"
+    kinds = ", ".join(f"{count:,} {code}" for code, count in broken.items())
+    return f"{rows} left out, {_many(found.examples, 'example')} read ({kinds}{where})"
 
 
 def _counts(found: Profile) -> dict[str, int]:
