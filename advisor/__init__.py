@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from advisor.dataset import Dataset
     from advisor.estimate import estimate
     from advisor.evaluate import Scorecard
-    from advisor.library import check, evaluate, fit, launch, plan, price, receipt, watch
+    from advisor.library import budget, check, evaluate, fit, launch, plan, price, receipt, watch
     from advisor.pricing import PriceBook
     from advisor.recommend import Recommendation, recommend
     from advisor.runs import Ledger, Receipt, Run
@@ -34,6 +34,7 @@ __all__ = [
     "Run",
     "Scorecard",
     "Workload",
+    "budget",
     "check",
     "estimate",
     "evaluate",
@@ -58,6 +59,7 @@ _HOMES = {
     "Run": "advisor.runs",
     "Scorecard": "advisor.evaluate",
     "Workload": "advisor.workload",
+    "budget": "advisor.library",
     "check": "advisor.library",
     "estimate": "advisor.estimate",
     "evaluate": "advisor.library",

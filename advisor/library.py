@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import backends as places
@@ -22,7 +22,8 @@ from advisor.evaluate import Scorecard
 from advisor.hardware import Fit
 from advisor.hardware.models import like
 from advisor.pricing import PriceBook
-from advisor.recommend import Recommendation, recommend, with_gpu_names
+from advisor.recommend import Recommendation, recommend, sharpened, with_gpu_names
+from advisor.recommend.spending import Spending, spend
 from advisor.runs import Ledger, Receipt, Run, Update, Watch
 from advisor.runs import receipt as receipt_of
 from advisor.runs.evaluation.evaluate import Options, evaluate_data, evaluate_run
@@ -78,9 +79,7 @@ def plan(
     `tunewise pilot` wrote. Raises DataError and WorkloadError.
     """
     needs = with_gpu_names(_workload(workload))
-    if not data and needs.data is None:
-        raise UsageError("Give data, or a workload whose 'data' block describes it.")
-    described = profile(Dataset.open(*data)) if data else synthetic(needs.data, needs.task)  # type: ignore[arg-type]
+    described = _described(data, needs)
     own, notes = of_ledger(described.fingerprint, on_premises=needs.on_premises)
     if pilot is not None:
         own = (of_pilot(pilot, described.examples), *own)
@@ -95,6 +94,25 @@ def plan(
         own=own,
         notes=notes,
     )
+
+
+def budget(
+    *data: Data,
+    usd: Decimal | int,
+    workload: Needs = None,
+    backends: Sequence[str] = (),
+    models: Sequence[str] = (),
+    prices: PriceBook | None = None,
+    today: date | None = None,
+) -> Spending:
+    """Return what a sum buys over the horizon: the plan within it, month by month, and what more would buy."""
+    needs = with_gpu_names(_workload(workload).model_copy(update={"budget_usd": None}))
+    described, book, day = _described(data, needs), prices or PriceBook.load(), today or date.today()
+    own, notes = of_ledger(described.fingerprint, on_premises=needs.on_premises)
+    ask = partial(recommend, described, book=book, today=day, backends=backends, models=models, own=own, notes=notes)
+    limit = Decimal(usd)
+    within = ask(needs.model_copy(update={"budget_usd": limit}))
+    return spend(limit, ask(needs), within.recommendation, described, sharpened(needs, own), book, day)
 
 
 def fit(
@@ -237,6 +255,14 @@ def receipt(run: Run | str) -> Receipt:
         with closing(places.get(found.spec.backend)) as place:
             refreshed(ledger, found, place)
     return receipt_of(ledger, found.id)
+
+
+def _described(data: Sequence[Data], needs: Workload) -> Profile:
+    if data:
+        return profile(Dataset.open(*data))
+    if needs.data is None:
+        raise UsageError("Give data, or a workload whose 'data' block describes it.")
+    return synthetic(needs.data, needs.task)
 
 
 def _workload(needs: Needs) -> Workload:

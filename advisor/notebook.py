@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from advisor.cli.render import to_json, words
+from advisor.cli.render import to_json
 from advisor.cli.render.report.advice import flips_section, ruled_out_section, why
 from advisor.cli.render.report.data import data_section
 from advisor.cli.render.report.markup import Html, spread, table, tag
 from advisor.cli.render.report.run import receipt_section, scorecard_section
 from advisor.evaluate import Scorecard
 from advisor.recommend import Option, Recommendation
+from advisor.recommend import wording as words
 from advisor.runs import Receipt
 from advisor.tokens import Profile
 

@@ -12,14 +12,14 @@ import pytest
 
 import advisor
 import tunewise
-from advisor import check, launch, plan, price
+from advisor import budget, check, launch, plan, price
 from advisor.errors import OverLimit, RunError, UsageError
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT / "examples" / "intents_small.jsonl"
 NAMES = """
 Dataset Ledger Options PriceBook Profile Receipt Recommendation Run Scorecard Workload
-check estimate evaluate fit launch plan price profile receipt recommend watch
+budget check estimate evaluate fit launch plan price profile receipt recommend watch
 """
 
 
@@ -55,6 +55,8 @@ def test_the_examples_of_the_page_run(tmp_path: Path) -> None:
 def test_advice_is_that_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     advice = plan(DATA, workload={"requests_per_month": 50_000})
     assert advice.recommendation is not None and advice.options
+    bought = budget(DATA, usd=10_000, workload={"requests_per_month": 50_000})
+    assert bought.best is not None and bought.best.option.id == advice.recommendation.id
     with pytest.raises(UsageError):
         plan()
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from advisor.cli import render
-from advisor.cli.render import words
 from advisor.cli.render.estimate import flip
 from advisor.cli.render.screen import Screen
-from advisor.cli.render.spending import Spending
 from advisor.estimate import Fit
+from advisor.recommend import wording as words
+from advisor.recommend.spending import Choice, Spending
 
 _BAR = 24  # columns of a month's bar
 _OTHERS = 6
@@ -121,3 +121,39 @@ def _more(found: Spending, screen: Screen) -> None:
     if found.dollar:
         items.insert(0, found.dollar)
     screen.section("What more money buys", items)
+
+
+def document(found: Spending) -> dict[str, object]:
+    """Return the JSON document."""
+    advice = found.advice
+    return {
+        "limit_usd": found.limit_usd,
+        "fits": found.fit,
+        "verdict": found.verdict,
+        "plan": None if found.best is None else _row(found.best, found),
+        "scenarios": found.scenarios,
+        "more": found.steps,
+        "one_dollar_more_buys": found.per_dollar,
+        "options": [_row(choice, found) for choice in found.choices],
+        "flips": found.flips,
+        "recommended": advice.recommendation.id if advice.recommendation else None,
+        "reason": advice.reason,
+        "assumptions": advice.assumptions,
+        "prices_as_of": advice.prices_as_of,
+    }
+
+
+def _row(choice: Choice, found: Spending) -> dict[str, object]:
+    option, buys = choice.option, choice.buys
+    return {
+        "id": option.id,
+        "name": words.full_name(option),
+        "strategy": option.strategy,
+        "backend": option.backend,
+        "model": option.model,
+        "quality": option.quality,
+        "p_cheapest": found.shares.get(option.id),
+        "with_mistakes_usd": found.mistakes.get(option.id),
+        "buys": buys,
+        "reason": choice.reason or None,
+    }

@@ -8,10 +8,10 @@ from datetime import date
 from decimal import Decimal
 
 from advisor.cli import render
-from advisor.cli.render import words
 from advisor.cli.render.chart import BOTTOM, LEFT, RIGHT, TOP, Chart, Series
 from advisor.cli.render.curves import Crossing, Line, crossings
 from advisor.cli.render.scale import Scale, linear, powers, short
+from advisor.recommend import wording as words
 from advisor.workload import Volume, Workload
 
 _SAMPLES = 60

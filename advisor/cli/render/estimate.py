@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from advisor.cli.render import words
 from advisor.recommend import Recommendation
+from advisor.recommend import wording as words
 
 # Variable -> how its value is said, {} standing for it.
 _SAID = {

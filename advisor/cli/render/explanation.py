@@ -7,12 +7,12 @@ from dataclasses import fields
 from decimal import Decimal
 from difflib import get_close_matches
 
-from advisor.cli.render import words
 from advisor.cli.render.screen import Screen
 from advisor.errors import AdvisorError
 from advisor.estimate import Estimate, LineItem, Range
 from advisor.evidence import source
 from advisor.recommend import Option, Reason, Recommendation, odds_in_words
+from advisor.recommend import wording as words
 
 _SUMS = (
     ("one_off_usd", "once"),

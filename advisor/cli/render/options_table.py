@@ -7,11 +7,11 @@ from decimal import Decimal
 from math import ceil
 
 from advisor.cli import render
-from advisor.cli.render import words
 from advisor.cli.render.scale import short
 from advisor.cli.render.screen import Screen
 from advisor.estimate import Range, Strategy
 from advisor.recommend import Option, Recommendation, in_tenths
+from advisor.recommend import wording as words
 from advisor.workload import Workload
 
 _TOTAL, _ENDS, _REQUEST, _PAYS = 10, 16, 11, 12  # columns

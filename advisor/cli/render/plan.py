@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, fields
 from decimal import Decimal
 
 from advisor.cli import render
-from advisor.cli.render import words
 from advisor.cli.render.chart import Chart
 from advisor.cli.render.costs import crossing_sentences, over_requests
 from advisor.cli.render.curves import Line, drawn, lines
@@ -19,6 +18,7 @@ from advisor.cli.render.screen import Screen
 from advisor.estimate import Strategy
 from advisor.evidence import source
 from advisor.recommend import Option, Reason, Recommendation
+from advisor.recommend import wording as words
 from advisor.tokens import Profile
 from advisor.workload import Workload
 from backends import Method

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from advisor.cli import render
-from advisor.cli.render import words
 from advisor.cli.render.chart import Chart
 from advisor.cli.render.costs import crossing_sentences, over_requests, over_time, retirements
 from advisor.cli.render.curves import Line, drawn, lines
@@ -15,6 +14,7 @@ from advisor.cli.render.report.charts import figure
 from advisor.cli.render.report.markup import Html, bullets, folded, join, section, spread, table, tag, text, usd
 from advisor.estimate import Range
 from advisor.recommend import Option, Plan, Reason, Recommendation, in_tenths
+from advisor.recommend import wording as words
 
 _FIRST = 12  # options of the table shown before it is unfolded: one of each kind
 

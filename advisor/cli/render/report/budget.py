@@ -5,17 +5,17 @@ from __future__ import annotations
 from decimal import Decimal
 
 from advisor.cli import render
-from advisor.cli.render import words
 from advisor.cli.render.budget import FITS, plan_lines
+from advisor.cli.render.budget import document as figures
 from advisor.cli.render.chart import BOTTOM, LEFT, RIGHT, TOP, Chart, Series
 from advisor.cli.render.estimate import flip
 from advisor.cli.render.report import charts
 from advisor.cli.render.report.markup import Html, bullets, folded, section, spread, table, tag, usd
 from advisor.cli.render.report.outer import contents, document, embedded
 from advisor.cli.render.scale import Scale, linear
-from advisor.cli.render.spending import Spending
-from advisor.cli.render.spending import document as figures
 from advisor.estimate import Range, Scenario
+from advisor.recommend import wording as words
+from advisor.recommend.spending import Spending
 
 
 def page(found: Spending) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from advisor.cli import render
-from advisor.cli.render import words
 from advisor.cli.render.estimate import flip_sentences
 from advisor.cli.render.options_table import representatives
 from advisor.cli.render.report.page import headline
@@ -14,6 +13,7 @@ from advisor.cli.render.report.story import Story, Told
 from advisor.cli.render.safe_text import for_markdown, without_folders
 from advisor.evaluate.statistics import written
 from advisor.recommend import Option, Plan
+from advisor.recommend import wording as words
 from backends import Json
 
 _MOST = 10  # options in the table, one of each kind

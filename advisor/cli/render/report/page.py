@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from advisor.cli.render import words
 from advisor.cli.render.report import advice
 from advisor.cli.render.report.data import data_section
 from advisor.cli.render.report.figures import figures
@@ -18,6 +17,7 @@ from advisor.cli.render.report.run import (
 )
 from advisor.cli.render.report.story import Story
 from advisor.cli.render.report.sums import sums_section
+from advisor.recommend import wording as words
 
 
 def page(story: Story) -> str:

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from advisor.cli import render
-from advisor.cli.render import words
 from advisor.cli.render.chart import BOTTOM, LEFT, RIGHT, TOP, Chart, Series
 from advisor.cli.render.report.charts import figure
 from advisor.cli.render.report.markup import Html, bullets, join, section, table, tag, text, usd
 from advisor.cli.render.report.story import Told
 from advisor.cli.render.scale import linear, short
 from advisor.evaluate.statistics import written
+from advisor.recommend import wording as words
 from advisor.runs import Receipt
 from backends import Json
 

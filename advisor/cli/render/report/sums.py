@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from advisor.cli.render import words
 from advisor.cli.render.report.markup import Html, bullets, folded, join, section, spread, table, tag
 from advisor.estimate import LineItem, Range
 from advisor.recommend import Option, Plan
+from advisor.recommend import wording as words
 
 _PERIODS = {"once": "once", "request": "each request", "month": "each month", "horizon": "within the horizon"}
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 
-from advisor.cli import render
 from advisor.estimate import Range, Strategy
 from advisor.evidence import is_source, source
-from advisor.recommend import Option
+from advisor.money import usd
+from advisor.recommend.values import Option
 from advisor.workload import Workload
 
 METHODS = {Strategy.LOCAL_LORA: "LoRA", Strategy.LOCAL_QLORA: "QLoRA", Strategy.LOCAL_FULL: "full fine-tuning"}
@@ -149,11 +149,11 @@ def cost(option: Option, workload: Workload) -> str:
     at = f" at {volume.mid:,} request{'' if volume.mid == 1 else 's'}" if volume else ""
     once, first = "", found.one_off_usd.mid if found.one_off_usd else Decimal(0)
     if option.strategy.tunes or 100 * first > found.total_usd.mid:  # else too little to be seen in the total
-        once = f"{render.usd(first)} once{'' if option.strategy.tunes else ' to evaluate it'}, "
+        once = f"{usd(first)} once{'' if option.strategy.tunes else ' to evaluate it'}, "
     short = shortened(option, workload.horizon_months)
     over = short.removeprefix("for ") if short else horizon
-    month = render.usd(found.monthly_usd.mid)
-    tax = f", and {render.usd(found.tax_usd.mid)} of tax" if found.tax_usd is not None else ""
+    month = usd(found.monthly_usd.mid)
+    tax = f", and {usd(found.tax_usd.mid)} of tax" if found.tax_usd is not None else ""
     return f"{once}{month} a month{at}, {plain_range(found.total_usd)} over {over}{tax}.{rests}"
 
 
@@ -207,5 +207,5 @@ def plain_range(amount: Range | None) -> str:
     if amount is None:
         return "unknown"
     if amount.low == amount.high:
-        return render.usd(amount.mid)
-    return f"{render.usd(amount.mid)} ({render.usd(amount.low)} to {render.usd(amount.high)})"
+        return usd(amount.mid)
+    return f"{usd(amount.mid)} ({usd(amount.low)} to {usd(amount.high)})"
