@@ -19,7 +19,7 @@ from advisor.hardware.memory import Memory, Setup, lora_params, peak
 from advisor.hardware.models import Architecture, architecture, like
 from advisor.hardware.multi_gpu import Spread, spread
 from advisor.hardware.serving_speed import ENGINES, Capacity, Precision, Serving, capacity, placed
-from advisor.hardware.speed import Band, flops_per_token, step_seconds
+from advisor.hardware.speed import Band, flops_per_token, step_seconds, width
 
 __all__ = [
     "ENGINES",
@@ -56,4 +56,5 @@ __all__ = [
     "spread",
     "step_seconds",
     "train_minutes",
+    "width",
 ]

@@ -141,7 +141,7 @@ def correction(points: Sequence[Point], card: Gpu) -> Correction | None:
             seq=max(1, point.micro_batch_tokens // batch),
             micro_batch=batch,
             checkpointing=point.checkpointing,
-            width=width(card),
+            width=width(card, arch),
         )
         estimate = step_seconds(arch, setup, card)
         if estimate is not None:

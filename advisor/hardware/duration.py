@@ -32,7 +32,13 @@ def train_minutes(
     if card is None:
         return None
     setup = Setup(
-        method, rank=rank, seq=seq, micro_batch=micro_batch, checkpointing=checkpointing, width=width(card), stack=stack
+        method,
+        rank=rank,
+        seq=seq,
+        micro_batch=micro_batch,
+        checkpointing=checkpointing,
+        width=width(card, arch),
+        stack=stack,
     )
     step = step_seconds(arch, setup, card)
     if step is None:

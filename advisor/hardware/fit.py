@@ -70,7 +70,7 @@ def fit(
     """
     correction = correction or learned(gpu)
     base = Setup(
-        method, rank=rank, seq=seq, width=width(gpu), stack=stack, saved_per_token=saved_per_token, shards=shards
+        method, rank=rank, seq=seq, width=width(gpu, arch), stack=stack, saved_per_token=saved_per_token, shards=shards
     )
     most = MOST_CPU_TOKENS if gpu.name == "cpu" else MOST_TOKENS
     sizes = [micro_batch] if micro_batch else [2**n for n in range(14, -1, -1) if 2**n * seq <= most] or [1]

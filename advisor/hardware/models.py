@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from advisor.errors import WorkloadError
+from backends.local.options import TINY
 from backends.local.pretrained import located
 from backends.local.training_memory import FFN, HEADS, HIDDEN, Layer, experts_of, layer_of, number
 
@@ -30,9 +31,10 @@ class Architecture:
     """A decoder-only transformer as the memory and time sums need it.
 
     Sizes are in elements: ``ffn`` is the dense MLP's inner width, ``moe_ffn`` that of one expert. ``norms`` are
-    those of one layer's inputs and outputs; ``hybrid``: most layers are not attention. ``params`` counts
-    every parameter, ``active_params`` those that work on one token. ``context`` is in tokens. ``licence`` is what the
-    source says; where ``licence_verified`` is false it is common knowledge that was not read in the licence itself.
+    those of one layer's inputs and outputs; ``hybrid``: most layers are not attention; ``fp32``: its weights are
+    published so. ``params`` counts every parameter, ``active_params`` those that work on one token. ``context`` is in
+    tokens. ``licence`` is what the source says; where ``licence_verified`` is false it is common knowledge that was not
+    read in the licence itself.
     """
 
     model: str
@@ -52,6 +54,7 @@ class Architecture:
     qk_norm: bool = False
     norms: int = 2
     hybrid: bool = False
+    fp32: bool = False
     params: int = 0
     active_params: int = 0
     context: int | None = None
@@ -220,6 +223,7 @@ def from_mapping(content: dict[str, object], model: str, where: str) -> Architec
             norms=layer.norms,
             context=number(config, "max_position_embeddings", "n_positions", default=0) or None,
             hybrid=layer.hybrid,
+            fp32="float32" in (content.get("dtype"), content.get("torch_dtype")),
             source=where,
             note="not all layers are attention: the estimate is rough, --exact measures it" if layer.hybrid else "",
         )
@@ -254,6 +258,7 @@ def _from_row(row: dict[str, str]) -> Architecture:
         qk_norm=row["qk_norm"] == "1",
         norms=int(row["norms"]),
         hybrid=row["hybrid"] == "1",
+        fp32=row["model"] in TINY,
         params=int(row["params"]),
         active_params=int(row["active_params"]),
         context=int(row["context"]) if row["context"] else None,

@@ -128,6 +128,8 @@ def _scaled(quote: Quote, factors: Mapping[str, float]) -> Quote:
         low_usd=min(lowest, default=None),
         high_usd=max(highest, default=None),
         train_minutes=None if quote.train_minutes is None else quote.train_minutes * factors.get("time", 1.0),
+        train_minutes_range=quote.train_minutes_range
+        and tuple(end * factors.get("time", 1.0) for end in quote.train_minutes_range),
         gpu_gb=None if quote.gpu_gb is None else quote.gpu_gb * factors.get("memory at its peak", 1.0),
         corrected=factors,
     )

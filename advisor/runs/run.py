@@ -23,6 +23,7 @@ class Quote:
     high_usd: Decimal | None = None
     lines: tuple[LineItem, ...] = ()
     train_minutes: float | None = None
+    train_minutes_range: tuple[float, ...] | None = None  # low and high
     gpu_gb: float | None = None
     assumptions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -162,6 +162,11 @@ def _for_open_model(made: Profile, dataset: Dataset, model: str, aim: Aim) -> Pr
     facts: dict[str, Json] = {
         "model": model, "tokens": found.tokens, "low": found.low, "high": found.high, "exact": found.exact,
         "basis": found.basis, "context": found.context,
+        "over": sum(count for tokens, count in found.lengths.items() if found.context and tokens > found.context),
+        "over_tokens": sum(
+            tokens * count for tokens, count in found.lengths.items() if found.context and tokens > found.context
+        ),
+        "longest": max((tokens for tokens in found.lengths if not found.context or tokens <= found.context), default=0),
     }  # fmt: skip
     return replace(
         made,

@@ -13,10 +13,7 @@ from advisor.money import parse_count
 
 if TYPE_CHECKING:
     from advisor.hardware import Architecture
-    from backends import Method
 
-# Lengths of the two calibration runs: a short and a long step.
-_CALIBRATION_WORDS = (60, 500)
 # Asked about when the machine has no GPU and none is named: what is commonly owned and rented, by memory.
 COMMON = ("rtx-4090", "l4", "l40s", "a100-40gb", "a100-80gb", "h100-80gb-sxm", "h200")
 
@@ -40,7 +37,9 @@ COMMON = ("rtx-4090", "l4", "l40s", "a100-40gb", "a100-80gb", "h100-80gb-sxm", "
 @click.option("--epochs", type=click.IntRange(1), default=1, show_default=True, help="Passes over the data.")
 @click.option("--exact", is_flag=True, help="Measure the activations on the real model without weights (needs torch).")
 @click.option(
-    "--calibrate", is_flag=True, help="First run two short trainings of this model here, and learn from them."
+    "--calibrate",
+    is_flag=True,
+    help="First run two short trainings of this model here, five minutes at most, and learn from them.",
 )
 @common.as_json
 def command(
@@ -70,6 +69,7 @@ def command(
     from advisor.cli.render import fit as page
     from advisor.hardware.exact import measure
     from advisor.pricing import PriceBook
+    from advisor.runs.calibrate import calibrate_here
     from backends import Method as Methods
 
     common.made_ready(model)
@@ -79,10 +79,10 @@ def command(
     chosen = Methods(method)
     saved = measure(model, chosen, rank=rank).saved_per_token if exact else None
     if calibrate:
-        measured = _calibrate(model, chosen, rank)
+        measured = calibrate_here(arch, model, chosen, rank, render.note)
         if measured not in {card.name for card in cards}:
             render.note(f"That was measured on {measured}, which is not asked about here: --gpu {measured} uses it.")
-    total = tokens * epochs if tokens else _tokens(data) * epochs if data else None
+    total = tokens * epochs if tokens else _tokens(data, model) * epochs if data else None
     book = PriceBook.load()
     found = []
     for card in cards:
@@ -101,46 +101,6 @@ def command(
         render.json_document([page.document(answer) for answer in found])
     else:
         page.show(arch, chosen, seq, rank, found, exact=exact)
-
-
-def _calibrate(model: str, method: Method, rank: int) -> str:
-    """Train a few short and a few long steps with the local trainer, keep what they measured, and say on what."""
-    import json
-    import tempfile
-    import time
-    import uuid
-
-    import backends
-    from advisor.errors import RunError
-    from advisor.hardware import point_of_run, remember
-
-    local, measured = backends.get("local"), ""
-    for words in _CALIBRATION_WORDS:
-        text = " ".join(f"word{number % 97}" for number in range(words))
-        example = {"messages": [{"role": "user", "content": "Go on."}, {"role": "assistant", "content": text}]}
-        with tempfile.TemporaryDirectory(prefix="tunewise-") as name:
-            data = Path(name) / "train.jsonl"
-            data.write_text((json.dumps(example) + "\n") * 16, encoding="utf-8")
-            spec = backends.JobSpec(
-                run=f"fit-{uuid.uuid4().hex[:12]}",
-                backend="local",
-                model=model,
-                train_file=data,
-                method=method,
-                hyperparameters=backends.Hyperparameters(epochs=1, batch_size=1, lora_rank=rank, evaluations=0),
-                options={"folder": str(Path(name) / "run"), "max_steps": 6},
-            )
-            render.note(f"Calibrating: six steps of about {words} words ...")
-            job = local.submit(spec)
-            while not job.status.finished:
-                time.sleep(0.2)
-                job = local.refresh(job)
-            point = point_of_run(Path(name) / "run")
-            if point is None:
-                raise RunError(f"The calibration run measured nothing: {job.error or job.detail}")
-            remember(point)
-            measured = point.gpu
-    return measured
 
 
 def _shape(model: str, params: str | None) -> Architecture:
@@ -164,8 +124,9 @@ def _shape(model: str, params: str | None) -> Architecture:
     return like(size, model)
 
 
-def _tokens(data: Path) -> int:
+def _tokens(data: Path, model: str) -> int:
     from advisor.dataset import Dataset
     from advisor.tokens import profile
 
-    return profile(Dataset.open(data)).tokens["o200k_base"]
+    found = profile(Dataset.open(data), model=model).tokens
+    return found.get(model, found["o200k_base"])

@@ -52,7 +52,7 @@ def proposal(one: Proposal, *, talk: bool) -> None:
     age = f", prices of {quote.prices_as_of}" if quote.prices_as_of else ""
     line("total", f"[bold]{render.usd(quote.usd)}[/]{between}{age}")
     if quote.train_minutes is not None:
-        line("time", _minutes(quote.train_minutes))
+        line("time", _minutes(quote.train_minutes, quote.train_minutes_range))
     if quote.serving:
         line("serving", escape(quote.serving))
     for said in quote.assumptions:
@@ -69,9 +69,12 @@ def _whereabouts(spec: JobSpec) -> str:
     return "read by your cluster" if spec.options.get("address") else "stays on this machine"
 
 
-def _minutes(minutes: float) -> str:
+def _minutes(minutes: float, between: tuple[float, ...] | None) -> str:
     """Word a time in minutes; one that would read 0.0 as what it is."""
-    return f"about {minutes:,.1f} minutes" if minutes >= 0.1 else "less than 0.1 minutes"
+    if minutes < 0.1:
+        return "less than 0.1 minutes"
+    low_high = f" ({between[0]:,.1f} to {between[1]:,.1f})" if between else ""
+    return f"about {minutes:,.1f} minutes{low_high}"
 
 
 def _role(one: Proposal) -> str:

@@ -125,19 +125,31 @@ def _asked_type(run: Run) -> Json:
 def _own_machine(run: Run, profile: Profile) -> Quote:
     """Return the quote of a run on this machine: no dollars, but tokens, minutes and memory as far as they are known.
 
-    Tokens are counted in o200k_base with three a message, until the model's own tokenizer has seen the data.
+    Tokens are those of the model's own tokenizer where it is at hand, without the rows that are too long for the
+    model; else those of o200k_base with three a message.
     """
-    from advisor.hardware import architecture, detect, fit, train_minutes
+    from advisor.hardware import architecture, detect, fit, gpu, train_minutes
+    from backends.local.training_memory import MOST_CPU_TOKENS
 
     spec, free = run.spec, Decimal(0)
-    tokens = round(profile.per_example.mean * profile.examples) * (spec.hyperparameters.epochs or 0)
-    arch, card = architecture(spec.model), next(iter(detect()), None)
+    each, longest = tokens_of_own(profile)
+    tokens = each * (spec.hyperparameters.epochs or 0)
+    own = next(iter(detect()), None)
+    arch, card = architecture(spec.model), own or gpu("cpu")
     rank = spec.hyperparameters.lora_rank or DEFAULT_LORA_RANK
-    workers = workers_of(run) if card else 1
-    band = train_minutes(arch, spec.method, card or "cpu", tokens, rank=rank) if arch and tokens else None
-    minutes = band.mid / workers if band else None
+    workers = workers_of(run) if own else 1
+    mean = max(1, round(each / max(1, profile.examples)))
+    if own is None:  # a processor's passes are short, and of examples as long as they are
+        seq, micro_batch, widest = mean, max(1, MOST_CPU_TOKENS // mean), longest
+    else:
+        seq, micro_batch, widest = 2048, 1, 2048
+    band = None
+    if arch and card and tokens:
+        band = train_minutes(arch, spec.method, card, tokens, rank=rank, seq=seq, micro_batch=micro_batch)
     shards = workers if spec.options.get("shard") == "fsdp" else 1
-    needs = fit(arch, spec.method, card, rank=rank, micro_batch=None, shards=shards) if arch and card else None
+    needs = (
+        fit(arch, spec.method, card, rank=rank, seq=widest, micro_batch=None, shards=shards) if arch and card else None
+    )
     line = LineItem(
         name="training on this machine",
         quantity=Decimal(tokens) / 1_000_000,
@@ -154,7 +166,18 @@ def _own_machine(run: Run, profile: Profile) -> Quote:
         low_usd=free,
         high_usd=free,
         lines=(line,) if tokens else (),
-        train_minutes=minutes,
+        train_minutes=band.mid / workers if band else None,
+        train_minutes_range=(band.low / workers, band.high / workers) if band else None,
         gpu_gb=needs.peak_gb if needs else None,
-        assumptions=without_loss(workers, minutes),
+        assumptions=without_loss(workers, band.mid / workers if band else None),
     )
+
+
+def tokens_of_own(profile: Profile) -> tuple[int, int]:
+    """Return the tokens of one pass of our trainer over the data, and those of its longest example."""
+    facts = profile.quality.get("model_tokens")
+    if isinstance(facts, dict) and facts.get("exact"):
+        total, over, longest = (facts.get(key) for key in ("tokens", "over_tokens", "longest"))
+        if isinstance(total, int) and isinstance(over, int) and isinstance(longest, int):
+            return total - over, max(1, longest)
+    return round(profile.per_example.mean * profile.examples), max(1, profile.longest)

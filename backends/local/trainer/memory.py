@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel
 
+_M_MMAP_THRESHOLD, _LARGE = -3, 4 << 20  # of mallopt(3); smaller tensors are faster from the heap
 _GRAIN = 256  # tokens; the size of a pass is chosen to this
 
 
@@ -118,6 +121,16 @@ def room_on(device: torch.device) -> Room:
     except (OSError, StopIteration):
         return Room(None)
     return Room(USABLE * kib * 1024)
+
+
+def give_back_at_once() -> None:
+    """Have glibc map each large tensor by itself, so that the memory of one that is dropped is free for others.
+
+    Left alone it takes them from one heap, in which those that are kept for the way back hold the room of those that
+    are not: 4.7 GB were resident for 3.0 GB of tensors in a pass of 1,475 tokens of a 135M model.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # no glibc
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE)
 
 
 def choose(needs: Needs, room: Room, longest: int, *, cpu: bool, asked: int | None, recompute: bool | None) -> Choice:

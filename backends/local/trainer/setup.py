@@ -56,6 +56,8 @@ def set_up(
 ) -> tuple[Run, Masters, Progress]:
     """Load data and model and decide what was left open."""
     device = _device(options, world)
+    if device.type == "cpu":
+        memory.give_back_at_once()
     # Threads wait for each other in every operation; the operations of a tiny model are too small to be worth it.
     torch.set_num_threads(options.threads or (1 if spec.model in TINY else torch.get_num_threads()))
     seed = spec.hyperparameters.seed
@@ -185,8 +187,7 @@ def _about(template: ChatTemplate) -> list[str]:
 
 def _check_losses(model: PreTrainedModel, example: Encoded, device: torch.device) -> None:
     """Refuse a model whose own code makes other logits of its output head than we do. Raises ModelRefused."""
-    ids = example.ids[:_PROBED]
-    batch = pad_batch([replace(example, ids=ids, weights=(1.0,) * len(ids))], 0, device)
+    batch = pad_batch([_head(example, _PROBED)], 0, device)
     models.rest(model)
     with torch.no_grad():
         ours = token_losses(model, batch)
@@ -211,7 +212,10 @@ def _choose_packing(
         return False, "Padded batches of like length, as asked."
     own = model.config._attn_implementation
     probes = sorted((part for item in items[:64] for part in item.sequences), key=lambda part: len(part.ids))
-    probes = [probes[0], probes[len(probes) // 2], probes[0]]
+    # Three in one pass must not be more than the longest alone, which has to fit: a long one between two short heads.
+    long = len(probes[-1].ids)
+    short = _head(probes[0], max(2, min(_PROBED, long // 4)))
+    probes = [short, _head(probes[len(probes) // 2], max(2, long - 2 * len(short.ids))), short]
     pad = int(tokenizer.pad_token_id or 0)
     models.rest(model)
     with torch.no_grad():
@@ -232,6 +236,12 @@ def _choose_packing(
         return True, "Packed: sequences share a forward pass without seeing each other (checked at start)."
     model.set_attn_implementation(own)
     return False, f"Padded batches of like length: packing is not exact with this model ({reason})."
+
+
+def _head(sequence: Encoded, tokens: int) -> Encoded:
+    """Return the first ``tokens`` of a sequence, all of them supervised."""
+    ids = sequence.ids[:tokens]
+    return replace(sequence, ids=ids, weights=(1.0,) * len(ids))
 
 
 def _reference(run: Run) -> dict[int, tuple[float, float]]:
