@@ -136,7 +136,8 @@ class Job:
     ``id`` is None until the paid request was answered. ``detail`` keeps the provider's own word for the status.
     ``billed_usd`` is set only where the provider states a price; ``trained_tokens`` only where it states tokens.
     ``extra`` keeps what the backend needs again (file ids, output folder), as text. ``twins`` are the ids of other jobs
-    there that carry this run's tag: they may be billed too.
+    there that carry this run's tag: they may be billed too. ``trained_without`` says, in sentences, which rows were too
+    long.
     """
 
     run: str
@@ -159,6 +160,7 @@ class Job:
     metrics_path: Path | None = None
     accepted: Hyperparameters | None = None
     twins: tuple[str, ...] = ()
+    trained_without: tuple[str, ...] = ()
     extra: Mapping[str, str] = field(default_factory=dict)
 
 

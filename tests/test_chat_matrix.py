@@ -223,7 +223,7 @@ def test_what_is_learned_is_what_stands_here_and_what_was_counted(
         with pytest.raises(DataError, match=f"line 1: .*{expected}"):
             profile(Dataset.open(file), model=model)
         return
-    items, _ = load(file, tokenizer, objective=Objective.SFT, loss_on="assistant", longest=4096)
+    items, _, _ = load(file, tokenizer, objective=Objective.SFT, loss_on="assistant", longest=4096)
     trained = [sequence for item in items for sequence in item.sequences]
     # The first token has nothing before it to be told from.
     first = "" if data != "text" or kind in ADDS_BOS else str(tokenizer.decode(trained[0].ids[:1]))

@@ -41,7 +41,7 @@ def made(tmp_path: Path) -> Made:
             for q, a in rows
         )
     )
-    items, _ = load(file, tokenizer, objective=Objective.SFT, loss_on="assistant", longest=512)
+    items, _, _ = load(file, tokenizer, objective=Objective.SFT, loss_on="assistant", longest=512)
     return model, tokenizer, items, file
 
 

@@ -479,9 +479,9 @@ def test_long_examples_are_left_out_and_said_never_cut(tokenizer: PreTrainedToke
     long = [{"role": "user", "content": "many words " * 200}, CHAT[2]]
     path = tmp_path / "train.jsonl"
     path.write_text(json.dumps({"messages": CHAT}) + "\n\n" + json.dumps({"messages": long}) + "\n")
-    items, notes = load(path, tokenizer, objective=Objective.SFT, loss_on="assistant", longest=200)
-    assert [item.line for item in items] == [1] and notes[0].startswith("1 examples are longer than 200")
-    assert "lines 3" in notes[0]
+    items, _, left_out = load(path, tokenizer, objective=Objective.SFT, loss_on="assistant", longest=200)
+    assert [item.line for item in items] == [1] and left_out and left_out.startswith("1 example is longer than 200")
+    assert "line 3" in left_out
     with pytest.raises(DataRefused, match="all are longer than 5 tokens"):
         load(path, tokenizer, objective=Objective.SFT, loss_on="assistant", longest=5)
 
@@ -510,7 +510,7 @@ def test_tokens_are_kept_for_the_same_data_and_settings_alone(
 def test_the_same_seed_holds_the_same_lines_out(tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
     path = tmp_path / "train.jsonl"
     path.write_text((json.dumps({"messages": CHAT}) + "\n") * 20)
-    items, _ = load(path, tokenizer, objective=Objective.SFT, loss_on="assistant", longest=999)
+    items, _, _ = load(path, tokenizer, objective=Objective.SFT, loss_on="assistant", longest=999)
     train, held = hold_out(items, 0.2, seed=1)
     assert len(held) == 4 and len(train) == 16
     assert hold_out(items, 0.2, seed=1)[1] == held != hold_out(items, 0.2, seed=2)[1]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from advisor.errors import WorkloadError
+from advisor.hardware.parameters import counted, is_summed
 from backends.local.options import TINY
 from backends.local.pretrained import located
 from backends.local.training_memory import FFN, HEADS, HIDDEN, Layer, experts_of, layer_of, number
@@ -23,6 +24,7 @@ Mlp = Literal["gated", "2-matmul"]
 _NOT_SHAPE = frozenset(
     ["meta", "instruct", "it", "pt", "chat", "base", "hf", "reference", "turbo", "unsloth", "bnb", "4bit", "fp8"]
 )
+_SUMMED = "its parameters are our own sum, which can be off for this kind: 'tunewise[local]' counts them exactly"
 _TIED_BY_DEFAULT = ("gemma", "falcon", "mpt", "gpt2", "lfm2")
 
 
@@ -67,8 +69,12 @@ class Architecture:
         if not self.params:
             object.__setattr__(self, "params", self._counted + self.embedding_params + self._norm_params)
         if not self.active_params:
-            idle = (self.experts - self.experts_per_token) * self._expert_params if self.experts else 0
-            object.__setattr__(self, "active_params", self.params - idle * self.layers)
+            object.__setattr__(self, "active_params", self.params - self.idle_params)
+
+    @property
+    def idle_params(self) -> int:
+        """Parameters of the experts that one token does not visit."""
+        return (self.experts - self.experts_per_token) * self._expert_params * self.layers if self.experts else 0
 
     @property
     def query_width(self) -> int:
@@ -191,7 +197,11 @@ def from_config(path: Path, model: str | None = None) -> Architecture:
         raise WorkloadError(f"{path}: cannot be read as a model configuration ({error}).") from error
     if not isinstance(content, dict):
         raise WorkloadError(f"{path}: a model configuration is a JSON object; this is a {type(content).__name__}.")
-    return from_mapping(content, model or str(path.parent), str(path))
+    found = from_mapping(content, model or str(path.parent), str(path))
+    exact = counted(content)
+    if exact is not None:
+        return replace(found, params=exact, active_params=exact - found.idle_params)
+    return found if is_summed(content) else replace(found, note="; ".join(filter(None, (found.note, _SUMMED))))
 
 
 def from_mapping(content: dict[str, object], model: str, where: str) -> Architecture:

@@ -183,6 +183,7 @@ class LocalBackend(Backend):
             train_seconds=_number(state.get("train_seconds")),
             tuned_model=str(state["tuned_model"]) if status is JobStatus.SUCCEEDED else None,
             accepted=_accepted(folder) or job.accepted,
+            left_out=_left_out(folder),
             extra=job.extra if held is None else {**job.extra, "held_seconds": f"{held:.1f}"},
         )
 
@@ -279,6 +280,11 @@ def _is_young(state: Mapping[str, Json]) -> bool:
 def _accepted(folder: RunFolder) -> Hyperparameters | None:
     chosen = read_json(folder.chosen).get("hyperparameters")
     return hyperparameters_from_json(chosen) if isinstance(chosen, dict) else None
+
+
+def _left_out(folder: RunFolder) -> tuple[str, ...]:
+    said = read_json(folder.chosen).get("left_out")
+    return tuple(str(one) for one in said) if isinstance(said, list) else ()
 
 
 def _death_note(folder: RunFolder) -> str:

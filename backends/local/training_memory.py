@@ -37,9 +37,9 @@ _LINEAR = ("qwen3_5", "qwen3_next", "granitemoehybrid", "falcon_h1", "nemotron_h
 _NOT_ATTENTION = ("mamba", "linear_attention", "recurrent", "conv")
 
 # The names that transformers' configurations have for one number.
-HIDDEN = ("hidden_size", "n_embd", "d_model")
-HEADS = ("num_attention_heads", "n_head", "n_heads")
-FFN = ("intermediate_size", "n_inner", "ffn_dim")
+HIDDEN = ("hidden_size", "n_embd", "d_model", "hidden_dim")
+HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads", "attention_heads", "decoder_attention_heads")
+FFN = ("intermediate_size", "n_inner", "ffn_dim", "decoder_ffn_dim")
 EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
 EXPERTS_PER_TOKEN = ("num_experts_per_tok", "num_experts_per_token", "top_k_experts", "moe_topk", "moe_top_k", "moe_k")
 _SHARED = ("n_shared_experts", "num_shared_experts", "moe_num_shared_experts", "num_shared_expert")

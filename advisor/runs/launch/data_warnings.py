@@ -68,6 +68,15 @@ def refused(order: Order, sent: Profile) -> Iterator[str]:
         )
 
 
+def left_out(counted: Profile, model: str) -> Iterator[str]:
+    """Say how many rows our own trainer leaves out because they are too long for the model, where that was counted."""
+    facts = counted.quality.get("model_tokens")
+    if isinstance(facts, dict) and facts.get("exact") and isinstance(over := facts.get("over"), int) and over:
+        context = facts.get("context")
+        held = f"{_many(over, 'row')} longer than the {context:,} tokens of {model}"
+        yield f"{held} {'is' if over == 1 else 'are'} left out of training: cut, they would teach it to break off."
+
+
 def _name(order: Order) -> str:
     """Name the data as the command line would be given it again; 'DATA' where it is a file of our own."""
     from advisor.dataset._source import SPOOLED

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from transformers import PreTrainedTokenizerBase
 
@@ -41,6 +41,15 @@ class Item:
         return sum(self.sequences[0].weights) if len(self.sequences) == 1 else 1.0
 
 
+class Loaded(NamedTuple):
+    """A file as it is trained on: what was done otherwise as ``notes``, and whether rows were ``left_out``: None, or a
+    sentence."""
+
+    items: list[Item]
+    notes: list[str]
+    left_out: str | None
+
+
 def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (line number, object). Raises DataRefused."""
     with path.open(encoding="utf-8-sig") as file:
@@ -63,8 +72,8 @@ def load(
     objective: Objective,
     loss_on: str,
     longest: int,
-) -> tuple[list[Item], list[str]]:
-    """Read and mask a whole file; return the items and a sentence about what was left out or done otherwise.
+) -> Loaded:
+    """Read and mask a whole file.
 
     An item longer than ``longest`` tokens is left out rather than cut: a cut answer teaches the model to break off.
     """
@@ -90,7 +99,12 @@ def load(
     if not items:
         reason = f"all are longer than {longest} tokens" if too_long else "the file holds no example"
         raise DataRefused(f"{path}: nothing to train on: {reason}.")
-    return items, _notes(items, too_long, longest)
+    left_out = None
+    if too_long:
+        lines = ", ".join(str(line) for line in too_long[:5]) + (", ..." if len(too_long) > 5 else "")
+        many = f"{len(too_long)} examples are" if len(too_long) > 1 else "1 example is"
+        left_out = f"{many} longer than {longest} tokens and left out of training (line {lines} of {path.name})."
+    return Loaded(items, _notes(items), left_out)
 
 
 def hold_out(items: Sequence[Item], fraction: float, seed: int) -> tuple[list[Item], list[Item]]:
@@ -119,11 +133,7 @@ def _pair(tokenizer: PreTrainedTokenizerBase, row: Mapping[str, Any], line: int)
     yield Item(tuple(sides))
 
 
-def _notes(items: Sequence[Item], too_long: Sequence[int], longest: int) -> list[str]:
-    notes = []
-    if too_long:
-        lines = ", ".join(str(line) for line in too_long[:5]) + (", ..." if len(too_long) > 5 else "")
-        notes.append(f"{len(too_long)} examples are longer than {longest} tokens and were left out (lines {lines}).")
+def _notes(items: Sequence[Item]) -> list[str]:
     rules = Counter(sequence.rule for item in items for sequence in item.sequences)
     words = {
         "marks": "the chat template marks the answers itself",
@@ -131,5 +141,4 @@ def _notes(items: Sequence[Item], too_long: Sequence[int], longest: int) -> list
         "split": "the chat template rewrites history, so each answer became a sequence of its own, as it is served",
         "all": "the loss is on all tokens",
     }
-    notes += [f"{count} sequences: {words[rule]}." for rule, count in rules.items()]
-    return notes
+    return [f"{count} sequences: {words[rule]}." for rule, count in rules.items()]

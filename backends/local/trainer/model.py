@@ -9,7 +9,6 @@ import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,7 @@ from transformers import (
 from backends import Hyperparameters, Method
 from backends.local.chat import MaskRefused
 from backends.local.options import Options
+from backends.local.processor import processor_computes_bf16
 from backends.local.trainer import tiny
 from backends.local.trainer.loss_mask import template_of
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-_BF16_FLAGS = frozenset(("avx512_bf16", "amx_bf16", "bf16", "svebf16"))  # the first two of x86, the others of ARM
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "status_alloc_failed")  # torch; its CPU; cuBLAS and cuDNN
 
 
@@ -66,17 +65,6 @@ def pick_dtype(asked: str | None, device: torch.device, published: torch.dtype =
         known |= device.type == "cpu" and published.itemsize == 2 and processor_computes_bf16()
         asked = "bf16" if known else "fp32"
     return torch.bfloat16 if asked == "bf16" else torch.float32
-
-
-@cache
-def processor_computes_bf16() -> bool:
-    """Tell whether this processor multiplies matrices in bf16, rather than pretends to (at a fifth of fp32's speed)."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        return False
-    flags = next((line.split() for line in lines if line.startswith(("flags", "Features"))), [])
-    return not _BF16_FLAGS.isdisjoint(flags)
 
 
 def load_tokenizer(base: str, options: Options) -> PreTrainedTokenizerBase:

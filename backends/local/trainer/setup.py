@@ -69,8 +69,8 @@ def set_up(
     tokenizer = models.load_tokenizer(base, options)
     context = models.context_length(base, options)
     dtype = models.pick_dtype(options.precision, device, models.published_dtype(base, options))
-    train, valid, notes = _items(spec, options, tokenizer, min(spec.hyperparameters.max_seq_length or context, context))
-
+    most = min(spec.hyperparameters.max_seq_length or context, context)
+    train, valid, notes, left_out = _items(spec, options, tokenizer, most)
     notes += _about(template_of(tokenizer))
     torch.manual_seed(seed)
     # A model that is split over the ranks need not fit on one of them, so it is split out of main memory.
@@ -134,7 +134,7 @@ def set_up(
     said = torch_compile.settle(run)
     if world.first:
         sentences = [*notes, *reasons, packing, choice.reason, *([said] if said else [])]
-        _write_down(run, [*sentences, f"On {device.type} in {precision}."], base, choice.predicted)
+        _write_down(run, [*sentences, f"On {device.type} in {precision}."], left_out, base, choice.predicted)
     model.train()
     fold(model)
     masters = Masters(
@@ -152,22 +152,24 @@ def _device(options: Options, world: World) -> torch.device:
 
 def _items(
     spec: JobSpec, options: Options, tokenizer: PreTrainedTokenizerBase, longest: int
-) -> tuple[list[Item], list[Item], list[str]]:
-    """Return training items, validation items, and notes about the former."""
+) -> tuple[list[Item], list[Item], list[str], list[str]]:
+    """Return training items, validation items, notes about the former, and sentences on rows that were left out."""
     seed = spec.hyperparameters.seed
-    train, notes = load_cached(
+    train, notes, lost = load_cached(
         spec.train_file, tokenizer, objective=spec.objective, loss_on=options.loss_on, longest=longest
     )
+    left_out = [lost]
     if spec.validation_file:
-        valid, _ = load_cached(
+        valid, _, lost = load_cached(
             spec.validation_file, tokenizer, objective=spec.objective, loss_on=options.loss_on, longest=longest
         )
+        left_out.append(lost)
     else:
         train, valid = hold_out(train, options.validation_fraction, seed)
     if len(valid) > _EVALUATED:
         notes.append(f"Validation looks at {_EVALUATED} of {len(valid)} examples, the same ones each time.")
         valid = random.Random(seed).sample(valid, _EVALUATED)
-    return train, valid, notes
+    return train, valid, notes, [said for said in left_out if said]
 
 
 def _about(template: ChatTemplate) -> list[str]:
@@ -258,8 +260,10 @@ def _reference(run: Run) -> dict[int, tuple[float, float]]:
     return found
 
 
-def _write_down(run: Run, sentences: list[str], base: str, predicted: float) -> None:
+def _write_down(run: Run, sentences: list[str], left_out: list[str], base: str, predicted: float) -> None:
     """Say the choices as events, and keep them and the environment as files; ``predicted`` bytes at the peak."""
+    for sentence in left_out:
+        run.record.event(sentence, level="warning")
     for sentence in sentences:
         run.record.event(sentence)
     write_json(
@@ -270,9 +274,10 @@ def _write_down(run: Run, sentences: list[str], base: str, predicted: float) -> 
             "packed": run.packed,
             "predicted_gb": predicted / 1e9,
             "because": list(sentences),
+            "left_out": list(left_out),
         },
     )
-    write_readme(run.folder.readme, run.spec, len(run.train), run.plan.steps, sentences)
+    write_readme(run.folder.readme, run.spec, len(run.train), run.plan.steps, [*left_out, *sentences])
     write_json(run.folder.environment, _environment(run))
 
 

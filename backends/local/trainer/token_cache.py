@@ -14,10 +14,10 @@ from transformers import PreTrainedTokenizerBase
 
 from backends import Objective
 from backends.local.folder import home
-from backends.local.trainer.data import Item, load
+from backends.local.trainer.data import Item, Loaded, load
 from backends.local.trainer.loss_mask import Encoded
 
-_VERSION = 2  # of the masks: raise it when the same data gives other sequences
+_VERSION = 3  # of the masks: raise it when the same data gives other sequences
 _SMALL = 2_000_000  # bytes; a smaller file is tokenised faster than it is worth keeping
 
 
@@ -29,7 +29,7 @@ def load_cached(
     loss_on: str,
     longest: int,
     small: int = _SMALL,
-) -> tuple[list[Item], list[str]]:
+) -> Loaded:
     """Do what ``data.load`` does, once for the same file, tokenizer, template and settings."""
     if path.stat().st_size < small:
         return load(path, tokenizer, objective=objective, loss_on=loss_on, longest=longest)
@@ -41,14 +41,14 @@ def load_cached(
     kept = home() / "cache" / f"tokens-{digest.hexdigest()[:24]}.safetensors"
     if kept.is_file():
         return _read(kept)
-    items, notes = load(path, tokenizer, objective=objective, loss_on=loss_on, longest=longest)
-    _write(kept, items, notes)
-    return items, notes
+    found = load(path, tokenizer, objective=objective, loss_on=loss_on, longest=longest)
+    _write(kept, found)
+    return found
 
 
-def _write(kept: Path, items: list[Item], notes: list[str]) -> None:
+def _write(kept: Path, found: Loaded) -> None:
     kept.parent.mkdir(parents=True, exist_ok=True)
-    parts = [part for item in items for part in item.sequences]
+    parts = [part for item in found.items for part in item.sequences]
     aside = kept.with_name(f".{kept.name}.{os.getpid()}")
     save_file(
         {
@@ -56,18 +56,18 @@ def _write(kept: Path, items: list[Item], notes: list[str]) -> None:
             "weights": torch.tensor([weight for part in parts for weight in part.weights], dtype=torch.float64),
             "lengths": torch.tensor([len(part.ids) for part in parts]),
             "lines": torch.tensor([part.line for part in parts]),
-            "sides": torch.tensor([len(item.sequences) for item in items]),
+            "sides": torch.tensor([len(item.sequences) for item in found.items]),
         },
         aside,
         metadata={
-            "notes": json.dumps(notes),
+            "notes": json.dumps([found.notes, found.left_out]),
             "rules": json.dumps([part.rule for part in parts]),
         },
     )
     aside.replace(kept)
 
 
-def _read(kept: Path) -> tuple[list[Item], list[str]]:
+def _read(kept: Path) -> Loaded:
     with safe_open(kept, framework="pt") as file:
         about = {key: json.loads(value) for key, value in file.metadata().items()}
         columns = {key: file.get_tensor(key).tolist() for key in file.keys()}  # noqa: SIM118  not a mapping
@@ -77,4 +77,5 @@ def _read(kept: Path) -> tuple[list[Item], list[str]]:
         parts.append(Encoded(tuple(columns["ids"][here]), tuple(columns["weights"][here]), line, rule))
         start += length
     following = iter(parts)
-    return [Item(tuple(next(following) for _ in range(count))) for count in columns["sides"]], about["notes"]
+    items = [Item(tuple(next(following) for _ in range(count))) for count in columns["sides"]]
+    return Loaded(items, *about["notes"])
