@@ -11,7 +11,10 @@ from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 from random import Random
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from sqlglot.expressions import Expression
 
 SECONDS, ROWS = 2.0, 10_000  # what one query may take; what it may return
 # Bytes of one value, and of one pattern: no time limit reaches into a single call of LIKE, instr or replace, which take
@@ -46,8 +49,14 @@ def is_query(text: str) -> bool:
 
 
 def same_text(first: str, second: str) -> bool:
-    """Tell whether two queries are the same text but for white space, capitals outside quotes and a semicolon."""
-    return _tokens(first) == _tokens(second)
+    """Tell whether two queries are the same but for white space, comments, capitals outside quotes and a semicolon.
+
+    What sqlglot cannot parse as SQLite's is compared word by word.
+    """
+    one, other = _parsed(first), _parsed(second)
+    if one is None or other is None:
+        return _tokens(first) == _tokens(second)
+    return _normal(one) == _normal(other)
 
 
 def schema_of(prompt: str) -> str:
@@ -137,14 +146,23 @@ def _tells(rows: Rows | None) -> bool:
 
 
 def _orders(query: str) -> bool:
-    """Tell whether ORDER BY stands outside all brackets."""
-    depth, before = 0, ""
-    for token in _tokens(query):
-        depth += (token == "(") - (token == ")")
-        if depth == 0 and before == "order" and token == "by":
-            return True
-        before = token
-    return False
+    """Tell whether the query orders its result; one that cannot be parsed, and still ran, is taken to."""
+    tree = _parsed(query)
+    return tree is None or tree.args.get("order") is not None
+
+
+def _parsed(query: str) -> Expression | None:
+    from sqlglot import parse_one
+    from sqlglot.errors import SqlglotError
+
+    try:
+        return parse_one(query_of(query), read="sqlite")
+    except (SqlglotError, RecursionError):
+        return None
+
+
+def _normal(tree: Expression) -> str:
+    return str(tree.sql(dialect="sqlite", normalize=True, comments=False))
 
 
 def _tokens(query: str) -> list[str]:

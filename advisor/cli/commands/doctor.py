@@ -223,27 +223,23 @@ def _key(name: str, place: Place) -> str | None:
 
 def _wanted(package: str) -> str:
     """Return the versions of ``package`` that our own metadata asks for, such as '>=3.54,<4'."""
-    for line in requires("tunewise") or ():
-        requirement = line.split(";")[0].strip()
-        if requirement.startswith(package) and not requirement[len(package)].isalnum():
-            return requirement.removeprefix(package).strip()
+    from packaging.requirements import Requirement
+
+    for requirement in map(Requirement, requires("tunewise") or ()):
+        if requirement.name == package:
+            return str(requirement.specifier)
     return ""
 
 
 def satisfies(found: str, wanted: str) -> bool:
-    """Tell whether version ``found`` lies within '>=A,<B'; what is written otherwise counts as satisfied."""
-    for bound in filter(None, wanted.split(",")):
-        edge = _numbers(bound.lstrip("<>="))
-        if (bound.startswith(">=") and _numbers(found) < edge) or (
-            bound.startswith("<") and not bound.startswith("<=") and _numbers(found) >= edge
-        ):
-            return False
-    return True
+    """Tell whether version ``found`` is one of ``wanted``; what is no version counts as satisfied."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+    from packaging.version import InvalidVersion
 
-
-def _numbers(text: str) -> tuple[int, ...]:
-    parts = text.split("+")[0].split(".")
-    return tuple(int(part) for part in parts if part.isdigit())
+    try:
+        return SpecifierSet(wanted).contains(found, prereleases=True)
+    except (InvalidSpecifier, InvalidVersion):
+        return True
 
 
 def _trainer() -> Check:
