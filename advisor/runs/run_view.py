@@ -46,7 +46,7 @@ class View:
     folder: Path
     twins: tuple[str, ...]  # other jobs there that carry this run's tag, and may be billed too
     changed_by_provider: str | None  # settings it trains with, though others were asked for
-    left_out: tuple[str, ...]  # of the data, in sentences
+    too_long: tuple[str, ...]  # rows the trainer left out, in sentences
     uploads: tuple[str, ...]  # ids of the files that lie at the provider
     provider_quote_usd: Decimal | None  # what the provider itself said the job would cost, before it was paid
     rehearses: str | None  # the backend that a rehearsal stands for; None: a real run
@@ -86,7 +86,7 @@ def view(run: Run) -> View:
         folder=run.folder,
         twins=job.twins,
         changed_by_provider=job.extra.get("changed_by_provider"),
-        left_out=job.left_out,
+        too_long=job.trained_without,
         uploads=uploads_of(job),
         provider_quote_usd=Decimal(stated) if (stated := job.extra.get("provider_quote_usd")) else None,
         rehearses=run.rehearses,

@@ -183,7 +183,7 @@ class LocalBackend(Backend):
             train_seconds=_number(state.get("train_seconds")),
             tuned_model=str(state["tuned_model"]) if status is JobStatus.SUCCEEDED else None,
             accepted=_accepted(folder) or job.accepted,
-            left_out=_left_out(folder),
+            trained_without=_trained_without(folder),
             extra=job.extra if held is None else {**job.extra, "held_seconds": f"{held:.1f}"},
         )
 
@@ -282,7 +282,7 @@ def _accepted(folder: RunFolder) -> Hyperparameters | None:
     return hyperparameters_from_json(chosen) if isinstance(chosen, dict) else None
 
 
-def _left_out(folder: RunFolder) -> tuple[str, ...]:
+def _trained_without(folder: RunFolder) -> tuple[str, ...]:
     said = read_json(folder.chosen).get("left_out")
     return tuple(str(one) for one in said) if isinstance(said, list) else ()
 

@@ -73,7 +73,7 @@ def card(one: View) -> None:
         ("billed", render.usd(one.billed_usd) if one.status.finished else None),
         ("tuned model", escape(one.tuned_model) if one.tuned_model else None),
         ("data", escape(", ".join(one.data))),
-        ("left out", f"[yellow]{escape(' '.join(one.left_out))}[/]" if one.left_out else None),
+        ("too long", f"[yellow]{escape(' '.join(one.too_long))}[/]" if one.too_long else None),
         ("uploaded", escape(", ".join(one.uploads)) or None),
         ("held out", escape(str(one.held_out)) if one.held_out else None),
         ("left out", escape(one.left_out) or None),

@@ -68,7 +68,7 @@ def refused(order: Order, sent: Profile) -> Iterator[str]:
         )
 
 
-def left_out(counted: Profile, model: str) -> Iterator[str]:
+def too_long(counted: Profile, model: str) -> Iterator[str]:
     """Say how many rows our own trainer leaves out because they are too long for the model, where that was counted."""
     facts = counted.quality.get("model_tokens")
     if isinstance(facts, dict) and facts.get("exact") and isinstance(over := facts.get("over"), int) and over:

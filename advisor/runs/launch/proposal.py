@@ -12,7 +12,7 @@ from advisor.errors import AdvisorError, RunError
 from advisor.money import usd
 from advisor.pricing import PriceBook
 from advisor.runs.launch import submit
-from advisor.runs.launch.data_warnings import left_out, look_into, refused
+from advisor.runs.launch.data_warnings import look_into, refused, too_long
 from advisor.runs.launch.gate import costs_money
 from advisor.runs.launch.hyperparameters import with_settings
 from advisor.runs.launch.memory_check import too_large
@@ -79,7 +79,7 @@ def propose(
                 objective=run.spec.objective,
             )
             notes += refused(order, described)
-            notes += left_out(described, order.model) if order.backend == "local" else []
+            notes += too_long(described, order.model) if order.backend == "local" else []
             valid = run.spec.validation_file
             checked = profile(Dataset.open(valid), backend=order.backend, model=order.model) if valid else None
             run = with_settings(run, backend, described)
