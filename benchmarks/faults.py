@@ -1,13 +1,14 @@
-"""Kills the launch at every step and loses every reply once, then counts the jobs that were paid for.
+"""Kills the launch at every step, spoils every request and reply once, and counts the jobs that were paid for.
 
-    python benchmarks/faults.py [--backend NAME]... [--quick]
+    python benchmarks/faults.py [--backend NAME]... [--every N]
 
-Each case launches one run against a provider's emulator, which runs as a process of its own. The launching process is
-killed with SIGKILL before and after every write to the ledger and in the middle of every request, or a request or its
-reply is spoiled once, or half of an upload gets lost on its way. Then the launch is resumed, as a person would. A case
-is survived when the emulator counts exactly one paid job, which trains on the whole file, and the ledger holds its id.
-A local run has no provider: there the launch is killed around every write, and exactly one trainer must take every step
-once. Prints one JSON document.
+Each case checks and launches one run against a provider's emulator, which runs as a process of its own. The launching
+process is killed with SIGKILL before and after every write to the ledger and in the middle of every request; a request
+or its reply is spoiled once (lost, cut, redirected, reset, of another shape, without an end); or half of an upload gets
+lost on its way. Then the launch is resumed, as a person would. A case is survived when the emulator counts exactly one
+paid job, which trains on the whole file, and the ledger holds its id. A local run has no provider: there the launch is
+killed around every write, and exactly one trainer must take every step once. The backends run beside each other, one a
+core. Prints one JSON document.
 """
 
 from __future__ import annotations
@@ -22,86 +23,27 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
 from backend_cases import CASES, HOSTED, Case, write_rows  # noqa: E402
 from emulator_base import KEY  # noqa: E402
+from fault_trials import Deadly, Emulated, Trial, trials  # noqa: E402
 
 import backends  # noqa: E402
-from advisor.errors import RunError  # noqa: E402
+from advisor.errors import AdvisorError, RunError  # noqa: E402
 from advisor.runs import Ledger, Order, record, send, stage  # noqa: E402
 
-SPOILED = ("drop", "lost", "truncate", "garble", "close", "status 500", "status 429")
 PATIENCE_S = 60.0
-
-
-@dataclass
-class Emulated:
-    """A provider's emulator in another process."""
-
-    case: Case
-    process: subprocess.Popen[str]
-    url: str
-
-    @classmethod
-    @contextlib.contextmanager
-    def start(cls, case: Case) -> Iterator[Emulated]:
-        code = (
-            f"import sys; sys.path.insert(0, {str(ROOT / 'tests')!r}); "
-            "from backend_cases import CASES; from emulator_base import run_standalone; "
-            f"run_standalone(CASES[{case.name!r}].emulator)"
-        )
-        process = subprocess.Popen([sys.executable, "-c", code, "--port", "0"], stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        try:
-            yield cls(case, process, process.stdout.readline().strip())
-        finally:
-            process.terminate()
-            process.wait()
-            process.stdout.close()
-
-    def tell(self, what: str, **details: Any) -> dict[str, Any]:
-        """Use one of the emulator's knobs and return its state."""
-        origin = "/".join(self.url.split("/")[:3])
-        body = json.dumps(details).encode() if what != "state" else None
-        request = urllib.request.Request(f"{origin}/__emulator__/{what}", data=body)
-        with urllib.request.urlopen(request, timeout=10) as reply:
-            found: dict[str, Any] = json.load(reply)
-        return found
-
-
-@dataclass
-class Deadly:
-    """Kills its own process before or after the n-th write to the ledger."""
-
-    at: int
-    after: bool
-    count: ClassVar[int] = 0
-
-    def around(self, write: Callable[..., None]) -> Callable[..., None]:
-        def wrapped(*args: Any, **kwargs: Any) -> None:
-            Deadly.count += 1
-            mine = Deadly.count == self.at
-            if mine and not self.after:
-                os.kill(os.getpid(), signal.SIGKILL)
-            write(*args, **kwargs)
-            if mine:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        return wrapped
-
-    def arm(self, ledger: Ledger) -> None:
-        for name in ("add", "append", "save", "reserve"):
-            setattr(ledger, name, self.around(getattr(ledger, name)))
+READ_S = 0.5  # for one read: the endless reply is given up after three times as long
 
 
 @dataclass
@@ -123,33 +65,16 @@ class Tally:
             self.lost.append(f"{name}: {paid} paid jobs, ledger {ledger}, file {file}")
 
 
-def matrix(emulated: Emulated, folder: Path, tally: Tally, *, quick: bool = False) -> None:
-    """Run every fault over one backend."""
-    name = emulated.case.name
+def matrix(emulated: Emulated, folder: Path, tally: Tally, *, every: int) -> None:
+    """Run every ``every``-th fault over one backend."""
     requests, writes = _clean(emulated, folder, tally)
-    step = 3 if quick else 1
-    for at in range(1, writes + 1, 2 if quick else 1):
-        for after in (False, True):
-            _case(emulated, folder, tally, f"{name}: killed {'after' if after else 'before'} write {at}",
-                  deadly=Deadly(at, after))  # fmt: skip
-    for place in range(0, len(requests), step):
-        _case(emulated, folder, tally, f"{name}: killed in {requests[place]}", stall=place)
-    for place, request in enumerate(requests):
-        if quick and not request.startswith("POST"):
-            continue
-        for kind in (*SPOILED, *(["cut"] if request == emulated.case.upload else [])):
-            word, _, status = kind.partition(" ")
-            fault = {
-                "where": "*",
-                "kind": word,
-                "details": {"skip": place, **({"status": int(status)} if status else {})},
-            }
-            _case(emulated, folder, tally, f"{name}: {kind} at {request}", fault=fault)
+    for trial in list(trials(emulated, requests, writes))[::every]:
+        _case(emulated, folder, tally, trial)
 
 
 def _clean(emulated: Emulated, folder: Path, tally: Tally) -> tuple[list[str], int]:
     """Launch without a fault; return the requests it made and how often it wrote to the ledger."""
-    _case(emulated, folder, tally, f"{emulated.case.name}: nothing wrong")
+    _case(emulated, folder, tally, Trial(f"{emulated.case.name}: nothing wrong"))
     found = emulated.tell("state")
     writes = _HOME / "writes"
     return [line.rsplit(" ", 1)[0] for line in found["requests"]], int(writes.read_text())
@@ -158,26 +83,18 @@ def _clean(emulated: Emulated, folder: Path, tally: Tally) -> tuple[list[str], i
 _HOME = Path(tempfile.gettempdir()) / f"tunewise-faults-{os.getpid()}"
 
 
-def _case(
-    emulated: Emulated,
-    folder: Path,
-    tally: Tally,
-    name: str,
-    *,
-    deadly: Deadly | None = None,
-    stall: int | None = None,
-    fault: dict[str, Any] | None = None,
-) -> None:
+def _case(emulated: Emulated, folder: Path, tally: Tally, trial: Trial) -> None:
     shutil.rmtree(_HOME, ignore_errors=True)
     os.environ["TUNEWISE_HOME"] = str(_HOME)
     emulated.tell("reset")
-    if stall is not None:
-        fault = {"where": "*", "kind": "stall", "details": {"skip": stall}}
-    if fault is not None:
-        emulated.tell("fault", **fault)
+    if trial.stall is not None:
+        emulated.tell("fault", where="*", kind="stall", details={"skip": trial.stall})
+    if trial.fault is not None:
+        emulated.tell("fault", **trial.fault)
     run = _stage(emulated.case, folder)
-    child = _fork(lambda: _launch(emulated.case, run, deadly))
-    if stall is not None:
+    child = _fork(lambda: _launch(emulated.case, run, trial.deadly))
+    if trial.stall is not None:
+        stall = trial.stall
         _kill_when(child, lambda: len(emulated.tell("state")["requests"]) > stall)
     else:
         os.waitpid(child, 0)
@@ -189,7 +106,7 @@ def _case(
     paid = [str(item) for item in state["paid"]]
     job = _job_id(run.id)
     agrees = job is not None and any(job in item or item in job for item in paid)
-    tally.add(name, len(paid), agrees, state["trained_bytes"] == [run.spec.train_file.stat().st_size])
+    tally.add(trial.name, len(paid), agrees, state["trained_bytes"] == [run.spec.train_file.stat().st_size])
 
 
 def _stage(case: Case, folder: Path) -> Any:
@@ -205,15 +122,19 @@ def _stage(case: Case, folder: Path) -> Any:
 
 
 def _launch(case: Case, run: Any, deadly: Deadly | None) -> None:
-    """Do what the command does: keep the run, reserve, send; or go on with it when it is kept already."""
-    backend = backends.get(case.name)
+    """Do what the command does: check, keep the run, reserve, send; or go on with it when it is kept already."""
+    kind: Any = type(backends.get(case.name))
+    hurry = {"timeout_s": READ_S, "sleep": lambda seconds: time.sleep(min(seconds, 0.02))}
+    backend: backends.Backend = kind(**hurry) if case.emulator is not None else kind()
     ledger = Ledger.open()
     (deadly or Deadly(0, False)).arm(ledger)
-    try:
-        ledger.get(run.id)
-    except RunError:
-        record(ledger, run, monthly_limit=None, now=datetime.now(UTC))
-    with contextlib.suppress(backends.BackendError):
+    with contextlib.suppress(backends.BackendError, AdvisorError):
+        try:
+            ledger.get(run.id)
+        except RunError:
+            with contextlib.suppress(backends.ProviderUnavailable, backends.RateLimited):
+                backend.preflight(run.spec)
+            record(ledger, run, monthly_limit=None, now=datetime.now(UTC))
         send(ledger, run.id, backend, pause=lambda seconds: time.sleep(min(seconds, 0.02)), settle_s=0.05)
     (_HOME / "writes").write_text(str(Deadly.count))
 
@@ -252,7 +173,7 @@ def _kill_when(child: int, condition: Callable[[], bool]) -> None:
     os.waitpid(child, 0)
 
 
-def local_matrix(folder: Path, tally: Tally) -> None:
+def local_matrix(folder: Path, tally: Tally, *, every: int) -> None:
     """Kill the launch of a local run around every write; survived is one trainer that took every step once."""
     case, at, killed = CASES["local"], 1, True
     while killed:
@@ -272,44 +193,56 @@ def local_matrix(folder: Path, tally: Tally) -> None:
             steps = [event.step for event in backend.events(job) if "train_loss" in event.metrics] if job.id else []
             once = steps == sorted(set(steps)) and job.status is backends.JobStatus.SUCCEEDED
             tally.add(f"local: killed {'after' if after else 'before'} write {at}", int(once), job.id is not None, True)
-        at += 1
+        at += max(1, every // 2)
 
 
-def measure(names: tuple[str, ...] = (), *, quick: bool = False) -> dict[str, Any]:
-    """Run the matrix and return the benchmark's document."""
-    tally = Tally()
-    each: dict[str, dict[str, int]] = {}
+def measure(names: tuple[str, ...] = (), *, every: int = 1) -> dict[str, Any]:
+    """Run every ``every``-th case, each backend in a process of its own, and return the benchmark's document."""
     started = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        write_rows(Path(folder) / "train.jsonl", 12)
-        for case in HOSTED:
-            if names and case.name not in names:
-                continue
-            before = (tally.cases, tally.survived)
-            with Emulated.start(case) as emulated:
-                os.environ.update(case.environment(SimpleNamespace(key=KEY, base_url=emulated.url)))  # type: ignore[arg-type]
-                matrix(emulated, Path(folder), tally, quick=quick)
-            print(f"{case.name}: {tally.survived} of {tally.cases} survived so far", file=sys.stderr)
-            each[case.name] = {"cases": tally.cases - before[0], "survived": tally.survived - before[1]}
-        if not names or "local" in names:
-            before = (tally.cases, tally.survived)
-            local_matrix(Path(folder), tally)
-            each["local"] = {"cases": tally.cases - before[0], "survived": tally.survived - before[1]}
-    shutil.rmtree(_HOME, ignore_errors=True)
+
+    def alone(name: str) -> tuple[str, dict[str, Any]]:
+        command = [sys.executable, __file__, "--alone", name, "--every", str(every)]
+        return name, json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+
+    chosen = [case.name for case in CASES.values() if not names or case.name in names]
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        found = dict(pool.map(alone, chosen))
+    total = {key: sum(one[key] for one in found.values()) for key in ("cases", "survived", "paid_jobs")}
     return {
-        "cases": tally.cases,
-        "survived": tally.survived,
-        "paid_jobs": tally.paid_jobs,
-        "expected_paid_jobs": tally.cases,
-        "by_backend": each,
-        "not_survived": tally.lost,
+        **total,
+        "expected_paid_jobs": total["cases"],
+        "by_backend": {name: {key: one[key] for key in ("cases", "survived")} for name, one in found.items()},
+        "not_survived": [line for one in found.values() for line in one["not_survived"]],
         "seconds": round(time.perf_counter() - started, 1),
     }
+
+
+def measure_alone(name: str, *, every: int) -> dict[str, Any]:
+    """Run the cases of one backend in this process."""
+    tally = Tally()
+    case = CASES[name]
+    with tempfile.TemporaryDirectory() as folder:
+        write_rows(Path(folder) / "train.jsonl", 12)
+        if case in HOSTED:
+            with Emulated.start(case) as emulated:
+                os.environ.update(case.environment(SimpleNamespace(key=KEY, base_url=emulated.url)))  # type: ignore[arg-type]
+                matrix(emulated, Path(folder), tally, every=every)
+        else:
+            local_matrix(Path(folder), tally, every=every)
+    shutil.rmtree(_HOME, ignore_errors=True)
+    print(f"{name}: {tally.survived} of {tally.cases} survived", file=sys.stderr)
+    counted = {"cases": tally.cases, "survived": tally.survived, "paid_jobs": tally.paid_jobs}
+    return {**counted, "not_survived": tally.lost}
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backend", action="append", default=[])
-    parser.add_argument("--quick", action="store_true", help="a third of the cases")
+    parser.add_argument("--every", type=int, default=1, help="run every N-th case")
+    parser.add_argument("--alone", help=argparse.SUPPRESS)  # one backend, in this process
     chosen = parser.parse_args()
-    print(json.dumps(measure(tuple(chosen.backend), quick=chosen.quick), indent=2))
+    if chosen.alone:
+        found = measure_alone(chosen.alone, every=chosen.every)
+    else:
+        found = measure(tuple(chosen.backend), every=chosen.every)
+    print(json.dumps(found, indent=2))

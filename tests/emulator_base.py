@@ -252,6 +252,8 @@ class Emulator:
                     reply = Reply(200, b"<html>upstream", {"content-type": "application/json"})
             if self.spoil is not None:
                 reply = self.spoil(call, reply)
+            if reply.headers.get("location") == "self":
+                reply = replace(reply, headers=reply.headers | {"location": self.origin + call.path})
             spoiled = f" {fault.kind}" if fault else ""
             self.requests.append(f"{call.method} {template} {reply.status}{spoiled}")
             self.arrivals.append(time.monotonic())
