@@ -37,6 +37,14 @@ def lines(row: dict[str, object]) -> str:
     return "".join(json.dumps(row) + "\n" for _ in range(3))
 
 
+def cell(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def talk(row: list[str]) -> list[dict[str, str]]:
+    return [{"role": role, "content": text} for role, text in zip(("user", "assistant"), row, strict=True)]
+
+
 WANTED = [[("user", f"question {n}?"), ("assistant", f"answer {n}")] for n in range(3)]
 COLUMNS = {key: [row[key] for row in ASKED] for key in ("prompt", "completion")}
 LISTS = [list(row.values()) for row in ASKED]
@@ -57,6 +65,36 @@ READ = {
     "several on one line": " ".join(map(json.dumps, ASKED)),
     "several on one line, with commas": ",".join(map(json.dumps, ASKED)),
     "two on the second line": "\n".join([json.dumps(ASKED[0]), json.dumps(ASKED[1]) + json.dumps(ASKED[2])]),
+    "a comma after each line": ",\n".join(map(json.dumps, ASKED)) + ",",
+    "a run of pretty objects": "\n".join(json.dumps(row, indent=1) for row in ASKED),
+    "carriage returns": "\r\n".join(map(json.dumps, ASKED)),
+    "a mark before columns": "\ufeff" + json.dumps(COLUMNS),
+    "blank lines between": "\n\n".join(map(json.dumps, ASKED)),
+    "rows by number": json.dumps(dict(enumerate(ASKED))),
+    "rows by key, pretty": json.dumps({f"id{n}": row for n, row in enumerate(ASKED)}, indent=1),
+    "an array of one row to a line": "[\n" + ",\n".join(map(json.dumps, ASKED)) + "\n]",
+    "names in capitals": "Prompt,Completion\n" + "".join(f"{a},{b}\n" for a, b in LISTS),
+    "semicolons": "prompt;completion\n" + "".join(f"{a};{b}\n" for a, b in LISTS),
+    "tabs": "prompt\tcompletion\n" + "".join(f"{a}\t{b}\n" for a, b in LISTS),
+    "a table of messages": "messages\n"
+    + "".join('"' + json.dumps(talk(row)).replace('"', '""') + '"\n' for row in LISTS),
+    "a table of Python's messages": "messages\n" + "".join('"' + repr(talk(row)) + '"\n' for row in LISTS),
+    "Vertex's older pairs": "\n".join(json.dumps({"input_text": a, "output_text": b}) for a, b in LISTS),
+    "turns of input and output": "\n".join(json.dumps({"conversation": [{"input": a, "output": b}]}) for a, b in LISTS),
+    "turns of human and assistant": "\n".join(
+        json.dumps({"conversation": [{"human": a, "assistant": b}]}) for a, b in LISTS
+    ),
+    "ShareGPT in capitals": "\n".join(
+        json.dumps({"conversations": [{"from": "Human", "value": a}, {"from": "GPT", "value": b}]}) for a, b in LISTS
+    ),
+    "SQuAD as the hub has it": "\n".join(
+        json.dumps({"id": "1", "question": a, "answers": {"text": [b], "answer_start": [0]}}) for a, b in LISTS
+    ),
+    "one answer in a list": "\n".join(json.dumps({"prompt": a, "completion": [b]}) for a, b in LISTS),
+    "Gemini": "\n".join(
+        json.dumps({"contents": [{"role": "user", "parts": [{"text": a}]}, {"role": "model", "parts": [{"text": b}]}]})
+        for a, b in LISTS
+    ),
     "pipes": "prompt|completion\n" + "".join(f"{a}|{b}\n" for a, b in LISTS),
     "conversations as lists": json.dumps(
         [[{"role": r, "content": c} for r, c in zip(("user", "assistant"), row, strict=True)] for row in LISTS]
@@ -90,6 +128,8 @@ REFUSED = {
     "a reward model": (lines({"prompt": TALK[:1], "reward_model": {"style": "rule", "ground_truth": "4"}}), "a.jsonl"),
     "Markdown": ("| prompt | completion |\n|---|:-:|\n| question 0? | answer 0 |\n| b? | c |\n", "a.md"),
     "CoNLL": ("EU\tB-ORG\nrejects\tO\ncall\tO\n\nPeter\tB-PER\nleft\tO\n", "a.conll"),
+    "Python dicts": ("".join(f"{row}\n" for row in ASKED), "a.jsonl"),
+    "YAML": ("- prompt: a b\n  completion: c d\n- prompt: e f\n  completion: g h\n", "a.yaml"),
     "UTF-16": (None, "a.jsonl"),
     "graded": (lines({"messages": TALK[:1], "target": 4, "numbers": [1]}), "a.jsonl"),
 }  # fmt: skip
@@ -116,11 +156,12 @@ def test_a_refusal_has_a_command_that_works_on_that_file(
 def run_as_told(message: str) -> str:
     """Run the command a message gives, as a shell would; return the file it wrote."""
     quoted = re.search(r"'(tunewise check .*?|jq .*?)' writes", message)
-    command = quoted[1] if quoted else re.search(r"(?:sed|awk|iconv) .*> \S+", message)[0]  # type: ignore[index]
+    command = quoted[1] if quoted else re.search(r"(?:sed|awk|iconv|python) .*> \S+", message)[0]  # type: ignore[index]
     if command.startswith("tunewise "):
         result = CliRunner().invoke(tunewise, shlex.split(command)[1:])
         assert result.exit_code == 0, result.output
         return "OUT.jsonl"
+    command = command.replace("python -c", f"{shlex.quote(sys.executable)} -c")
     if sys.platform == "win32" or not shutil.which(command.split()[0]):
         pytest.skip(f"{command.split()[0]} is not on this machine")
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)

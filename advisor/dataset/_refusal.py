@@ -87,6 +87,15 @@ def texts_of(row: Mapping[str, object]) -> list[str]:
     return words if len(words) > 1 else held
 
 
+def not_json(source: Source, what: str, module: str, value: str, each: str) -> DataError:
+    """Say that the rows are written in another notation, and how Python writes them as JSON lines."""
+    program = f"import {module},json,sys; [print(json.dumps({value})) {each}]"
+    return DataError(
+        f"{source.name}: the rows are {what}, not JSON; as JSON lines: python -c '{program}' "
+        f"{shlex.quote(source.name)} > OUT.jsonl"
+    )
+
+
 def nameless(source: Source, first: Sequence[object], line: int) -> DataError:
     """Say that the columns have no names, and how to number them."""
     row = {str(number): value for number, value in enumerate(first, 1)}

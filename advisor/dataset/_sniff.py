@@ -14,7 +14,7 @@ from advisor.dataset._cells import Row, decoded
 from advisor.dataset._checks import CATALOGUE
 from advisor.dataset._document import fields_with_rows
 from advisor.dataset._rated import rating_in
-from advisor.dataset._refusal import UnknownFields, nameless, no_answers, no_shape, which_rows
+from advisor.dataset._refusal import UnknownFields, nameless, no_answers, no_shape, not_json, which_rows
 from advisor.dataset._rows import BOM, Container, explain, rows
 from advisor.dataset._shape import FIELDS, LABEL_LISTS, Labels, Shape, joined, shape_of
 from advisor.dataset._source import Layout, Source, head, open_stream, read
@@ -89,6 +89,10 @@ def _container(source: Source, columns: Mapping[str, str]) -> tuple[Source, Cont
                 names = ", ".join(map(repr, list(whole)[:8]))
                 raise DataError(f"{source.name}: --columns rows={columns['rows']} names no field; there are {names}.")
             raise which_rows(source, fields)
+        if _is_python(text):
+            raise not_json(
+                source, "Python dicts", "ast", "ast.literal_eval(line)", "for line in open(sys.argv[1]) if line.strip()"
+            )
         return source, Container.JSON if _spans_lines(text) or _runs_on(text) else Container.JSONL
     return table_or_text(source, text, columns)
 
@@ -154,6 +158,12 @@ def _first_object_ends(text: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return bool(held[end:].strip())
+
+
+def _is_python(text: bytes) -> bool:
+    """Tell a dict as Python prints it: quoted by apostrophes, one to a line."""
+    first = text.split(b"\n", 1)[0].strip()
+    return first[1:].lstrip()[:1] == b"'" and isinstance(decoded(first.decode(errors="replace")), dict)
 
 
 def _runs_on(text: bytes) -> bool:

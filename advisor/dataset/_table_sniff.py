@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 
-from advisor.dataset._refusal import nameless, no_shape
+from advisor.dataset._refusal import nameless, no_shape, not_json
 from advisor.dataset._rows import Container
 from advisor.dataset._shape import shape_of
 from advisor.dataset._source import Layout, Source
 from advisor.errors import DataError
 
 _TAGGED = re.compile(r"(?:\S+(?:\t\S+)*\t(?:O|[BIES]-\S+)\r?\n){3}")  # as CoNLL files begin
+_YAML = re.compile(r"(?:---\s*\n)?- +[A-Za-z_]\w*:(?: |\n)")
 READABLE = "JSON lines, a JSON array, CSV, TSV, Parquet or plain text (.txt)"
 
 
@@ -33,6 +34,8 @@ def table_or_text(source: Source, text: bytes, columns: Mapping[str, str]) -> tu
             f"{source.name}: this is a Markdown table; as one with the delimiter '|': sed -e 2d -e 's/^ *| *//' "
             f"-e 's/ *| *$//' -e 's/ *| */|/g' {shlex.quote(source.name)} > OUT.csv"
         )
+    if _YAML.match(text.decode(errors="replace")):
+        raise not_json(source, "YAML", "yaml", "row", "for row in yaml.safe_load(open(sys.argv[1]))")
     if _TAGGED.match(text.decode(errors="replace")):
         program = (
             """BEGIN{print "prompt\\tcompletion"} NF{s=s (s?" ":"") $1; t=t (t?" ":"") $NF; next} """
