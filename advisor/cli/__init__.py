@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "prices": ("advisor.cli.commands.prices", "The price book: values, ages, sources."),
     "keys": ("advisor.cli.commands.keys", "Keep provider keys in the system keyring."),
     "config": ("advisor.cli.commands.config", "The settings in force, and where each comes from."),
+    "mcp": ("advisor.cli.commands.mcp", "A server for agents: look at data, advice, prices and runs."),
     "doctor": ("advisor.cli.commands.doctor", "What works on this machine, and what to do about what does not."),
 }
 

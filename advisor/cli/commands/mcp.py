@@ -1,0 +1,27 @@
+"""``tunewise mcp``: a Model Context Protocol server over stdin and stdout, for agents and editors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from advisor.errors import UsageError
+
+
+@click.command("mcp")
+@click.option(
+    "--root", "roots", type=click.Path(path_type=Path, exists=True, file_okay=False), multiple=True,
+    help="A folder whose files may be read; again for each one. Default: this folder.",
+)  # fmt: skip
+def command(roots: tuple[Path, ...]) -> None:
+    """Serve check, plan, budget, fit, prices, jobs and receipt as tools. None of them spends or uploads.
+
+    \b
+    tunewise mcp --root ~/data
+    """
+    try:
+        from advisor.mcp_server import server
+    except ModuleNotFoundError as error:
+        raise UsageError(f"This needs the package '{error.name}': pip install 'tunewise[mcp]'") from error
+    server(roots or (Path.cwd(),)).run("stdio")
