@@ -112,6 +112,18 @@ def test_no_data_plans_from_a_description(folder: Path) -> None:
     assert plan.option.strategy in ("prompt", "few_shot")
 
 
+def test_without_data_no_launch_is_offered_and_no_plan_is_replaced(folder: Path) -> None:
+    (folder / "plan.yaml").write_text("mine", encoding="utf-8")
+    terminal = Terminal(folder)
+    terminal.answer("none", "5000", "300", "classification", "5000", "on_premises", "rtx-4090", "0.4")
+    terminal.answer("0.9", "0.02", "none", "", "launch", "stop")
+    assert terminal.finish() == 0
+    assert "To say it again: fine-tune" in terminal.seen
+    assert "Give a number from 1 to 2" in terminal.seen  # save and stop
+    assert (folder / "plan.yaml").read_text(encoding="utf-8") == "mine"
+    assert read_plan(folder / "plan-2.yaml").option.strategy.tunes
+
+
 def test_answers_that_lead_nowhere_are_asked_for_again_with_a_reason(folder: Path) -> None:
     terminal = Terminal(folder)
     terminal.answer("none", "500", "300", "other", "unknown", "on_premises", "none", "unknown", "none")
@@ -162,12 +174,12 @@ def test_columns_of_other_names_are_asked_for(folder: Path) -> None:
     terminal.interrupt()
     assert terminal.finish() == 130
     assert "such as Where is parcel 0?" in terminal.seen
-    assert (
-        "$ tunewise check mails.csv --columns prompt=E-Mail,completion=category --fix mails-chat.jsonl" in terminal.seen
-    )
+    assert "$ tunewise check mails.csv --columns prompt=E-Mail,completion=category --fix " in terminal.seen
     assert "40 examples" in terminal.seen
     assert "Looks like classification" in terminal.seen
-    assert "late" in (folder / "mails-chat.jsonl").read_text(encoding="utf-8")
+    assert [path.name for path in folder.iterdir()] == ["mails.csv"], "nothing is written there unasked"
+    written = Path(os.environ["TUNEWISE_HOME"]) / "wizard" / "mails-chat.jsonl"
+    assert "late" in written.read_text(encoding="utf-8")
 
 
 def test_nonsense_answers_are_asked_again_with_a_sentence(folder: Path) -> None:
@@ -193,11 +205,11 @@ def test_nonsense_answers_are_asked_again_with_a_sentence(folder: Path) -> None:
     assert terminal.finish() == 0
     assert "[1500]" in terminal.seen
     for sentence in (
-        "No GPU called 'gtx-1' is known",
-        "Give a whole number",
+        "There is no GPU 'gtx-1'",
+        "is not a whole number such as",
         "Give a number from 1 to 11",
-        "Give a score from 0 to 1",
-        "an amount in dollars",
+        "is not a share from 0 to 1",
+        "is not an amount of US dollars",
     ):
         assert sentence in terminal.seen
 

@@ -40,7 +40,7 @@ def command(run: str, yes: bool, uploads_too: bool, as_json: bool) -> None:
         _agree(found)
     with closing(backends.get(found.spec.backend)) as backend:
         if live:
-            cancel(ledger, found.id, backend)
+            cancel(ledger, found.id, backend, say=render.note)
         if uploads_too:
             gone = delete_uploads(ledger, found.id, backend)
             render.note(f"Deleted at {found.spec.backend}: {', '.join(gone) or 'nothing, for nothing lies there'}.")

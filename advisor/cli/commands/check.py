@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from advisor.cli import render
-from advisor.cli.flags.common import made_ready
+from advisor.cli.flags import common
 
 
 @click.command("check")
@@ -29,7 +29,7 @@ from advisor.cli.flags.common import made_ready
     type=click.Path(path_type=Path),
     help="Write the repaired rows to OUT, in the form --for takes.",
 )
-@click.option("--held-out", type=float, metavar="N", help="With --fix: divide off this share (0.1) or number (50).")
+@click.option("--held-out", type=common.ShareOrCount(), help="With --fix: divide off this share or number.")
 @click.option("--redact", is_flag=True, help="With --fix: replace keys and personal data.")
 @click.option("--seed", type=int, default=0, show_default=True, help="With --held-out: which examples are drawn.")
 @click.option("--explain", metavar="CODE", help="Say why a problem matters and what to do about it.")
@@ -80,7 +80,7 @@ def command(
     if backend is not None:
         _known(backend)
     if model is not None:
-        made_ready(model)
+        common.made_ready(model)
 
     from advisor.dataset import Answers, Dataset, Level, fix
     from advisor.tokens import profile

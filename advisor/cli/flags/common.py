@@ -80,6 +80,19 @@ class Share(click.ParamType[float]):
         return share
 
 
+class ShareOrCount(click.ParamType[float]):
+    """A share below 1 (0.1, 10%), or a whole number from 1 on."""
+
+    name = "N"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        text = str(value)
+        try:
+            return float(parse_count(text))
+        except ValueError:
+            return Share().convert(text, param, ctx)
+
+
 class BackendName(click.ParamType[str]):
     """One of the backends; ``sellers``: or of those whose prices are known, where it is only advised on."""
 

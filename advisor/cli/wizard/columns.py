@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 from pathlib import Path
 
 from advisor.cli.wizard.prompt import choose, say
 from advisor.dataset import Dataset, UnknownFields, fix
 from advisor.errors import AdvisorError
+from advisor.paths import home
 
 
 def with_columns_named(paths: tuple[str, ...], unknown: UnknownFields) -> str:
@@ -21,11 +23,17 @@ def with_columns_named(paths: tuple[str, ...], unknown: UnknownFields) -> str:
         raise AdvisorError(f"{paths[0]}: there is one column alone; an answer to learn from has to be in another.")
     reason = "What the model shall say."
     completion = choose("Which column holds the answer?", others, reason=reason, default=others[-1][0])
-    stem = Path(paths[0]).name.split(".")[0]
-    numbers = (f"{stem}-chat{number or ''}.jsonl" for number in range(1000))
-    out = next(name for name in numbers if not Path(name).exists())
+    folder = home() / "wizard"  # nobody asked for a file beside the data
+    folder.mkdir(exist_ok=True, mode=0o700)
+    out = str(unused(folder / f"{Path(paths[0]).name.split('.')[0]}-chat.jsonl"))
     named = {"prompt": prompt, "completion": completion}
     mapped = ",".join(f"{field}={name}" for field, name in named.items())
     say(f"$ tunewise check {shlex.join((*paths, '--columns', mapped, '--fix', out))}", indent=0)
     fix(Dataset.open(*paths, columns=named), Path(out))
     return out
+
+
+def unused(path: Path) -> Path:
+    """Return ``path``, or its first numbered sibling that does not exist: what lies there is not for us to replace."""
+    numbered = (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))
+    return path if not path.exists() else next(one for one in numbered if not one.exists())

@@ -14,6 +14,7 @@ import yaml
 from advisor.atomic import write_whole
 from advisor.cli import render
 from advisor.cli.reachability import hub_answers
+from advisor.cli.wizard.columns import unused
 from advisor.cli.wizard.prompt import Back, choose, say
 from advisor.cli.wizard.questions import Answers, questions, said, workload_of
 from advisor.errors import AdvisorError
@@ -22,8 +23,6 @@ from backends import BackendError
 
 if TYPE_CHECKING:
     from advisor.recommend import Plan
-
-SAVED = Path("plan.yaml")
 
 
 def run() -> None:
@@ -103,8 +102,9 @@ def _offer_next_step(file: Path, answers: Answers) -> None:
     from advisor.recommend import read_plan
 
     plan = read_plan(file)
+    saved = unused(Path("plan.yaml"))
     steps = [
-        ("save", "keep the plan as plan.yaml in this folder", ()),
+        ("save", f"keep the plan as {saved} in this folder", ()),
         *_commands(file, plan, answers.data or ()),
         ("stop", "that is all for now", ()),
     ]
@@ -123,8 +123,8 @@ def _offer_next_step(file: Path, answers: Answers) -> None:
             return
         default = "stop"
         if step == "save":
-            write_whole(SAVED, file.read_bytes(), private=False)
-            say(f"Saved {SAVED.resolve()}; later: tunewise launch {SAVED}")
+            write_whole(saved, file.read_bytes(), private=False)
+            say(f"Saved {saved.resolve()}; later: tunewise launch {saved}")
             continue
         arguments = next(arguments for name, _, arguments in steps if name == step)
         if _command(*arguments) == 0 and step in ("launch", "small", "try"):
@@ -151,7 +151,7 @@ def _commands(file: Path, plan: Plan, data: tuple[str, ...]) -> Iterator[tuple[s
     if trains and data:
         place = ("--backend", str(option.backend), "--model", option.model)
         yield "pilot", "train on parts of the data first: what would more buy?", ("pilot", *data, *place)
-    if trains:
+    if trains and data:
         if option.backend == "local":
             yield "rehearse", "show exactly what the launch would start", ("launch", str(file), "--dry-run")
         else:

@@ -24,16 +24,18 @@ def cancel(
     pause: Callable[[float], None] = time.sleep,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     settle_s: float = SETTLE_S,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Job:
     """Ask the provider to stop a run, and keep what it answers; one that has ended is left as it is.
 
-    A run without a job is looked up first, as a launch would; one that was never sent gives its reservation back.
+    A run without a job is looked up first, as a launch would (``say`` hears of the wait); one that was never sent
+    gives its reservation back.
     """
     run = ledger.get(run_id)
     if run.job.id is None:
         with only_one(run_id):
             run = ledger.get(run_id)
-            found = look_up(ledger, run, backend, pause, clock, settle_s) if run.job.id is None else run.job
+            found = look_up(ledger, run, backend, pause, clock, settle_s, say) if run.job.id is None else run.job
             if found is None:
                 return _given_up(ledger, run, clock())
             ledger.save(found)
