@@ -28,6 +28,7 @@ from advisor.runs import Ledger, Receipt, Run, Update, Watch
 from advisor.runs import receipt as receipt_of
 from advisor.runs.evaluation.evaluate import Options, evaluate_data, evaluate_run
 from advisor.runs.evaluation.measurements import of_ledger, of_pilot
+from advisor.runs.evaluation.plain_classifier import measured_on
 from advisor.runs.follow.watch import refreshed
 from advisor.runs.launch.limits import Limits, hold
 from advisor.runs.launch.orders import check_models, orders
@@ -83,6 +84,7 @@ def plan(
     own, notes = of_ledger(described.fingerprint, on_premises=needs.on_premises)
     if pilot is not None:
         own = (of_pilot(pilot, described.examples), *own)
+    own = (*own, *measured_on(data, described, needs))
     return recommend(
         described,
         needs,

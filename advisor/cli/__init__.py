@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "logs": ("advisor.cli.commands.logs", "What the provider said, line by line."),
     "evaluate": ("advisor.cli.commands.evaluate", "Base, few-shot and tuned on the same held-out examples."),
     "pilot": ("advisor.cli.commands.pilot", "Small measured runs, and what more data would buy."),
+    "classifier": ("advisor.cli.commands.classifier", "Train a plain classifier on labelled data, without a key."),
     "receipt": ("advisor.cli.commands.receipt", "Quoted beside billed."),
     "receipts": ("advisor.cli.commands.receipts", "How well all runs were quoted."),
     "chat": ("advisor.cli.commands.chat", "Try a model."),

@@ -10,7 +10,7 @@ from advisor.estimate.case import Case, gpu_name
 from advisor.estimate.replicas import machines_of, serving_of
 from advisor.estimate.request_shape import Load, Three
 from advisor.estimate.sheet import OWNED, Sheet
-from advisor.estimate.values import Machines, Range
+from advisor.estimate.values import Machines, Range, Strategy
 from advisor.pricing import Price, TokenPrices
 
 _MILLION = formulas.MILLION
@@ -24,6 +24,9 @@ DOUBTS = {
 def serve(case: Case, prices: TokenPrices | None, load: Load, sheet: Sheet) -> Range | None:
     """Add the lines of answering requests; return what one more request costs, None when that is not known."""
     candidate = case.candidate
+    if candidate.strategy is Strategy.CLASSIFIER:
+        sheet.assume("It answers on any processor in a millisecond: no request is billed, and the processor is yours.")
+        return Range.exact(0)
     if candidate.serving == "none":
         sheet.assume("Serving is not counted.")
         return Range.exact(0)

@@ -22,6 +22,7 @@ class Strategy(StrEnum):
     LOCAL_QLORA = "local_qlora"
     LOCAL_FULL = "local_full"
     RETRIEVAL = "retrieval"
+    CLASSIFIER = "classifier"
 
     @property
     def local(self) -> bool:

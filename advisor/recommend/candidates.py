@@ -15,6 +15,7 @@ from advisor.evidence import MANY_SHOTS, catalogue, fixed_shots, retrieved_shots
 from advisor.hardware import Architecture, Serving
 from advisor.pricing import PriceBook, TrainingOffer
 from advisor.recommend.hyperparameters import settings_for
+from advisor.task import TaskType
 from advisor.tokens import Profile
 from advisor.workload import Workload
 from backends import Method, Objective
@@ -68,6 +69,7 @@ def prospects(
         *_hosted(profile, workload, book, places, models, known),
         *_local(profile, workload, places, models),
         _retrieval(),
+        *_classifier(profile, workload),
     ]
     return tuple({item.id: item for item in found}.values())
 
@@ -317,6 +319,13 @@ def _roomiest(arch: Architecture, gpu: str, profile: Profile) -> Strategy:
 
 def _retrieval() -> Prospect:
     return Prospect("retrieval", Candidate(Strategy.RETRIEVAL, None, "", serving="none"), "facts looked up when asked")
+
+
+def _classifier(profile: Profile, workload: Workload) -> Iterator[Prospect]:
+    """Labelled data may need no language model at all."""
+    if (workload.task or profile.task_type) is TaskType.CLASSIFICATION and profile.labels:
+        candidate = Candidate(Strategy.CLASSIFIER, None, "plain classifier", serving="none")
+        yield Prospect("classifier", candidate, "TF-IDF and a linear model, on any processor")
 
 
 def named(model: str, models: tuple[str, ...]) -> bool:

@@ -55,6 +55,8 @@ def choose(weighed: Sequence[Option], profile: Profile, workload: Workload) -> C
     task = task_of(profile, workload)
     if retrieval and _looks_up(task, workload):
         return Choice(retrieval, changes(workload), for_retrieval(), None, "medium")
+    if (plain := _plain_classifier(standing, workload)) is not None:
+        return plain
     facts = facts_of(standing, profile, workload)
     if not facts.offered:
         return Choice(None, nothing(weighed, workload), (), None, "high")
@@ -78,6 +80,26 @@ def _looks_up(task: TaskType, workload: Workload) -> bool:
     if workload.knowledge_changes == "monthly":
         return task in (TaskType.KNOWLEDGE, TaskType.CHAT, TaskType.OTHER)
     return workload.knowledge_changes == "daily"
+
+
+def _plain_classifier(standing: Sequence[Option], workload: Workload) -> Choice | None:
+    """What costs nothing is kept where it meets the target, or where nothing that was measured does better."""
+    option = next((one for one in standing if one.strategy is Strategy.CLASSIFIER), None)
+    if option is None or option.quality is None:
+        return None
+    scored, target = option.quality.mid, workload.quality_target
+    rivals = [score for score in (prompt_score(workload), *(tuned_score(workload) or ())[1:]) if score is not None]
+    others = any(one.strategy not in (Strategy.CLASSIFIER, Strategy.RETRIEVAL) for one in standing)
+    if target is not None and scored >= target:
+        text = f"a plain classifier gets {scored:.0%} right on your own rows and your target is {target:.0%}"
+    elif target is None and rivals and scored >= max(rivals):
+        text = f"a plain classifier gets {scored:.0%} right on your own rows, the best you measured otherwise"
+        text += f" {max(rivals):.0%}"
+    elif not others:
+        text = f"nothing else may run here, and a plain classifier gets {scored:.0%} right on your own rows"
+    else:
+        return None
+    return Choice(option, Reason(f"{text}: it costs nothing to run", "your-data"), (), None, "high")
 
 
 def _own_measurement(asked: Asked) -> Choice | None:

@@ -65,7 +65,7 @@ def _privacy(prospect: Prospect, workload: Workload, book: PriceBook) -> str | N
     if workload.on_premises:
         if prospect.seller is not None:
             return f"Nothing may leave your premises, and {prospect.seller} would see the data."
-        if prospect.candidate.gpu not in workload.gpus:
+        if prospect.candidate.gpu is not None and prospect.candidate.gpu not in workload.gpus:
             return f"Nothing may leave your premises, and the {prospect.candidate.gpu} would be rented."
         return None
     if workload.privacy == "any" or prospect.seller is None:

@@ -13,6 +13,7 @@ from advisor.workload import Workload
 # Names that are prompts of some recipe; the others are tuned models, and what a run starts from.
 PROMPTED = ("prompt", "few_shot", "optimised", "retrieved", "many")
 BASE = "base"
+CLASSIFIER = str(Strategy.CLASSIFIER)
 _TUNED = (*(str(strategy) for strategy in Strategy if strategy.tunes), "tuned", "pilot")
 # By how much (as a share) one score must lead another to count.
 LEAD = 0.02
@@ -20,7 +21,7 @@ LEAD = 0.02
 
 def all_named(workload: Workload) -> None:
     """Refuse a score of a way that is not known, for it could be taken for another's. Raises WorkloadError."""
-    known = (*PROMPTED, *_TUNED, BASE)
+    known = (*PROMPTED, *_TUNED, BASE, CLASSIFIER)
     for name in workload.measured:
         if name not in known:
             near = get_close_matches(name, known, n=1)
@@ -50,7 +51,7 @@ def with_best_prompt(workload: Workload, score: float) -> Workload:
 
 def tuned_score(workload: Workload) -> tuple[str, float] | None:
     """Return the best score measured with a tuned model, and what the user called it."""
-    tuned = {name: score for name, score in workload.scores.items() if name not in (*PROMPTED, BASE)}
+    tuned = {name: score for name, score in workload.scores.items() if name not in (*PROMPTED, BASE, CLASSIFIER)}
     return max(tuned.items(), key=lambda item: item[1]) if tuned else None
 
 

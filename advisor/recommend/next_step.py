@@ -37,6 +37,8 @@ def next_step(
         if workload.budget_usd is not None:
             return f"tunewise budget {data}{flags} --limit {workload.budget_usd:f}"
         return f"tunewise plan {data}{flags} --json"
+    if chosen.strategy is Strategy.CLASSIFIER:
+        return f"tunewise classifier {data} --out classifier"
     if chosen.strategy.tunes and prompt_score(workload) is not None:
         if choice.confidence == "low" and untried_recipes(workload) and (asked := _askable(weighed)):
             return _evaluate(asked, weighed, profile, workload, data, near=False)

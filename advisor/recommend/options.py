@@ -12,7 +12,7 @@ from advisor.pricing.serving_terms import serving_terms
 from advisor.recommend.candidates import Prospect, named
 from advisor.recommend.gates import availability, ruled_out
 from advisor.recommend.hyperparameters import settings_reasons
-from advisor.recommend.measurements import BASE, PROMPTED, Measurement, measured_recipes
+from advisor.recommend.measurements import BASE, CLASSIFIER, PROMPTED, Measurement, measured_recipes
 from advisor.recommend.select import best_prompt, best_tuned, recipe_of
 from advisor.recommend.values import Option, Quality, Reason, cited
 from advisor.task import TaskType
@@ -46,7 +46,9 @@ def with_scores(weighed: tuple[Option, ...], workload: Workload, own: Sequence[M
         mine = next((item for item in own if item.name == name and item.score == score), None)
         quality = _quality(score, mine)
         model = workload.scored_with(name) or (mine.model if mine else None)
-        if name in PROMPTED:
+        if name == CLASSIFIER:
+            taken = [option for option in weighed if option.strategy is Strategy.CLASSIFIER]
+        elif name in PROMPTED:
             at = [option for option in weighed if recipe_of(option) == name and not option.strategy.tunes]
             taken = [option for option in at if named(option.model, (model or asked or "",))]
         elif name == BASE:

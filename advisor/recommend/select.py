@@ -30,6 +30,8 @@ def way_of(option: Option) -> Way | None:
 
 def kind_of(option: Option) -> str:
     """Return what an option is at heart: tuned, prompt or retrieval. Only a change of it is another advice."""
+    if option.strategy is Strategy.CLASSIFIER:
+        return "classifier"
     return "retrieval" if option.strategy is Strategy.RETRIEVAL else "tuned" if option.strategy.tunes else "prompt"
 
 

@@ -28,6 +28,8 @@ def headline(option: Option | None) -> str:
         return "Nothing can be recommended yet."
     if option.strategy is Strategy.RETRIEVAL:
         return "Look the facts up when asked (retrieval); do not fine-tune."
+    if option.strategy is Strategy.CLASSIFIER:
+        return "Train a plain classifier; no language model is needed."
     if option.strategy in (Strategy.PROMPT, Strategy.FEW_SHOT):
         how = f" with {option.variant}" if option.variant else ""
         return f"Prompt {option.model}{how}. Do not fine-tune."
@@ -46,6 +48,8 @@ def name(option: Option) -> str:
     short = option.model.rsplit("/", 1)[-1]
     if option.strategy is Strategy.RETRIEVAL:
         return "Retrieval"
+    if option.strategy is Strategy.CLASSIFIER:
+        return "Plain classifier"
     if option.strategy is Strategy.HOSTED:
         return f"Tune {short} at {title(option.backend or option.provider or 'a provider')}"
     if option.strategy.local:
@@ -73,7 +77,12 @@ def full_name(option: Option) -> str:
 def phrase(option: Option) -> str:
     """Name an option within a sentence: prompting gpt-6-luna (the same 5 examples, OpenAI)."""
     said = name(option)
-    for start, doing in (("Prompt ", "prompting "), ("Tune ", "tuning "), ("Retrieval", "retrieval")):
+    for start, doing in (
+        ("Prompt ", "prompting "),
+        ("Tune ", "tuning "),
+        ("Retrieval", "retrieval"),
+        ("Plain", "a plain"),
+    ):
         said = said.replace(start, doing, 1) if said.startswith(start) else said
     more = detail(option)
     return f"{said} ({more})" if more else said

@@ -59,11 +59,13 @@ def command(
     from advisor.pricing import PriceBook
     from advisor.recommend import recommend, sharpened, spending, with_gpu_names
     from advisor.runs.evaluation.measurements import of_ledger
+    from advisor.runs.evaluation.plain_classifier import measured_on
 
     workload = with_gpu_names(workload.model_copy(update={"budget_usd": None}))
     profile = common.profile_of(data, workload, exact=exact)
     book = PriceBook.load()
     own, notes = of_ledger(profile.fingerprint, on_premises=workload.on_premises)
+    own = (*own, *measured_on(data, profile, workload))
     ask = partial(recommend, profile, book=book, today=today, backends=backends, models=models, own=own, notes=notes)
     advice, within = ask(workload), ask(workload.model_copy(update={"budget_usd": usd}))
     found = spending.spend(usd, advice, within.recommendation, profile, sharpened(workload, own), book, today)

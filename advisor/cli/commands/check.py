@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from advisor.cli import render
 from advisor.cli.flags import common
+
+if TYPE_CHECKING:
+    from advisor.dataset import Dataset
+    from advisor.evaluate.classifier import ClassifierScore
+    from advisor.tokens import Profile
 
 
 @click.command("check")
@@ -121,14 +127,26 @@ def command(
                 f"{fixed.rows_held_out} instead of {share} examples are held out: at most half is, and examples with "
                 "one prompt stay together."
             )
+    plain = _plain_classifier(dataset, found)
     if as_json:
-        render.json_document(show.document(found, fixed))
+        render.json_document({**show.document(found, fixed), "classifier": plain})
     else:
-        show.page(found, dataset, Asked(data, backend, model, columns, validation), fixed)
+        show.page(found, dataset, Asked(data, backend, model, columns, validation), fixed, plain)
     if any(problem.level is Level.ERROR for problem in found.problems):
         if fixed is not None:
             render.note(f"Exit code 1, since the data given has errors; {fixed.out} is what was mended.")
         ctx.exit(1)
+
+
+def _plain_classifier(dataset: Dataset, found: Profile) -> ClassifierScore | None:
+    """Return what a plain classifier scores on labelled data, where scikit-learn is installed."""
+    from advisor.task import TaskType
+
+    if found.labels is None or found.task_type is not TaskType.CLASSIFICATION:
+        return None
+    from advisor.runs.evaluation.plain_classifier import score_of
+
+    return score_of(dataset)
 
 
 def _known(backend: str) -> None:

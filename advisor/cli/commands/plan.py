@@ -66,10 +66,12 @@ def command(
     from advisor.pricing import PriceBook
     from advisor.recommend import recommend, write_plan
     from advisor.runs.evaluation.measurements import of_ledger, of_pilot
+    from advisor.runs.evaluation.plain_classifier import measured_on
 
     limits = {"--max-cost": max_cost, "--max-monthly": max_monthly}
     profile = common.profile_of(data, workload, exact=exact)
     own, notes = of_ledger(profile.fingerprint, on_premises=workload.on_premises)
+    own = (*own, *measured_on(data, profile, workload))
     if pilot:
         own = (of_pilot(pilot, profile.examples), *own)
     named = shlex.join(str(path) for path in data)

@@ -11,6 +11,8 @@ from advisor.cli.render.bars import histogram, labels
 from advisor.cli.render.next_steps import Asked, next_steps
 from advisor.cli.render.screen import Screen
 from advisor.dataset import CATALOGUE, Dataset, Fixed, Format, Level, Problem
+from advisor.evaluate.classifier import INSTALL, ClassifierScore, is_installed
+from advisor.task import TaskType
 from advisor.tokens import Profile
 
 _LINES = 6  # line numbers named per problem
@@ -55,8 +57,19 @@ def document(profile: Profile, fixed: Fixed | None = None) -> dict[str, object]:
     return made
 
 
-def page(profile: Profile, dataset: Dataset, asked: Asked, fixed: Fixed | None = None) -> None:
-    """Print the page."""
+def _classifier(plain: ClassifierScore | None) -> str:
+    if plain is None and not is_installed():
+        return f"What a plain classifier scores on these rows, without a key or a bill: {INSTALL}"
+    if plain is None:
+        return "Too few rows to tell what a plain classifier would score."
+    return (
+        f"A plain classifier (TF-IDF and a linear model) gets {plain.score:.1%} right ({plain.low:.1%} to "
+        f"{plain.high:.1%}), cross-validated on {plain.examples:,} of these rows. What you pay for has to beat that."
+    )
+
+
+def page(profile: Profile, dataset: Dataset, asked: Asked, fixed: Fixed | None, plain: ClassifierScore | None) -> None:
+    """Print the page; ``plain`` is what a plain classifier scores on the data."""
     width = _width()
     names = ", ".join(source.name for source in dataset.sources)
     several = len(dataset.sources) > 1
@@ -71,6 +84,9 @@ def page(profile: Profile, dataset: Dataset, asked: Asked, fixed: Fixed | None =
         render.out("\n  Examples per label")
         for line in labels(profile.labels, width - 2):
             render.out(f"  {line}")
+    if profile.labels and profile.task_type is TaskType.CLASSIFICATION:
+        render.out()
+        _wrapped("  ", _classifier(plain), width)
     render.out()
     _problems(profile, width, asked.backend, "" if several else names)
     if fixed is not None:

@@ -117,6 +117,8 @@ def answer(option: Option | None) -> str:
         return "nothing can be recommended."
     if option.strategy is Strategy.RETRIEVAL:
         return "look the facts up when asked (retrieval); do not fine-tune."
+    if option.strategy is Strategy.CLASSIFIER:
+        return "train a plain classifier; no language model is needed."
     if option.strategy in (Strategy.PROMPT, Strategy.FEW_SHOT):
         return f"prompt {option.model}, {option.variant}; do not fine-tune."
     if option.strategy is Strategy.HOSTED:
