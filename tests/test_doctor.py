@@ -83,6 +83,12 @@ def test_offline_asks_nobody_and_says_so(provider: Listening) -> None:
     assert all("not checked" in checks[name]["detail"] for name in ("openai", "together", "replicate", "azure"))
 
 
+def test_a_key_with_a_line_break_is_one_and_said(provider: Listening) -> None:
+    checks = doctor("--offline", OPENAI_API_KEY="planted-key\n", TOGETHER_API_KEY=" \n")
+    assert "key in OPENAI_API_KEY, without the space or line break around it" in checks["openai"]["detail"]
+    assert checks["together"]["status"] == "missing"
+
+
 def test_an_address_that_would_show_the_key_is_named() -> None:
     checks = doctor("--offline", OPENAI_BASE_URL="http://models.example.com/v1", OPENAI_API_KEY="planted-key")
     assert checks["openai"]["status"] == "warning"

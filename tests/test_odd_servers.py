@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from hosted_stage import Hosted, hosted
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from advisor.errors import RunError
+from advisor.runs import Ledger, Origin, Quote, Run, record, send
+from advisor.runs.receipt import bill
 from advisor.serialization import to_json
 from backends import (
     AuthenticationFailed,
@@ -29,6 +33,8 @@ from backends import (
     ProviderUnavailable,
     SpecRefused,
 )
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 @pytest.fixture(params=HOSTED, ids=lambda case: case.name)
@@ -365,3 +371,47 @@ def test_a_proxy_that_cannot_be_used_is_one_sentence(
         with pytest.raises(kind, match=said):
             stage.backend.find(case.spec(tmp_path))
         monkeypatch.delenv("ALL_PROXY")
+
+
+# What the ledger says of it
+
+
+def test_a_launch_whose_every_connection_is_reset_stays_in_doubt_until_it_is_looked_up(
+    case: Case, stage: Hosted, home: Path
+) -> None:
+    ledger = Ledger.open()
+    spec = case.spec(stage.folder)
+    job = Job(spec.run, spec.backend, spec.model, detail="not sent yet")
+    record(ledger, Run(spec.run, NOW, spec, Quote(), Origin(), job), monthly_limit=None, now=NOW)
+    stage.emulator.fault(case.create, "reset")
+    asked = len(stage.emulator.requests)
+
+    def launched() -> None:
+        send(ledger, spec.run, stage.backend, pause=lambda seconds: None, settle_s=0.0)
+
+    stage.emulator.spoil = resetting = Resetting(stage.emulator, case.create)
+    for _ in range(6):
+        with pytest.raises((BackendError, RunError)):
+            launched()
+        assert ledger.get(spec.run).unanswered and bill(ledger.get(spec.run))[0] is None
+    assert resetting.created and len(stage.emulator.requests) > asked + 6
+    stage.emulator.spoil = None
+    stage.emulator._faults.clear()
+    launched()
+    assert stage.emulator.paid_jobs == 1
+    assert stage.emulator.state["paid"][0]["id"] == ledger.get(spec.run).job.id
+
+
+@dataclass
+class Resetting:
+    """Resets every connection from the request on that creates the job."""
+
+    emulator: Emulator
+    create: str
+    created: bool = False
+
+    def __call__(self, call: Call, reply: Reply) -> Reply:
+        if self.emulator.paid_jobs and not self.created:
+            self.created = True
+            self.emulator.fault("*", "reset", times=10_000)
+        return reply

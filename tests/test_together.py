@@ -259,3 +259,22 @@ def test_checkpoints_and_download(together: Hosted) -> None:
     path = together.backend.download(job, together.folder / "adapter.tar.zst")
     assert path.read_bytes() == b"weights of " + (job.id or "").encode()
     assert not path.with_name("adapter.tar.zst.part").exists()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"estimated_total_price": None},
+        {"estimated_total_price": float("nan")},
+        {"estimated_total_price": "not available"},
+        {"estimated_total_price": -3},
+        {"estimation_available": False, "unavailable_reason": "not available"},
+        {},
+        {"estimation_available": None, "estimated_total_price": None, "allowed_to_proceed": None},
+    ],
+)
+def test_a_price_that_is_none_is_unknown_and_never_zero(together: Hosted, said: dict[str, object]) -> None:
+    together.emulator.fault("POST /fine-tunes/estimate-price", "status", status=200, body=said or {"x": 1})
+    job = together.submit()
+    assert "provider_quote_usd" not in job.extra
+    assert job.extra["provider_quote"].startswith("none: ")

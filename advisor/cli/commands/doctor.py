@@ -214,8 +214,9 @@ def _provider(name: str, place: Place, problem: str | None, offline: bool) -> Ch
 
 def _key(name: str, place: Place) -> str | None:
     """Return where the key is, never the key; None where there is none."""
-    if os.environ.get(place.key):
-        return f"key in {place.key}"
+    if key := os.environ.get(place.key, "").strip():
+        around = ", without the space or line break around it" if key != os.environ[place.key] else ""
+        return f"key in {place.key}{around}"
     from backends import stored_key
 
     return "key in the keyring" if stored_key(name) else None
