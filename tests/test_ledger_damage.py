@@ -18,6 +18,7 @@ from test_runs_ledger import NOON, a_run
 from advisor.cli import tunewise
 from advisor.errors import AdvisorError, RunError
 from advisor.runs import Ledger, record, send
+from advisor.runs.evaluation.measurements import of_ledger
 from advisor.runs.ledger_file import MIGRATIONS
 from advisor.serialization import to_json
 from backends import JobStatus
@@ -205,3 +206,20 @@ def test_a_state_folder_whose_path_is_too_long_is_refused_in_a_sentence(
     monkeypatch.setenv("TUNEWISE_HOME", str(folder))
     with pytest.raises(AdvisorError, match=r"too long.*set TUNEWISE_HOME to a folder"):
         Ledger.open()
+
+
+def test_advice_needs_no_ledger(ledger: Ledger) -> None:
+    with closing(sqlite3.connect(ledger.path)) as connection:
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    assert of_ledger("ab" * 32, on_premises=False) == (
+        (),
+        (
+            f"Your earlier runs were not looked at. The ledger {ledger.path} is of a newer version of tunewise (schema "
+            f"{len(MIGRATIONS) + 1}, this one knows {len(MIGRATIONS)}); update tunewise. Nothing in it was changed.",
+        ),
+    )
+
+
+def test_a_damaged_scorecard_is_no_score(ledger: Ledger) -> None:
+    ledger.append(GOOD, "scorecard", ["of another version"])
+    assert of_ledger(ledger.get(GOOD).origin.fingerprint, on_premises=False)[0] == ()

@@ -45,7 +45,7 @@ _ENGINES = ("vllm", "llamacpp", "transformers")
 )
 @click.option(
     "--at-least",
-    type=click.FloatRange(0, 1),
+    type=common.Share(),
     default=1.0,
     show_default=True,
     help="With --verify: share of equal texts.",

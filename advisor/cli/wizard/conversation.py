@@ -186,7 +186,12 @@ def _unfinished() -> Iterator[str]:
         return
     from advisor.runs import Ledger
 
-    for run in Ledger.open(path).runs():
+    try:
+        runs = Ledger.open(path).runs()
+    except AdvisorError as error:  # advice needs no ledger
+        yield str(error)
+        return
+    for run in runs:
         if run.job.status.finished:
             continue
         if run.job.id is None:

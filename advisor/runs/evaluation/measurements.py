@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field, ValidationError
 
-from advisor.errors import DataError
+from advisor.errors import AdvisorError, DataError
 from advisor.paths import home
 from advisor.recommend import Measurement
 
@@ -48,8 +48,11 @@ def of_ledger(fingerprint: str, *, on_premises: bool) -> tuple[tuple[Measurement
         return (), ()
     from advisor.runs import Ledger
 
-    ledger = Ledger.open(path)
-    runs = ledger.runs()
+    try:
+        ledger = Ledger.open(path)
+        runs = ledger.runs()
+    except AdvisorError as error:  # advice needs no ledger
+        return (), (f"Your earlier runs were not looked at. {error}",)
     mine = [
         run
         for run in runs
@@ -97,7 +100,10 @@ def _scores(run: Run, by_id: Mapping[str, Run], on_premises: bool) -> Iterator[M
     from advisor.evaluate import Scorecard
     from advisor.serialization import from_json
 
-    card = from_json(Scorecard, run.scorecard)
+    try:
+        card = from_json(Scorecard, run.scorecard)
+    except (TypeError, ValueError, ArithmeticError):  # damaged, or of a newer version
+        return
     if card.metric not in _SHARES:
         return
     for row in sorted(card.rows, key=lambda row: row.score, reverse=True):
