@@ -233,6 +233,14 @@ class Backend(ABC):
         """
         return ()
 
+    def credentials(self) -> str | None:
+        """Return where this backend finds credentials beyond the key's variable and the keyring; None: nowhere."""
+        return None
+
+    def lacks(self, *, offline: bool) -> tuple[str, str] | None:
+        """Return what a launch there lacks beside package and key, and the command that mends it; None: nothing."""
+        return None
+
     def choose(self, spec: JobSpec, examples: int, tokens: int) -> Hyperparameters:
         """Return the settings with what this backend chooses for itself filled in, as far as the price depends on it.
 

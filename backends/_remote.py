@@ -149,6 +149,10 @@ class Remote(Backend, Generic[C]):
             self.sleep(pause)
         raise AssertionError("unreachable")
 
+    def read_error(self, error: Exception) -> Refusal | None:
+        """Return what an error of the vendor's SDK says, or None when it is a mistake of ours."""
+        return read(error)
+
     def pages(
         self,
         send: Callable[[str | None], Any],
@@ -186,7 +190,9 @@ class Remote(Backend, Generic[C]):
         if not asked.done():
             refusal = Refusal(None, f"the answer did not end within {within_s:.0f} seconds")
         elif error is not None:
-            known = read(error) if isinstance(error, Exception) and not isinstance(error, BackendError) else None
+            known = (
+                self.read_error(error) if isinstance(error, Exception) and not isinstance(error, BackendError) else None
+            )
             if known is None:
                 raise error
             refusal = known

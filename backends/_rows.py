@@ -10,7 +10,7 @@ from typing import Literal
 class RowFormat:
     """The form of a row, and what may stand in it beside the conversation."""
 
-    form: Literal["messages", "prompt"] = "messages"  # OpenAI's chat format; prompt and completion
+    form: Literal["messages", "prompt", "converse"] = "messages"  # OpenAI's chat format; prompt and completion; AWS's
     settings: frozenset[str] | None = None  # keys of a row, such as weight; None: whatever it has
     reasoning: Literal["kept", "dropped", "reasoning_content"] = "kept"  # of a message; kept under which key
     functions: bool = False  # calls of functions, which tools have replaced

@@ -15,6 +15,7 @@ from backends._openai.protocol import OpenAIProtocol
 from backends._provider import Provider
 
 # learn.microsoft.com, "Customize a model with fine-tuning": where the training runs and what it costs.
+_TRAINING_TYPE = "GlobalStandard"  # said where nobody says another: it is what is quoted, and some resources want one
 _TRAINING_TYPES = ("Standard", "GlobalStandard", "DeveloperTier")
 
 
@@ -40,9 +41,7 @@ class AzureBackend(OpenAIProtocol):
         return {"api-key": self.key()}
 
     def extra_body(self, spec: JobSpec) -> dict[str, Json]:
-        kind = spec.options.get("training_type")
-        if kind is None:
-            return {}
+        kind = spec.options.get("training_type", _TRAINING_TYPE)
         if kind not in _TRAINING_TYPES:
             raise SpecRefused(f"The option 'training_type' is one of {', '.join(_TRAINING_TYPES)}.")
         return {"trainingType": kind}

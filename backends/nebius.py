@@ -76,6 +76,7 @@ class NebiusBackend(OpenAIProtocol):
             "hyperparameters": {name: value for name, value in settings.items() if value is not None},
             "seed": chosen.seed,
             "suffix": spec.run,
+            "tags": spec.run,
         }
 
 

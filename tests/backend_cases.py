@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from emulator_base import Emulator
+from emulator_bedrock import BUCKET, NAME, ROLE, BedrockEmulator
 from emulator_fireworks import FireworksEmulator
 from emulator_nebius import NebiusEmulator
 from emulator_openai import OpenAIEmulator
@@ -33,6 +36,8 @@ class Case:
     create: str = ""
     upload: str = "POST /files"  # the request that carries a file's content
     validates: bool = True  # takes a validation file
+    form: str = "messages"  # of its rows
+    reads: tuple[str, ...] = ()  # POST requests that only read
     curve: bool = True  # states losses while it trains
     shares_uploads: bool = True  # the same content is uploaded once for several runs
     # How the emulator is set before a test.
@@ -43,16 +48,16 @@ class Case:
             run=run,
             backend=self.name,
             model=self.model,
-            train_file=write_rows(folder / "train.jsonl", rows),
-            validation_file=write_rows(folder / "valid.jsonl", rows, start=500) if validation else None,
+            train_file=write_rows(folder / "train.jsonl", rows, form=self.form),
+            validation_file=write_rows(folder / "valid.jsonl", rows, 500, self.form) if validation else None,
             hyperparameters=self.hyperparameters,
             options=self.options,
         )
 
 
-def write_rows(path: Path, rows: int, start: int = 0) -> Path:
+def write_rows(path: Path, rows: int, start: int = 0, form: str = "messages") -> Path:
     """Write a small chat dataset: what is N plus one?"""
-    lines = [
+    lines: list[dict[str, Any]] = [
         {
             "messages": [
                 {"role": "system", "content": "Answer with a number."},
@@ -62,9 +67,17 @@ def write_rows(path: Path, rows: int, start: int = 0) -> Path:
         }
         for n in range(start, start + rows)
     ]
+    if form == "converse":
+        lines = [_conversation(line["messages"]) for line in lines]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     return path
+
+
+def _conversation(turns: list[dict[str, str]]) -> dict[str, Any]:
+    """Write a row in AWS's format."""
+    parts = [{"role": turn["role"], "content": [{"text": turn["content"]}]} for turn in turns]
+    return {"schemaVersion": "bedrock-conversation-2024", "system": parts[0]["content"], "messages": parts[1:]}
 
 
 CASES = {
@@ -109,6 +122,26 @@ CASES = {
             create="POST /v1/accounts/{account_id}/supervisedFineTuningJobs",
             upload="POST /v1/accounts/{account_id}/datasets/{dataset_id}:upload",
             curve=False,
+            knobs={"deployed": True},
+        ),
+        Case(
+            "bedrock",
+            "amazon.nova-micro-v1:0",
+            BedrockEmulator,
+            lambda emulator: {
+                "AWS_ACCESS_KEY_ID": NAME,
+                "AWS_SECRET_ACCESS_KEY": emulator.key,
+                "AWS_ENDPOINT_URL": emulator.base_url,
+                "AWS_EC2_METADATA_DISABLED": "true",  # nobody's own credentials, and no look for them
+                "AWS_CONFIG_FILE": os.devnull,
+                "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+                "TUNEWISE_BEDROCK_BUCKET": BUCKET,
+                "TUNEWISE_BEDROCK_ROLE": ROLE,
+            },
+            create="POST /model-customization-jobs",
+            upload=f"PUT /{BUCKET}/{{key}}",
+            form="converse",
+            reads=("POST / ",),  # iam:GetRole
             knobs={"deployed": True},
         ),
         Case(

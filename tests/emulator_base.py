@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from emulator_spec import Description, description, readable
+from emulator_spec import description, readable
 
 SPECS = Path(__file__).parent.parent.parent / "shared" / "specs"
 CONTROL = "/__emulator__/"
@@ -142,7 +142,7 @@ class Emulator:
         self._state_file = state
         if state is not None and state.exists():
             self.state = json.loads(state.read_text(encoding="utf-8"))
-        self._description: Description | None = None
+        self._description: Any = None  # or what answers like one
         if specs is not None and (specs / self.description_file).is_file():
             self._description = description(specs / self.description_file)
         self.spoil: Callable[[Call, Reply], Reply] | None = None  # what a test makes of a reply before it is sent
@@ -439,16 +439,17 @@ def _requests_of(emulator: Emulator) -> type[BaseHTTPRequestHandler]:
             self._send(reply, half=fault is not None and fault.kind == "truncate")
             return None
 
-        do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _serve
+        do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = _serve
 
         def _send(self, reply: Reply, half: bool = False) -> None:
             body = reply.bytes() if reply.status not in (204,) else b""
             self.send_response(reply.status)
-            for name, value in ({"content-type": "application/json"} | reply.headers).items():
+            length = {"content-length": str(len(body))}  # a HEAD names that of a body it does not send
+            for name, value in ({"content-type": "application/json"} | length | reply.headers).items():
                 self.send_header(name, value)
-            self.send_header("content-length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body[: len(body) // 2] if half else body)
+            if self.command != "HEAD":
+                self.wfile.write(body[: len(body) // 2] if half else body)
             if half:
                 self._hang_up()
 

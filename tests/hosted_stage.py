@@ -33,7 +33,7 @@ class Hosted:
             "run": "run-1",
             "backend": self.name,
             "model": CASES[self.name].model,
-            "train_file": write_rows(self.folder / "train.jsonl", rows),
+            "train_file": write_rows(self.folder / "train.jsonl", rows, form=CASES[self.name].form),
         }
         return JobSpec(**fields | changes)
 

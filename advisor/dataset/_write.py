@@ -121,6 +121,8 @@ def line_for(
         return None
     if rows.form == "prompt":
         return _prompt(example, format, backend, losses)
+    if rows.form == "converse":
+        return _converse(example, backend, losses)
     row = _openai(example, objective)
     if format is Format.TEXT and rows.text:
         row = {"text": cast(str, example.messages[0]["content"])}
@@ -252,6 +254,37 @@ def _prompt(example: Example, format: Format, backend: str, losses: Losses) -> d
     losses.add(example, "flattened", "roles and turns become text in the prompt")
     prompt = "\n\n".join(text if role == "system" else f"{role.capitalize()}: {text}" for role, text in texts[:-1])
     return {"prompt": f"{prompt}\n\nAssistant:", "completion": texts[-1][1]}
+
+
+def _converse(example: Example, backend: str, losses: Losses) -> dict[str, Json] | None:
+    """AWS's conversation format: the system prompt apart, then turns of texts that alternate and end in an answer."""
+    talk: list[Message] = [*example.messages, example.preferred] if example.preferred else example.messages
+    turns = [message for message in talk if message["role"] != "system"]
+    roles = [message["role"] for message in turns]
+    if example.tools or any(message.get("tool_calls") or not _is_text(message) for message in talk):
+        reason = "tools and images have no place in its conversations"
+    elif roles != ["user", "assistant"] * (len(roles) // 2):
+        reason = "its turns go from user to assistant and end in an answer"
+    else:
+        reason = ""
+    if reason:
+        losses.add(example, "not_expressible", reason)
+        return None
+    if any(message.get("weight") == 0 for message in talk):
+        losses.add(example, "setting_dropped", f"{backend} learns every answer; a weight of 0 is left out")
+    for key in example.extra:
+        losses.add(example, "setting_dropped", f"{backend} has no row setting '{key}'")
+    system = [{"text": text_of(message)} for message in talk if message["role"] == "system"]
+    said: list[Json] = [{"role": message["role"], "content": [{"text": text_of(message)}]} for message in turns]
+    row: dict[str, Json] = {"schemaVersion": "bedrock-conversation-2024"}
+    return {**row, **({"system": cast(Json, system)} if system else {}), "messages": said}
+
+
+def _is_text(message: Message) -> bool:
+    content = message.get("content")
+    if isinstance(content, list):
+        return all(isinstance(part, dict) and part.get("type") == "text" for part in content)
+    return isinstance(content, str) and bool(content)
 
 
 def text_of(message: Mapping[str, object]) -> str:

@@ -40,6 +40,7 @@ _STATUSES = {
     "succeeded": JobStatus.SUCCEEDED,
     "failed": JobStatus.FAILED,
     "cancelled": JobStatus.CANCELLED,
+    "canceled": JobStatus.CANCELLED,  # Azure's older word
 }
 
 _METRIC_NAMES = {

@@ -61,7 +61,7 @@ class FireworksBackend(Hosted[Line]):
     )
     advised: ClassVar[frozenset[str]] = settings - {"batch_size"}  # by what fits its machines
     option_names: ClassVar[frozenset[str]] = frozenset({"carve_out_evaluation", "warmup_steps", "lr_scheduler"})
-    validated: ClassVar[frozenset[Objective]] = frozenset({Objective.SFT})
+    validates: ClassVar[frozenset[Objective]] = frozenset({Objective.SFT})
     rows: ClassVar[RowFormat] = RowFormat(settings=frozenset({"weight"}), reasoning="reasoning_content")
     deploys_by: ClassVar[str] = "hour"
     most_bytes: ClassVar[int] = 50_000_000_000

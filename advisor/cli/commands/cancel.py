@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 @click.argument("run")
 @click.option("--yes", is_flag=True, help="Do not ask. Without a terminal, or with --json, nobody is asked.")
 @click.option("--delete-uploads", "uploads_too", is_flag=True, help="Also delete what was uploaded for it.")
+@click.option("--delete-model", "model_too", is_flag=True, help="Also delete its tuned model there, for good.")
 @common.as_json
-def command(run: str, yes: bool, uploads_too: bool, as_json: bool) -> None:
+def command(run: str, yes: bool, uploads_too: bool, model_too: bool, as_json: bool) -> None:
     """Ask the provider to stop a run; one that has ended is left as it is, one that was never sent is given up.
 
     \b
     tunewise cancel tw-1122-7f3a9c01
     tunewise cancel tw-1122-7f3a9c01 --delete-uploads
+    tunewise cancel tw-1122-7f3a9c01 --delete-model
     """
     from contextlib import closing
 
@@ -44,6 +46,10 @@ def command(run: str, yes: bool, uploads_too: bool, as_json: bool) -> None:
         if uploads_too:
             gone = delete_uploads(ledger, found.id, backend)
             render.note(f"Deleted at {found.spec.backend}: {', '.join(gone) or 'nothing, for nothing lies there'}.")
+        if model_too and (yes or _agree_to_lose(found)):
+            backend.delete_model(ledger.get(found.id).job)
+            ledger.append(found.id, "model_deleted", {})
+            render.note(f"{found.job.tuned_model} is deleted at {found.spec.backend}; keeping it costs nothing more.")
     shown = view(ledger.get(found.id))
     if as_json:
         render.json_document(shown)
@@ -51,6 +57,15 @@ def command(run: str, yes: bool, uploads_too: bool, as_json: bool) -> None:
         render.out(f"{shown.run}: {shown.detail or shown.status}")
     else:
         render.out(f"{shown.run} had already {shown.status}.")
+
+
+def _agree_to_lose(found: Run) -> bool:
+    """Ask a person whether a tuned model may go, which nothing brings back. Raises RunError."""
+    if not render.is_terminal():
+        raise RunError("--delete-model deletes for good: agree in a terminal, or give --yes.")
+    if not click.confirm(f"Delete {found.job.tuned_model} for good?", default=False):
+        raise RunError(f"{found.job.tuned_model} was not deleted.")
+    return True
 
 
 def _agree(found: Run) -> None:

@@ -19,6 +19,7 @@ from advisor.cli.flags import common
 
 if TYPE_CHECKING:
     from advisor.cli.reachability import Place
+    from backends import Backend
 
 
 TRAINER = ("torch", "transformers", "peft", "safetensors")
@@ -183,12 +184,13 @@ def _providers(offline: bool) -> Iterator[Check]:
         if isinstance(one, Exception):
             yield Check(name, "broken", str(one), "install or remove the package that brings it")
         elif name in places:
-            yield _provider(name, places[name], reached.get(places[name]), offline)
+            yield _provider(one, places[name], reached.get(places[name]), offline)
         elif name != "local":
             yield Check(name, "ok", f"a plugin, {type(one).__module__}")
 
 
-def _provider(name: str, place: Place, problem: str | None, offline: bool) -> Check:
+def _provider(backend: Backend, place: Place, problem: str | None, offline: bool) -> Check:
+    name = backend.name
     extra = place.extra or place.package
     try:
         package = f"{place.package} {version(place.package)}"
@@ -203,12 +205,15 @@ def _provider(name: str, place: Place, problem: str | None, offline: bool) -> Ch
     if place.in_the_clear:
         return Check(name, "warning", f"{place.url} would carry the key in the clear", f"make {place.variable} https")
     reach = "not checked" if offline else problem or "answers"
-    key = _key(name, place)
+    key = _key(name, place) or backend.credentials()
     if problem is not None:
         return Check(name, "warning", f"{package}, {key or 'no key'}, {reach}", "check the network, proxy or firewall")
     if key is None:
         fix = f"tunewise keys set {name}, or export {place.key}=... to launch there"
         return Check(name, "missing", f"{package}, {reach}, no key", fix)
+    lacks = backend.lacks(offline=offline)
+    if lacks is not None:
+        return Check(name, "missing", f"{package}, {key}, {reach}, {lacks[0]}", lacks[1])
     return Check(name, "ok", f"{package}, {key}, {reach}")
 
 

@@ -29,7 +29,9 @@ _ENGINES = ("vllm", "llamacpp", "transformers")
 )
 @click.option("--gguf", type=click.Path(path_type=Path), help="With llamacpp: a converted model.")
 @click.option("--dry-run", is_flag=True, help="Print the commands and run none.")
-@click.option("--at-provider", is_flag=True, help="Rent a machine there for a hosted run's model, by the minute.")
+@click.option(
+    "--at-provider", is_flag=True, help="Deploy a hosted run's model there: on a rented machine, or by the token."
+)
 @click.option(
     "--idle", type=click.IntRange(1), default=30, show_default=True, help="With --at-provider: minutes until it stops."
 )
@@ -93,7 +95,9 @@ def command(
             raise click.UsageError("--at-provider and --stop take one run at a time.")
         if stop:
             return provider_serving.end(found[0], as_json=as_json)
-        return provider_serving.host(found[0], idle_minutes=idle, most_per_hour=max_per_hour, yes=yes, as_json=as_json)
+        return provider_serving.deploy(
+            found[0], idle_minutes=idle, most_per_hour=max_per_hour, yes=yes, as_json=as_json
+        )
     if url is not None:
         if len(found) > 1:
             raise click.UsageError("--verify checks one run at a time.")

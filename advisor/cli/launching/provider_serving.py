@@ -11,6 +11,30 @@ from advisor.errors import RunError
 
 if TYPE_CHECKING:
     from advisor.runs import Run
+    from backends import Backend
+
+
+def deploy(run: Run, *, idle_minutes: int, most_per_hour: Decimal | None, yes: bool, as_json: bool) -> None:
+    """Let a run's tuned model answer at its provider: on a rented machine, or where only its answers are billed."""
+    import backends
+
+    with closing(backends.get(run.spec.backend)) as backend:
+        if backend.deploys_by == "token":
+            return _by_token(run, backend, as_json)
+    return host(run, idle_minutes=idle_minutes, most_per_hour=most_per_hour, yes=yes, as_json=as_json)
+
+
+def _by_token(run: Run, backend: Backend, as_json: bool) -> None:
+    """Deploy without asking: nothing is billed until somebody asks the model."""
+    from advisor.runs import Ledger
+    from advisor.runs.serving.hosted import deploy as deploy_there
+
+    found = deploy_there(Ledger.open(), run, backend)
+    if as_json:
+        render.json_document(found)
+    else:
+        price = f" {run.quote.serving}" if run.quote.serving else ""
+        render.out(f"{found.model}: {found.status}; it answers once it is active: tunewise chat {run.id}.{price}")
 
 
 def host(run: Run, *, idle_minutes: int, most_per_hour: Decimal | None, yes: bool, as_json: bool) -> None:

@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 
 # Azure's training types, as its price list calls them; where it trains in one region it charges by the region.
 _AZURE_TIERS = {"Standard": "regional", "GlobalStandard": "standard", "DeveloperTier": "developer"}
-_UNNAMED = (
-    "No training_type is named, and the price is that of GlobalStandard; training in one region costs more. "
-    "-o training_type=GlobalStandard makes sure."
-)
 OWN_TRAINER = "bring-your-own-trainer"  # in the price book: any trainer there that is not listed by its name
 
 
@@ -69,7 +65,7 @@ def quote(
         train_minutes=None if minutes is None else minutes.mid,
         gpu_gb=found.gpu_gb,
         assumptions=found.assumptions,
-        warnings=(*said, *found.warnings, *((_UNNAMED,) if spec.backend == "azure" and not _asked_type(run) else ())),
+        warnings=(*said, *found.warnings),
         prices_as_of=found.prices_as_of,
         usd_per_hour=hourly,
         serving="" if spec.backend == "local" else serving_terms(book.offer(spec.backend, spec.model)),

@@ -69,6 +69,15 @@ def rent(
     return found
 
 
+def deploy(ledger: Ledger, run: Run, backend: Backend) -> Serving:
+    """Deploy a tuned model where nothing is billed but the tokens of its answers, or return what stands."""
+    ledger.append(run.id, "hiring", {})
+    found = backend.serve(run.job)
+    ledger.append(run.id, "serving", found)
+    ledger.save(replace(run.job, extra={**run.job.extra, "served_as": found.model}))
+    return found
+
+
 def standing(ledger: Ledger, run: Run) -> Serving:
     """Return the serving of a run that stands, as far as the ledger knows. Raises RunError where there is none."""
     known = [event for kind in ("hiring", "serving", "stopped") if (event := ledger.last(run.id, kind)) is not None]
