@@ -15,6 +15,7 @@ from backends._errors import SpecRefused
 from backends._provider import Provider
 from backends._rows import RowFormat
 from backends._serving import Rate, Serving
+from backends._status import JobStatus as JobStatus
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -115,18 +116,6 @@ class JobSpec:
     method: Method = Method.LORA
     hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
     options: Mapping[str, Json] = field(default_factory=dict)
-
-
-class JobStatus(StrEnum):
-    QUEUED = "queued"
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def finished(self) -> bool:
-        return self in (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
