@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,7 +17,6 @@ from backends import Backend, Objective, RowFormat
 if TYPE_CHECKING:
     from advisor.pricing import TrainingOffer
 
-_DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")  # Azure sells by the name without its date
 _FIRST = "openai"  # whose limits hold where no backend is named: what most files are made for
 
 
@@ -129,7 +127,7 @@ def _offers(aim: Aim) -> tuple[tuple[TrainingOffer, ...], int | None]:
     if aim.model is None:
         return sold, most
     seller = aim.backend or _FIRST
-    found = book.offer(seller, aim.model) or book.offer(seller, _DATED.sub("", aim.model))
+    found = book.offer(seller, aim.model)
     return (() if found is None else (found,)), most
 
 
