@@ -65,23 +65,23 @@ ACTIVE = {"standing": {"openai": "active"}}
 TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
     # quality decides
     "60 examples, a prompt at 0.93": (
-        Asked(prompt(0.93), examples=60), "prompt:", "would cost $244 a month more", "medium"),
+        Asked(prompt(0.93), examples=60), "prompt:", "would cost $14 a month more", "medium"),
     "5,000 extraction rows, a prompt at 0.62": (
-        Asked(prompt(0.62)), "few_shot:", "would cost $244 a month more", "medium"),
+        Asked(prompt(0.62)), "hosted:bedrock/", "scores 62%", "medium"),
     "extraction, a prompt at 0.9: form is learnt late": (
-        Asked(prompt(0.9)), "prompt:", "would cost $244 a month more", "medium"),
+        Asked(prompt(0.9)), "hosted:bedrock/", "scores 90%", "medium"),
     "extraction, a prompt at 0.96": (
-        Asked(prompt(0.96)), "prompt:", "would cost $244 a month more", "medium"),
+        Asked(prompt(0.96)), "prompt:", "would cost $15 a month more", "medium"),
     "sorting into two labels, a prompt at 0.9": (
-        Asked(prompt(0.9), "classification", 5000, 2), "prompt:", "would cost $244 a month more", "medium"),
+        Asked(prompt(0.9), "classification", 5000, 2), "prompt:", "would cost $14 a month more", "medium"),
     "structured output, a prompt at 0.5": (
-        Asked(prompt(0.5), "structured"), "few_shot:", "would cost $244 a month more", "medium"),
+        Asked(prompt(0.5), "structured"), "few_shot:", "would cost $15 a month more", "medium"),
     "house style, 3,000 examples, a prompt at 0.4": (
-        Asked(prompt(0.4), "style", 3000), "few_shot:", "would cost $244 a month more", "medium"),
+        Asked(prompt(0.4), "style", 3000), "few_shot:", "would cost $15 a month more", "medium"),
     "house style, a prompt at 0.9: no published prompt was as good": (
-        Asked(prompt(0.9), "style", 3000), "prompt:", "would cost $244 a month more", "medium"),
+        Asked(prompt(0.9), "style", 3000), "prompt:", "would cost $15 a month more", "medium"),
     "house style, 150 examples": (
-        Asked(prompt(0.4), "style", 150), "few_shot:", "would cost $244 a month more", "medium"),
+        Asked(prompt(0.4), "style", 150), "few_shot:", "would cost $14 a month more", "medium"),
     "12 labels, 100 each, a prompt at 0.8": (
         Asked(prompt(0.8), "classification", 1200, 12), "few_shot:", "scores 80%", "medium"),
     "12 labels, 50 each, a prompt at 0.8": (
@@ -92,21 +92,21 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
     "30 labels with 4 examples each, a prompt at 0.6": (
         Asked(prompt(0.6), "classification", 120, 30), "few_shot:", "by more than chance are about 2 in 10", "medium"),
     "500 classified rows, labels not known": (
-        Asked(prompt(0.8), "classification", 500), "few_shot:", "would cost $244 a month more", "medium"),
+        Asked(prompt(0.8), "classification", 500), "few_shot:", "scores 80%", "medium"),
     "two labels, a prompt at 0.96": (
-        Asked(prompt(0.96), "classification", 5000, 2), "prompt:", "by more than chance are about 5 in 10", "medium"),
+        Asked(prompt(0.96), "classification", 5000, 2), "prompt:", "scores 96%", "medium"),
     "150 agent traces, a prompt at 0.5": (
-        Asked(prompt(0.5), "tool_use", 150), "few_shot:", "would cost $244 a month more", "medium"),
+        Asked(prompt(0.5), "tool_use", 150), "few_shot:", "would cost $14 a month more", "medium"),
     "40 agent traces": (
-        Asked(prompt(0.5), "tool_use", 40), "few_shot:", "would cost $244 a month more", "medium"),
+        Asked(prompt(0.5), "tool_use", 40), "few_shot:", "would cost $14 a month more", "medium"),
     "8 examples": (
         Asked(prompt(0.4), examples=8), "few_shot:", "every way of fine-tuning is ruled out; each says why", "medium"),
     "reasoning, a prompt at 0.6": (
-        Asked(prompt(0.6), "reasoning", 8000), "prompt:", "would cost $244 a month more", "medium"),
+        Asked(prompt(0.6), "reasoning", 8000), "prompt:", "scores 60%", "medium"),
     "reasoning, a prompt at 0.3": (
-        Asked(prompt(0.3), "reasoning", 8000), "prompt:", "would cost $244 a month more", "medium"),
+        Asked(prompt(0.3), "reasoning", 8000), "hosted:bedrock/", "scores 30%", "medium"),
     "code, a prompt at 0.7": (
-        Asked(prompt(0.7), "code"), "prompt:", "by more than chance are about 4 in 10", "medium"),
+        Asked(prompt(0.7), "code"), "prompt:", "scores 70%", "medium"),
     "few-shot far ahead of the prompt, at 0.88": (
         Asked({"measured": {"prompt": 0.7, "few_shot": 0.88}}, "other"), "few_shot:",
         "by more than chance are about 4 in 10", "medium"),
@@ -127,13 +127,13 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         Asked({"measured": {"prompt": 0.8, "hosted": 0.9}, "error_cost_usd": 0.5}), "hosted:",
         "you measured it: tuned", "high"),
     "a tuned model measured, better; what a wrong answer costs is not said": (
-        Asked({"measured": {"prompt": 0.8, "hosted": 0.9}}), "hosted:", "you measured it: tuned", "medium"),
+        Asked({"measured": {"prompt": 0.8, "hosted": 0.9}}), "hosted:", "you measured it: tuned", "high"),
     "a tuned model measured, better by little more than chance": (
         Asked({"measured": {"prompt": 0.8, "hosted": 0.83}, "error_cost_usd": 0.5}), "prompt:",
         "you measured it: tuning (hosted) gave 83%, your best prompt 8", "medium"),
     "a tuned model measured, better, for wrong answers that cost next to nothing": (
         Asked({"measured": {"prompt": 0.8, "hosted": 0.9}, "error_cost_usd": "0.001"}), "prompt:",
-        "would cost $244 a month more", "medium"),
+        "would cost $15 a month more", "medium"),
     "a tuned model measured, no better": (
         Asked({"measured": {"prompt": 0.82, "hosted": 0.81}}), "prompt:",
         "you measured it: tuning (hosted) gave 81%, your best prompt 8", "high"),
@@ -149,12 +149,12 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         Asked({"measured": {"prompt": 0.7, "few_shot": 0.86}, "quality_target": 0.85}), "few_shot:",
         "keep it and do nothing", "medium"),
     "a target of 0.95 against a prompt at 0.8": (
-        Asked(prompt(0.8, quality_target=0.95)), "hosted:together/", "scores 80%", "medium"),
+        Asked(prompt(0.8, quality_target=0.95)), "hosted:bedrock/", "scores 80%", "medium"),
     "a target of 0.95 against a prompt at 0.75 and few-shot at 0.8": (
-        Asked({"measured": {"prompt": 0.75, "few_shot": 0.8}, "quality_target": 0.95}), "hosted:together/",
-        "scores 80%", "high"),
+        Asked({"measured": {"prompt": 0.75, "few_shot": 0.8}, "quality_target": 0.95}), "hosted:bedrock/",
+        "scores 80%", "medium"),
     "a target of 0.97 against a prompt at 0.9": (
-        Asked(prompt(0.9, quality_target=0.97), "classification", 5000, 2), "hosted:together/",
+        Asked(prompt(0.9, quality_target=0.97), "classification", 5000, 2), "hosted:bedrock/",
         "by more than chance are about 7 in 10", "medium"),
     # knowledge
     "facts that change daily": (
@@ -163,9 +163,9 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         Asked(prompt(0.6, knowledge_changes="monthly"), "chat"), "retrieval", "changes monthly", "medium"),
     "a house style whose facts change monthly": (
         Asked(prompt(0.6, knowledge_changes="monthly"), "style"), "few_shot:",
-        "would cost $244 a month more", "medium"),
+        "would cost $15 a month more", "medium"),
     "knowledge questions, a prompt at 0.7": (
-        Asked(prompt(0.7), "knowledge"), "prompt:", "by more than chance are about 4 in 10", "medium"),
+        Asked(prompt(0.7), "knowledge"), "prompt:", "scores 70%", "medium"),
     "knowledge questions, a prompt at 0.35": (
         Asked(prompt(0.35), "knowledge"), "retrieval", "lacks the facts", "medium"),
     # privacy and hardware
@@ -191,19 +191,19 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
     "an own RTX 4090, providers allowed": (
         Asked(prompt(0.62, gpus=["rtx-4090"])), "local_lora:Qwen/Qwen3-8B@rtx-4090", "scores 62%", "medium"),
     "no GPU may be rented": (
-        Asked(prompt(0.62, may_rent_gpus=False)), "few_shot:", "would cost $4,004 a month more", "medium"),
+        Asked(prompt(0.62, may_rent_gpus=False)), "hosted:bedrock/", "scores 62%", "medium"),
     "images": (
         Asked(prompt(0.6), profile={"has_images": True}), "few_shot:", "every way of fine-tuning is ruled out", "high"),
     "examples longer than any model takes": (
-        Asked(prompt(0.5), tokens=200_000), "few_shot:", "every way of fine-tuning is ruled out", "high"),
+        Asked(prompt(0.5), tokens=200_000), "few_shot:", "would cost $2,326 a month more", "medium"),
     # providers and dates
     "an OpenAI customer that is active": (
-        Asked(prompt(0.62, **ACTIVE)), "few_shot:", "would cost $244 a month more", "medium"),
+        Asked(prompt(0.62, **ACTIVE)), "hosted:bedrock/", "scores 62%", "medium"),
     "an OpenAI customer that is active, for one month": (
         Asked(prompt(0.62, horizon_months=1, **ACTIVE)), "hosted:openai/", "scores 62%", "medium"),
     "an organisation that never fine-tuned at OpenAI, for one month": (
-        Asked(prompt(0.62, horizon_months=1, standing={"openai": "never_fine_tuned"})), "few_shot:",
-        "would cost $248 a month more", "medium"),
+        Asked(prompt(0.62, horizon_months=1, standing={"openai": "never_fine_tuned"})), "hosted:bedrock/",
+        "scores 62%", "medium"),
     # money
     "a budget of $50": (
         Asked(prompt(0.62, budget_usd=50), volume=10_000), "few_shot:", "every way of fine-tuning is ruled", "high"),
@@ -214,17 +214,17 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         "few_shot:", "by more than chance are about 2 in 10", "high"),
     "wrong answers that cost next to nothing": (
         Asked(prompt(0.75, error_cost_usd="0.001"), volume=10_000), "few_shot:",
-        "would cost $248 a month more", "medium"),
+        "would cost $5 a month more", "medium"),
     "a target, but wrong answers that cost less than tuning saves": (
-        Asked(prompt(0.75, error_cost_usd="0.01", quality_target=0.9), volume=10_000), "few_shot:",
-        "; you say $0.01", "medium"),
+        Asked(prompt(0.75, error_cost_usd="0.01", quality_target=0.9), volume=10_000), "hosted:bedrock/",
+        "scores 75%", "medium"),
     "wrong answers that cost nothing, and a target": (
         Asked(prompt(0.75, error_cost_usd=0, quality_target=0.9), volume=10_000), "few_shot:",
         "; you say $0.00", "medium"),
     "no requests at all": (
-        Asked(prompt(0.62), volume=0), "few_shot:", "would cost $249 a month more", "medium"),
+        Asked(prompt(0.62), volume=0), "few_shot:", "would cost $3 a month more", "medium"),
     "wrong answers that cost two dollars": (
-        Asked(prompt(0.75, error_cost_usd=2), volume=10_000), "hosted:together/", "scores 75%", "medium"),
+        Asked(prompt(0.75, error_cost_usd=2), volume=10_000), "hosted:bedrock/", "scores 75%", "medium"),
     "volume not known": (
         Asked(prompt(0.62), volume=None), "few_shot:",
         "whether better answers are worth the cost of tuning depends o", "low"),
