@@ -76,8 +76,10 @@ class NebiusBackend(OpenAIProtocol):
             "hyperparameters": {name: value for name, value in settings.items() if value is not None},
             "seed": chosen.seed,
             "suffix": spec.run,
-            "tags": spec.run,
         }
+
+    def extra_body(self, spec: JobSpec) -> dict[str, Json]:
+        return {"tags": spec.run}  # beside the suffix: what a person sees and filters by in the console
 
 
 BACKEND = NebiusBackend

@@ -32,6 +32,7 @@ ROOT = Path(__file__).parent.parent
 TICKETS = ROOT / "examples" / "support_tickets.jsonl"
 DAY = ("--today", "2026-11-22")
 DEAR_ERRORS = ("--error-cost-usd", "1")
+AT_TOGETHER = ("--backend", "together")
 
 
 def run(*words: object) -> Result:
@@ -55,7 +56,7 @@ def test_the_first_three_lines_are_the_answer_and_its_reason_and_nothing_is_wide
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    result = run(TICKETS, "--measured", "prompt=0.71", "--requests-per-month", 50000, *DEAR_ERRORS)
+    result = run(TICKETS, "--measured", "prompt=0.71", "--requests-per-month", 50000, *DEAR_ERRORS, *AT_TOGETHER)
     lines = result.stdout.splitlines()
     assert lines[0] == "Advice: fine-tune Qwen/Qwen3.5-9B at together with LoRA."
     assert lines[1].startswith("Why: Your best prompt scores 71%") and "" in lines[3:5]
@@ -115,8 +116,8 @@ def test_a_tax_stands_beside_the_total(tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(("budget", "short"), [(3000, True), (7000, False)])
 def test_a_budget_that_holds_at_the_likely_cost_alone_says_so(budget: int, short: bool) -> None:
     """A rented GPU is $2,982 a year, and up to $6,486."""
-    asked = (TICKETS, "--measured", "prompt=0.5", "--requests-per-month", 50_000, "--budget-usd", budget, *DEAR_ERRORS)
-    text = " ".join(run(*asked).stdout.split())
+    asked = (TICKETS, "--measured", "prompt=0.5", "--requests-per-month", 50_000, "--budget-usd", budget)
+    text = " ".join(run(*asked, *DEAR_ERRORS, *AT_TOGETHER).stdout.split())
     assert text.startswith("Advice: fine-tune") and "is for all of it over 12 months" in text
     assert bool(re.search(r"12 months, which takes \$6,4\d\d at the dear end;", text)) is short
 
@@ -245,7 +246,9 @@ def test_a_score_with_its_model_and_what_runs_today_are_said_by_flags(tmp_path: 
 
 def test_a_plan_file_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     out = tmp_path / "plan.yaml"
-    found = document(TICKETS, "--measured", "prompt=0.71", "--requests-per-month", 50000, *DEAR_ERRORS, "--out", out)
+    found = document(
+        TICKETS, "--measured", "prompt=0.71", "--requests-per-month", 50000, *DEAR_ERRORS, *AT_TOGETHER, "--out", out
+    )
     plan = read_plan(out)
     assert plan.data == (TICKETS,) and plan.today == date(2026, 11, 22) and len(plan.fingerprint) == 64
     chosen = found["recommendation"]
@@ -294,7 +297,7 @@ def test_without_data_the_workload_describes_it(tmp_path: Path) -> None:
 
 def test_explain_shows_every_sum_setting_and_source() -> None:
     tuned = "hosted:together/Qwen/Qwen3.5-9B:self_hosted"
-    asked = ("--measured", "prompt=0.71", "--requests-per-month", 50_000, *DEAR_ERRORS)
+    asked = ("--measured", "prompt=0.71", "--requests-per-month", 50_000, *DEAR_ERRORS, *AT_TOGETHER)
     text = run(TICKETS, *asked, "--explain", tuned).stdout
     for part in ("Settings:", "learning_rate: 0.0003", "Sums:", "at the minimum charge", "Evidence:", "[tier A]"):
         assert part in text
@@ -305,7 +308,7 @@ def test_explain_shows_every_sum_setting_and_source() -> None:
 
 
 def test_over_a_money_limit_the_advice_is_shown_and_the_exit_code_is_4() -> None:
-    words = (TICKETS, "--measured", "prompt=0.71", "--requests-per-month", "50000", *DEAR_ERRORS)
+    words = (TICKETS, "--measured", "prompt=0.71", "--requests-per-month", "50000", *DEAR_ERRORS, *AT_TOGETHER)
     for limit in (("--max-cost", "1"), ("--max-monthly", "$100")):
         command = [sys.executable, "-m", "advisor", "plan", *map(str, words), *limit, *DAY, "--json"]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
