@@ -624,7 +624,7 @@ def test_a_refusal_before_the_question_leaves_nothing_behind(tunewise: Tunewise,
 @pytest.mark.parametrize(
     ("kind", "rate", "said"),
     [
-        (None, "25", "No training_type is named"),
+        (None, "25", ""),
         ("GlobalStandard", "25", ""),
         ("DeveloperTier", "12.5", ""),
         ("Standard", None, "charges to train gpt-4.1 as Standard is not known"),
