@@ -87,3 +87,18 @@ def test_what_one_owns_carries_only_so_much() -> None:
     few = gate(20_000_000, 1)
     assert few and "requests a month with it at most" in few
     assert gate(20_000_000, 16) is None
+
+
+def test_what_costs_less_where_we_cannot_launch_is_shown_and_not_ruled_out() -> None:
+    content = {"task": "extraction", "data": {"examples": 5000, "tokens_per_example": 500, "output_tokens": 80}}
+    says = {"requests_per_month": 50_000, "measured": {"prompt": 0.5}, "error_cost_usd": 1}
+    workload = parse_workload({**content, **says}, where="a test")
+    assert workload.data
+    found = recommend(synthetic(workload.data, None), workload, PriceBook.load(), today=date(2026, 11, 22))
+    advised = found.recommendation
+    assert advised and advised.strategy.tunes and not advised.by_hand and advised.estimate
+    elsewhere = [one for one in found.options if one.by_hand]
+    assert {one.backend for one in elsewhere} >= {"tinker"}
+    for one in elsewhere:
+        assert one.ruled_out_by is None and one.estimate and one.estimate.total_usd and advised.estimate.total_usd
+        assert one.estimate.total_usd.mid < advised.estimate.total_usd.mid

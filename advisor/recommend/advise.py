@@ -16,10 +16,11 @@ from advisor.recommend.candidates import Prospect, named, prospects
 from advisor.recommend.choose import choose
 from advisor.recommend.doubt import doubted
 from advisor.recommend.flips import flips_of
+from advisor.recommend.gates import only_by_hand
 from advisor.recommend.measurements import Measurement, all_named, sharpened
 from advisor.recommend.next_step import next_step
 from advisor.recommend.options import options, with_break_even, with_scores
-from advisor.recommend.select import prompt_to_beat
+from advisor.recommend.select import prompt_to_beat, total
 from advisor.recommend.values import Flip, Option, Recommendation
 from advisor.tokens import Profile
 from advisor.workload import Workload
@@ -63,6 +64,7 @@ def recommend(
             replace(item, p_finetune_wins=odds.p, odds=odds) if item.strategy.tunes else item for item in weighed
         )
     chosen = next((item for item in weighed if chosen and item.id == chosen.id), None)
+    weighed = tuple(_or_by_hand(item, chosen) for item in weighed)
     step = next_step(choice, chosen, weighed, profile, workload, data, flags)
     return Recommendation(
         recommendation=chosen,
@@ -147,6 +149,15 @@ def _sentence(text: str) -> str:
 
 def _rounded(odds: Odds) -> Odds:
     return replace(odds, **{name: round(getattr(odds, name), 3) for name in ("p", "low", "high", "level")})
+
+
+def _or_by_hand(option: Option, chosen: Option | None) -> Option:
+    """Let a tuned option stand that falls because we cannot launch it alone, where it costs less than the advice."""
+    if chosen is None or not chosen.strategy.tunes or option.ruled_out_by != only_by_hand(option.backend):
+        return option
+    theirs, ours = total(option), total(chosen)
+    cheaper = theirs is not None and ours is not None and theirs < ours
+    return replace(option, ruled_out_by=None, by_hand=True) if cheaper else option
 
 
 def _ordered(weighed: Sequence[Option], chosen: Option | None) -> tuple[Option, ...]:

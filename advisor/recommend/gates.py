@@ -58,6 +58,7 @@ def ruled_out(
         or _retires(prospect, workload, today)
         or _price(prospect, estimate)
         or _budget(prospect, workload, estimate)
+        or (None if prospect.launchable else only_by_hand(prospect.candidate.backend))
     )
 
 
@@ -87,9 +88,12 @@ def _privacy(prospect: Prospect, workload: Workload, book: PriceBook) -> str | N
 def _closed(prospect: Prospect, found: Availability) -> str | None:
     if found.state in ("closed", "restricted", "unknown"):
         return found.reason
-    if not prospect.launchable:
-        return f"Tunewise cannot launch at {prospect.candidate.backend}; its price is here to compare."
     return None
+
+
+def only_by_hand(backend: str | None) -> str:
+    """Say that nothing else speaks against an option; the last gate."""
+    return f"Tunewise cannot launch at {backend}; its price is here to compare."
 
 
 def _data(prospect: Prospect, profile: Profile) -> str | None:

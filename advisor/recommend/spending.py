@@ -158,8 +158,8 @@ def spend(
     """Return what the sum buys; ``within`` is the advice of a plan with that budget, None where nothing fits it."""
     choices = []
     for option in advice.options:
-        if option.ruled_out_by is not None:
-            choices.append(Choice(option, None, option.ruled_out_by))
+        if option.ruled_out_by is not None or option.by_hand:
+            choices.append(Choice(option, None, option.ruled_out_by or "Tunewise cannot launch it."))
         elif option.estimate is None:
             choices.append(Choice(option, None, "What it costs is not known."))
         else:

@@ -57,7 +57,10 @@ class Quality:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A strategy made concrete. ``ruled_out_by`` is the sentence that ruled it out, None while it stands."""
+    """A strategy made concrete. ``ruled_out_by`` is the sentence that ruled it out, None while it stands.
+
+    ``by_hand``: it costs less than the advice, and we cannot launch it.
+    """
 
     id: str
     strategy: Strategy
@@ -83,6 +86,7 @@ class Option:
     params_b: float | None = None
     context: int | None = None
     retires: date | None = None
+    by_hand: bool = False
     p_finetune_wins: float | None = None
     odds: Odds | None = None
 

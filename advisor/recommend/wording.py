@@ -107,7 +107,9 @@ def duration(minutes: float) -> str:
 
 
 def until(option: Option) -> str:
-    """Say how long an option can be had, and when its base model is shut down."""
+    """Say how long an option can be had, and when its base model is shut down; or that we cannot launch it."""
+    if option.by_hand:
+        return "cheaper elsewhere, by hand: tunewise cannot launch there"
     parts = [] if option.availability == "open" else [option.availability]
     if option.available_until:
         parts.append(f"new jobs until {day(option.available_until)}")
