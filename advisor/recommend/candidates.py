@@ -74,8 +74,12 @@ def prospects(
     return tuple({item.id: item for item in found}.values())
 
 
-def recipes(profile: Profile) -> tuple[Recipe, ...]:
-    """Return the ways to prompt that this much data allows, instructions alone first, then the same examples always."""
+def recipes(profile: Profile, workload: Workload) -> tuple[Recipe, ...]:
+    """Return the ways to prompt that this much data allows, instructions alone first, then the same examples always.
+
+    An optimised prompt is one the user has: nothing here makes one.
+    """
+    has_optimised = "optimised" in workload.measured or (workload.current and workload.current.strategy == "optimised")
     most = profile.examples // 2  # the other half can then measure them
     each = round(profile.user_tokens + profile.output_tokens)
     if profile.format is Format.TEXT:  # no prompts, so there is nothing to show
@@ -85,7 +89,7 @@ def recipes(profile: Profile) -> tuple[Recipe, ...]:
     found = [
         Recipe("", Strategy.PROMPT, 0, "instructions alone"),
         Recipe("", Strategy.FEW_SHOT, fixed, f"the same {fixed} {'examples' if fixed != 1 else 'example'}"),
-        Recipe(":optimised", Strategy.PROMPT, 0, "optimised on your examples"),
+        Recipe(":optimised", Strategy.PROMPT, 0, "your optimised prompt"),
         Recipe(
             ":retrieved",
             Strategy.FEW_SHOT,
@@ -100,7 +104,7 @@ def recipes(profile: Profile) -> tuple[Recipe, ...]:
         for one in found
         if 0 < one.shots <= most
         or (one.strategy is Strategy.PROMPT and not one.suffix)
-        or (one.suffix == ":optimised" and most)
+        or (one.suffix == ":optimised" and has_optimised)
     )
 
 
@@ -111,7 +115,7 @@ def _prompts(
     for rank, (provider, model) in enumerate(_prompted_models(workload, book, models)):
         place = provider if provider in known else None
         end = book.retirement(provider, model)
-        for recipe in recipes(profile):
+        for recipe in recipes(profile, workload):
             if recipe.suffix and rank:
                 continue
             yield Prospect(
@@ -242,7 +246,7 @@ def _prompted_locally(
 ) -> Iterator[Prospect]:
     served = _answers(arch, gpu, profile.per_example.p95, workload)
     where = f"on {_whose(gpu, workload)} {gpu}{_in_four_bits(served)}"
-    for recipe in recipes(profile):
+    for recipe in recipes(profile, workload):
         if recipe.suffix in ("", ":retrieved"):
             candidate = Candidate(
                 recipe.strategy,
