@@ -20,7 +20,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $(STAMP)
 
-demo: $(STAMP) ## Check, plan, train, evaluate and receipt on shipped data: no key, no GPU
+demo: $(STAMP) ## The main job with a small real model on shipped data: no key, no GPU
 	PATH="$(abspath $(BIN)):$$PATH" bash examples/demo.sh
 
 test: $(STAMP) ## Run the tests, a file at a time on each of $(JOBS) processes
