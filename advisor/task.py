@@ -29,6 +29,19 @@ class TaskType(StrEnum):
         return _FAMILIES.get(self, self)
 
 
+# What a kind that was inferred from data is mistaken for: a yes or no over an abstract is a label or an answer.
+MISTAKEN: Mapping[TaskType, tuple[TaskType, ...]] = {
+    TaskType.CLASSIFICATION: (TaskType.QUESTION_ANSWERING, TaskType.KNOWLEDGE, TaskType.REASONING),
+    TaskType.QUESTION_ANSWERING: (TaskType.CLASSIFICATION, TaskType.EXTRACTION, TaskType.KNOWLEDGE, TaskType.REASONING),
+    TaskType.SUMMARISATION: (TaskType.EXTRACTION, TaskType.REWRITING, TaskType.QUESTION_ANSWERING),
+    TaskType.STYLE: (TaskType.REWRITING, TaskType.KNOWLEDGE, TaskType.CHAT),
+    TaskType.REASONING: (TaskType.QUESTION_ANSWERING, TaskType.KNOWLEDGE),
+    TaskType.OTHER: (
+        TaskType.QUESTION_ANSWERING, TaskType.KNOWLEDGE, TaskType.REASONING, TaskType.CLASSIFICATION,
+        TaskType.EXTRACTION, TaskType.STYLE,
+    ),
+}  # fmt: skip
+
 _FAMILIES: Mapping[TaskType, TaskType] = {
     TaskType.MULTI_LABEL: TaskType.CLASSIFICATION,
     TaskType.REWRITING: TaskType.STYLE,

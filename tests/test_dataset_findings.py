@@ -150,3 +150,31 @@ def test_cut_off_is_said_where_a_row_is_cut(tmp_path: Path, monkeypatch: pytest.
     }  # fmt: skip
     assert "left out of the training" in said["local"] and "cut off" not in said["local"]
     assert "cut off" in said["together"]
+
+
+def test_the_task_is_asked_for_where_it_would_turn_the_advice(tmp_path: Path) -> None:
+    from dataclasses import replace
+    from datetime import date
+
+    from advisor.pricing import PriceBook
+    from advisor.recommend import Recommendation, recommend
+    from advisor.task import TaskType
+    from advisor.workload import Workload
+
+    found = replace(of(tmp_path, [TASKS["question_answering"](n) for n in range(60)]), examples=800)
+    said = {"requests_per_month": 100_000, "measured": {"prompt": 0.3}}
+
+    def advice(**more: object) -> Recommendation:
+        workload = Workload.model_validate({**said, **more})
+        return recommend(found, workload, PriceBook.load(), today=date(2026, 12, 1))
+
+    first = advice()
+    flips = [one for one in first.flips if one.variable == "task"]
+    assert flips and {one.current for one in flips} == {"taken to be question_answering"}
+    assert "--task KIND" in first.assumptions[0]
+    for flip in flips:
+        for task in flip.flips_at.split(" or "):
+            then = advice(task=TaskType(task)).recommendation
+            assert then and then.id == flip.to
+    told = advice(task="question_answering")
+    assert not [one for one in told.flips if one.variable == "task"]

@@ -21,6 +21,7 @@ from advisor.recommend.measurements import best_recipe, prompt_score, with_best_
 from advisor.recommend.select import kind_of, of_another_kind, prompt_to_beat, used_tuned
 from advisor.recommend.values import ON_COST_ALONE, Flip, Option
 from advisor.recommend.worth import price_of_tuning
+from advisor.task import MISTAKEN
 from advisor.tokens import Profile
 from advisor.workload import Changes, Workload
 
@@ -46,6 +47,7 @@ def flips_of(
         found += _error_cost(chosen, choice.judgement.odds, weighed, profile, workload)
         if flip := volume_flip(chosen, (tuned, prompted), profile, workload, book, today):
             found.append(flip)
+        found += _task(chosen, weighed, profile, workload)
     found += _budget(chosen, weighed, profile, workload)
     found += _standing(weighed, workload, book, today)
     if chosen is not None:
@@ -103,6 +105,19 @@ def _examples(chosen: Option, weighed: Sequence[Option], profile: Profile, workl
             last, count = (last, middle) if other(middle) else (middle, count)
         if then := other(count):
             yield Flip("examples", f"{now:,}", f"{count:,} {side}", then.id)
+
+
+def _task(chosen: Option, weighed: Sequence[Option], profile: Profile, workload: Workload) -> Iterator[Flip]:
+    """Ask for the task where it was inferred and another one, that data is mistaken for, would turn the advice."""
+    if workload.task is not None:
+        return
+    turned: dict[str, list[str]] = {}
+    for task in MISTAKEN.get(profile.task_type, ()):
+        asked = workload.model_copy(update={"task": task})
+        if option := of_another_kind(choose(_looked_up(weighed, asked, profile), profile, asked).option, chosen):
+            turned.setdefault(option.id, []).append(task.value)
+    for id, tasks in turned.items():
+        yield Flip("task", f"taken to be {profile.task_type}", " or ".join(tasks), id)
 
 
 def _volume(chosen: Option, workload: Workload, tuned: Option) -> Iterator[Flip]:
@@ -180,14 +195,17 @@ def _knowledge(
     often: tuple[Changes, ...] = ("never", "monthly", "daily")
     for value in ("never",) if looked_up else often[often.index(now) + 1 :]:
         asked = workload.model_copy(update={"knowledge_changes": value})
-        reason = nothing_to_look_up(asked, profile)
-        gated = [
-            replace(option, ruled_out_by=reason) if option.strategy is Strategy.RETRIEVAL else option
-            for option in weighed
-        ]
-        if then := of_another_kind(choose(gated, profile, asked).option, chosen):
+        if then := of_another_kind(choose(_looked_up(weighed, asked, profile), profile, asked).option, chosen):
             yield Flip("knowledge_changes", now, value, then.id)
             return
+
+
+def _looked_up(weighed: Sequence[Option], asked: Workload, profile: Profile) -> list[Option]:
+    """Return the options with retrieval ruled out, or not, as ``asked`` has it."""
+    reason = nothing_to_look_up(asked, profile)
+    return [
+        replace(option, ruled_out_by=reason) if option.strategy is Strategy.RETRIEVAL else option for option in weighed
+    ]
 
 
 def _on_cost(

@@ -13,7 +13,7 @@ from advisor.recommend.options import task_of
 from advisor.recommend.select import total
 from advisor.recommend.values import EvidenceRef, Option, Reason, cited, reference
 from advisor.recommend.worth import odds_in_words
-from advisor.task import TaskType
+from advisor.task import MISTAKEN, TaskType
 from advisor.tokens import Profile
 from advisor.workload import Workload
 
@@ -28,7 +28,8 @@ def assumptions(
     """What the advice takes for granted, then what the chosen option's sums do."""
     found = [profile.sampled.sentence] if profile.sampled else []
     if workload.task is None:
-        found.append(f"The task is taken to be {profile.task_type}: {profile.task_reason}.")
+        ask = " Say --task KIND: the advice may turn on it." if profile.task_type in MISTAKEN else ""
+        found.append(f"The task is taken to be {profile.task_type}: {profile.task_reason}.{ask}")
     if "openai" not in workload.standing and not workload.on_premises:
         found.append("You are taken never to have fine-tuned at OpenAI; say --standing openai=active if you have.")
     if prompt_score(workload) is not None:
