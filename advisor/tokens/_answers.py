@@ -18,6 +18,7 @@ _SHORTEST_COPY = 30  # characters: shorter answers occur in prompts by chance, o
 _LONG = 400  # characters: an answer this long that stops inside a sentence was probably cut
 # Words after which another has to come, in the languages of _WORDS below.
 _SENTENCE = re.compile(r"[.!?:;]\s|\n")
+_TAIL = 300  # characters that are looked at
 _GREETING = 3  # words after the last sentence that may be meant to stand alone: Best regards,
 _NEEDY = """
 the a an of to and or with for from by that which this these their your our my is are was were be been has have had will
@@ -60,11 +61,11 @@ def is_cut(answer: str) -> bool:
     """
     if len(answer) < _LONG:
         return False
-    end = answer.rstrip()
-    last = _SENTENCE.split(end)[-1].split()
-    if len(last) <= _GREETING:
+    end = answer[-_TAIL:].rstrip()
+    word = end[end.rfind(" ") + 1 :]
+    if end[-1:] not in ",(" and word not in _WANTING:
         return False
-    return end[-1:] in ",(" or (last[-1].islower() and last[-1] in _WANTING)
+    return len(_SENTENCE.split(end)[-1].split()) > _GREETING
 
 
 def is_given_away(answer: str, before: list[str]) -> bool:

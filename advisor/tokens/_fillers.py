@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 
 _DOUBLE = re.compile(r"\{\{\s*[A-Za-z_][\w .-]{0,40}\}\}")
-_FIELDS = re.compile(
+_BRACES = re.compile(
     r"\{\{\s*[A-Za-z_][\w .-]{0,40}\}\}"  # {{name}}
     r"|(?<![\w$\\{}])\{[a-z][a-z_]{2,30}\}(?![\w}])"  # {author}
-    r"|<(?!(?:PAD|UNK|EOS|BOS|SEP|CLS|MASK|URL|BR|HR|TABLE|HTML|BODY|HEAD|DIV|CODE|PRE|SQL)>)"
+)
+_CAPITALS = re.compile(
+    r"<(?!(?:PAD|UNK|EOS|BOS|SEP|CLS|MASK|URL|BR|HR|TABLE|HTML|BODY|HEAD|DIV|CODE|PRE|SQL)>)"
     r"[A-Z]{2,}(?:[ _-][A-Z]+){0,4}>"  # <NAME>
 )
 _BRACKETS = re.compile(
@@ -30,13 +32,21 @@ def unfilled(answer: str, prompt: str) -> str:
 
     Nothing where there is none. In code, braces are no template.
     """
-    if ("{" in answer or "<" in answer or "[" in answer) and not _CODE.search(answer):
-        for pattern in (_FIELDS, _BRACKETS):
+    if field := _field(answer, prompt):
+        return field
+    if "{{" in prompt:
+        found = next((match.group() for match in _DOUBLE.finditer(prompt) if match.group() not in answer), "")
+        return "" if found and _CODE.search(prompt) else found
+    return ""
+
+
+def _field(answer: str, prompt: str) -> str:
+    """Return the first field of the answer that its prompt does not have; nothing where the answer holds code."""
+    for sign, pattern in (("{", _BRACES), ("<", _CAPITALS), ("[", _BRACKETS)):
+        if sign in answer:
             for match in pattern.finditer(answer):
                 if match.group() not in prompt:
-                    return match.group()
-    if "{{" in prompt and not _CODE.search(prompt):
-        return next((match.group() for match in _DOUBLE.finditer(prompt) if match.group() not in answer), "")
+                    return "" if _CODE.search(answer) else match.group()
     return ""
 
 
