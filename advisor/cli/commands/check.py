@@ -9,6 +9,7 @@ import click
 
 from advisor.cli import render
 from advisor.cli.flags import common
+from advisor.errors import AdvisorError
 
 if TYPE_CHECKING:
     from advisor.dataset import Dataset
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 @click.option("--held-out", type=common.ShareOrCount(), help="With --fix: divide off this share or number.")
 @click.option("--redact", is_flag=True, help="With --fix: replace keys and personal data.")
 @click.option("--seed", type=int, default=0, show_default=True, help="With --held-out: which examples are drawn.")
+@click.option("--each", is_flag=True, help="Check every file on its own, not as one set of data.")
 @click.option("--explain", metavar="CODE", help="Say why a problem matters and what to do about it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
@@ -54,6 +56,7 @@ def command(
     held_out: float | None,
     redact: bool,
     seed: int,
+    each: bool,
     explain: str | None,
     as_json: bool,
 ) -> None:
@@ -77,6 +80,10 @@ def command(
         return
     if not data:
         raise click.UsageError("Name the data: tunewise check train.jsonl")
+    if each and (out is not None or as_json):
+        raise click.UsageError("--each goes with neither --fix nor --json.")
+    if each and len(data) > 1:
+        ctx.exit(max(_on_its_own(ctx, name) for name in data))
     if out is None and (held_out is not None or redact):
         raise click.UsageError("--held-out and --redact go with --fix OUT.")
     if held_out is not None and not (0 < held_out <= 0.5 or (held_out >= 1 and held_out.is_integer())):
@@ -169,3 +176,17 @@ def _mapping(text: str | None) -> dict[str, str]:
             fields = f"there is no field '{unknown[0]}'; the fields are {', '.join(FIELDS)}"
             raise click.BadParameter(fields, param_hint="--columns")
     return named
+
+
+def _on_its_own(ctx: click.Context, name: str) -> int:
+    """Check one of several files as the whole of the data, and return the exit code."""
+    from backends import BackendError
+
+    try:
+        ctx.invoke(command, **{**ctx.params, "data": (name,), "each": False})
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except (AdvisorError, BackendError) as error:
+        render.error(str(error))
+        return 1
+    return 0
