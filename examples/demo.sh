@@ -12,6 +12,7 @@ step() { printf '\n$ %s\n\n' "$*"; "$@"; }
 
 step tunewise check "$data" --model smollm2
 step tunewise plan "$data" --workload examples/bike_intents.yaml --out "$TUNEWISE_HOME/plan.yaml"
+printf '\nWhatever the advice: here a small model is trained on this machine, and measured beside its base.\n'
 step tunewise launch "$data" --backend local --model smollm2 --held-out 0.3 --yes --max-cost 1 --watch
 step tunewise evaluate last --against base,few-shot --regression
 step tunewise receipt last
