@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from advisor.evaluate.curve import BAND, Point, doubts, expected_error, fit, predict
 from advisor.evaluate.metrics import METRICS, Answer, Reference, confusions, label_of, macro_f1, metric_for
-from advisor.evaluate.scorecard import Comparison, needed
+from advisor.evaluate.scorecard import Answered, Comparison, needed
 from advisor.evaluate.statistics import (
     examples_needed,
     mcnemar,
@@ -27,6 +27,7 @@ from advisor.evaluate.statistics import (
     ratio_interval,
     student_quantile,
 )
+from advisor.runs.evaluation.compare import _off_form
 from advisor.task import TaskType
 from backends import ToolCall
 
@@ -337,3 +338,14 @@ def test_published_curves_are_extrapolated_as_well_as_we_say(shared: Path) -> No
     encoders = [f"{100 * part['band_held']:.0f}" for part in found["setfit: encoders"].values()]
     said = BAND.partition("held")[2].replace("16 times ahead", "")
     assert re.findall(r"\b\d\d\b", said) == [*left_out, *encoders]
+
+
+def test_answers_that_are_no_label_are_said_to_fail_on_form() -> None:
+    references = [Reference("refund"), Reference("delivery")] * 3
+    said = ["I think this is about delivery.", "refund?! Let me explain: it is a delivery"] * 3
+    plainly = [Answered(Answer("refund"), 1.0)] * 6
+    (told,) = _off_form({"base": [Answered(Answer(text), 1.0) for text in said], "tuned": plainly}, references)
+    assert (
+        told
+        == "base fails on form: 6 of its 6 answers are none of the 2 labels (3 hold the right one among other words)."
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import shutil
 import tempfile
@@ -27,6 +28,10 @@ def export_adapter(run: Run, out: Path) -> tuple[str, ...]:
         raise RunError(f"{run.id} was trained whole (method {run.spec.method}) and has no adapter; use --merged.")
     with _fresh(out) as aside:
         shutil.copytree(tuned, aside, dirs_exist_ok=True)
+        names = [path.name for path in tuned.iterdir()]
+        _, differ, unread = filecmp.cmpfiles(tuned, aside, names, shallow=False)
+        if differ or unread:
+            raise RunError(f"The copy is not what was trained ({', '.join([*differ, *unread])}); look at the disk.")
         _write_card(run, aside)
     return (f"It needs its base beside it: {base_of(run)}.",)
 
