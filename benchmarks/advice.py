@@ -18,7 +18,7 @@ import json
 import math
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from advice_cases import Case, cases_of, one_view, read_rows
 
-from advisor.evidence import HARD_TASKS
+from advisor.evidence import HARD_TASKS, OddsModel
 from advisor.recommend import Way, judge
 
 LOCAL_FIRST = (Way.LOCAL, Way.HOSTED, Way.FULL)
@@ -180,7 +180,11 @@ def refitted(scenarios: dict[str, list[Case]]) -> Rule | None:
 
     if len({case.group for cases in scenarios.values() for case in cases}) < FEWEST_TO_FIT:
         return None
-    models = fits_without(scenarios)
+    return by_models(fits_without(scenarios))
+
+
+def by_models(models: Mapping[str, OddsModel]) -> Rule:
+    """Return the rule that answers for each task group from its own model."""
 
     def rule(case: Case) -> Answer:
         found = judge(case.facts, models[case.group])
@@ -197,18 +201,25 @@ def report(path: Path) -> dict[str, object]:
     document: dict[str, object] = {}
     for name, cases in scenarios.items():
         document[name] = {
-            "cases": len(cases),
-            "groups": len({case.group for case in cases}),
-            **score(cases, advice),
-            "brier_of_base_rate": base_rate(cases),
-            "calibration": calibration(cases, advice),
-            "by_family": split(cases, advice, lambda case: case.family),
-            "by_task": split(cases, advice, lambda case: str(case.facts.situation.task)),
-            "by_year": split(cases, advice, year_of),
+            **figures_of(cases, advice),
             "cross_validated": checked and {**score(cases, checked), "calibration": calibration(cases, checked)},
             "baselines": {title: score(cases, rule) for title, rule in BASELINES.items()},
         }
     return document
+
+
+def figures_of(cases: Sequence[Case], rule: Rule) -> dict[str, object]:
+    """Return all that is measured of one rule on the cases of one scenario."""
+    return {
+        "cases": len(cases),
+        "groups": len({case.group for case in cases}),
+        **score(cases, rule),
+        "brier_of_base_rate": base_rate(cases),
+        "calibration": calibration(cases, rule),
+        "by_family": split(cases, rule, lambda case: case.family),
+        "by_task": split(cases, rule, lambda case: str(case.facts.situation.task)),
+        "by_year": split(cases, rule, year_of),
+    }
 
 
 def base_rate(cases: Sequence[Case]) -> float | None:

@@ -48,7 +48,7 @@ SCALES: Mapping[str, tuple[float, int]] = {
     "year": (1, -1),
     "few_shot": (1, -1),
     "hard_x_score": (4, -1),
-    **dict.fromkeys(KINDS, (0.7, 0)),
+    **dict.fromkeys((*KINDS, "code"), (0.7, 0)),
 }
 HEADER = """\
 # The odds that a tuned model beats the best prompt by more than chance: written by benchmarks/fit_odds.py, not by hand.
@@ -249,6 +249,22 @@ def _judged(scenarios: Mapping[str, Sequence[Case]], model: OddsModel) -> dict[s
     }
 
 
+def judged_without(
+    files: Mapping[str, Mapping[str, Sequence[Case]]], scored: Mapping[str, Mapping[str, Sequence[Case]]]
+) -> dict[str, object]:
+    """Return the back-test of benchmarks/advice.py on each file, every task group judged by a fit without it."""
+    from advice import by_models, figures_of
+
+    together: dict[str, list[Case]] = defaultdict(list)
+    for scenarios in files.values():
+        for name, cases in scenarios.items():
+            together[name] += cases
+    rule = by_models(fits_without(together))
+    return {
+        file: {name: figures_of(cases, rule) for name, cases in scenarios.items()} for file, scenarios in scored.items()
+    }
+
+
 def scenarios_of(rows: Sequence[Row]) -> dict[str, list[Case]]:
     return {name: cases_of(rows, private=name == "private") for name in ("open", "private")}
 
@@ -284,7 +300,11 @@ def main() -> int:
         text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=118)
         (EVIDENCE / "odds.yaml").write_text(HEADER + text, encoding="utf-8")
         print(f"{write_published(asked.files, EVIDENCE / 'published.csv')} cases written", file=sys.stderr)
-    print(json.dumps({**content, "from_the_other_files_alone": transfers(files, scored)}, indent=2, default=str))
+    more = {
+        "groups_left_out": judged_without(files, scored),
+        "from_the_other_files_alone": transfers(files, scored),
+    }
+    print(json.dumps({**content, **more}, indent=2, default=str))
     return 0
 
 

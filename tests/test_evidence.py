@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as drawn
 from hypothesis import strategies as st
 
 from advisor import hardware
@@ -63,6 +64,7 @@ def asked(**known: Any) -> Situation:
 
 
 scores, gaps = st.floats(0, 1), st.floats(-2, 12)
+MANY = drawn(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 situations = st.builds(
     Situation,
     task=st.sampled_from(TaskType),
@@ -76,24 +78,28 @@ situations = st.builds(
 )
 
 
+@MANY
 @given(situations, scores, scores)
 def test_a_higher_prompt_score_never_raises_the_odds(situation: Situation, one: float, other: float) -> None:
     low, high = (odds_of(replace(situation, prompt_score=score)) for score in sorted((one, other)))
     assert high.p <= low.p + 1e-9 and high.level <= low.level + 1e-9
 
 
+@MANY
 @given(situations, st.integers(0, 100_000), st.integers(0, 100_000))
 def test_more_rows_never_lower_the_odds(situation: Situation, one: int, other: int) -> None:
     few, many = (odds_of(replace(situation, examples=examples)) for examples in sorted((one, other)))
     assert many.p >= few.p - 1e-9
 
 
+@MANY
 @given(situations, gaps, gaps)
 def test_a_stronger_prompted_model_never_raises_the_odds(situation: Situation, one: float, other: float) -> None:
     near, far = (odds_of(replace(situation, gap=gap)) for gap in sorted((one, other)))
     assert far.p <= near.p + 1e-9
 
 
+@MANY
 @given(situations)
 def test_the_odds_lie_within_their_range(situation: Situation) -> None:
     found = odds_of(situation)

@@ -60,6 +60,8 @@ def prompt(score: float, **says: Any) -> dict[str, Any]:
 HERE = {"privacy": "on_premises", "gpus": ["rtx-4090"]}
 LONG = {"prompt_tokens": {"system": 3300, "user": 200, "output": 100}, "cache_hit": 0.95}
 ACTIVE = {"standing": {"openai": "active"}}
+DEAR = {"model": "gpt-6.1-sol", "strategy": "few_shot", "system_tokens": 5000, "score": 0.86}
+TUNED_MINI = {"model": "gpt-4o-mini-2024-07-18", "strategy": "hosted", "score": 0.84}
 
 # workload, what is advised (start of the option's id; None: nothing), part of the deciding reason, confidence
 TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
@@ -177,7 +179,7 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         "without a measured prompt score the odds that tuning beats th", "low"),
     "on premises, reasoning at 0.6: the same model is tuned": (
         Asked(prompt(0.6, **HERE), "reasoning", 8000), "local_lora:",
-        "by more than chance are about 6 in 10", "medium"),
+        "by more than chance are about 7 in 10", "medium"),
     "on premises with a T4": (
         Asked(prompt(0.5, privacy="on_premises", gpus=["t4"])), "local_qlora:Qwen/Qwen3-8B@t4",
         "by more than chance are more than 19 in 20", "high"),
@@ -200,13 +202,14 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
     "an OpenAI customer that is active": (
         Asked(prompt(0.62, **ACTIVE)), "hosted:bedrock/", "scores 62%", "medium"),
     "an OpenAI customer that is active, for one month": (
-        Asked(prompt(0.62, horizon_months=1, **ACTIVE)), "hosted:openai/", "scores 62%", "medium"),
+        Asked(prompt(0.62, horizon_months=1, **ACTIVE)), "few_shot:", "would cost $248 a month more", "medium"),
     "an organisation that never fine-tuned at OpenAI, for one month": (
         Asked(prompt(0.62, horizon_months=1, standing={"openai": "never_fine_tuned"})), "hosted:bedrock/",
         "scores 62%", "medium"),
     # money
     "a budget of $50": (
-        Asked(prompt(0.62, budget_usd=50), volume=10_000), "few_shot:", "every way of fine-tuning is ruled", "high"),
+        Asked(prompt(0.62, budget_usd=50), volume=10_000), "few_shot:",
+        "no way of fine-tuning fits your budget of $50", "high"),
     "a budget of ten cents for 100,000 requests": (
         Asked(prompt(0.62, budget_usd="0.1"), volume=100_000), None, "fits a budget of $0.10", "high"),
     "1M requests a month on a long few-shot prompt": (
@@ -233,6 +236,94 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
     "only a dear model": (
         Asked(prompt(0.96), models=("gpt-6.1-sol",)), "prompt:openai/gpt-6.1-sol",
         "every way of fine-tuning is ruled out; each says why", "medium"),
+    # what the odds are worth
+    "structured output at 0.7, 100,000 requests, no GPU to rent: $4,000 a month is not $20": (
+        Asked(prompt(0.7, may_rent_gpus=False), "structured", 2000, volume=100_000), "few_shot:",
+        "would cost $4,000 a month more", "medium"),
+    "few-shot at 0.78 with a budget of $500": (
+        Asked({"measured": {"few_shot": 0.78}, "budget_usd": 500}, "structured", 400, tokens=190, volume=20_000),
+        "few_shot:", "no way of fine-tuning fits your budget of $500", "medium"),
+    "a prompt at 0.9, few requests": (
+        Asked(prompt(0.9), "structured", 400, tokens=190, volume=20_000), "prompt:",
+        "by more than chance are about 4 in 10", "medium"),
+    "a tuned model two points ahead, within chance": (
+        Asked({"measured": {"prompt": 0.8, "hosted": 0.82}}, "structured", 400, volume=20_000), "prompt:",
+        "x", "medium"),
+    "a try that pays: low odds, five dollars an error": (
+        Asked(prompt(0.8, error_cost_usd=5), "classification", 5000, 12), "hosted:together/",
+        "by more than chance are about 4 in 10", "low"),
+    "low odds, one cent an error": (
+        Asked(prompt(0.8, error_cost_usd="0.01"), "classification", 5000, 12), "few_shot:",
+        "by more than chance are about 4 in 10", "medium"),
+    "even odds, a cent an error, a million requests": (
+        Asked(prompt(0.7, error_cost_usd="0.01"), "classification", 5000, 4, volume=1_000_000), "hosted:together/",
+        "by more than chance are about 7 in 10", "medium"),
+    "clear odds and a million requests: it pays below a cent an error": (
+        Asked(prompt(0.5), volume=1_000_000), "hosted:together/",
+        "by more than chance are more than 19 in 20", "medium"),
+    "clear odds and 1,000 requests": (
+        Asked(prompt(0.5), volume=1000), "few_shot:", "would cost $248 a month more", "medium"),
+    "60 agent traces, five dollars an error": (
+        Asked(prompt(0.3, error_cost_usd=5), "tool_use", 60), "hosted:together/",
+        "by more than chance are about 8 in 10", "low"),
+    "a target within reach, likelier than not": (
+        Asked(prompt(0.75, quality_target=0.85), "tool_use", 2000), "hosted:together/",
+        "by more than chance are about 8 in 10", "medium"),
+    "a target that the odds speak against": (
+        Asked(prompt(0.8, quality_target=0.9), "classification", 1200, 12), "few_shot:",
+        "by more than chance are about 4 in 10", "medium"),
+    "ten million requests on a cheap prompt": (
+        Asked(prompt(0.85), "classification", 5000, 4, volume=10_000_000), "hosted:together/",
+        "by more than chance are about 6 in 10", "medium"),
+    "a horizon of three years": (
+        Asked(prompt(0.62, horizon_months=36)), "few_shot:", "would cost $244 a month more", "medium"),
+    # smooth where it jumped
+    "199 rows, a prompt at 0.7": (
+        Asked(prompt(0.7), examples=199), "few_shot:", "would cost $244 a month more", "medium"),
+    "200 rows, a prompt at 0.7": (
+        Asked(prompt(0.7), examples=200), "few_shot:", "would cost $244 a month more", "medium"),
+    "code, a prompt at 0.54": (
+        Asked(prompt(0.54), "code", 2000), "prompt:", "by more than chance are about 4 in 10", "medium"),
+    "code, a prompt at 0.55": (
+        Asked(prompt(0.55), "code", 2000), "prompt:", "by more than chance are about 4 in 10", "medium"),
+    # how strong the prompted model is
+    "measured with the strongest model": (
+        Asked(prompt(0.7, measured_with="gpt-6.1-sol"), "classification", 5000, 4), "few_shot:",
+        "would cost $134 a month more", "medium"),
+    "measured with a small open model": (
+        Asked(prompt(0.7, measured_with="Qwen/Qwen3-4B", gpus=["rtx-4090"]), "classification", 5000, 4), "local_lora:",
+        "by more than chance are about 8 in 10", "medium"),
+    "on premises, classification at 0.7": (
+        Asked(prompt(0.7, **HERE), "classification", 5000, 4), "local_lora:",
+        "by more than chance are about 8 in 10", "medium"),
+    "on premises, code at 0.8": (
+        Asked(prompt(0.8, **HERE), "code", 5000), "prompt:", "by more than chance are about 2 in 10", "medium"),
+    "on premises, 40 rows": (
+        Asked(prompt(0.7, **HERE), "classification", 40, 4), "few_shot:",
+        "by more than chance are about 5 in 10", "medium"),
+    "summaries at 0.6": (
+        Asked(prompt(0.6), "summarisation", 2000), "few_shot:", "would cost $244 a month more", "medium"),
+    "open conversation at 0.5": (
+        Asked(prompt(0.5), "chat", 1000), "prompt:", "would cost $244 a month more", "medium"),
+    # what answers today
+    "a support team with a dear prompt of 5,000 tokens and two million requests": (
+        Asked({"current": DEAR}, "classification", 3000, 12, tokens=400, volume=2_000_000), "prompt:",
+        "the same prompt on gpt-6-luna costs $819 a month against $15,", "low"),
+    "the same, and the score is good enough": (
+        Asked({"current": DEAR, "quality_target": 0.85}, "classification", 3000, 12, tokens=400, volume=2_000_000),
+        "prompt:", "your prompt scores 86% and your target is 85%: tune nothing; ", "medium"),
+    "a hospital with one RTX 4090 and a prompt at 0.74": (
+        Asked(prompt(0.74, measured_with="Qwen/Qwen3-8B", **HERE), examples=1500, volume=20_000), "local_lora:",
+        "by more than chance are more than 19 in 20", "high"),
+    "a researcher with a tuned gpt-4o-mini": (
+        Asked({"current": TUNED_MINI, **ACTIVE}, "classification", 2000, 5, tokens=300),
+        "few_shot:", "your fine-tune of gpt-4o-mini-2024-07-18 shuts down with its ", "low"),
+    "the same researcher for one month": (
+        Asked({"current": TUNED_MINI, "horizon_months": 1, **ACTIVE}, "classification", 2000, 5, tokens=300),
+        "few_shot:", "your fine-tune of gpt-4o-mini-2024-07-18 shuts down with its ", "low"),
+    "500 dollars and no data": (
+        Asked({"budget_usd": 500}, "classification", 0, 8, tokens=300, volume=20_000), "prompt:",
+        "there are no examples yet: label 150 to 200 first, as a test ", "low"),
 }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from advisor.task import TaskType
 
 _STYLE = frozenset({TaskType.STYLE, TaskType.SUMMARISATION, TaskType.CHAT})
 _LIKE = 22  # benchmarks that count as like yours, where there are as many
-_FAR = 2.5  # what is farther away is not like yours: 30 points of score and a factor of ten in examples, say
+_FAR = 3.0  # what is farther away is not like yours: 30 points of score, ten times the examples and two years, say
 _LONG_AGO = 2024  # models before this year are shown beside later ones
 
 
@@ -79,7 +79,8 @@ def published() -> tuple[PublishedCase, ...]:
 def like(situation: Situation) -> tuple[PublishedCase, ...]:
     """Return the published cases most like this one, the nearest first, one per benchmark.
 
-    20 points of prompt score weigh as much as a factor of ten in examples or labels, or six doublings of the gap.
+    20 points of prompt score weigh as much as a factor of ten in examples or labels, six doublings of the gap, or three
+    years; half as much, whether prompts with examples were tried.
     """
     chosen: dict[str, PublishedCase] = {}
     away = {case: _distance(case, situation) for case in _of_kind(situation.task)}
@@ -118,7 +119,9 @@ def _distance(case: PublishedCase, asked: Situation) -> float:
     else:
         many_labels = 0.5 if asked.labels or case.labels else 0.0
     gap = abs(case.gap - asked.gap) / 6 if case.gap is not None and asked.gap is not None else 0.5
-    return score + data + many_labels + gap
+    when = min(1.0, abs(case.year - asked.year) / 3) if case.year is not None and asked.year is not None else 0.5
+    tried = 0.5 if asked.few_shot is not None and case.few_shot is not asked.few_shot else 0.0
+    return score + data + many_labels + gap + when + tried
 
 
 def _case(row: dict[str, str]) -> PublishedCase:

@@ -151,6 +151,7 @@ def features(situation: Situation) -> dict[str, float | None]:
         "year": None if situation.year is None else min(max(situation.year, 2022.5), 2025.5),
         "few_shot": None if situation.few_shot is None else float(situation.few_shot),
         **{one: None if situation.task is TaskType.OTHER else float(kind == one) for one in KINDS},
+        "code": None if situation.task is TaskType.OTHER else float(situation.task is TaskType.CODE),
         "hard_x_score": None if situation.task is TaskType.OTHER else float(hard) * (score - 0.5),
     }
 

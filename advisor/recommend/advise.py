@@ -17,7 +17,8 @@ from advisor.recommend.choose import choose
 from advisor.recommend.doubt import doubted
 from advisor.recommend.flips import flips_of
 from advisor.recommend.gates import only_by_hand
-from advisor.recommend.measurements import Measurement, all_named, sharpened
+from advisor.recommend.leaving import deadlines, dying, ending_soon
+from advisor.recommend.measurements import Measurement, all_named, sharpened, tuned_score, with_current
 from advisor.recommend.next_step import next_step
 from advisor.recommend.options import options, with_break_even, with_scores
 from advisor.recommend.select import prompt_to_beat, total
@@ -48,7 +49,7 @@ def recommend(
     """
     all_named(workload)
     prompted_with = workload.measured_with
-    workload = sharpened(with_gpu_names(workload), own)
+    workload = sharpened(with_current(with_gpu_names(workload), profile), own)
     found = prospects(profile, workload, book, tuple(backends), tuple(models))
     _all_known(found, workload, book, backends, models)
     if prompted_with is not None:
@@ -57,6 +58,10 @@ def recommend(
     choice = doubted(choose(weighed, profile, workload), weighed, profile, workload)
     judgement = choice.judgement
     chosen = choice.option
+    ending = ending_soon(workload, book, today)
+    first = ending if ending and tuned_score(workload) else None  # else it is news beside the answer
+    heads = (first, choice.deciding, dying(chosen, workload, today), ending if ending is not first else None)
+    reasons = (*(one for one in heads if one is not None), *choice.supporting)
     weighed = with_break_even(weighed, prompt_to_beat(chosen, weighed, workload), workload.horizon_months)
     if judgement is not None:
         odds = _rounded(judgement.odds)
@@ -65,29 +70,32 @@ def recommend(
         )
     chosen = next((item for item in weighed if chosen and item.id == chosen.id), None)
     weighed = tuple(_or_by_hand(item, chosen) for item in weighed)
+    flips = flips_of(choice, weighed, profile, workload, book, today)
     step = next_step(choice, chosen, weighed, profile, workload, data, flags)
     return Recommendation(
         recommendation=chosen,
-        reason=_sentence(choice.deciding.text),
+        reason=_sentence(reasons[0].text),
         options=_ordered(weighed, chosen),
         prices_as_of=book.as_of,
         assumptions=(
             *(f"{item.name}: {item.score:.0%} measured ({item.basis})." for item in own),
             *notes,
-            *rationale.assumptions(profile, workload, chosen, weighed),
+            *rationale.assumptions(choice, profile, workload, chosen, weighed),
+            *rationale.of_the_horizon(flips, workload),
         ),
         flips=(
             *_with_a_gpu(choice.option, profile, workload, book, today, tuple(backends), tuple(models)),
-            *flips_of(choice, weighed, profile, workload, book, today),
+            *flips,
         ),
         evidence=rationale.evidence(choice, weighed, profile, workload, step),
         confidence=choice.confidence,
         next_step=step,
-        reasons=(choice.deciding, *choice.supporting),
+        reasons=reasons,
         unknowns=tuple(rationale.unknowns(choice, chosen, weighed, profile, workload)),
         warnings=tuple(rationale.warnings(chosen, profile, workload)),
         p_finetune_wins=round(judgement.p_finetune_wins, 3) if judgement else None,
         odds=_rounded(judgement.odds) if judgement else None,
+        deadlines=deadlines(workload, weighed, book, today, data),
     )
 
 

@@ -32,6 +32,7 @@ class Asked:
     judgement: Judgement
     price: PriceOfTuning | None
     score: float | None
+    over_budget: bool
 
     def prompted(self) -> Option | None:
         return used_prompt(self.standing, self.workload)

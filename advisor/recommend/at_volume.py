@@ -1,4 +1,4 @@
-"""At which volume of requests the advice itself, not only the order of the costs, becomes another."""
+"""At which volume of requests, or horizon, the advice itself, not only the order of the costs, becomes another."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from advisor.workload import Volume, Workload
 _FARTHEST = 4**9  # times the volume now, either way
 _FIRST = 1000  # requests a month, where nobody said how many
 _CLOSE = 1.002
+_HORIZONS = (1, 3, 6, 12, 24, 36)  # months worth planning for
 
 
 def volume_flip(
@@ -50,6 +51,21 @@ def volume_flip(
         if found is not None:
             edge, then = found
             return Flip("requests_per_month", f"{now:,}" if volume else "not said", f"{edge:,} or {side}", then.id)
+    return None
+
+
+def horizon_flip(
+    chosen: Option, rivals: Sequence[Option], profile: Profile, workload: Workload, book: PriceBook, today: date
+) -> Flip | None:
+    """Return the nearest horizon, of a month to three years, at which another kind of option is advised; else None."""
+    now = workload.horizon_months
+    compared = (chosen, *(one for one in rivals if one.id != chosen.id))
+    longer, shorter = [m for m in _HORIZONS if m > now], [m for m in reversed(_HORIZONS) if m < now]
+    for months, side in (*((m, "or more") for m in longer), *((m, "or less") for m in shorter)):
+        asked = workload.model_copy(update={"horizon_months": months})
+        priced = [replace(one, estimate=estimate(one.candidate, profile, asked, book, today=today)) for one in compared]
+        if then := of_another_kind(choose(priced, profile, asked).option, chosen):
+            return Flip("horizon_months", f"{now}", f"{months} {side}", then.id)
     return None
 
 

@@ -38,6 +38,7 @@ def cheaper_prompt(standing: Sequence[Option], workload: Workload) -> CheaperPro
         return None
     same = [one for one in standing if recipe_of(one) == recipe_of(used) and one.provider and _monthly(one) is not None]
     same = [one for one in same if one.strategy in (Strategy.PROMPT, Strategy.FEW_SHOT)]
+    same = [one for one in same if one.backend] or same  # what can be measured from here comes first
     best = min(same, key=lambda one: _monthly(one) or Decimal(0), default=None)
     then = _monthly(best)
     if best is None or then is None or best.model == used.model or then > now * _WORTH_SWITCHING:

@@ -11,6 +11,7 @@ from advisor.evidence import packaged
 from advisor.recommend.argument import Asked, changes, nothing, odds_reason, recipes_to_try, target_reason
 from advisor.recommend.cheaper_prompt import cheaper_prompt
 from advisor.recommend.facts import facts_of
+from advisor.recommend.gates import is_over_budget
 from advisor.recommend.measurements import (
     LEAD,
     measured_recipes,
@@ -21,7 +22,7 @@ from advisor.recommend.measurements import (
 from advisor.recommend.options import for_retrieval, task_of
 from advisor.recommend.quality_rule import CLEAR, Judgement, Verdict, Way, judge
 from advisor.recommend.select import best_prompt, total
-from advisor.recommend.support import of_the_method, of_the_task
+from advisor.recommend.support import of_the_method, of_the_task, rows_to_come
 from advisor.recommend.values import Option, Reason, cited
 from advisor.recommend.worth import PriceOfTuning, in_tenths, leads, money, points, price_of_tuning
 from advisor.task import TaskType
@@ -33,6 +34,8 @@ _WORTH_SAVING = Decimal("0.5")
 _WORTH_THE_WORK_USD = Decimal(50)  # a month; saving less is not worth training and keeping a model
 # From these odds of being at least as good a tuned model may be advised for its lower cost.
 _AS_GOOD = 0.65
+# Below this many examples tuning won on 4 of 52 published benchmarks (the claim "small-data-support").
+_FEW_EXAMPLES = 200
 # From these odds against facts that are lacking, a knowledge task is one for looking up.
 _NOT_AGAINST = 0.4
 
@@ -62,7 +65,8 @@ def choose(weighed: Sequence[Option], profile: Profile, workload: Workload) -> C
         return Choice(None, nothing(weighed, workload), (), None, "high")
     judgement = judge(facts)
     price = price_of_tuning(standing, workload, judgement.odds)
-    asked = Asked(standing, profile, workload, task, facts, judgement, price, prompt_score(workload))
+    over = any(option.strategy.tunes and is_over_budget(option.ruled_out_by) for option in weighed)
+    asked = Asked(standing, profile, workload, task, facts, judgement, price, prompt_score(workload), over)
     return (
         _own_measurement(asked)
         or _good_enough(asked)
@@ -116,7 +120,7 @@ def _own_measurement(asked: Asked) -> Choice | None:
         if score > prompted:
             said += ", a lead that chance alone explains on this many test items: measure both on more"
         confidence = "high" if score <= prompted else "medium"
-        support = (*asked.money, odds_reason(asked))
+        support = (odds_reason(asked), *asked.support)
         return Choice(option, Reason(said, "your-pilot"), support, asked.judgement, confidence)
     option = asked.tuned()
     if option is None:
@@ -153,10 +157,12 @@ def _good_enough(asked: Asked) -> Choice | None:
     option = asked.prompted()
     if score is None or target is None or score < target or option is None:
         return None
-    text = f"your prompt scores {score:.0%} and your target is {target:.0%}: keep it and do nothing"
-    cheaper = cheaper_prompt(asked.standing, asked.workload)
-    support = (cheaper.reason,) if cheaper else ()
-    return Choice(option, Reason(text, "your-workload"), (*support, odds_reason(asked)), asked.judgement, "high")
+    text = f"your prompt scores {score:.0%} and your target is {target:.0%}"
+    if cheaper := cheaper_prompt(asked.standing, asked.workload):
+        deciding = Reason(f"{text}: tune nothing; {cheaper.reason.text}", cheaper.reason.source)
+        return Choice(option, deciding, (odds_reason(asked),), asked.judgement, "medium")
+    deciding = Reason(f"{text}: keep it and do nothing", "your-workload")
+    return Choice(option, deciding, (odds_reason(asked),), asked.judgement, "high")
 
 
 def _facts_missing(asked: Asked, retrieval: Option | None) -> Choice | None:
@@ -222,8 +228,9 @@ def _tuned_where_it_pays(asked: Asked) -> Choice | None:
 
 def _tuned(asked: Asked, tuned: Option) -> Choice:
     confidence = _confidence(asked)
-    if asked.judgement.odds.p < 0.5 or asked.profile.is_preference or asked.score is None:
-        confidence = "low"  # a try that pays; or no published case is of preference tuning; or nothing was measured
+    few = asked.profile.examples < _FEW_EXAMPLES
+    if asked.judgement.odds.p < 0.5 or asked.profile.is_preference or asked.score is None or few:
+        confidence = "low"  # a try that pays; or hardly any published case is of so few, or of preference tuning
     elif confidence == "high" and (untried_recipes(asked.workload) or not _priced(asked)):
         confidence = "medium"  # a better prompt than the plain one may be all that it takes
     target = target_reason(asked)
@@ -239,8 +246,15 @@ def _prompted(asked: Asked) -> Choice | None:
     if option is None:
         return None
     confidence = "low" if asked.score is None else _confidence(asked)
+    if not asked.profile.examples:
+        text = "there are no examples yet: label 150 to 200 first, as a test set, and measure a prompt with them"
+        support = (rows_to_come(asked.facts.situation), cited("measure-first"), *of_the_task(asked.task))
+        return Choice(option, Reason(text, "seed-rules"), support, asked.judgement, "low")
     if asked.tuned() is None:
+        budget = asked.workload.budget_usd
         text = "every way of fine-tuning is ruled out; each says why"
+        if asked.over_budget and budget is not None:
+            text = f"no way of fine-tuning fits your budget of ${budget:,.0f}"
         return Choice(
             option, Reason(text, "your-workload"), (odds_reason(asked), *asked.support), asked.judgement, confidence
         )

@@ -14,7 +14,7 @@ from advisor.estimate import flips as cost_flips
 from advisor.estimate.formulas import DAYS_PER_MONTH
 from advisor.evidence import Odds
 from advisor.pricing import PriceBook
-from advisor.recommend.at_volume import volume_flip
+from advisor.recommend.at_volume import horizon_flip, volume_flip
 from advisor.recommend.choose import Choice, choose
 from advisor.recommend.gates import is_over_budget, nothing_to_look_up, standing, whole_usd
 from advisor.recommend.measurements import best_recipe, prompt_score, with_best_prompt
@@ -48,6 +48,8 @@ def flips_of(
         if flip := volume_flip(chosen, (tuned, prompted), profile, workload, book, today):
             found.append(flip)
         found += _task(chosen, weighed, profile, workload)
+        if flip := horizon_flip(chosen, (tuned, prompted), profile, workload, book, today):
+            found.append(flip)
     found += _budget(chosen, weighed, profile, workload)
     found += _standing(weighed, workload, book, today)
     if chosen is not None:

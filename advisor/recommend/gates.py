@@ -19,6 +19,8 @@ from backends import Objective
 FEWEST_EXAMPLES = 10
 # A LoRA of this rank holds the data before full fine-tuning is asked for.
 _HIGHEST_RANK = 256
+# A base with less left than this is not tuned anew, however short the horizon: its replacement has to be found anyway.
+_LEAST_LIFE_DAYS = 180
 _OVER_BUDGET = ", over your budget of $"
 
 
@@ -174,8 +176,14 @@ def _retires(prospect: Prospect, workload: Workload, today: date) -> str | None:
     if not candidate.strategy.tunes:  # another prompt is soon written
         return f"{candidate.model} was shut down on {retires.isoformat()}." if today >= retires else None
     end = today + timedelta(days=int(workload.horizon_months * DAYS_PER_MONTH))
-    if retires >= end:
+    if retires >= max(end, today + timedelta(days=_LEAST_LIFE_DAYS)):
         return None
+    if retires >= end:
+        left = (retires - today).days
+        return (
+            f"Its base model shuts down on {retires.isoformat()}, {left} days from now, and its fine-tunes with it: "
+            "too soon to train anything on it."
+        )
     horizon = f"{workload.horizon_months} {'month' if workload.horizon_months == 1 else 'months'}"
     return (
         f"Its base model shuts down on {retires.isoformat()}, {(retires - today).days} days from now, and its "

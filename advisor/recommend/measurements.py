@@ -8,7 +8,8 @@ from difflib import get_close_matches
 
 from advisor.errors import WorkloadError
 from advisor.estimate.values import Strategy
-from advisor.workload import Workload
+from advisor.tokens import Profile
+from advisor.workload import MeasuredScore, PromptTokens, Workload
 
 # Names that are prompts of some recipe; the others are tuned models, and what a run starts from.
 PROMPTED = ("prompt", "few_shot", "optimised", "retrieved", "many")
@@ -88,6 +89,28 @@ class Measurement:
     high: float
     basis: str
     model: str | None = None
+
+
+def with_current(workload: Workload, profile: Profile) -> Workload:
+    """Return the workload with what answers today taken as measured: its score, its model, and the prompt it is sent.
+
+    Examples that stand in a prompt of a known length are part of it, so its score is that of a plain prompt.
+    """
+    current = workload.current
+    if current is None:
+        return workload
+    told: dict[str, object] = {}
+    prompts = current.strategy in PROMPTED
+    name = "prompt" if prompts and current.system_tokens is not None else current.strategy
+    if current.score is not None and name not in workload.measured:
+        score = MeasuredScore(score=current.score, model=current.model)
+        told["measured"] = {**workload.measured, name: score}
+    if prompts and workload.measured_with is None:
+        told["measured_with"] = current.model
+    if prompts and current.system_tokens is not None and workload.prompt_tokens is None:
+        user, output = round(profile.user_tokens), round(profile.output_tokens)
+        told["prompt_tokens"] = PromptTokens(system=current.system_tokens, user=user, output=output)
+    return workload.model_copy(update=told)
 
 
 def sharpened(workload: Workload, own: Sequence[Measurement]) -> Workload:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import ROUND_CEILING, Decimal
 
 from advisor.estimate import Strategy
-from advisor.evidence import catalogue
+from advisor.evidence import catalogue, strength
 from advisor.recommend.choose import Choice
 from advisor.recommend.measurements import prompt_score, untried_recipes
 from advisor.recommend.rationale import holds_secrets
@@ -39,6 +39,8 @@ def next_step(
         return f"tunewise plan {data}{flags} --json"
     if chosen.strategy is Strategy.CLASSIFIER:
         return f"tunewise classifier {data} --out classifier"
+    if workload.current is not None and not workload.on_premises and (several := _several(chosen, weighed)):
+        return _measured_beside(several, profile, data)
     if chosen.strategy.tunes and prompt_score(workload) is not None:
         if choice.confidence == "low" and untried_recipes(workload) and (asked := _askable(weighed)):
             return _evaluate(asked, weighed, profile, workload, data, near=False)
@@ -62,6 +64,31 @@ def _askable(weighed: Sequence[Option]) -> Option | None:
     return best_prompt(
         [item for item in weighed if item.ruled_out_by is None and item.backend and not item.strategy.tunes]
     )
+
+
+def _several(chosen: Option, weighed: Sequence[Option]) -> tuple[Option, ...]:
+    """Return two or three models that one backend can be asked: the cheapest, the strongest, one between."""
+    recipe = recipe_of(chosen) if not chosen.strategy.tunes else "prompt"
+    open_ones = [one for one in weighed if one.ruled_out_by is None and one.provider and not one.strategy.tunes]
+    same = [one for one in open_ones if one.backend and recipe_of(one) == recipe]
+    priced = [one for one in same if one.estimate and one.estimate.marginal_usd]
+    if not priced:
+        return ()
+    cheapest = min(priced, key=lambda one: one.estimate.marginal_usd.mid)  # type: ignore[union-attr]
+    place = [one for one in priced if one.backend == cheapest.backend]
+    by_strength = sorted(place, key=lambda one: found.index if (found := strength(one.model)) else 0.0)
+    above = by_strength[by_strength.index(cheapest) + 1 :]
+    between = [one for one in above[:-1] if one.model == chosen.model] or above[:-1][-1:]
+    return tuple(dict.fromkeys((cheapest, *between, *above[-1:])))
+
+
+def _measured_beside(several: Sequence[Option], profile: Profile, data: str) -> str:
+    """Ask two or three models the same held-out questions with the same prompt, within a stated sum."""
+    first, beside = several[0], ",".join(["base", *(one.model for one in several[1:])])
+    step = f"tunewise evaluate {data} --backend {first.backend} --model {first.model} --against {beside}"
+    held_out = profile.examples // 2
+    step += f" --limit {_ENOUGH}" if held_out > _ENOUGH else ""
+    return step + _limit(several, min(held_out, _ENOUGH))
 
 
 def _pilot(option: Option, profile: Profile, data: str) -> str:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from advisor.atomic import write_whole
 from advisor.errors import AdvisorError
 from advisor.evidence import Odds
-from advisor.recommend.values import EvidenceRef, Flip, Option, Reason, Recommendation
+from advisor.recommend.values import Deadline, EvidenceRef, Flip, Option, Reason, Recommendation
 from advisor.workload import Workload
 
 VERSION = 1
@@ -59,6 +59,7 @@ class _Argument(BaseModel):
     confidence: str = ""
     p_finetune_wins: float | None = None
     odds: Odds | None = None
+    deadlines: tuple[Deadline, ...] = ()
     next_step: str = ""
     reasons: tuple[Reason, ...] = ()
     warnings: tuple[Reason, ...] = ()

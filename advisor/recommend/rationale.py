@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from advisor.dataset import CATALOGUE, Level
 from advisor.estimate import Strategy
-from advisor.evidence import RETRIEVED_SHOTS, claims, nearest, packaged
+from advisor.evidence import RETRIEVED_SHOTS, claims, nearest, odds_of, packaged
 from advisor.recommend.choose import Choice
 from advisor.recommend.measurements import prompt_score, tuned_score, untried_recipes
 from advisor.recommend.options import task_of
+from advisor.recommend.quality_rule import Judgement
 from advisor.recommend.select import total
-from advisor.recommend.values import EvidenceRef, Option, Reason, cited, reference
-from advisor.recommend.worth import odds_in_words
+from advisor.recommend.values import EvidenceRef, Flip, Option, Reason, cited, reference
+from advisor.recommend.worth import in_tenths, odds_in_words
 from advisor.task import MISTAKEN, TaskType
 from advisor.tokens import Profile
 from advisor.workload import Workload
@@ -23,7 +25,7 @@ _OPEN_ENDED = (TaskType.STYLE, TaskType.SUMMARISATION, TaskType.CHAT)
 
 
 def assumptions(
-    profile: Profile, workload: Workload, chosen: Option | None, weighed: Sequence[Option]
+    choice: Choice, profile: Profile, workload: Workload, chosen: Option | None, weighed: Sequence[Option]
 ) -> tuple[str, ...]:
     """What the advice takes for granted, then what the chosen option's sums do."""
     found = [profile.sampled.sentence] if profile.sampled else []
@@ -43,9 +45,33 @@ def assumptions(
         found.append(
             f"Your measured score is taken to be of the best prompt you would use, on held-out examples{of}.{said}"
         )
+    if workload.current and workload.current.system_tokens and not workload.on_premises:
+        found.append(
+            "The data's own system prompt is what the next step sends; --prompt FILE puts today's in its place."
+        )
+    if choice.judgement is not None and workload.measured_with and (same := _of_the_same_model(choice.judgement)):
+        found.append(f"Your score is of {workload.measured_with}. {same}")
     if not workload.gpus and not workload.on_premises:
         found.append("You are taken to own no GPU; say --gpu NAME if you do.")
     return (*found, *(chosen.estimate.assumptions if chosen and chosen.estimate else ()))
+
+
+def of_the_horizon(flips: Sequence[Flip], workload: Workload) -> Iterator[str]:
+    """Say that the horizon is not what the advice hangs on, where another one was tried and nothing changed."""
+    tried = {flip.variable for flip in flips}
+    if "error_cost_usd" in tried and "horizon_months" not in tried:
+        months = workload.horizon_months
+        yield f"You plan for {months} {'month' if months == 1 else 'months'}: from 1 to 36 the advice is the same."
+
+
+def _of_the_same_model(judgement: Judgement) -> str:
+    """Say what the odds would be of a prompt on the very model that would be tuned; "" where it hardly matters."""
+    said, gap = judgement.odds.p, judgement.situation.gap
+    same = odds_of(replace(judgement.situation, gap=0.0)).p
+    if gap is None or abs(same - said) < 0.05:
+        return ""
+    would = f"the odds would be {in_tenths(same)} instead of {in_tenths(said)}"
+    return f"Had the model that would be tuned scored it, {would}."
 
 
 def evidence(
@@ -87,6 +113,9 @@ def unknowns(
 ) -> Iterator[str]:
     if prompt_score(workload) is None:
         yield "How well a prompt does on this task: not measured, so no quality is claimed for any option."
+        if workload.quality_target is not None:
+            target = f"{workload.quality_target:.0%}"
+            yield f"Whether your target of {target} is met: that is judged once a prompt is measured."
     elif tuned_score(workload) is None:
         yield "How well a tuned model would do on this task: published cases give odds, not a score."
     if workload.requests_per_month is None and not (chosen and total(chosen) is not None):
@@ -130,18 +159,12 @@ def warnings(chosen: Option | None, profile: Profile, workload: Workload) -> Ite
         yield Reason(text, "your-data")
     if any(problem.code == "personal_data" for problem in profile.problems):
         yield Reason("your data holds what looks like personal data: a tuned model can repeat it", "your-data")
-    if chosen is not None and not chosen.strategy.tunes and chosen.retires is not None:
-        text = f"{chosen.model} shuts down on {chosen.retires.isoformat()}: the prompt has to move to another model"
-        yield Reason(text, "price-book")
     if chosen is None or not chosen.strategy.tunes:
         return
     if untried_recipes(workload):
         yield cited("untried-recipes")
     if len(profile.labels or ()) > RETRIEVED_SHOTS and "retrieved" not in workload.measured:
         yield cited("untried-near")
-    if chosen.retires is not None and chosen.serving != "self_hosted":
-        text = f"{chosen.model} shuts down on {chosen.retires.isoformat()}, and what you tune on it dies with it"
-        yield Reason(text, "price-book")
     if task_of(profile, workload) in _OPEN_ENDED and profile.examples <= 2000:
         yield cited("harm-small-generation")
     rare = sum(count < _RARE for count in (profile.labels or {}).values())

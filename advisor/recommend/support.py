@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from advisor.estimate import Strategy
-from advisor.evidence import Situation, is_claim
+from advisor.evidence import Situation, is_claim, odds_of, packaged
 from advisor.recommend.values import Option, Reason, cited
+from advisor.recommend.worth import in_tenths
 from advisor.task import TaskType
 from backends import Method, Objective
 
 # Fewer examples than this have hardly any published comparison behind them (the claim "small-data-support").
 _THIN_SUPPORT = 500
 _FEW_A_LABEL = 60
+_ROWS = (100, 300, 1000, 3000)
 
 
 def of_the_data(situation: Situation) -> tuple[Reason, ...]:
@@ -27,6 +31,16 @@ def of_the_data(situation: Situation) -> tuple[Reason, ...]:
         support = "tool-traces" if situation.task is TaskType.TOOL_USE else "small-data"
         return (Reason(text, "your-data"), cited(support), cited("small-data-support"))
     return (cited("small-data-support"),) if examples < _THIN_SUPPORT else ()
+
+
+def rows_to_come(situation: Situation) -> Reason:
+    """Say what more examples would do for the odds, for who has none yet and asks whether to write some."""
+    steps = [(count, odds_of(replace(situation, examples=count)).p) for count in _ROWS]
+    said = ", ".join(f"{in_tenths(p).removeprefix('about ')} with {count:,}" for count, p in steps)
+    text = f"the odds that tuning beats the best prompt would be about {said} examples"
+    stop = next((count for count, p in steps if p >= 0.5), None)
+    text += f"; below {stop:,} keep to the prompt" if stop else "; writing so many for that alone does not pay"
+    return Reason(text, packaged().source)
 
 
 def of_the_score(score: float | None) -> tuple[Reason, ...]:

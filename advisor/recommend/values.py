@@ -109,6 +109,14 @@ class Option:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """What has to be done before ``day``."""
+
+    day: date
+    text: str
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Recommendation(Shown):
     """The advice: the chosen option (None: nothing stands), the deciding reason, and all that was weighed."""
@@ -127,6 +135,7 @@ class Recommendation(Shown):
     warnings: tuple[Reason, ...] = ()
     p_finetune_wins: float | None = None
     odds: Odds | None = None
+    deadlines: tuple[Deadline, ...] = ()
 
     def __repr__(self) -> str:
         advised = self.recommendation.id if self.recommendation else "nothing"

@@ -22,6 +22,7 @@ _SAID = {
     "measured.retrieved": "a score with examples near each question of {}",
     "measured.many": "a score with many examples of {}",
     "budget_usd": "a budget of {}",
+    "horizon_months": "a horizon of {} months",
     "gpus": "a GPU of your own such as {}",
     "error_cost_usd": "a wrong answer costing {}",
     "knowledge_changes": "knowledge that changes {}",

@@ -79,6 +79,8 @@ def page(found: Recommendation, workload: Workload, again: str) -> None:
         screen.paragraph(f"Confidence: {found.confidence}.")
     for reason in found.reasons[1:]:
         screen.bullet(sources.mark(reason))
+    if found.deadlines:
+        screen.section("Before these days", [f"{one.day.isoformat()}: {one.text}" for one in found.deadlines])
     for warning in found.warnings:
         screen.bullet(f"Mind: {sources.mark(warning)}")
     options_table(found, workload, screen)
