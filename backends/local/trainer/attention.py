@@ -30,7 +30,11 @@ def varlen(
     max_length_q: int = 0,
     **kwargs: object,
 ) -> tuple[Tensor, None]:
-    """Attend causally within each sequence of one packed row; ``query`` is [1, heads, tokens, size]."""
+    """Attend causally within each sequence of one packed row, and return [1, tokens, heads, size].
+
+    ``query`` is [1, heads, tokens, size], ``key`` and ``value`` [1, key-value heads, tokens, size]; sequence n is at
+    the tokens from ``cu_seq_lens_q[n]`` to the next of these [sequences + 1].
+    """
     if softcap is not None or s_aux is not None or dropout or cu_seq_lens_q is None or query.shape[0] != 1:
         raise NotImplementedError("this model's attention needs more than packed causal attention offers")
     if query.is_cuda:
@@ -71,7 +75,7 @@ def varlen(
 
 
 def _window(length: int, window: int | None, device: torch.device) -> Tensor | None:
-    """Return the mask of a sliding window; None where the window covers the whole sequence."""
+    """Return the mask [length, length] of a sliding window; None where the window covers the whole sequence."""
     if window is None or length <= window:
         return None
     distance = torch.arange(length, device=device)[:, None] - torch.arange(length, device=device)[None, :]

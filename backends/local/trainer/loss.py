@@ -1,4 +1,8 @@
-"""The forward pass and its loss: sums over supervised tokens, the output head computed only where it is needed."""
+"""The forward pass and its loss: sums over supervised tokens, the output head computed only where it is needed.
+
+Shapes: B rows of a pass and T tokens of each, padding included (packed: one row of all tokens), N sequences in it, S
+supervised tokens, H hidden size, V vocabulary.
+"""
 
 from __future__ import annotations
 
@@ -29,20 +33,20 @@ _DIVIDED = ("granite", "minicpm3")  # by logits_scaling
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One forward pass. ``places`` index the flattened positions whose next token is supervised."""
+    """One forward pass. ``places`` index the flattened positions [B * T] whose next token is supervised."""
 
-    inputs: dict[str, Any]
-    places: Tensor
-    targets: Tensor
-    weights: Tensor
-    sequence: Tensor  # which sequence each supervised token belongs to
+    inputs: dict[str, Any]  # input_ids [B, T], and what keeps sequences apart
+    places: Tensor  # [S]
+    targets: Tensor  # [S]
+    weights: Tensor  # [S], fp32
+    sequence: Tensor  # [S]: which sequence each supervised token belongs to
     sequences: int
     tokens: int  # real ones, padding not counted
     calls: int = 1  # of the output head at least: ranks that share a split head must all call it as often
 
 
 def pack_batch(sequences: Sequence[Encoded], device: torch.device) -> Batch:
-    """Lay sequences one behind the other in one row; positions start anew in each."""
+    """Lay sequences one behind the other in one row [1, T]; positions [1, T] start anew in each, edges are [N + 1]."""
     lengths = torch.tensor([len(sequence.ids) for sequence in sequences], dtype=torch.int32)
     edges = F.pad(lengths.cumsum(0, dtype=torch.int32), (1, 0))
     inputs = {
@@ -57,7 +61,7 @@ def pack_batch(sequences: Sequence[Encoded], device: torch.device) -> Batch:
 
 
 def pad_batch(sequences: Sequence[Encoded], pad: int, device: torch.device) -> Batch:
-    """Lay sequences one below the other, padded on the right to the longest."""
+    """Lay sequences one below the other [N, T], padded on the right to the longest; the mask is [N, T]."""
     longest = max(len(sequence.ids) for sequence in sequences)
     ids = torch.full((len(sequences), longest), pad)
     mask = torch.zeros((len(sequences), longest), dtype=torch.long)
@@ -93,9 +97,9 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 def token_losses(model: PreTrainedModel, batch: Batch) -> Tensor:
-    """Return the negative log-likelihood, in nats and fp32, of each supervised token; ``model`` is the causal model."""
-    hidden = model.base_model(**batch.inputs, use_cache=False).last_hidden_state
-    hidden = hidden.reshape(-1, hidden.shape[-1])[batch.places]
+    """Return the negative log-likelihood [S], in nats, of each supervised token; ``model`` is the causal one."""
+    hidden = model.base_model(**batch.inputs, use_cache=False).last_hidden_state  # [B, T, H]
+    hidden = hidden.reshape(-1, hidden.shape[-1])[batch.places]  # [S, H]
     config, head = model.config.get_text_config(), model.get_output_embeddings()
     known = head, scale_of(config), getattr(config, "final_logit_softcapping", None)
     calls = max(batch.calls, head_calls(model, hidden.shape[0]))
@@ -120,7 +124,8 @@ def scale_of(config: PreTrainedConfig) -> float:
 
 
 def _nll(hidden: Tensor, targets: Tensor, head: torch.nn.Module, scale: float, cap: float | None) -> Tensor:
-    logits = head(hidden).float()
+    """Return the losses [S] of hidden states [S, H] by their targets [S]."""
+    logits = head(hidden).float()  # [S, V]
     if scale != 1:
         logits = logits * scale
     if cap is not None:
@@ -129,20 +134,21 @@ def _nll(hidden: Tensor, targets: Tensor, head: torch.nn.Module, scale: float, c
 
 
 def sft_loss(model: PreTrainedModel, batch: Batch) -> Tensor:
-    """Return the weighted sum of token losses; the caller divides by the step's global count."""
+    """Return the weighted sum of token losses, a scalar; the caller divides by the step's global count."""
     return (token_losses(model, batch) * batch.weights).sum()
 
 
 def sequence_logprobs(model: PreTrainedModel, batch: Batch) -> Tensor:
-    """Return the log-probability of each sequence's answer."""
+    """Return the log-probability [N] of each sequence's answer."""
     sums = torch.zeros(batch.sequences, device=batch.weights.device)
     return sums.index_add(0, batch.sequence, -token_losses(model, batch))
 
 
 def dpo_loss(model: PreTrainedModel, batch: Batch, reference: Tensor, beta: float) -> tuple[Tensor, Tensor]:
-    """Return the sum over pairs of -log sigmoid(beta * margin), and the margins; sequences alternate preferred, other.
+    """Return the sum over pairs of -log sigmoid(beta * margin), a scalar, and the margins [N / 2].
 
-    ``reference`` holds the log-probability of each sequence under the untrained model (Rafailov et al. 2023, eq. 7).
+    Sequences alternate preferred, other. ``reference`` [N] holds the log-probability of each sequence under the
+    untrained model (Rafailov et al. 2023, eq. 7).
     """
     gained = sequence_logprobs(model, batch) - reference
     margins = beta * (gained[0::2] - gained[1::2])

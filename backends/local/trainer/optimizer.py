@@ -36,7 +36,7 @@ class Masters:
         )
 
     def gather(self) -> list[Tensor]:
-        """Hand the model's gradients to the masters and return them."""
+        """Hand the model's gradients to the masters and return them, each of its parameter's shape."""
         gradients = []
         for name, parameter in self.parameters.items():
             master = self.masters[name]

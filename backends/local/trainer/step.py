@@ -48,7 +48,7 @@ def take(run: Run, masters: Masters, progress: Progress, rate: float) -> dict[st
 
 
 def loss_of(run: Run, one: Pass) -> tuple[Tensor, Tensor]:
-    """Return the loss sum of one forward pass, and the sum of DPO's reward margins; nothing where it does not count."""
+    """Return the loss sum of one pass and the sum of DPO's reward margins, scalars; zeros where it does not count."""
     model = models.causal(run.model)
     margins = torch.zeros((), device=run.device)
     if one.reference is None:
