@@ -738,7 +738,7 @@ def test_a_local_run_goes_the_whole_way_and_its_watcher_may_be_killed(
         (("launch", "none.yaml"), "none.yaml: there is no such file", 1),
         (("launch", "DATA", "--backend", "openai", "--model", "gpt-4.1-mimi"), "Did you mean 'gpt-4.1-mini", 2),
         (("launch", "DATA", "--backend", "local", "--model", "Qwen/Qwen2.5-72B", "--yes"), "needs about", 1),
-        (("launch", "DATA", "--backend", "nowhere", "--model", "x", "--yes"), "no backend called 'nowhere'", 1),
+        (("launch", "DATA", "--backend", "nowhere", "--model", "x", "--yes"), "there is no backend 'nowhere'", 2),
         (("launch", "DATA", "--backend", "local", "--model", "x", "--yes", "--max-cost", "lots"), "not an amount", 2),
         (("launch", "DATA", "--backend", "local", "--model", "tiny", "-o", "device=[1,"), "the value is no YAML", 2),
         (("launch", "--resume", "tw-1", "--epochs", "5"), "leave the data and settings out (--epochs)", 2),
