@@ -1,6 +1,6 @@
 """Watches many runs at once against an emulator in bad weather, and counts what was lost and how hard it asked.
 
-    python benchmarks/soak.py [--runs 200] [--seconds 60] [--rate 0.05] [--per-second 20]
+    python benchmarks/soak.py [--backend openai] [--runs 200] [--seconds 60] [--rate 0.05] [--per-second 20]
 
 All runs are live for the whole time; then they end, and the watch goes on, in the same weather, until it has seen every
 end. Of all reads, ``rate`` fail: with 429, with 500, or by a reply that never comes, which the client gives up after
@@ -27,31 +27,32 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from backend_cases import CASES, write_rows  # noqa: E402
-from emulator_openai import STAGES, OpenAIEmulator  # noqa: E402
+from backend_cases import CASES  # noqa: E402
+from emulator_base import Emulator  # noqa: E402
 
+import backends  # noqa: E402
 from advisor.estimate import LineItem  # noqa: E402
 from advisor.runs import Ledger, Origin, Quote, Run, Watch, read_events  # noqa: E402
-from backends.openai import OpenAIBackend  # noqa: E402
+from backends import JobStatus  # noqa: E402
 
 WEATHER = ("429", "500", "stall")
 MTOK = LineItem("training", Decimal(1), "million tokens", *[Decimal(5)] * 4, "the benchmark", None)
 
 
-def measure(runs: int, seconds: float, rate: float, per_second: float, timeout_s: float) -> dict[str, Any]:
-    """Submit ``runs`` jobs, watch them all for ``seconds``, then to their end."""
-    case = CASES["openai"]
-    with tempfile.TemporaryDirectory() as folder, OpenAIEmulator(specs=None) as emulator:
+def measure(name: str, runs: int, seconds: float, rate: float, per_second: float, timeout_s: float) -> dict[str, Any]:
+    """Submit ``runs`` jobs to the backend called ``name``, watch them all for ``seconds``, then to their end."""
+    case = CASES[name]
+    assert case.emulator is not None
+    with tempfile.TemporaryDirectory() as folder, case.emulator(specs=None) as emulator:
         os.environ.update(case.environment(emulator), TUNEWISE_HOME=f"{folder}/home")
-        write_rows(Path(folder) / "train.jsonl", 12)
-        backend = OpenAIBackend(timeout_s=timeout_s)
+        backend: Any = type(backends.get(name))(timeout_s=timeout_s)  # type: ignore[call-arg]
         ledger = Ledger.open()
         names = [f"tw-soak-{number:04}" for number in range(runs)]
-        for name in names:
-            spec = replace(case.spec(Path(folder)), run=name)
+        for run in names:
+            spec = replace(case.spec(Path(folder)), run=run)
             job = backend.submit(spec)
             quote = Quote(usd=Decimal(5), lines=(MTOK,))
-            ledger.add(Run(name, datetime.now(UTC), spec, quote, Origin(), job))
+            ledger.add(Run(run, datetime.now(UTC), spec, quote, Origin(), job))
             ledger.save(job)
         emulator.advance_on_poll = False
         emulator.storm(rate, kinds=WEATHER)
@@ -65,10 +66,11 @@ def measure(runs: int, seconds: float, rate: float, per_second: float, timeout_s
         ticking.join()
         arrivals = emulator.arrivals[before:]
         asked = emulator.requests[before:]
+        emulator.storm(0.0)
+        complete = [run for run in names if _complete(ledger, run, backend)]
         backend.close()
-        jobs = emulator.state["jobs"]
-        complete = [name for name in names if _complete(ledger, name, jobs)]
         return {
+            "backend": name,
             "runs": runs,
             "complete": len(complete),
             "lost": sorted(set(names) - set(complete)),
@@ -83,22 +85,23 @@ def measure(runs: int, seconds: float, rate: float, per_second: float, timeout_s
         }
 
 
-def _tick(emulator: OpenAIEmulator, seconds: float) -> None:
+def _tick(emulator: Emulator, seconds: float) -> None:
     """Move all jobs through their stages, the last of which they reach when the time is over."""
-    steps = len(STAGES) - 1
+    steps = len(sys.modules[type(emulator).__module__].STAGES) - 1
     for _ in range(steps):
         time.sleep(seconds / steps)
         emulator.tick()
 
 
-def _complete(ledger: Ledger, name: str, jobs: dict[str, dict[str, Any]]) -> bool:
-    job = ledger.get(name).job
-    there = jobs[job.id or ""]
-    events = [event["id"] for event in there["events"]]
+def _complete(ledger: Ledger, run: str, backend: Any) -> bool:
+    """Tell whether the ledger has a run's end, its bill where one is stated, and every event the provider has."""
+    job = ledger.get(run).job
+    kept = {event.id for event in read_events(run)}
+    unstated = job.billed_usd is None and job.trained_tokens is None
     return (
-        job.status == there["status"] == "succeeded"
-        and sorted(event.id for event in read_events(name)) == sorted(events)
-        and ledger.settled(name) is not None
+        job.status is JobStatus.SUCCEEDED
+        and kept >= {event.id for event in backend.events(job)}
+        and (unstated or ledger.settled(run) is not None)
     )
 
 
@@ -110,11 +113,12 @@ def _how(line: str) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--backend", default="openai", choices=[name for name, case in CASES.items() if case.emulator])
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long all runs are live")
     parser.add_argument("--rate", type=float, default=0.05, help="share of reads that fail at random")
     parser.add_argument("--per-second", type=float, default=20.0, help="looks that may start in a second")
     parser.add_argument("--timeout", type=float, default=5.0, help="seconds after which a read is given up")
     chosen = parser.parse_args()
-    found = measure(chosen.runs, chosen.seconds, chosen.rate, chosen.per_second, chosen.timeout)
+    found = measure(chosen.backend, chosen.runs, chosen.seconds, chosen.rate, chosen.per_second, chosen.timeout)
     print(json.dumps(found, indent=2))
