@@ -50,6 +50,12 @@ def test_vllm_serves_several_adapters_on_one_base(tmp_path: Path) -> None:
     assert way.missing is not None and "pip install vllm" in way.missing
 
 
+def test_vllm_stops_where_the_adapter_was_trained_to(tmp_path: Path) -> None:
+    runs = two_runs(tmp_path)
+    (tmp_path / "a" / "tuned" / "generation_config.json").write_text('{"eos_token_id": [2, 7]}')
+    assert serving(runs, "vllm", port=8001).command[-2:] == ("--generation-config", f"{tmp_path}/a/tuned")
+
+
 def test_vllm_refuses_runs_that_cannot_share_a_server(tmp_path: Path) -> None:
     one, two = two_runs(tmp_path)
     other = replace(two, job=replace(two.job, extra={"base": "b/base"}))

@@ -9,6 +9,8 @@ import pytest
 
 from advisor.dataset import Dataset
 from advisor.errors import DataError
+from advisor.runs.launch.data_warnings import too_long
+from advisor.runs.launch.quote import tokens_of_own
 from advisor.tokens import profile
 from advisor.tokens._open_models import model_folder
 
@@ -51,6 +53,10 @@ def test_a_folder_gives_the_exact_count(tmp_path: Path) -> None:
     long = [*CHAT, [CHAT[0][0], {"role": "assistant", "content": "one " * 30}]]
     over = [p for p in profile(data(tmp_path / "b.jsonl", long), model=model).problems if p.code == "over_token_limit"]
     assert "1 over the 10 tokens" in over[0].message
+    launched = profile(data(tmp_path / "c.jsonl", long), model=model)
+    (note,) = too_long(launched, model)
+    assert note.startswith(f"1 row longer than the 10 tokens of {model} is left out of training")
+    assert tokens_of_own(launched) == (3 * 10, 10)  # of what is trained on: one pass, and the longest
 
 
 def test_the_hubs_cache_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

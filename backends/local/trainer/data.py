@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from transformers import PreTrainedTokenizerBase
 
 from backends import Objective
-from backends.local.chat import MaskRefused, plain_text
+from backends.local.chat import ChatTemplate, MaskRefused, plain_text
 from backends.local.trainer.loss_mask import Encoded, encode, template_of, tokenise
 
 
@@ -77,14 +77,15 @@ def load(
 
     An item longer than ``longest`` tokens is left out rather than cut: a cut answer teaches the model to break off.
     """
+    template = template_of(tokenizer)
     items: list[Item] = []
     too_long: list[int] = []
     for number, row in read_rows(path):
         try:
             made = list(
-                _pair(tokenizer, row, number)
+                _pair(tokenizer, template, row, number)
                 if objective is Objective.DPO
-                else _single(tokenizer, row, number, loss_on)
+                else _single(tokenizer, template, row, number, loss_on)
             )
         except MaskRefused as error:
             raise DataRefused(f"{path}, line {number}: {error}.") from error
@@ -115,20 +116,25 @@ def hold_out(items: Sequence[Item], fraction: float, seed: int) -> tuple[list[It
     return [item for item in items if item.line not in held], [item for item in items if item.line in held]
 
 
-def _single(tokenizer: PreTrainedTokenizerBase, row: Mapping[str, Any], line: int, loss_on: str) -> Iterator[Item]:
+def _single(
+    tokenizer: PreTrainedTokenizerBase, template: ChatTemplate, row: Mapping[str, Any], line: int, loss_on: str
+) -> Iterator[Item]:
     if isinstance(row.get("text"), str) and "messages" not in row:
-        yield Item((tokenise(tokenizer, plain_text(template_of(tokenizer), row["text"]), line),))
+        yield Item((tokenise(tokenizer, plain_text(template, row["text"]), line),))
         return
-    for sequence in encode(tokenizer, row["messages"], row.get("tools") or (), loss_on=loss_on, line=line):
+    tools = row.get("tools") or ()
+    for sequence in encode(tokenizer, row["messages"], tools, loss_on=loss_on, line=line, template=template):
         yield Item((sequence,))
 
 
-def _pair(tokenizer: PreTrainedTokenizerBase, row: Mapping[str, Any], line: int) -> Iterator[Item]:
+def _pair(
+    tokenizer: PreTrainedTokenizerBase, template: ChatTemplate, row: Mapping[str, Any], line: int
+) -> Iterator[Item]:
     prompt = list(row["input"]["messages"])
     tools = row["input"].get("tools") or ()
     sides = []
     for side in ("preferred_output", "non_preferred_output"):
-        encoded = encode(tokenizer, [*prompt, *row[side]], tools, loss_on="last", line=line)
+        encoded = encode(tokenizer, [*prompt, *row[side]], tools, loss_on="last", line=line, template=template)
         sides.append(encoded[-1])
     yield Item(tuple(sides))
 

@@ -32,9 +32,13 @@ def encode(
     *,
     loss_on: str = "assistant",
     line: int = 0,
+    template: ChatTemplate | None = None,
 ) -> list[Encoded]:
-    """Turn one conversation into sequences; more than one where its template rewrites history. Raises MaskRefused."""
-    found = texts(template_of(tokenizer), messages, tools, loss_on=loss_on)
+    """Turn one conversation into sequences; more than one where its template rewrites history. Raises MaskRefused.
+
+    ``template`` is ``template_of(tokenizer)``, where that was read before.
+    """
+    found = texts(template or template_of(tokenizer), messages, tools, loss_on=loss_on)
     return [tokenise(tokenizer, text, line) for text in found]
 
 
