@@ -138,6 +138,7 @@ class Workload(_Part):
     current: Current | None = None
     quality_target: Score | None = None
     error_cost_usd: Money | None = None
+    label_usd: Money | None = None
     knowledge_changes: Changes = "never"
 
     @field_validator("requests_per_month", mode="before")

@@ -14,6 +14,7 @@ from advisor.pricing import PriceBook
 from advisor.recommend import rationale
 from advisor.recommend.candidates import Prospect, named, prospects
 from advisor.recommend.choose import choose
+from advisor.recommend.collecting import collecting
 from advisor.recommend.doubt import doubted
 from advisor.recommend.flips import flips_of
 from advisor.recommend.gates import only_by_hand
@@ -96,6 +97,7 @@ def recommend(
         p_finetune_wins=round(judgement.p_finetune_wins, 3) if judgement else None,
         odds=_rounded(judgement.odds) if judgement else None,
         deadlines=deadlines(workload, weighed, book, today, data),
+        collecting=collecting(judgement.situation, workload) if judgement and not profile.fingerprint else None,
     )
 
 

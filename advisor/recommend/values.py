@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 
 from advisor.display import Shown
 from advisor.estimate.values import Candidate, Estimate, Strategy
@@ -117,6 +118,31 @@ class Deadline:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """So many labelled training rows: the odds that tuning wins, and what it gains on average, a share of all answers.
+
+    ``label_usd`` is what labelling them costs, None where nobody said; ``worth_usd`` what the gain saves over the
+    horizon, None where volume or error cost were not said.
+    """
+
+    rows: int
+    odds: Odds
+    gain: float
+    label_usd: Decimal | None
+    worth_usd: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Collecting:
+    """What to label first, and what more would bring. ``enough`` are the rows to stop at; 0: the test items alone."""
+
+    test_items: int
+    test_usd: Decimal | None
+    sizes: tuple[Rows, ...]
+    enough: int
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Recommendation(Shown):
     """The advice: the chosen option (None: nothing stands), the deciding reason, and all that was weighed."""
@@ -136,6 +162,7 @@ class Recommendation(Shown):
     p_finetune_wins: float | None = None
     odds: Odds | None = None
     deadlines: tuple[Deadline, ...] = ()
+    collecting: Collecting | None = None
 
     def __repr__(self) -> str:
         advised = self.recommendation.id if self.recommendation else "nothing"

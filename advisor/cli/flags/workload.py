@@ -89,6 +89,7 @@ _FLAGS = (
     ),
     click.option("--quality-target", type=common.Share(), help="The share of right answers that is wanted."),
     click.option("--error-cost-usd", type=common.Usd(), help="What one wrong answer costs."),
+    click.option("--label-usd", type=common.Usd(), help="What labelling one example costs, where there are none yet."),
     click.option(
         "--knowledge-changes",
         type=click.Choice(["never", "monthly", "daily"]),
@@ -98,7 +99,7 @@ _FLAGS = (
 _NAMES = (
     "task", "requests_per_month", "requests_are", "prompt_tokens", "cache_hit", "horizon_months", "budget_usd",
     "privacy", "latency_p95_ms", "gpus", "may_rent_gpus", "standing", "measured", "measured_with", "current",
-    "quality_target", "error_cost_usd", "knowledge_changes",
+    "quality_target", "error_cost_usd", "label_usd", "knowledge_changes",
 )  # fmt: skip
 _MAPPINGS = ("prompt_tokens", "standing", "measured", "current")
 

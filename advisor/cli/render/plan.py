@@ -19,6 +19,7 @@ from advisor.estimate import Strategy
 from advisor.evidence import source
 from advisor.recommend import Option, Reason, Recommendation
 from advisor.recommend import wording as words
+from advisor.recommend.collecting import sentences
 from advisor.tokens import Profile
 from advisor.workload import Workload
 from backends import Method
@@ -83,6 +84,8 @@ def page(found: Recommendation, workload: Workload, again: str) -> None:
         screen.section("Before these days", [f"{one.day.isoformat()}: {one.text}" for one in found.deadlines])
     for warning in found.warnings:
         screen.bullet(f"Mind: {sources.mark(warning)}")
+    if found.collecting is not None:
+        screen.section("Should you collect data, and how much", list(sentences(found.collecting)))
     options_table(found, workload, screen)
     if found.recommendation and found.recommendation.estimate:
         screen.section("About these prices", found.recommendation.estimate.warnings)
