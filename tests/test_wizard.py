@@ -104,7 +104,7 @@ def test_good_data_ends_in_a_rehearsal_and_a_saved_plan(folder: Path) -> None:
 def test_no_data_plans_from_a_description(folder: Path) -> None:
     terminal = Terminal(folder)
     terminal.answer(
-        *("none", "60", "300", "classification", "5000", "any", "none", "never_fine_tuned", "0.93"),
+        *("none", "60", "300", "0.1", "classification", "5000", "any", "none", "never_fine_tuned", "0.93"),
         *("0.9", "0.02", "none", "save", "stop"),
     )
     assert terminal.finish() == 0
@@ -115,7 +115,7 @@ def test_no_data_plans_from_a_description(folder: Path) -> None:
 def test_without_data_no_launch_is_offered_and_no_plan_is_replaced(folder: Path) -> None:
     (folder / "plan.yaml").write_text("mine", encoding="utf-8")
     terminal = Terminal(folder)
-    terminal.answer("none", "5000", "300", "classification", "5000", "on_premises", "rtx-4090", "0.4")
+    terminal.answer("none", "5000", "300", "unknown", "classification", "5000", "on_premises", "rtx-4090", "0.4")
     terminal.answer("0.9", "0.02", "none", "", "launch", "stop")
     assert terminal.finish() == 0
     assert "To say it again: fine-tune" in terminal.seen
@@ -126,8 +126,8 @@ def test_without_data_no_launch_is_offered_and_no_plan_is_replaced(folder: Path)
 
 def test_answers_that_lead_nowhere_are_asked_for_again_with_a_reason(folder: Path) -> None:
     terminal = Terminal(folder)
-    terminal.answer("none", "500", "300", "other", "unknown", "on_premises", "none", "unknown", "none")
-    terminal.answer("", "", "", "", "", "", "rtx-4090", "", "", "stop")
+    terminal.answer("none", "500", "300", "unknown", "other", "unknown", "on_premises", "none", "unknown", "none")
+    terminal.answer("", "", "", "", "", "", "", "rtx-4090", "", "", "stop")
     assert terminal.finish() == 0
     refused, _, then = terminal.seen.partition("These answers lead nowhere")
     assert "you name no GPU there" in refused and "[500]" in then and "[on_premises]" in then
@@ -190,6 +190,7 @@ def test_nonsense_answers_are_asked_again_with_a_sentence(folder: Path) -> None:
         "500",
         "-3",
         "400",
+        "unknown",
         "99",
         "style",
         "lots",

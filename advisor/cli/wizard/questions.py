@@ -61,6 +61,7 @@ class Answers:
     quality_target: float | None = None
     error_cost_usd: Decimal | None = None
     budget_usd: Decimal | None = None
+    label_usd: Decimal | None = None
 
 
 Step = Callable[[Answers], Answers]
@@ -68,7 +69,7 @@ Step = Callable[[Answers], Answers]
 
 def questions(answers: Answers) -> list[Step]:
     """Return what to ask, given what was said so far."""
-    described = [_ask_examples, _ask_tokens] if answers.data == () else []
+    described = [_ask_examples, _ask_tokens, _ask_label] if answers.data == () else []
     openai = [] if answers.privacy == "on_premises" else [_ask_openai]
     worth = [] if answers.prompt_score is None else [_ask_target, _ask_error_cost]
     asked = [_ask_task, _ask_volume, _ask_privacy, _ask_gpus, *openai, _ask_score, *worth, _ask_budget]
@@ -88,6 +89,8 @@ def workload_of(answers: Answers) -> dict[str, object]:
     content: dict[str, object] = {"task": answers.task, "privacy": answers.privacy}
     if not answers.data:
         content["data"] = {"examples": answers.examples, "tokens_per_example": answers.tokens_per_example}
+        if answers.label_usd is not None:
+            content["label_usd"] = str(answers.label_usd)
     if answers.requests_per_month is not None:
         content["requests_per_month"] = answers.requests_per_month
     if answers.gpus:
@@ -281,6 +284,13 @@ _ask_error_cost = _typed(
     "error_cost_usd",
     "What does one wrong answer cost you, in dollars?",
     "It says what better answers are worth: 0.02 or 5, say; 'unknown' assumes nothing.",
+    "unknown",
+    _unless("unknown", parse_usd),
+)
+_ask_label = _typed(
+    "label_usd",
+    "What does labelling one example cost you, in dollars?",
+    "It is set against what more rows would gain; 'unknown' leaves the labels unpriced.",
     "unknown",
     _unless("unknown", parse_usd),
 )
