@@ -123,7 +123,9 @@ def no_answers(source: Source, row: Row, shape: Shape) -> DataError:
     grading = ", ".join(map(repr, shape.unread[:4]))
     start = (
         f"{source.name}: no row has an answer, and there are the fields {grading}: this is for reinforcement "
-        "fine-tuning, where a grader scores what the model writes, and no backend here does that."
+        "fine-tuning, where a grader scores what the model writes, and no backend here does that. It strengthens the "
+        "answers that score well, which suits tasks whose answers can be checked and not written down as the one right "
+        "text; docs/concepts/datasets.md names who sells it."
     )
     if not held:
         return DataError(f"{start} Add the answers to learn.")
