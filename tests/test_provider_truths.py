@@ -70,6 +70,28 @@ def test_bedrock_serves_by_the_token_and_keeps_the_model_by_the_month(book: Pric
     assert llama is not None and llama.rates == () and llama.retires == date(2027, 3, 30)
 
 
+@pytest.mark.parametrize(
+    ("provider", "model", "parts"),
+    [
+        ("openai", "gpt-4.1-mini-2025-04-14", ("Served by the token: $0.80 in and $3.20 out", "nothing while idle")),
+        ("azure", "gpt-4.1-mini", ("and $1.70 an hour while it is deployed, asked or not",)),
+        (
+            "together",
+            "Qwen/Qwen3.5-9B",
+            ("a machine of its own, from $5.49 a GPU-hour", "its weights can be downloaded"),
+        ),
+        ("fireworks", "Qwen/Qwen3-8B", ("from $8.00 a GPU-hour", "scales to zero", "its weights can be downloaded")),
+        ("replicate", "bring-your-own-trainer", ("a machine of its own",)),
+        ("nowhere", "nothing", ("is not known",)),
+    ],
+)
+def test_how_a_tune_is_served_is_one_sentence_everywhere(
+    book: PriceBook, provider: str, model: str, parts: tuple[str, ...]
+) -> None:
+    said = serving_terms(book.offer(provider, model))
+    assert all(part in said for part in parts), said
+
+
 def test_break_even_of_a_tune_that_idles_for_nothing(book: PriceBook) -> None:
     """Against a dear prompt a tune by the token pays from some thousand requests on, a machine from millions."""
     sent = {"system": 700, "user": 300, "output": 100}
