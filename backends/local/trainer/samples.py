@@ -13,7 +13,7 @@ from backends.local.trainer.state import Run
 
 _COUNT, _LONGEST = 3, 128  # prompts answered at the end; tokens of an answer
 _ON_THE_WAY = 48  # tokens of the one answer that each evaluation shows
-_SHOWN = 160  # characters of a text in an event
+_SHOWN = 80  # characters of a text in an event
 LEVEL = "sample"  # of the events that hold one
 
 
