@@ -7,11 +7,13 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pexpect
 import pytest
 
+from advisor.cli.wizard.questions import Answers, questions, workload_of
 from advisor.recommend import read_plan
 from advisor.runs import Ledger
 
@@ -283,3 +285,10 @@ def test_a_rehearsal_then_a_real_launch_on_this_machine(folder: Path) -> None:
     (run,) = Ledger.open().runs()  # the rehearsals left none
     assert run.job.status == "succeeded", run.job.detail
     assert f"receipt of {run.id}" in terminal.seen.lower()
+
+
+def test_what_a_request_is_is_asked_of_conversations_alone() -> None:
+    chats = Answers(data=("chats.jsonl",), turns=7.5, requests_per_month=1000, requests_are="conversations")
+    assert len(questions(chats)) == len(questions(replace(chats, turns=1.0))) + 1
+    assert workload_of(chats)["requests_are"] == "conversations"
+    assert "requests_are" not in workload_of(replace(chats, turns=1.0))

@@ -37,6 +37,10 @@ PRIVACY = (
     ("no_training_use", "only where the provider does not train on it"),
     ("on_premises", "data may not leave our machines"),
 )
+REQUESTS = (
+    ("turns", "one answer each, with what was said before sent again"),
+    ("conversations", "all answers of one"),
+)
 STANDING = (
     ("never_fine_tuned", "we never fine-tuned there"),
     ("active", "we used a model fine-tuned there in the last 60 days"),
@@ -62,6 +66,8 @@ class Answers:
     error_cost_usd: Decimal | None = None
     budget_usd: Decimal | None = None
     label_usd: Decimal | None = None
+    turns: float = 1.0
+    requests_are: str | None = None
 
 
 Step = Callable[[Answers], Answers]
@@ -72,7 +78,8 @@ def questions(answers: Answers) -> list[Step]:
     described = [_ask_examples, _ask_tokens, _ask_label] if answers.data == () else []
     openai = [] if answers.privacy == "on_premises" else [_ask_openai]
     worth = [] if answers.prompt_score is None else [_ask_target, _ask_error_cost]
-    asked = [_ask_task, _ask_volume, _ask_privacy, _ask_gpus, *openai, _ask_score, *worth, _ask_budget]
+    counted = [_ask_requests_are] if answers.data and answers.turns > 1 and answers.requests_per_month else []
+    asked = [_ask_task, _ask_volume, *counted, _ask_privacy, _ask_gpus, *openai, _ask_score, *worth, _ask_budget]
     return [_ask_data, *described, *asked]
 
 
@@ -93,6 +100,8 @@ def workload_of(answers: Answers) -> dict[str, object]:
             content["label_usd"] = str(answers.label_usd)
     if answers.requests_per_month is not None:
         content["requests_per_month"] = answers.requests_per_month
+    if answers.data and answers.turns > 1 and answers.requests_are is not None:
+        content["requests_are"] = answers.requests_are
     if answers.gpus:
         content["gpus"] = list(answers.gpus)
     if answers.openai is not None and answers.privacy != "on_premises":
@@ -138,10 +147,10 @@ def _ask_data(answers: Answers) -> Answers:
             say(str(error), style="yellow")
             return _ask_data(answers)
     if found is None:
-        return replace(answers, data=())
+        return replace(answers, data=(), turns=1.0)
     _say_what_was_found(found)
     same = paths == answers.data and answers.task is not None
-    return replace(answers, data=paths, task=answers.task if same else found.task_type.value)
+    return replace(answers, data=paths, turns=found.turns, task=answers.task if same else found.task_type.value)
 
 
 def _say_what_was_found(profile: Profile) -> None:
@@ -255,6 +264,13 @@ _ask_volume = _typed(
     "Serving usually costs more than training; 'unknown' leaves months unpriced.",
     "unknown",
     _unless("unknown", _above_zero),
+)
+_ask_requests_are = _chosen(
+    "requests_are",
+    "Your data holds conversations. What is a request?",
+    REQUESTS,
+    "Every answer of a conversation is asked for, and paid for, with its history.",
+    "turns",
 )
 _ask_privacy = _chosen(
     "privacy", "Where may the data go?", PRIVACY, "This rules options out before anything else is weighed.", "any"
