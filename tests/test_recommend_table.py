@@ -77,9 +77,9 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
     "sorting into two labels, a prompt at 0.9": (
         Asked(prompt(0.9), "classification", 5000, 2), "prompt:", "would cost $14 a month more", "medium"),
     "structured output, a prompt at 0.5": (
-        Asked(prompt(0.5), "structured"), "few_shot:", "would cost $15 a month more", "medium"),
+        Asked(prompt(0.5), "structured"), "hosted:bedrock/", "by more than chance are about 8 in 10", "medium"),
     "house style, 3,000 examples, a prompt at 0.4": (
-        Asked(prompt(0.4), "style", 3000), "few_shot:", "would cost $15 a month more", "medium"),
+        Asked(prompt(0.4), "style", 3000), "hosted:bedrock/", "by more than chance are about 9 in 10", "medium"),
     "house style, a prompt at 0.9: no published prompt was as good": (
         Asked(prompt(0.9), "style", 3000), "prompt:", "would cost $15 a month more", "medium"),
     "house style, 150 examples": (
@@ -87,34 +87,34 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
     "12 labels, 100 each, a prompt at 0.8": (
         Asked(prompt(0.8), "classification", 1200, 12), "few_shot:", "scores 80%", "medium"),
     "12 labels, 50 each, a prompt at 0.8": (
-        Asked(prompt(0.8), "classification", 600, 12), "few_shot:", "by more than chance are about 3 in 10", "medium"),
+        Asked(prompt(0.8), "classification", 600, 12), "few_shot:", "by more than chance are about 4 in 10", "medium"),
     "30 labels with 4 examples each": (
         Asked({}, "classification", 120, 30), "few_shot:",
         "try a prompt first: how well one does on your task was never ", "low"),
     "30 labels with 4 examples each, a prompt at 0.6": (
-        Asked(prompt(0.6), "classification", 120, 30), "few_shot:", "by more than chance are about 2 in 10", "medium"),
+        Asked(prompt(0.6), "classification", 120, 30), "few_shot:", "by more than chance are about 3 in 10", "medium"),
     "500 classified rows, labels not known": (
-        Asked(prompt(0.8), "classification", 500), "few_shot:", "scores 80%", "medium"),
+        Asked(prompt(0.8), "classification", 500), "few_shot:", "would cost $14 a month more", "medium"),
     "two labels, a prompt at 0.96": (
-        Asked(prompt(0.96), "classification", 5000, 2), "prompt:", "scores 96%", "medium"),
+        Asked(prompt(0.96), "classification", 5000, 2), "prompt:", "would cost $14 a month more", "medium"),
     "150 agent traces, a prompt at 0.5": (
-        Asked(prompt(0.5), "tool_use", 150), "few_shot:", "would cost $14 a month more", "medium"),
+        Asked(prompt(0.5), "tool_use", 150), "hosted:bedrock/", "by more than chance are about 9 in 10", "low"),
     "40 agent traces": (
         Asked(prompt(0.5), "tool_use", 40), "few_shot:", "would cost $14 a month more", "medium"),
     "8 examples": (
         Asked(prompt(0.4), examples=8), "few_shot:", "every way of fine-tuning is ruled out; each says why", "medium"),
     "reasoning, a prompt at 0.6": (
-        Asked(prompt(0.6), "reasoning", 8000), "prompt:", "scores 60%", "medium"),
+        Asked(prompt(0.6), "reasoning", 8000), "prompt:", "would cost $15 a month more", "medium"),
     "reasoning, a prompt at 0.3": (
         Asked(prompt(0.3), "reasoning", 8000), "hosted:bedrock/", "scores 30%", "medium"),
     "code, a prompt at 0.7": (
         Asked(prompt(0.7), "code"), "prompt:", "scores 70%", "medium"),
     "few-shot far ahead of the prompt, at 0.88": (
         Asked({"measured": {"prompt": 0.7, "few_shot": 0.88}}, "other"), "few_shot:",
-        "by more than chance are about 4 in 10", "medium"),
+        "by more than chance are about 5 in 10", "medium"),
     "few-shot level with the prompt: the simpler one": (
         Asked({"measured": {"prompt": 0.87, "few_shot": 0.88}}, "other"), "prompt:",
-        "by more than chance are about 4 in 10", "medium"),
+        "by more than chance are about 5 in 10", "medium"),
     "no score measured": (
         Asked(), "few_shot:", "never measured", "low"),
     "open conversation, no score measured": (
@@ -154,20 +154,20 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         Asked(prompt(0.8, quality_target=0.95)), "hosted:bedrock/", "scores 80%", "medium"),
     "a target of 0.95 against a prompt at 0.75 and few-shot at 0.8": (
         Asked({"measured": {"prompt": 0.75, "few_shot": 0.8}, "quality_target": 0.95}), "hosted:bedrock/",
-        "scores 80%", "medium"),
+        "scores 80%", "high"),
     "a target of 0.97 against a prompt at 0.9": (
         Asked(prompt(0.9, quality_target=0.97), "classification", 5000, 2), "hosted:bedrock/",
-        "by more than chance are about 7 in 10", "medium"),
+        "by more than chance are about 8 in 10", "medium"),
     # knowledge
     "facts that change daily": (
         Asked({"knowledge_changes": "daily"}, "knowledge"), "retrieval", "changes daily", "medium"),
     "a chat on facts that change monthly": (
         Asked(prompt(0.6, knowledge_changes="monthly"), "chat"), "retrieval", "changes monthly", "medium"),
     "a house style whose facts change monthly": (
-        Asked(prompt(0.6, knowledge_changes="monthly"), "style"), "few_shot:",
-        "would cost $15 a month more", "medium"),
+        Asked(prompt(0.6, knowledge_changes="monthly"), "style"), "hosted:bedrock/",
+        "by more than chance are about 8 in 10", "medium"),
     "knowledge questions, a prompt at 0.7": (
-        Asked(prompt(0.7), "knowledge"), "prompt:", "scores 70%", "medium"),
+        Asked(prompt(0.7), "knowledge"), "prompt:", "by more than chance are about 5 in 10", "medium"),
     "knowledge questions, a prompt at 0.35": (
         Asked(prompt(0.35), "knowledge"), "retrieval", "lacks the facts", "medium"),
     # privacy and hardware
@@ -202,7 +202,8 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
     "an OpenAI customer that is active": (
         Asked(prompt(0.62, **ACTIVE)), "hosted:bedrock/", "scores 62%", "medium"),
     "an OpenAI customer that is active, for one month": (
-        Asked(prompt(0.62, horizon_months=1, **ACTIVE)), "few_shot:", "would cost $248 a month more", "medium"),
+        Asked(prompt(0.62, horizon_months=1, **ACTIVE)), "hosted:bedrock/",
+        "by more than chance are more than 19 in 20", "medium"),
     "an organisation that never fine-tuned at OpenAI, for one month": (
         Asked(prompt(0.62, horizon_months=1, standing={"openai": "never_fine_tuned"})), "hosted:bedrock/",
         "scores 62%", "medium"),
@@ -239,22 +240,22 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
     # what the odds are worth
     "structured output at 0.7, 100,000 requests, no GPU to rent: $4,000 a month is not $20": (
         Asked(prompt(0.7, may_rent_gpus=False), "structured", 2000, volume=100_000), "few_shot:",
-        "would cost $4,000 a month more", "medium"),
+        "would cost $27 a month more", "medium"),
     "few-shot at 0.78 with a budget of $500": (
         Asked({"measured": {"few_shot": 0.78}, "budget_usd": 500}, "structured", 400, tokens=190, volume=20_000),
-        "few_shot:", "no way of fine-tuning fits your budget of $500", "medium"),
+        "few_shot:", "by more than chance are about 4 in 10", "medium"),
     "a prompt at 0.9, few requests": (
         Asked(prompt(0.9), "structured", 400, tokens=190, volume=20_000), "prompt:",
-        "by more than chance are about 4 in 10", "medium"),
+        "would cost $6 a month more", "medium"),
     "a tuned model two points ahead, within chance": (
         Asked({"measured": {"prompt": 0.8, "hosted": 0.82}}, "structured", 400, volume=20_000), "prompt:",
         "x", "medium"),
     "a try that pays: low odds, five dollars an error": (
-        Asked(prompt(0.8, error_cost_usd=5), "classification", 5000, 12), "hosted:together/",
-        "by more than chance are about 4 in 10", "low"),
+        Asked(prompt(0.8, error_cost_usd=5), "classification", 5000, 12), "hosted:bedrock/",
+        "by more than chance are about 5 in 10", "medium"),
     "low odds, one cent an error": (
-        Asked(prompt(0.8, error_cost_usd="0.01"), "classification", 5000, 12), "few_shot:",
-        "by more than chance are about 4 in 10", "medium"),
+        Asked(prompt(0.8, error_cost_usd="0.01"), "classification", 5000, 12), "hosted:bedrock/",
+        "by more than chance are about 5 in 10", "medium"),
     "even odds, a cent an error, a million requests": (
         Asked(prompt(0.7, error_cost_usd="0.01"), "classification", 5000, 4, volume=1_000_000), "hosted:together/",
         "by more than chance are about 7 in 10", "medium"),
@@ -262,13 +263,13 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         Asked(prompt(0.5), volume=1_000_000), "hosted:together/",
         "by more than chance are more than 19 in 20", "medium"),
     "clear odds and 1,000 requests": (
-        Asked(prompt(0.5), volume=1000), "few_shot:", "would cost $248 a month more", "medium"),
+        Asked(prompt(0.5), volume=1000), "few_shot:", "would cost $3 a month more", "medium"),
     "60 agent traces, five dollars an error": (
-        Asked(prompt(0.3, error_cost_usd=5), "tool_use", 60), "hosted:together/",
-        "by more than chance are about 8 in 10", "low"),
+        Asked(prompt(0.3, error_cost_usd=5), "tool_use", 60), "hosted:bedrock/",
+        "by more than chance are about 9 in 10", "low"),
     "a target within reach, likelier than not": (
-        Asked(prompt(0.75, quality_target=0.85), "tool_use", 2000), "hosted:together/",
-        "by more than chance are about 8 in 10", "medium"),
+        Asked(prompt(0.75, quality_target=0.85), "tool_use", 2000), "hosted:bedrock/",
+        "by more than chance are about 9 in 10", "medium"),
     "a target that the odds speak against": (
         Asked(prompt(0.8, quality_target=0.9), "classification", 1200, 12), "few_shot:",
         "by more than chance are about 4 in 10", "medium"),
@@ -276,20 +277,21 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         Asked(prompt(0.85), "classification", 5000, 4, volume=10_000_000), "hosted:together/",
         "by more than chance are about 6 in 10", "medium"),
     "a horizon of three years": (
-        Asked(prompt(0.62, horizon_months=36)), "few_shot:", "would cost $244 a month more", "medium"),
+        Asked(prompt(0.62, horizon_months=36)), "hosted:bedrock/",
+        "by more than chance are more than 19 in 20", "medium"),
     # smooth where it jumped
     "199 rows, a prompt at 0.7": (
-        Asked(prompt(0.7), examples=199), "few_shot:", "would cost $244 a month more", "medium"),
+        Asked(prompt(0.7), examples=199), "hosted:bedrock/", "by more than chance are about 9 in 10", "low"),
     "200 rows, a prompt at 0.7": (
-        Asked(prompt(0.7), examples=200), "few_shot:", "would cost $244 a month more", "medium"),
+        Asked(prompt(0.7), examples=200), "hosted:bedrock/", "by more than chance are about 9 in 10", "medium"),
     "code, a prompt at 0.54": (
-        Asked(prompt(0.54), "code", 2000), "prompt:", "by more than chance are about 4 in 10", "medium"),
+        Asked(prompt(0.54), "code", 2000), "prompt:", "would cost $14 a month more", "medium"),
     "code, a prompt at 0.55": (
-        Asked(prompt(0.55), "code", 2000), "prompt:", "by more than chance are about 4 in 10", "medium"),
+        Asked(prompt(0.55), "code", 2000), "prompt:", "would cost $14 a month more", "medium"),
     # how strong the prompted model is
     "measured with the strongest model": (
-        Asked(prompt(0.7, measured_with="gpt-6.1-sol"), "classification", 5000, 4), "few_shot:",
-        "would cost $134 a month more", "medium"),
+        Asked(prompt(0.7, measured_with="gpt-6.1-sol"), "classification", 5000, 4), "prompt:",
+        "the same prompt on gpt-6-luna costs $6 a month against $114 o", "low"),
     "measured with a small open model": (
         Asked(prompt(0.7, measured_with="Qwen/Qwen3-4B", gpus=["rtx-4090"]), "classification", 5000, 4), "local_lora:",
         "by more than chance are about 8 in 10", "medium"),
@@ -302,9 +304,9 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         Asked(prompt(0.7, **HERE), "classification", 40, 4), "few_shot:",
         "by more than chance are about 5 in 10", "medium"),
     "summaries at 0.6": (
-        Asked(prompt(0.6), "summarisation", 2000), "few_shot:", "would cost $244 a month more", "medium"),
+        Asked(prompt(0.6), "summarisation", 2000), "few_shot:", "would cost $14 a month more", "medium"),
     "open conversation at 0.5": (
-        Asked(prompt(0.5), "chat", 1000), "prompt:", "would cost $244 a month more", "medium"),
+        Asked(prompt(0.5), "chat", 1000), "hosted:bedrock/", "by more than chance are about 8 in 10", "medium"),
     # what answers today
     "a support team with a dear prompt of 5,000 tokens and two million requests": (
         Asked({"current": DEAR}, "classification", 3000, 12, tokens=400, volume=2_000_000), "prompt:",

@@ -38,6 +38,7 @@ _AS_GOOD = 0.65
 _FEW_EXAMPLES = 200
 # From these odds against facts that are lacking, a knowledge task is one for looking up.
 _NOT_AGAINST = 0.4
+_FAILS = 0.6  # a knowledge prompt below this lacks facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ def _facts_missing(asked: Asked, retrieval: Option | None) -> Choice | None:
     """A knowledge task that a large prompted model fails lacks facts, and facts are not learnt by tuning."""
     if retrieval is None or asked.task is not TaskType.KNOWLEDGE or asked.score is None:
         return None
-    if asked.judgement.odds.p < _NOT_AGAINST:
+    if asked.judgement.odds.p < _NOT_AGAINST or asked.score >= _FAILS:
         return None
     text = "a prompt that fails on knowledge questions lacks the facts: look them up before tuning anything"
     support = (*for_retrieval(), *of_the_task(asked.task))
