@@ -17,6 +17,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from advisor.cli import tunewise
+from advisor.cli.commands import prices
 from advisor.errors import PriceError
 from advisor.pricing import PriceBook
 from advisor.pricing.book import packaged
@@ -198,6 +199,29 @@ OPENROUTER = [
 ]
 
 
+def price_list(*rows: tuple[str, str, str]) -> dict[str, object]:
+    """A region's list in AWS's form, of usage types with their unit and price."""
+    products = {str(sku): {"attributes": {"usagetype": name}} for sku, (name, _, _) in enumerate(rows)}
+    terms = {
+        str(sku): {f"{sku}.T": {"priceDimensions": {f"{sku}.T.R": {"unit": unit, "pricePerUnit": {"USD": usd}}}}}
+        for sku, (_, unit, usd) in enumerate(rows)
+    }
+    return {"offerCode": "AmazonBedrock", "products": products, "terms": {"OnDemand": terms}}
+
+
+AWS = {
+    "us-east-1": price_list(
+        ("USE1-Nova2.0Lite-Customization-Training", "1K tokens", "0.0040000000"),
+        ("USE1-Nova2.0Lite-Customization-Storage", "Month", "2.1000000000"),
+        ("USE1-Nova2.0Lite-input-tokens-custom-model", "1K tokens", "0.0003500000"),
+        ("USE1-NovaMicro-Customization-Training", "1K tokens", "1.0000000000"),  # a wrong unit
+        ("USE1-NovaMicro-input-tokens-custom-model", "1K tokens", "0.0000350000"),  # the book has no such figure
+        ("USE1-Nova2.0Lite-output-tokens-custom-model", "Bushel", "0.0025000000"),
+    ),
+    "us-west-2": price_list(("USW2-Llama3-3-70B-input-tokens", "1K tokens", "0.0007000000")),
+}
+
+
 class Answers(BaseHTTPRequestHandler):
     """Answers as the feeds do; Tinker's refuses the default client name, Azure's comes in pages."""
 
@@ -219,6 +243,8 @@ class Answers(BaseHTTPRequestHandler):
             self.answer({"Items": [], "NextPageLink": "https://example.com/azure?page=2"})
         elif url.path == "/tinker" and "Python" not in self.headers["User-Agent"]:
             self.answer(TINKER)
+        elif url.path.startswith("/aws/"):
+            self.answer(AWS[url.path.split("/")[2]])
         elif url.path == "/vast":
             self.answer({"offers": VAST})
         elif url.path == "/openrouter":
@@ -273,6 +299,18 @@ def test_refresh_takes_known_figures_and_refuses_leaps(feeds: str, home: Path) -
     assert (rate.price.mid, rate.price.cited.checked and rate.price.cited.checked.isoformat()) == (D("6"), "2026-12-01")
     assert developer.price.mid == D("2.5") and mini.tuned.hosting_usd_per_hour == D("1.90")
     assert rate.price.cited.source == "prices.azure.com retail price feed"
+    assert (by_feed["aws"]["taken"], by_feed["aws"]["changed"], by_feed["aws"]["unknown"]) == (4, 4, 1)
+    assert by_feed["aws"]["refused"] == [
+        "bedrock amazon.nova-micro-v1:0 train_usd_per_mtok: 1.0 here, 1000.0 in the feed; more than 3x apart, "
+        "refused. Check the unit."
+    ]
+    lite, llama = (
+        book.offer("bedrock", f"{name}-v1:0") for name in ("amazon.nova-2-lite", "meta.llama3-3-70b-instruct")
+    )
+    assert lite is not None and lite.tuned is not None and lite.storage is not None and llama is not None
+    training = lite.rate(None)
+    assert training is not None and (training.price.mid, lite.storage.mid) == (D("4.0"), D("2.1"))
+    assert (lite.tuned.input_usd_per_mtok, lite.tuned.output_usd_per_mtok) == (D("0.35"), D("2.50"))
     eight = book.offer("tinker", "Qwen/Qwen3-8B")
     assert eight is not None and eight.tuned is not None and eight.rate(None) is not None
     assert (eight.tuned.input_usd_per_mtok, eight.tuned.output_usd_per_mtok) == (D("0.21"), D("0.60"))
@@ -327,6 +365,7 @@ def test_a_feed_that_fails_does_not_stop_the_others(feeds: str, home: Path) -> N
         ("tinker", "prose", "no list under 'the document'"),
         ("vast", "prose", "another form than expected"),
         ("azure", "elsewhere", "points to another host"),
+        ("aws", "prose/", "answered 403"),
     ],
 )
 def test_a_feed_whose_form_changed_is_one_sentence(feeds: str, feed: str, path: str, says: str) -> None:
@@ -356,6 +395,15 @@ def test_the_cheapest_region_wins_whatever_page_it_is_on() -> None:
 
     (reading,) = collect(FEEDS["azure"], fetch, "https://azure.test/")
     assert reading.value == D("25")
+
+
+def test_an_answer_that_trickles_or_is_too_long_is_not_waited_for(feeds: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prices, "_MOST_S", -1.0)
+    slow = run("refresh", "tinker", f"--url=tinker={feeds}/tinker", TODAY)
+    assert slow.exit_code == 1 and "takes longer than" in slow.stderr
+    monkeypatch.setattr(prices, "_MOST_BYTES", 10)
+    long = run("refresh", "tinker", f"--url=tinker={feeds}/tinker", TODAY)
+    assert long.exit_code == 1 and "sends more than" in long.stderr
 
 
 def test_a_feed_without_end_is_refused() -> None:

@@ -13,6 +13,7 @@ from advisor.errors import PriceError
 
 # Feeds whose prices replace ours; OpenRouter's are another seller's and only compared.
 _AZURE = "https://prices.azure.com/api/retail/prices"
+_AWS = "https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonBedrock/current"
 _TINKER = "https://tinker-docs.thinkingmachines.ai/tinker/models.json"
 _VAST = "https://console.vast.ai/api/v0/bundles/"
 _OPENROUTER = "https://openrouter.ai/api/v1/models"
@@ -24,8 +25,8 @@ _MOST_PAGES = 50
 class Reading:
     """One figure a feed gives: where it belongs in the book, and its value there in US dollars.
 
-    ``block`` is training, tuned, rental or compare; ``field`` the key in it; ``objective`` and ``tier`` pick a
-    training rate.
+    ``block`` is training, tuned, base, storage (of the provider, without a model), rental or compare; ``field`` the
+    key in it; ``objective`` and ``tier`` pick a training rate.
     """
 
     provider: str
@@ -124,6 +125,54 @@ def _read_azure(body: bytes, asked: str) -> tuple[tuple[Reading, ...], str | Non
     return tuple(readings), next_page
 
 
+# The regions in which Bedrock tunes, with what their usage types begin with, and what they call the models.
+_AWS_REGIONS = {"us-east-1": "USE1", "us-west-2": "USW2"}
+_AWS_MODELS = {
+    "Nova2.0Lite": "amazon.nova-2-lite-v1:0",
+    "NovaMicro": "amazon.nova-micro-v1:0",
+    "Llama3-3-70B": "meta.llama3-3-70b-instruct-v1:0",
+}
+_AWS_FIGURES = {
+    "Customization-Training": ("training", "train_usd_per_mtok"),
+    "Customization-Storage": ("storage", "usd_per_model_month"),
+    "input-tokens-custom-model": ("tuned", "input_usd_per_mtok"),
+    "output-tokens-custom-model": ("tuned", "output_usd_per_mtok"),
+    "input-tokens": ("base", "input_usd_per_mtok"),
+    "output-tokens": ("base", "output_usd_per_mtok"),
+}
+# What AWS's units are of ours (a million tokens; a month), by the words of its list.
+_AWS_UNITS = {"1k tokens": Decimal(1000), "1m tokens": Decimal(1), "month": Decimal(1), "model-month": Decimal(1)}
+
+
+def _aws_addresses(url: str) -> tuple[str, ...]:
+    return tuple(f"{url}/{region}/index.json" for region in _AWS_REGIONS)
+
+
+def _read_aws(body: bytes, asked: str) -> tuple[tuple[Reading, ...], str | None]:
+    """Read one region's list: a product says what it is, its on-demand term what it costs, a thousand tokens mostly."""
+    answer = _mapping(_parsed(body), "AWS")
+    terms = _mapping(_mapping(answer.get("terms"), "AWS").get("OnDemand"), "AWS")
+    names = {
+        f"{prefix}-{short}-{kind}": ("" if block == "storage" else model, block, field)
+        for prefix in _AWS_REGIONS.values()
+        for short, model in _AWS_MODELS.items()
+        for kind, (block, field) in _AWS_FIGURES.items()
+    }
+    readings = []
+    for sku, product in _mapping(answer.get("products"), "AWS").items():
+        place = names.get(str(_mapping(_mapping(product, "AWS").get("attributes"), "AWS").get("usagetype")))
+        if place is None:
+            continue
+        for term in _mapping(terms.get(sku, {}), "AWS").values():
+            for dimension in _mapping(_mapping(term, "AWS").get("priceDimensions"), "AWS").values():
+                row = _mapping(dimension, "AWS")
+                scale = _AWS_UNITS.get(str(row.get("unit")).lower())
+                usd = _decimal(_mapping(row.get("pricePerUnit"), "AWS").get("USD"))
+                if scale and usd:
+                    readings.append(Reading("bedrock", *place, usd * scale))
+    return tuple(readings), None
+
+
 def _read_tinker(body: bytes, asked: str) -> tuple[tuple[Reading, ...], str | None]:
     readings = []
     for row in _list(_parsed(body), "Tinker", "the document"):
@@ -186,6 +235,7 @@ FEEDS: Mapping[str, Feed] = {
     feed.name: feed
     for feed in (
         Feed("azure", "prices.azure.com retail price feed", _azure_addresses, _read_azure, _AZURE),
+        Feed("aws", "pricing.us-east-1.amazonaws.com price list", _aws_addresses, _read_aws, _AWS),
         Feed("tinker", "tinker-docs.thinkingmachines.ai models.json", _one, _read_tinker, _TINKER),
         Feed("vast", "console.vast.ai offers, median", _vast_addresses, _read_vast, _VAST),
         Feed("openrouter", "openrouter.ai models", _one, _read_openrouter, _OPENROUTER),

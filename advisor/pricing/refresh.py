@@ -97,8 +97,10 @@ class Overlay:
         if reading.block == "rental":
             rent = self._book.gpu(reading.model)
             return None if rent is None else ("gpu_rental", rent.name)
+        if reading.block == "storage":
+            return ("providers", reading.provider, "storage")
         place = ("providers", reading.provider, "models", reading.model, reading.block)
-        if reading.block == "tuned":
+        if reading.block in ("tuned", "base"):
             return place
         rates = _at(self._base, place)
         if not isinstance(rates, list):

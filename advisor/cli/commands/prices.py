@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -15,10 +16,13 @@ from advisor.cli.flags import common
 from advisor.pricing.rates import Standing
 
 if TYPE_CHECKING:
+    from http.client import HTTPResponse
+
     from advisor.pricing import PriceBook
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 _MOST_BYTES = 50_000_000
+_MOST_S = 60.0  # for one answer, however steadily it trickles
 
 
 @click.group("prices", invoke_without_command=True)
@@ -213,7 +217,7 @@ def copy(file: Path, whole: bool, force: bool, as_json: bool) -> None:
 
 
 @command.command("refresh")
-@click.argument("feeds", nargs=-1, metavar="[azure] [tinker] [vast] [openrouter]")
+@click.argument("feeds", nargs=-1, metavar="[azure] [aws] [tinker] [vast] [openrouter]")
 @click.option("--url", "urls", multiple=True, metavar="FEED=URL", help="Ask a mirror of a feed instead.")
 @click.option("--dry-run", is_flag=True, help="Say what would change and write nothing.")
 @common.today
@@ -267,14 +271,25 @@ def _fetch(address: str) -> bytes:
     host = urlsplit(address).netloc
     try:
         with urlopen(request, timeout=20) as answer:
-            body: bytes = answer.read(_MOST_BYTES + 1)
+            body = _bounded(answer, address)
     except HTTPError as error:
         raise OSError(f"{host} answered {error.code} {error.reason}; the prices in use stay as they are.") from error
     except URLError as error:
         raise OSError(f"{host} cannot be reached ({error.reason}); the prices in use stay as they are.") from error
-    if len(body) > _MOST_BYTES:
-        raise OSError(f"{address} sends more than {_MOST_BYTES // 1_000_000} MB")
     return body
+
+
+def _bounded(answer: HTTPResponse, address: str) -> bytes:
+    """Read an answer that is neither too long nor too slow. Raises OSError."""
+    until, parts, size = time.monotonic() + _MOST_S, [], 0
+    while part := answer.read1(1 << 20):
+        parts.append(part)
+        size += len(part)
+        if size > _MOST_BYTES:
+            raise OSError(f"{address} sends more than {_MOST_BYTES // 1_000_000} MB")
+        if time.monotonic() > until:
+            raise OSError(f"{address} takes longer than {_MOST_S:.0f} s to answer")
+    return b"".join(parts)
 
 
 def _pair(text: str) -> tuple[str, str]:
