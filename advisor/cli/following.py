@@ -11,13 +11,14 @@ from advisor.cli import render
 
 if TYPE_CHECKING:
     from advisor.runs import Ledger
+    from advisor.runs.follow.notify import Notifier
     from backends import Backend
 
 
-def follow(runs: Sequence[str], *, as_json: bool, document: bool = True) -> int:
+def follow(runs: Sequence[str], tells: Notifier | None = None, *, as_json: bool, document: bool = True) -> int:
     """Follow ``runs`` and return the exit code: 3 when one failed, 1 when one was given up before it ended.
 
-    ``document``: print the JSON at the end.
+    ``tells`` sends a word for each that ends on the way; ``document``: print the JSON at the end.
     """
     from contextlib import ExitStack, closing
     from functools import cache
@@ -39,6 +40,7 @@ def follow(runs: Sequence[str], *, as_json: bool, document: bool = True) -> int:
         def backend_of(name: str) -> Backend:
             return held.enter_context(closing(backends.get(name)))
 
+        live = {run for run in runs if not ledger.get(run).job.status.finished}
         lost = leaving = False
         while not leaving:
             leaving = True
@@ -46,7 +48,12 @@ def follow(runs: Sequence[str], *, as_json: bool, document: bool = True) -> int:
                 progress.go_on()
                 for update in Watch(ledger, runs, backend_of, shortest_s=0.5 if local else 2.0).updates():
                     lost = lost or update.given_up
-                    progress.show(ledger.get(update.job.run), update)
+                    now = ledger.get(update.job.run)
+                    progress.show(now, update)
+                    if now.id in live and (update.given_up or now.job.status.finished):
+                        live.remove(now.id)
+                        if tells is not None:
+                            tells.tell(now, given_up=update.given_up)
             except KeyboardInterrupt:
                 progress.stand_still()
                 if progress.can_ask:
@@ -57,12 +64,36 @@ def follow(runs: Sequence[str], *, as_json: bool, document: bool = True) -> int:
                         f"The job goes on. Follow it again: tunewise watch {names}; stop it: tunewise cancel {runs[0]}"
                     )
                     raise
+    for failed in () if tells is None else tells.finish():
+        render.note(f"warning: {failed}")
     ended = tuple(view(ledger.get(run)) for run in dict.fromkeys(runs))
     if as_json and document:
         render.json_document(ended[0] if len(ended) == 1 else {"runs": ended})
     if any(one.status == "failed" for one in ended):
         return 3
     return 1 if lost else 0
+
+
+def notifier(ctx: click.Context, addresses: Sequence[str]) -> Notifier | None:
+    """Return what sends a word to the addresses of --notify; None where there are none.
+
+    An address that cannot be used ends a command that names it itself. One of a file or variable is only warned of:
+    it must not keep anybody from following a run.
+    """
+    if not addresses:
+        return None
+    from click.core import ParameterSource
+
+    from advisor.errors import AdvisorError
+    from advisor.runs.follow.notify import Notifier
+
+    try:
+        return Notifier(addresses)
+    except AdvisorError as error:
+        if ctx.get_parameter_source("notify") is ParameterSource.COMMANDLINE:
+            raise
+        render.note(f"warning: {error}")
+        return None
 
 
 def _leaves(ledger: Ledger, runs: Sequence[str], backend_of: Callable[[str], Backend]) -> bool:

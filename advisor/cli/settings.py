@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -32,6 +32,7 @@ class Key:
     meaning: str
     flag: str
     commands: tuple[str, ...] = ()
+    secret: bool = False  # not to be shown: an address may hold a password
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ KEYS: dict[str, Key] = {
     "monthly_limit": Key("usd", "US dollars that all runs of a month may cost", "--monthly-limit", ("launch", "pilot")),
     "workload": Key("path", "the workload file", "--workload", ("plan", "budget")),
     "pricing": Key("path", "the price file", "--pricing"),
+    "notify": Key("text", "where a word goes when a followed run ends", "--notify", ("launch", "watch"), secret=True),
     "home": Key("path", "where runs and caches are kept", ""),
     "color": Key("bool", "colours in the terminal", "--no-color"),
     "quiet": Key("bool", "no talk on stderr", "--quiet"),
@@ -84,6 +86,11 @@ def in_force() -> dict[str, Setting]:
         if value:
             found[key] = Setting(key, _checked(value, about.kind, f"the variable {variable(key)}"), variable(key))
     return found
+
+
+def shown(setting: Setting) -> Setting:
+    """Return a setting as it may be printed."""
+    return replace(setting, value="(set)") if KEYS[setting.key].secret and setting.value is not None else setting
 
 
 def variable(key: str) -> str:

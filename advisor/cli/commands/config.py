@@ -23,7 +23,7 @@ def command(as_json: bool) -> None:
     from advisor.cli import settings
 
     found = settings.in_force()
-    rows = tuple(found.get(key) or settings.Setting(key, None, "default") for key in settings.KEYS)
+    rows = tuple(settings.shown(found.get(key) or settings.Setting(key, None, "default")) for key in settings.KEYS)
     files = tuple({"path": path, "read": path.is_file()} for path in settings.files())
     if as_json:
         render.json_document({"files": files, "settings": rows})

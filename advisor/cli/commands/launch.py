@@ -16,6 +16,7 @@ from advisor.cli.flags import common, hyperparameters, workers
 from advisor.cli.flags.common import Usd
 from advisor.cli.flags.groups import grouped
 from advisor.cli.flags.orders import extras, over
+from advisor.cli.following import notifier
 from advisor.cli.launching.confirm import check_somebody_is_here, consent
 from advisor.cli.launching.skypilot import rent
 from advisor.cli.launching.start import go_on, show_requests, start
@@ -32,6 +33,7 @@ _RESUMED = frozenset(
         "again",
         "dry_run",
         "follow_it",
+        "notify",
         "settle",
         "today",
         "as_json",
@@ -47,7 +49,7 @@ _RESUMED = frozenset(
         Training=hyperparameters.names(),
         Machines=workers.NAMES,
         Money=("max_cost", "monthly_limit", "yes", "stale_too", "again"),
-        Start_and_follow=("dry_run", "rehearse", "follow_it", "resume", "settle"),
+        Start_and_follow=("dry_run", "rehearse", "follow_it", "notify", "resume", "settle"),
     ),
 )
 @click.argument("sources", nargs=-1)
@@ -80,6 +82,7 @@ _RESUMED = frozenset(
 @click.option("--dry-run", is_flag=True, help="Show the exact requests, secrets hidden, and send nothing.")
 @click.option("--rehearse", is_flag=True, help="Walk the way of a hosted launch: no key, nothing sent, nothing paid.")
 @click.option("--watch", "follow_it", is_flag=True, help="Follow the run until it ends.")
+@common.notify
 @click.option("--resume", metavar="RUN", help="Go on with a launch that was interrupted.")
 @click.option(
     "--settle", type=click.FloatRange(0), help="Seconds a lost request has to show up before it is sent again."
@@ -107,6 +110,7 @@ def command(
     dry_run: bool,
     rehearse: bool,
     follow_it: bool,
+    notify: tuple[str, ...],
     resume: str | None,
     settle: float | None,
     today: date,
@@ -129,6 +133,9 @@ def command(
     limits = Limits(today, max_cost, monthly_limit, unattended=yes, stale_prices=stale_too, again=again)
     if rehearse and (resume or dry_run):
         raise click.UsageError("--rehearse goes with neither --resume nor --dry-run.")
+    if not follow_it and ctx.get_parameter_source("notify") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--notify needs --watch here; 'tunewise watch RUN --notify URL' does it later.")
+    tells = notifier(ctx, notify) if follow_it else None
     if resume:
         settings = [
             param.opts[0]
@@ -139,7 +146,7 @@ def command(
             raise click.UsageError(
                 f"--resume RUN goes on with that run as it is; leave the data and settings out ({settings[0]})."
             )
-        ctx.exit(go_on(resume, limits, settle, dry_run, follow_it, as_json))
+        ctx.exit(go_on(resume, limits, settle, dry_run, follow_it, tells, as_json))
     asked = workers.machines(ctx)
     given = Hyperparameters(**hyperparameters.given(ctx), seed=seed)  # type: ignore[arg-type]
     ordered, notes = orders(sources, backend_names or asked.backends, models)
@@ -198,7 +205,7 @@ def command(
         if dry_run:
             discard(proposals)
     try:
-        code = start(proposals, limits, settle, follow_it, as_json)
+        code = start(proposals, limits, settle, follow_it, tells, as_json)
     finally:
         for proposal in proposals:
             proposal.backend.close()

@@ -13,6 +13,7 @@ from advisor.runs.ledger import TwinRunning
 
 if TYPE_CHECKING:
     from advisor.runs import Ledger
+    from advisor.runs.follow.notify import Notifier
     from advisor.runs.launch.limits import Limits
     from advisor.runs.launch.proposal import Proposal
     from advisor.runs.launch.start import Started
@@ -40,7 +41,14 @@ def show_requests(proposals: Sequence[Proposal], as_json: bool) -> None:
             requests(one)
 
 
-def start(proposals: Sequence[Proposal], limits: Limits, settle_s: float | None, follow_it: bool, as_json: bool) -> int:
+def start(
+    proposals: Sequence[Proposal],
+    limits: Limits,
+    settle_s: float | None,
+    follow_it: bool,
+    tells: Notifier | None,
+    as_json: bool,
+) -> int:
     """Start what was agreed to and say so, or follow it to its end; return the exit code."""
     from advisor.runs import Ledger
     from advisor.runs.launch import start as launch
@@ -53,11 +61,19 @@ def start(proposals: Sequence[Proposal], limits: Limits, settle_s: float | None,
         ledger, proposals, limits, settle_s=settle_s, agree=agrees_to_twin, say=render.note, unpriced=goes_by_our_quote
     )
     started, failure = said(ledger, results, runs)
-    code = _tell(ledger, started, follow_it, as_json)
+    code = _tell(ledger, started, follow_it, tells, as_json)
     return getattr(failure, "exit_code", 1) if failure is not None else code
 
 
-def go_on(name: str, limits: Limits, settle_s: float | None, dry_run: bool, follow_it: bool, as_json: bool) -> int:
+def go_on(
+    name: str,
+    limits: Limits,
+    settle_s: float | None,
+    dry_run: bool,
+    follow_it: bool,
+    tells: Notifier | None,
+    as_json: bool,
+) -> int:
     """Go on with a run; one that has no job yet, and would cost money, is agreed to like a new one."""
     import backends
     from advisor.runs import Ledger
@@ -89,7 +105,7 @@ def go_on(name: str, limits: Limits, settle_s: float | None, dry_run: bool, foll
             for one in [proposal]
         )
         said(ledger, done, [found.id])
-    return _tell(ledger, [found.id], follow_it, as_json)
+    return _tell(ledger, [found.id], follow_it, tells, as_json)
 
 
 def said(ledger: Ledger, results: Iterable[Started], runs: Sequence[str]) -> tuple[list[str], Exception | None]:
@@ -129,7 +145,7 @@ def say_uncounted(runs: Sequence[str]) -> None:
         )
 
 
-def _tell(ledger: Ledger, runs: Sequence[str], follow_it: bool, as_json: bool) -> int:
+def _tell(ledger: Ledger, runs: Sequence[str], follow_it: bool, tells: Notifier | None, as_json: bool) -> int:
     """Say what was started, or follow it to its end."""
     from advisor.cli.render.runs import beside_theirs, changed_text, twins_text
     from advisor.runs import view
@@ -137,7 +153,7 @@ def _tell(ledger: Ledger, runs: Sequence[str], follow_it: bool, as_json: bool) -
     if follow_it and runs:
         from advisor.cli.following import follow
 
-        return follow(runs, as_json=as_json)
+        return follow(runs, tells, as_json=as_json)
     views = [view(ledger.get(run)) for run in runs]
     if as_json:
         render.json_document(views[0] if len(views) == 1 else {"runs": views})
