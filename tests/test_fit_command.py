@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from advisor.cli import tunewise
 from advisor.errors import RunError, WorkloadError
-from advisor.hardware import architecture, gpu_named
+from advisor.hardware import Band, architecture, gpu_named
 from advisor.pricing import PriceBook
 from advisor.runs import calibrate
 from backends import Method
@@ -152,15 +152,17 @@ def test_a_calibration_says_what_it_takes_and_does_not_begin_what_would_take_hou
         return "stopped"
 
     monkeypatch.setattr(calibrate, "_train", train)
-    monkeypatch.setattr(calibrate, "_seconds", lambda arch, method, rank, tokens: tokens / 10)
+    monkeypatch.setattr(
+        calibrate, "_seconds", lambda arch, method, rank, tokens: Band(tokens / 20, tokens / 10, tokens / 5)
+    )
     said: list[str] = []
     tiny = architecture("tiny")
     assert tiny is not None
     with pytest.raises(RunError, match="measured nothing: stopped"):
         calibrate.calibrate_here(tiny, "tiny", Method.LORA, 16, said.append)
     assert begun == [128]  # 512 tokens would take 51 s a step
-    assert "5 steps of about 128 tokens each, by the estimate 64 s" in said[0] and "5 minutes" in said[0]
-    monkeypatch.setattr(calibrate, "_seconds", lambda *_: 1000.0)
+    assert "5 steps of about 128 tokens each, by the estimate 32 to 128 s" in said[0] and "5 minutes" in said[0]
+    monkeypatch.setattr(calibrate, "_seconds", lambda *_: Band(500.0, 1000.0, 2000.0))
     with pytest.raises(RunError, match="too long on this machine"):
         calibrate.calibrate_here(tiny, "tiny", Method.LORA, 16, said.append)
 

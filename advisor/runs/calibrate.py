@@ -11,7 +11,7 @@ from pathlib import Path
 
 import backends
 from advisor.errors import RunError
-from advisor.hardware import Architecture, Setup, detect, gpu, point_of_run, remember, step_seconds, width
+from advisor.hardware import Architecture, Band, Setup, detect, gpu, point_of_run, remember, step_seconds, width
 from backends import Method
 
 TOKENS = (128, 512)  # of a short and of a long step
@@ -30,14 +30,15 @@ def calibrate_here(arch: Architecture, model: str, method: Method, rank: int, sa
     ``say`` is told before what it will take. A size that would take too long by the estimate is left out, and what
     takes longer than was said is stopped. Raises RunError when nothing was measured.
     """
-    sizes = [size for size in TOKENS if _seconds(arch, method, rank, size) * STEPS <= LONGEST_S / 2]
+    bands = {size: _seconds(arch, method, rank, size) for size in TOKENS}
+    sizes = [size for size, band in bands.items() if band.mid * STEPS <= LONGEST_S / 2]
     if not sizes:
         raise RunError(f"Even {STEPS} steps of {TOKENS[0]} tokens of {model} would take too long on this machine.")
-    about = sum(_seconds(arch, method, rank, size) * STEPS for size in sizes)
+    low, high = (STEPS * sum(bands[size][end] for size in sizes) for end in (0, 2))
     sized = " and ".join(f"{size:,}" for size in sizes)
     say(
-        f"Calibrating: {STEPS} steps of about {sized} tokens each, by the estimate {about:,.0f} s after the model is "
-        f"loaded; stopped after {LONGEST_S // 60} minutes."
+        f"Calibrating: {STEPS} steps of about {sized} tokens each, by the estimate {low:,.0f} to {high:,.0f} s "
+        f"once the model is loaded; stopped after {LONGEST_S // 60} minutes."
     )
     until, measured, last = time.monotonic() + LONGEST_S, "", ""
     for size in sizes:
@@ -75,10 +76,11 @@ def _train(folder: Path, model: str, method: Method, rank: int, tokens: int, unt
     return job.error or job.detail
 
 
-def _seconds(arch: Architecture, method: Method, rank: int, tokens: int) -> float:
-    """Return the seconds that a step of so many tokens likely takes on this machine; 0 where its speed is unknown."""
+def _seconds(arch: Architecture, method: Method, rank: int, tokens: int) -> Band:
+    """Return the seconds that a step of so many tokens takes on this machine; zeros where its speed is unknown."""
     card = next(iter(detect()), None) or gpu("cpu")
+    unknown = Band(0.0, 0.0, 0.0)
     if card is None:
-        return 0.0
+        return unknown
     found = step_seconds(arch, Setup(method, rank=rank, seq=tokens, checkpointing=False, width=width(card, arch)), card)
-    return found.mid if found else 0.0
+    return found or unknown
