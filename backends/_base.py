@@ -206,6 +206,7 @@ class Backend(ABC):
     validates: ClassVar[frozenset[Objective]] = frozenset(Objective)  # the objectives a validation file goes with
     objectives: ClassVar[frozenset[Objective]] = frozenset(Objective)
     rows: ClassVar[RowFormat] = RowFormat()
+    levels: ClassVar[Mapping[str, str]] = {}  # a finding of check -> error, warning or info, where it is another here
     provider: ClassVar[Provider | None] = None  # who is reached, where it is not this machine
     brings_model: ClassVar[bool] = False  # any model may be trained, since the user brings it
     advised: ClassVar[frozenset[str] | None] = None  # the settings that advice sets; None: whatever it takes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
 
@@ -22,6 +23,9 @@ class OpenAIBackend(OpenAIProtocol):
     """OpenAI's fine-tuning: supervised and DPO. The training method is the provider's own; ``lora`` stands for it."""
 
     name: ClassVar[str] = "openai"
+    levels: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("byte_order_mark", "too_few_examples", "developer_role", "bad_name", "special_token"), "error"
+    )
     # Its guides to fine-tuning, vision fine-tuning and direct preference optimisation.
     rows: ClassVar[RowFormat] = replace(OpenAIProtocol.rows, least_examples=10, most_image_rows=50_000)
     provider: ClassVar[Provider] = Provider(

@@ -6,8 +6,8 @@ import runpy
 from pathlib import Path
 
 from advisor.dataset import CATALOGUE, Format, Level
-from advisor.dataset._precision import LEAST, MEASURED
-from advisor.dataset._rows import Container
+from advisor.dataset.precision import LEAST, MEASURED
+from advisor.dataset.rows import Container
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "concepts" / "datasets.md").read_text()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from advisor.dataset import Dataset, Level, fix
-from advisor.dataset._checks import CATALOGUE
+from advisor.dataset.checks import CATALOGUE
 from advisor.tokens import profile
 
 WEATHER = {

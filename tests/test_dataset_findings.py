@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from advisor.dataset import Dataset
-from advisor.dataset._scan import redact, scan
+from advisor.dataset.scan import redact, scan
 from advisor.tokens import Profile, profile
 from advisor.tokens._answers import is_cut
 from advisor.tokens._fillers import unfilled, why_filler

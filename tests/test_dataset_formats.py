@@ -425,9 +425,9 @@ def told(path: Path) -> list[int]:
 def test_progress_is_told_in_bytes_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, container: str) -> None:
     import random
 
-    from advisor.dataset import _json_rows
+    from advisor.dataset import json_rows
 
-    monkeypatch.setattr(_json_rows, "BLOCK_BYTES", 1 << 14)
+    monkeypatch.setattr(json_rows, "BLOCK_BYTES", 1 << 14)
     dice = random.Random(1)
     words = (" ".join(str(dice.getrandbits(40)) for _ in range(30)) for _ in range(1600))
     rows = [{"prompt": text, "completion": str(number)} for number, text in enumerate(words)]

@@ -288,10 +288,10 @@ def test_what_is_written_for_openai_keeps_to_its_own_schema(shared: Path) -> Non
     from referencing.jsonschema import DRAFT202012
 
     from advisor.dataset import Example
-    from advisor.dataset._checks import level_of
-    from advisor.dataset._dataset import judge
-    from advisor.dataset._shape import shape_of
-    from advisor.dataset._write import Losses, line_for
+    from advisor.dataset.checks import level_of
+    from advisor.dataset.dataset import judge
+    from advisor.dataset.shape import shape_of
+    from advisor.dataset.write import Losses, line_for
 
     text = (shared / "specs" / "openai-finetune-lines.yaml").read_text()
     lines = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))

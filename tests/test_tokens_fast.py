@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from advisor.dataset import Dataset
-from advisor.dataset._scan import scan, utf8
-from advisor.dataset._source import Source
+from advisor.dataset.scan import scan, utf8
+from advisor.dataset.source import Source
 from advisor.errors import AdvisorError
 from advisor.tokens import _blocks, _counting, _quality, _tokenizers, profile
 from advisor.tokens._blocks import aligned, examine

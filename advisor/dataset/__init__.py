@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-from advisor.dataset._checks import CATALOGUE
-from advisor.dataset._dataset import Dataset
-from advisor.dataset._fix import Fixed, fix
-from advisor.dataset._rated import Answers
-from advisor.dataset._refusal import UnknownFields
-from advisor.dataset._shape import FIELDS
-from advisor.dataset._split import split
-from advisor.dataset._types import Example, Format, Level, Problem
-from advisor.dataset._write import write_for
+from advisor.dataset.checks import CATALOGUE
+from advisor.dataset.dataset import Dataset
+from advisor.dataset.fix import Fixed, fix
+from advisor.dataset.rated import Answers
+from advisor.dataset.refusal import UnknownFields
+from advisor.dataset.shape import FIELDS
+from advisor.dataset.split import split
+from advisor.dataset.types import Example, Format, Level, Problem
+from advisor.dataset.write import write_for
 
 __all__ = [
     "CATALOGUE",

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from advisor.dataset._dataset import Dataset, judge, usable
-from advisor.dataset._rows import Container, jsonl_rows, lines_of, rows
-from advisor.dataset._source import BLOCK_BYTES, MAX_LINE_BYTES, Progress, Source, blocks
+from advisor.dataset.dataset import Dataset, judge, usable
+from advisor.dataset.rows import Container, jsonl_rows, lines_of, rows
+from advisor.dataset.source import BLOCK_BYTES, MAX_LINE_BYTES, Progress, Source, blocks
 from advisor.errors import DataError
 from advisor.tokens._counting import Counting
 from advisor.tokens._minhash import Sketch, fast_sketch, sketch

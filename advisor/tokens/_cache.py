@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from advisor.dataset import Dataset
-from advisor.dataset._source import Progress
+from advisor.dataset.source import Progress
 from advisor.paths import home
 from advisor.tokens._blocks import examine
 from advisor.tokens._conflicts import prompts_at

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from advisor.dataset import Dataset
-from advisor.dataset._dataset import judge
-from advisor.dataset._rows import rows
-from advisor.dataset._write import text_of
+from advisor.dataset.dataset import judge
+from advisor.dataset.rows import rows
+from advisor.dataset.write import text_of
 from advisor.tokens._fillers import why_filler
 
 _SHOWN = 60  # characters of a prompt

@@ -7,8 +7,8 @@ from typing import TypeAlias, cast
 
 import orjson
 
-from advisor.dataset._converse import Conversation
-from advisor.dataset._write import text_of
+from advisor.dataset.converse import Conversation
+from advisor.dataset.write import text_of
 from advisor.tokens._billing import LOW_DETAIL_IMAGE, PER_EXAMPLE, PER_MESSAGE, tools_text
 from advisor.tokens._minhash import Ids, Sketch
 from advisor.tokens._tally import SYSTEMS_KEPT, Tally

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from advisor.dataset import Format, Problem
-from advisor.dataset._checks import problem
-from advisor.dataset._dataset import Dataset, ends
-from advisor.dataset._rows import Container
-from advisor.dataset._shape import changes_meaning
+from advisor.dataset.checks import problem
+from advisor.dataset.dataset import Dataset, ends
+from advisor.dataset.rows import Container
+from advisor.dataset.shape import changes_meaning
 from advisor.tokens._quality import cost_findings, duplicates, label_findings, language_findings
 from advisor.tokens._tally import Finding, Tally
 from backends import Json

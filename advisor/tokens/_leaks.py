@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from advisor.dataset import Dataset
-from advisor.dataset._split import prompt_key
+from advisor.dataset.split import prompt_key
 from advisor.tokens._minhash import Marks
 from advisor.tokens._quality import near
 from advisor.tokens._tally import FAULTS_KEPT, Finding

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from advisor.dataset import Dataset, Example, Format
-from advisor.dataset._write import text_of
+from advisor.dataset.write import text_of
 from advisor.errors import DataError
 from backends import Json
 from backends.local.pretrained import located

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import cast
 
 from advisor.dataset import Dataset
-from advisor.dataset._rows import Container
-from advisor.dataset._source import Progress
+from advisor.dataset.rows import Container
+from advisor.dataset.source import Progress
 from advisor.tokens._blocks import SMALL_BYTES, Reading, Worker, aligned
 from advisor.tokens._cache import is_remembered
 from advisor.tokens._minhash import Marks

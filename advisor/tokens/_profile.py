@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from advisor.dataset import Format, Problem
-from advisor.dataset._checks import problem
-from advisor.dataset._dataset import Dataset
-from advisor.dataset._source import Progress
+from advisor.dataset.checks import problem
+from advisor.dataset.dataset import Dataset
+from advisor.dataset.source import Progress
 from advisor.display import Shown
 from advisor.task import TaskType
 from advisor.tokens._blocks import SMALL_BYTES

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import backends
 from advisor.dataset import Dataset, Format
-from advisor.dataset._rows import Container
+from advisor.dataset.rows import Container
 from advisor.tokens._open_models import is_open
 from advisor.tokens._quality import lines_named
 from advisor.tokens._tally import Finding, Tally

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from advisor.dataset._source import Source
+from advisor.dataset.source import Source
 from advisor.tokens._conflicts import Place, explained
 from advisor.tokens._minhash import WORDS, Marks
 from advisor.tokens._tally import SYSTEMS_KEPT, Finding, Tally

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from heapq import heappush, heapreplace
 from typing import TypeAlias
 
-from advisor.dataset._labels import LabelCount
-from advisor.dataset._rows import Fault
+from advisor.dataset.labels import LabelCount
+from advisor.dataset.rows import Fault
 from advisor.tokens._minhash import Marks
 from backends import Json
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import orjson
 
-from advisor.dataset._converse import Conversation
-from advisor.dataset._scan import scan, utf8
-from advisor.dataset._write import text_of
+from advisor.dataset.converse import Conversation
+from advisor.dataset.scan import scan, utf8
+from advisor.dataset.write import text_of
 from advisor.tokens._answers import is_cut, is_given_away, is_refusal, language
 from advisor.tokens._fillers import SHORT as _SHORT
 from advisor.tokens._fillers import unfilled, why_filler

@@ -60,6 +60,9 @@ class LocalBackend(Backend):
         settings=frozenset({"parallel_tool_calls"}), reasoning="reasoning_content", text=True, images=False
     )
     brings_model: ClassVar[bool] = True
+    levels: ClassVar[Mapping[str, str]] = {
+        "consecutive_roles": "warning", "unread_part": "error", "plain_text": "info"
+    }  # fmt: skip
 
     def __init__(self) -> None:
         self._answerer: Answerer | None = None

@@ -72,6 +72,12 @@ class TogetherBackend(Hosted["Together"]):
         | {"lora_dropout", "max_seq_length", "packing", "evaluations", "early_stopping_patience", "dpo_beta"}
     )
     option_names: ClassVar[frozenset[str]] = frozenset({"train_on_inputs", "checkpoints"})
+    levels: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(
+            ("consecutive_roles", "deprecated_role", "developer_role", "unread_part", "image_link"), "error"
+        ),
+        "plain_text": "info",
+    }  # fmt: skip
     # The batch goes by what fits its machines; its own rate suits no LoRA, nor do its settings stop a run in time.
     advised: ClassVar[frozenset[str]] = settings - {"batch_size", "early_stopping_patience"}
     advised_pair_rate: ClassVar[bool] = True

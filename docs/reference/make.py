@@ -220,7 +220,8 @@ def _word(hint: object) -> str:
 
 def _checks() -> Iterator[str]:
     from advisor.dataset import CATALOGUE
-    from advisor.dataset._precision import MEASURED
+    from advisor.dataset.checks import levels_elsewhere
+    from advisor.dataset.precision import MEASURED
 
     yield "# What `tunewise check` finds\n"
     yield "Exit code 1 when an error is among them. `tunewise check --explain CODE` says the same in the terminal.\n"
@@ -231,7 +232,7 @@ def _checks() -> Iterator[str]:
     )
     rows = []
     for code, entry in CATALOGUE.items():
-        at = "".join(f"; {level.value} at {backend}" for backend, level in entry.at.items())
+        at = "".join(f"; {level.value} at {name}" for name, level in levels_elsewhere(code).items())
         right = "{} of {}".format(*MEASURED[code]) if code in MEASURED else ""
         rows.append((f"`{code}`", entry.level.value + at, f"{entry.title}. {entry.why}", entry.fix, right))
     yield from _table(("code", "level", "what and why", "what to do", "right"), rows)

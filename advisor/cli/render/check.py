@@ -11,6 +11,7 @@ from advisor.cli.render.bars import histogram, labels
 from advisor.cli.render.next_steps import Asked, next_steps
 from advisor.cli.render.screen import Screen
 from advisor.dataset import CATALOGUE, Dataset, Fixed, Format, Level, Problem
+from advisor.dataset.checks import levels_elsewhere
 from advisor.evaluate.classifier import INSTALL, ClassifierScore, is_installed
 from advisor.task import TaskType
 from advisor.tokens import Profile
@@ -251,7 +252,7 @@ def explanation(code: str, as_json: bool) -> None:
     if as_json:
         render.json_document(_entry(code))
         return
-    levels = [f"{_WORDS[level]} for {name}" for name, level in entry.at.items()]
+    levels = [f"{_WORDS[level]} for {name}" for name, level in levels_elsewhere(code).items()]
     _wrapped("", f"{code}: {entry.title} ({', '.join((_WORDS[entry.level], *levels))})", width)
     render.out()
     _wrapped("", entry.why, width)

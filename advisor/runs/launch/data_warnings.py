@@ -79,7 +79,7 @@ def too_long(counted: Profile, model: str) -> Iterator[str]:
 
 def _name(order: Order) -> str:
     """Name the data as the command line would be given it again; 'DATA' where it is a file of our own."""
-    from advisor.dataset._source import SPOOLED
+    from advisor.dataset.source import SPOOLED
 
     unnamed = order.group or any(Path(path).name.startswith(SPOOLED) for path in order.data)
     return "DATA" if unnamed else shlex.join(order.data)

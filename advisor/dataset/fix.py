@@ -11,15 +11,15 @@ from typing import cast
 
 import orjson
 
-from advisor.dataset._checks import problem
-from advisor.dataset._converse import Conversation
-from advisor.dataset._dataset import Dataset, ends, usable
-from advisor.dataset._scan import REDACTED, redact
-from advisor.dataset._source import Progress
-from advisor.dataset._split import Sides
-from advisor.dataset._structure import MESSAGE_KEYS, faults
-from advisor.dataset._types import Example, Format, Problem
-from advisor.dataset._write import Losses, atomic, canonical, line_for
+from advisor.dataset.checks import problem
+from advisor.dataset.converse import Conversation
+from advisor.dataset.dataset import Dataset, ends, usable
+from advisor.dataset.scan import REDACTED, redact
+from advisor.dataset.source import Progress
+from advisor.dataset.split import Sides
+from advisor.dataset.structure import MESSAGE_KEYS, faults
+from advisor.dataset.types import Example, Format, Problem
+from advisor.dataset.write import Losses, atomic, canonical, line_for
 from advisor.errors import DataError
 from backends import Json, Objective
 

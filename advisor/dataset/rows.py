@@ -11,10 +11,10 @@ from typing import cast
 
 import orjson
 
-from advisor.dataset._cells import Fault, Row
-from advisor.dataset._json_rows import document_rows, json_rows, row_of
-from advisor.dataset._source import PLAIN, Layout, Progress, Source, blocks
-from advisor.dataset._tables import csv_rows, parquet_rows
+from advisor.dataset.cells import Fault, Row
+from advisor.dataset.json_rows import document_rows, json_rows, row_of
+from advisor.dataset.source import PLAIN, Layout, Progress, Source, blocks
+from advisor.dataset.tables import csv_rows, parquet_rows
 
 BOM = b"\xef\xbb\xbf"
 _BETWEEN = re.compile(r"[\s,]*")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from advisor.dataset._types import Format
+from advisor.dataset.types import Format
 
 # Column names people use, in order of preference. A column is taken at most once.
 PROMPTS = (

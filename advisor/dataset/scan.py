@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate, groupby
 
-from advisor.dataset._numbers import numbers, shape_table
+from advisor.dataset.numbers import numbers, shape_table
 
 # tiktoken's special tokens, and those of chat formats; an OpenAI job has failed on <|fim_suffix|>.
 SPECIAL = re.compile(

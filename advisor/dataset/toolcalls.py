@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 import orjson
 
-from advisor.dataset._cells import kind
-from advisor.dataset._rows import Fault
+from advisor.dataset.cells import kind
+from advisor.dataset.rows import Fault
 from backends import Json
 
 Schema: TypeAlias = Mapping[str, Json]

@@ -15,10 +15,10 @@ from typing import BinaryIO, cast
 import orjson
 
 import backends
-from advisor.dataset._checks import problem
-from advisor.dataset._dataset import Dataset
-from advisor.dataset._structure import MESSAGE_KEYS
-from advisor.dataset._types import Example, Format, Problem
+from advisor.dataset.checks import problem
+from advisor.dataset.dataset import Dataset
+from advisor.dataset.structure import MESSAGE_KEYS
+from advisor.dataset.types import Example, Format, Problem
 from advisor.errors import DataError
 from backends import Json, Message, Objective, RowFormat
 

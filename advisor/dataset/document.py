@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import cast
 
-from advisor.dataset._cells import Row
-from advisor.dataset._shape import shape_of
+from advisor.dataset.cells import Row
+from advisor.dataset.shape import shape_of
 from backends import Json
 
 

@@ -8,11 +8,11 @@ from typing import cast
 
 import orjson
 
-from advisor.dataset._cells import Malformed, Row, decoded, kind, setting, text_in
-from advisor.dataset._foreign import is_foreign, messages_from, system_text, tools_from
-from advisor.dataset._shape import EXTRA, Labels, Shape
-from advisor.dataset._sharegpt import messages_of
-from advisor.dataset._types import Format
+from advisor.dataset.cells import Malformed, Row, decoded, kind, setting, text_in
+from advisor.dataset.foreign import is_foreign, messages_from, system_text, tools_from
+from advisor.dataset.shape import EXTRA, Labels, Shape
+from advisor.dataset.sharegpt import messages_of
+from advisor.dataset.types import Format
 from backends import Json, Message
 
 

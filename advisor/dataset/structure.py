@@ -8,12 +8,12 @@ from typing import TypeAlias, cast
 
 import orjson
 
-from advisor.dataset._cells import INVISIBLE, is_blank, kind
-from advisor.dataset._converse import Conversation
-from advisor.dataset._images import MOST, image_faults, images_in
-from advisor.dataset._rows import Fault
-from advisor.dataset._shape import ROLES
-from advisor.dataset._toolcalls import Schema, call_faults, tool_faults, tool_schemas
+from advisor.dataset.cells import INVISIBLE, is_blank, kind
+from advisor.dataset.converse import Conversation
+from advisor.dataset.images import MOST, image_faults, images_in
+from advisor.dataset.rows import Fault
+from advisor.dataset.shape import ROLES
+from advisor.dataset.toolcalls import Schema, call_faults, tool_faults, tool_schemas
 
 Turn: TypeAlias = Mapping[str, object]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from advisor.dataset._rows import Fault
+from advisor.dataset.rows import Fault
 
 MOST = 10  # per example, OpenAI's vision fine-tuning guide and Together's data page
 LARGEST_BYTES = 10_000_000  # each, same sources

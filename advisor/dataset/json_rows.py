@@ -9,9 +9,9 @@ from typing import cast
 
 import orjson
 
-from advisor.dataset._cells import MAX_ELEMENT, Fault, Row, undecoded
-from advisor.dataset._document import rows_of
-from advisor.dataset._source import BLOCK_BYTES, Layout, Progress, Source, open_stream, read
+from advisor.dataset.cells import MAX_ELEMENT, Fault, Row, undecoded
+from advisor.dataset.document import rows_of
+from advisor.dataset.source import BLOCK_BYTES, Layout, Progress, Source, open_stream, read
 from backends import Json
 
 

@@ -7,8 +7,8 @@ import io
 from collections.abc import Iterator
 from typing import cast
 
-from advisor.dataset._cells import MAX_ELEMENT, Fault, Row, undecoded
-from advisor.dataset._source import Progress, Source, open_stream
+from advisor.dataset.cells import MAX_ELEMENT, Fault, Row, undecoded
+from advisor.dataset.source import Progress, Source, open_stream
 from advisor.errors import DataError
 from backends import Json
 

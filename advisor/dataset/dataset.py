@@ -7,17 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from advisor.dataset._cells import Malformed, Row, is_blank
-from advisor.dataset._checks import level_of, problem
-from advisor.dataset._converse import Conversation, converse
-from advisor.dataset._rated import Answers, judged, selected, spooled
-from advisor.dataset._refusal import verdicts
-from advisor.dataset._rows import Container, Fault, rows
-from advisor.dataset._shape import Shape, joined, shape_of
-from advisor.dataset._sniff import Sniffed, sniff
-from advisor.dataset._source import SPOOLED, Progress, Source, find, fingerprint
-from advisor.dataset._structure import faults, usual
-from advisor.dataset._types import Example, Format, Level, Problem
+from advisor.dataset.cells import Malformed, Row, is_blank
+from advisor.dataset.checks import level_of, problem
+from advisor.dataset.converse import Conversation, converse
+from advisor.dataset.rated import Answers, judged, selected, spooled
+from advisor.dataset.refusal import verdicts
+from advisor.dataset.rows import Container, Fault, rows
+from advisor.dataset.shape import Shape, joined, shape_of
+from advisor.dataset.sniff import Sniffed, sniff
+from advisor.dataset.source import SPOOLED, Progress, Source, find, fingerprint
+from advisor.dataset.structure import faults, usual
+from advisor.dataset.types import Example, Format, Level, Problem
 from advisor.errors import DataError
 from backends import Json, Message
 

@@ -13,10 +13,10 @@ from typing import BinaryIO, cast
 
 import orjson
 
-from advisor.dataset._cells import Malformed, Row, setting
-from advisor.dataset._converse import Conversation, converse
-from advisor.dataset._shape import Rating, Shape
-from advisor.dataset._types import Format
+from advisor.dataset.cells import Malformed, Row, setting
+from advisor.dataset.converse import Conversation, converse
+from advisor.dataset.shape import Rating, Shape
+from advisor.dataset.types import Format
 from backends import Json, Message
 
 VERDICTS = (

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import orjson
 
-from advisor.dataset._dataset import Dataset
-from advisor.dataset._labels import LabelCount
-from advisor.dataset._types import Example, Format
-from advisor.dataset._write import atomic, canonical, text_of
+from advisor.dataset.dataset import Dataset
+from advisor.dataset.labels import LabelCount
+from advisor.dataset.types import Example, Format
+from advisor.dataset.write import atomic, canonical, text_of
 from advisor.errors import DataError
 
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 
-from advisor.dataset._refusal import nameless, no_shape, not_json
-from advisor.dataset._rows import Container
-from advisor.dataset._shape import shape_of
-from advisor.dataset._source import Layout, Source
+from advisor.dataset.refusal import nameless, no_shape, not_json
+from advisor.dataset.rows import Container
+from advisor.dataset.shape import shape_of
+from advisor.dataset.source import Layout, Source
 from advisor.errors import DataError
 
 _TAGGED = re.compile(r"(?:\S+(?:\t\S+)*\t(?:O|[BIES]-\S+)\r?\n){3}")  # as CoNLL files begin

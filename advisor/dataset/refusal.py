@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 
-from advisor.dataset._cells import Row, decoded
-from advisor.dataset._rated import Answers, Judged, selected
-from advisor.dataset._shape import PROMPTS, Shape
-from advisor.dataset._source import Source
+from advisor.dataset.cells import Row, decoded
+from advisor.dataset.rated import Answers, Judged, selected
+from advisor.dataset.shape import PROMPTS, Shape
+from advisor.dataset.source import Source
 from advisor.errors import DataError
 
 _IDS = frozenset(("id", "key", "uuid", "guid", "idx", "index", "number", "date", "time", "timestamp", "url"))

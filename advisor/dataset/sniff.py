@@ -10,16 +10,16 @@ from itertools import islice
 
 import orjson
 
-from advisor.dataset._cells import Row, decoded
-from advisor.dataset._checks import CATALOGUE
-from advisor.dataset._document import fields_with_rows
-from advisor.dataset._rated import rating_in
-from advisor.dataset._refusal import UnknownFields, nameless, no_answers, no_shape, not_json, which_rows
-from advisor.dataset._rows import BOM, Container, explain, rows
-from advisor.dataset._shape import FIELDS, LABEL_LISTS, Labels, Shape, joined, shape_of
-from advisor.dataset._source import Layout, Source, head, open_stream, read
-from advisor.dataset._table_sniff import READABLE, check_utf8, not_utf8, table_or_text, without_rows
-from advisor.dataset._types import Format
+from advisor.dataset.cells import Row, decoded
+from advisor.dataset.checks import CATALOGUE
+from advisor.dataset.document import fields_with_rows
+from advisor.dataset.rated import rating_in
+from advisor.dataset.refusal import UnknownFields, nameless, no_answers, no_shape, not_json, which_rows
+from advisor.dataset.rows import BOM, Container, explain, rows
+from advisor.dataset.shape import FIELDS, LABEL_LISTS, Labels, Shape, joined, shape_of
+from advisor.dataset.source import Layout, Source, head, open_stream, read
+from advisor.dataset.table_sniff import READABLE, check_utf8, not_utf8, table_or_text, without_rows
+from advisor.dataset.types import Format
 from advisor.errors import DataError
 from backends import Json
 

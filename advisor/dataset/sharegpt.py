@@ -7,7 +7,7 @@ from typing import cast
 
 import orjson
 
-from advisor.dataset._cells import Malformed, Row, decoded, kind
+from advisor.dataset.cells import Malformed, Row, decoded, kind
 from backends import Json, Message, ToolCall
 
 _ROLES = {
