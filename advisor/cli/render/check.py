@@ -261,7 +261,9 @@ def explanation(code: str, as_json: bool) -> None:
 
 
 def _entry(code: str) -> dict[str, object]:
-    return {"code": code, **{key: getattr(CATALOGUE[code], key) for key in ("level", "title", "why", "fix", "at")}}
+    entry = CATALOGUE[code]
+    told = {"level": entry.level, "title": entry.title, "why": entry.why, "fix": entry.fix}
+    return {"code": code, **told, "at": levels_elsewhere(code)}
 
 
 def _many(count: int, word: str) -> str:
