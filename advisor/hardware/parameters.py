@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import json
@@ -48,8 +49,9 @@ def counted(content: Mapping[str, object]) -> int | None:
         return _whole(kept.read_text(encoding="ascii"))
     found = _whole(_built(asked))
     if found is not None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(kept, str(found).encode())
+        with contextlib.suppress(OSError):  # a full disk or a read-only home costs speed, not the answer
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(kept, str(found).encode())
     return found
 
 
