@@ -246,6 +246,10 @@ class Backend(ABC):
         foreign = {entry.name: None for entry in fields(chosen) if entry.name not in {*taken, "seed"}}
         return replace(chosen, **foreign)  # type: ignore[arg-type]
 
+    def price_tier(self, spec: JobSpec) -> str:
+        """Return the tier of the price book's training rates that a job is billed in."""
+        return "standard"
+
     @abstractmethod
     def requests(self, spec: JobSpec) -> tuple[Request, ...]:
         """Return what ``submit`` would send, in order, with placeholders for ids not known yet."""

@@ -16,7 +16,8 @@ from backends._provider import Provider
 
 # learn.microsoft.com, "Customize a model with fine-tuning": where the training runs and what it costs.
 _TRAINING_TYPE = "GlobalStandard"  # said where nobody says another: it is what is quoted, and some resources want one
-_TRAINING_TYPES = ("Standard", "GlobalStandard", "DeveloperTier")
+# As its price list calls them: where it trains in one region it charges by the region.
+_TRAINING_TYPES = {"Standard": "regional", "GlobalStandard": "standard", "DeveloperTier": "developer"}
 
 
 class AzureBackend(OpenAIProtocol):
@@ -39,6 +40,9 @@ class AzureBackend(OpenAIProtocol):
 
     def headers(self) -> dict[str, str]:
         return {"api-key": self.key()}
+
+    def price_tier(self, spec: JobSpec) -> str:
+        return _TRAINING_TYPES.get(str(spec.options.get("training_type", _TRAINING_TYPE)), "standard")
 
     def extra_body(self, spec: JobSpec) -> dict[str, Json]:
         kind = spec.options.get("training_type", _TRAINING_TYPE)

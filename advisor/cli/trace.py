@@ -15,7 +15,7 @@ from advisor.cli.render.safe_text import for_terminal
 
 _LOG = logging.getLogger("tunewise")
 # httpx says method, address and status of each request on its own logger, the SDKs their retries on theirs.
-_LOGGERS = ("tunewise", "httpx", "openai", "together", "replicate", "fireworks", "advisor", "backends")
+_LOGGERS = ("tunewise", "httpx", "advisor", "backends")
 _SECRET = re.compile(r"(?i)bearer\s+\S+|\b(?:sk|r8|tgp|hf)[-_][\w-]{8,}")
 _QUERY = re.compile(r"(https?://[^\s\"'?]+)\?[^\s\"']+")  # of an upload, it is the signature that allows it
 _LIBRARY = (sys.prefix, sys.base_prefix, "/proc", "/sys", "/dev", "/etc", "/usr")
@@ -39,7 +39,7 @@ def tell() -> Callable[[int], None]:
     started = time.monotonic()
     to_stderr = logging.StreamHandler(sys.stderr)
     to_stderr.setFormatter(Told(started))
-    for name in _LOGGERS:
+    for name in (*_LOGGERS, *_sdks()):
         logger = logging.getLogger(name)
         logger.setLevel(logging.INFO)
         logger.addHandler(to_stderr)
@@ -90,3 +90,11 @@ def _opened(path: str, flags: object) -> None:
     _seen.add(key)
     if not writes or "/." not in path:  # a file that is written aside is named when it takes its place
         _LOG.info("%s %s", "writes" if writes else "reads", path)
+
+
+def _sdks() -> set[str]:
+    """Return the loggers of the vendors' SDKs, which are called like what they are imported as."""
+    import backends
+
+    found = (backends.get(name).provider for name in backends.names())
+    return {provider.package.partition("-")[0] for provider in found if provider is not None}

@@ -32,7 +32,7 @@ def faults(talk: Conversation) -> list[Fault]:
     found = [] if usual(turns) else list(_odd(talk, turns))
     weight = talk.extra.get("weight", 1) if talk.extra else 1
     if isinstance(weight, bool) or not isinstance(weight, int | float) or weight < 0:
-        found.append(("bad_weight", f"the row has {weight!r}; Together takes numbers from 0 up"))
+        found.append(("bad_weight", f"the row has {weight!r}; a weight is a number from 0 up"))
     parallel = talk.extra.get("parallel_tool_calls", True) if talk.extra else True
     if not isinstance(parallel, bool):
         found.append(("bad_setting", f"parallel_tool_calls is {parallel!r:.40}, not true or false"))

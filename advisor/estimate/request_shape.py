@@ -140,7 +140,7 @@ def _hits(prefix: Decimal, prices: TokenPrices | None, cache_hit: float | None, 
     if prefix < minimum:
         least = f"the least {prices.provider} caches"
         if prices.cache_minimum_tokens is None:
-            least = f"which is taken for the least that {prices.provider} caches, as it is at OpenAI"
+            least = f"which is taken for the least that {prices.provider} caches: the only such length on record"
         sheet.assume(f"The fixed prefix of {prefix} tokens is under {minimum:,}, {least}: none of it is cached.")
         return None, None, None
     if cache_hit is None:

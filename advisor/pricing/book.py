@@ -81,6 +81,18 @@ class PriceBook:
     def providers(self) -> Mapping[str, schema.Provider]:
         return self.content.providers
 
+    def name_of(self, provider: str) -> str:
+        """Return a provider's name as it writes itself."""
+        known = self.providers.get(provider)
+        return known.name if known else provider.replace("_", " ").title()
+
+    @property
+    def asks_standing(self) -> tuple[str, ...]:
+        """The providers that sell to some organisations longer than to others."""
+        return tuple(
+            key for key, known in self.providers.items() if any(ending.whom != "all" for ending in known.lifecycle)
+        )
+
     @property
     def prompt_models(self) -> tuple[schema.Prompted, ...]:
         """The models worth prompting, cheapest first; ``provider`` and ``model`` name them."""

@@ -81,7 +81,7 @@ def recommend(
         assumptions=(
             *(f"{item.name}: {item.score:.0%} measured ({item.basis})." for item in own),
             *notes,
-            *rationale.assumptions(choice, profile, workload, chosen, weighed),
+            *rationale.assumptions(choice, profile, workload, chosen, weighed, book),
             *rationale.of_the_horizon(flips, workload),
         ),
         flips=(

@@ -175,14 +175,15 @@ def _budget(chosen: Option | None, weighed: Sequence[Option], profile: Profile, 
 def _standing(weighed: Sequence[Option], workload: Workload, book: PriceBook, today: date) -> Iterator[Flip]:
     """An organisation that may still buy what is closed to others should say so, where it lives long enough."""
     end = today + timedelta(days=int(workload.horizon_months * DAYS_PER_MONTH))
-    current = standing(workload, "openai")
-    if current == "active" or workload.on_premises:
-        return
     for option in weighed:
-        closed = option.strategy is Strategy.HOSTED and option.availability == "closed" and option.backend == "openai"
-        offer = book.offer("openai", option.model) if closed and option.retires and option.retires >= end else None
+        seller = option.backend or ""
+        current = standing(workload, seller)
+        if seller not in book.asks_standing or current == "active" or workload.on_premises:
+            continue
+        closed = option.strategy is Strategy.HOSTED and option.availability == "closed"
+        offer = book.offer(seller, option.model) if closed and option.retires and option.retires >= end else None
         if offer is not None and book.availability(offer, today, "active").state in ("open", "closing"):
-            yield Flip("standing.openai", current, "active", option.id)
+            yield Flip(f"standing.{seller}", current, "active", option.id)
             return
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from advisor.dataset import CATALOGUE, Level
 from advisor.estimate import Strategy
 from advisor.evidence import RETRIEVED_SHOTS, claims, nearest, odds_of, packaged
+from advisor.pricing import PriceBook
 from advisor.recommend.choose import Choice
 from advisor.recommend.measurements import prompt_score, tuned_score, untried_recipes
 from advisor.recommend.options import task_of
@@ -25,15 +26,24 @@ _OPEN_ENDED = (TaskType.STYLE, TaskType.SUMMARISATION, TaskType.CHAT)
 
 
 def assumptions(
-    choice: Choice, profile: Profile, workload: Workload, chosen: Option | None, weighed: Sequence[Option]
+    choice: Choice,
+    profile: Profile,
+    workload: Workload,
+    chosen: Option | None,
+    weighed: Sequence[Option],
+    book: PriceBook,
 ) -> tuple[str, ...]:
     """What the advice takes for granted, then what the chosen option's sums do."""
     found = [profile.sampled.sentence] if profile.sampled else []
     if workload.task is None:
         ask = " Say --task KIND: the advice may turn on it." if profile.task_type in MISTAKEN else ""
         found.append(f"The task is taken to be {profile.task_type}: {profile.task_reason}.{ask}")
-    if "openai" not in workload.standing and not workload.on_premises:
-        found.append("You are taken never to have fine-tuned at OpenAI; say --standing openai=active if you have.")
+    for seller in () if workload.on_premises else book.asks_standing:
+        if seller not in workload.standing:
+            name = book.name_of(seller)
+            found.append(
+                f"You are taken never to have fine-tuned at {name}; say --standing {seller}=active if you have."
+            )
     if prompt_score(workload) is not None:
         scored = [option for option in weighed if option.quality is not None and not option.strategy.tunes]
         of = (

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from functools import cache
 
 from advisor.estimate import Range, Strategy
 from advisor.evidence import is_source, source
 from advisor.money import usd
+from advisor.pricing import PriceBook
 from advisor.recommend.values import Option
 from advisor.workload import Workload
 
 METHODS = {Strategy.LOCAL_LORA: "LoRA", Strategy.LOCAL_QLORA: "QLoRA", Strategy.LOCAL_FULL: "full fine-tuning"}
-_TITLES = {
-    "openai": "OpenAI",
-    "together": "Together",
-    "replicate": "Replicate",
-    "google": "Google",
-    "bedrock": "Bedrock",
-}
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November")
 
 
@@ -90,7 +85,12 @@ def phrase(option: Option) -> str:
 
 def title(provider: str) -> str:
     """Write a provider's name as it writes itself."""
-    return _TITLES.get(provider, provider.replace("_", " ").title())
+    return _book().name_of(provider)
+
+
+@cache
+def _book() -> PriceBook:
+    return PriceBook.load()
 
 
 def months(count: Decimal | int) -> str:

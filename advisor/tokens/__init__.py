@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from advisor.tokens._billing import BILLED_BY
 from advisor.tokens._preview import preview
 from advisor.tokens._profile import OPENAI_MODELS, Percentiles, Profile, Sampled, profile, synthetic
 from advisor.tokens._vocabulary import encoder, encoding_for
 
 __all__ = [
+    "BILLED_BY",
     "OPENAI_MODELS",
     "Percentiles",
     "Profile",

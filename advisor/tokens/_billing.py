@@ -16,6 +16,7 @@ from backends import Json
 
 PER_EXAMPLE = 1
 PER_MESSAGE = 3
+BILLED_BY = "OpenAI"  # whose bill is counted
 LOW_DETAIL_IMAGE = 85  # tokens, OpenAI's vision guide
 
 _TYPES = {"integer": "number", "array": "any[]", "null": "null"}

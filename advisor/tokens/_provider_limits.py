@@ -17,8 +17,6 @@ from backends import Backend, Objective, RowFormat
 if TYPE_CHECKING:
     from advisor.pricing import TrainingOffer
 
-_FIRST = "openai"  # whose limits hold where no backend is named: what most files are made for
-
 
 @dataclass(frozen=True, slots=True)
 class Aim:
@@ -50,7 +48,12 @@ def limit_findings(tally: Tally, dataset: Dataset, aim: Aim) -> Iterator[Finding
         yield None, 0, "too_few_examples" if count < 10 else "few_examples", f"{count}"
     offers, most = _offers(aim)
     if aim.model and not offers and not (place and place.brings_model) and not (backend is None and is_open(aim.model)):
-        yield None, 0, "unknown_model", f"the price book knows no '{aim.model}' at {backend or _FIRST}"
+        yield (
+            None,
+            0,
+            "unknown_model",
+            f"the price book knows no '{aim.model}'{f' at {backend}' if backend else ''}",
+        )
     yield from _method_findings(tally, dataset, aim, offers, place)
     if most and dataset.bytes > most:
         yield None, 0, "file_too_large", f"{dataset.bytes / 1e6:,.0f} MB, and {backend} takes {most / 1e6:,.0f} MB"
@@ -122,11 +125,11 @@ def _offers(aim: Aim) -> tuple[tuple[TrainingOffer, ...], int | None]:
     from advisor.pricing import PriceBook
 
     book = PriceBook.load()
-    sold = book.offers(aim.backend or _FIRST)
+    seller = aim.backend or next(iter(book.providers))  # the first one's hold where none is named
+    sold = book.offers(seller)
     most = sold[0].max_file_bytes if sold and aim.backend else None
     if aim.model is None:
         return sold, most
-    seller = aim.backend or _FIRST
     found = book.offer(seller, aim.model)
     return (() if found is None else (found,)), most
 

@@ -162,7 +162,7 @@ def _packaged(words: Vocabulary) -> bytes:
     except (OSError, EOFError) as error:
         raise AdvisorError(f"The vocabulary {path} cannot be read ({error}); {remedy}") from None
     if hashlib.sha256(content).hexdigest() != words.sha256:
-        raise AdvisorError(f"The vocabulary {path} is not OpenAI's {words.name} (its sha256 differs); {remedy}")
+        raise AdvisorError(f"The vocabulary {path} is not the published {words.name} (its sha256 differs); {remedy}")
     return content
 
 

@@ -78,7 +78,7 @@ _FLAGS = (
     click.option("--latency-p95-ms", type=click.IntRange(1), help="In how long 95 of 100 answers must be there."),
     click.option("--gpu", "gpus", type=common.GpuName(), multiple=True, help="A GPU you own; again for each one."),
     click.option("--may-rent-gpus/--no-rented-gpus", default=None, help="Default: may rent."),
-    click.option("--standing", type=_Pair(), multiple=True, help="openai=never_fine_tuned, active or inactive."),
+    click.option("--standing", type=_Pair(), multiple=True, help="PROVIDER=never_fine_tuned, active or inactive."),
     click.option("--measured", type=_Pair(), multiple=True, help="A score, 0 to 1: prompt=0.71, hosted=0.84@MODEL."),
     click.option("--measured-with", metavar="MODEL", help="The model that was prompted; default: the one advised."),
     click.option(

@@ -14,7 +14,7 @@ from advisor.dataset import CATALOGUE, Dataset, Fixed, Format, Level, Problem
 from advisor.dataset.checks import levels_elsewhere
 from advisor.evaluate.classifier import INSTALL, ClassifierScore, is_installed
 from advisor.task import TaskType
-from advisor.tokens import Profile
+from advisor.tokens import BILLED_BY, Profile
 
 _LINES = 6  # line numbers named per problem
 _LINES_FIXED = 5  # and per kind of change
@@ -29,7 +29,6 @@ _LANGUAGES = {
     "nl": "Dutch", "el": "Greek", "he": "Hebrew", "ar": "Arabic", "hi": "Hindi", "th": "Thai", "ja": "Japanese",
     "zh": "Chinese", "ko": "Korean", "cyrillic": "Cyrillic script",
 }  # fmt: skip
-_OPENAI = (None, "openai", "azure")
 
 
 def document(profile: Profile, fixed: Fixed | None = None) -> dict[str, object]:
@@ -117,7 +116,7 @@ def _facts(profile: Profile, dataset: Dataset, asked: Asked) -> Iterator[tuple[s
     if isinstance(named, dict):
         span = "" if named["exact"] else f" (between {named['low']:,} and {named['high']:,})"
         yield "model", f"{named['model']}: {named['tokens']:,} tokens{span}; {named['basis']}"
-    if asked.backend in _OPENAI and not plain:
+    if not plain and _is_billed_so(profile, asked.backend):
         yield "billed", _billed(profile, asked.model)
     each = profile.per_example
     if profile.examples > 1:
@@ -154,7 +153,17 @@ def _billed(profile: Profile, model: str | None) -> str:
     parts = "roles and tools included" if profile.has_tools else "roles included"
     doubt = "images" if profile.has_images else "pairs" if profile.is_preference else ""
     sure = "" if profile.exact else f"; an estimate, since no bill with {doubt or 'such data'} is published"
-    return f"by OpenAI per epoch: {sums}, {parts}{sure}"
+    return f"by {BILLED_BY} per epoch: {sums}, {parts}{sure}"
+
+
+def _is_billed_so(profile: Profile, backend: str | None) -> bool:
+    """Tell whether the backend, where one is named, sells the models whose bill was counted."""
+    from advisor.pricing import PriceBook
+
+    if backend is None:
+        return True
+    book = PriceBook.load()
+    return any(book.offer(backend, model) is not None for model in profile.billed_tokens_per_epoch)
 
 
 def _problems(profile: Profile, width: int, backend: str | None, main: str) -> None:

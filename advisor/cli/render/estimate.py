@@ -26,7 +26,6 @@ _SAID = {
     "gpus": "a GPU of your own such as {}",
     "error_cost_usd": "a wrong answer costing {}",
     "knowledge_changes": "knowledge that changes {}",
-    "standing.openai": "OpenAI standing {}",
 }
 # Variables that are factors of what holds now, so that the value now is always 1 and says nothing.
 _FACTORS = {"price_factor": "its prices times {}", "throughput_factor": "its speed times {}"}
@@ -41,7 +40,9 @@ def flip(variable: str, current: str | None, flips_at: str) -> str:
         value = f"${value}" if value[:1].isdigit() else value
         current = f"${current}" if current and current[:1].isdigit() else current
     value, current = (_LONG.sub(lambda found: f"{int(found[0]):,}", text or "") for text in (value, current))
-    said = (_FACTORS.get(variable) or _SAID.get(variable, variable + " {}")).format(value)
+    about, _, seller = variable.partition(".")
+    other = f"{words.title(seller)} standing {{}}" if about == "standing" else variable + " {}"
+    said = (_FACTORS.get(variable) or _SAID.get(variable, other)).format(value)
     said += ", on cost alone" if alone else ""
     return said if variable in _FACTORS else f"{said} (now {(current or 'not said').replace('_', ' ')})"
 

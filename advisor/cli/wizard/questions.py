@@ -61,7 +61,7 @@ class Answers:
     privacy: str | None = None
     gpus: tuple[str, ...] | None = None
     prompt_score: float | None = None
-    openai: str | None = None
+    standing: str | None = None  # at the provider that sells to some longer than to others
     quality_target: float | None = None
     error_cost_usd: Decimal | None = None
     budget_usd: Decimal | None = None
@@ -76,10 +76,10 @@ Step = Callable[[Answers], Answers]
 def questions(answers: Answers) -> list[Step]:
     """Return what to ask, given what was said so far."""
     described = [_ask_examples, _ask_tokens, _ask_label] if answers.data == () else []
-    openai = [] if answers.privacy == "on_premises" else [_ask_openai]
+    standing = [_ask_standing] if _asked_about() is not None and answers.privacy != "on_premises" else []
     worth = [] if answers.prompt_score is None else [_ask_target, _ask_error_cost]
     counted = [_ask_requests_are] if answers.data and answers.turns > 1 and answers.requests_per_month else []
-    asked = [_ask_task, _ask_volume, *counted, _ask_privacy, _ask_gpus, *openai, _ask_score, *worth, _ask_budget]
+    asked = [_ask_task, _ask_volume, *counted, _ask_privacy, _ask_gpus, *standing, _ask_score, *worth, _ask_budget]
     return [_ask_data, *described, *asked]
 
 
@@ -104,8 +104,9 @@ def workload_of(answers: Answers) -> dict[str, object]:
         content["requests_are"] = answers.requests_are
     if answers.gpus:
         content["gpus"] = list(answers.gpus)
-    if answers.openai is not None and answers.privacy != "on_premises":
-        content["standing"] = {"openai": answers.openai}
+    seller = _asked_about()
+    if answers.standing is not None and seller is not None and answers.privacy != "on_premises":
+        content["standing"] = {seller[0]: answers.standing}
     if answers.prompt_score is not None:
         content["measured"] = {"prompt": answers.prompt_score}
     if answers.prompt_score is not None and answers.quality_target is not None:
@@ -275,13 +276,30 @@ _ask_requests_are = _chosen(
 _ask_privacy = _chosen(
     "privacy", "Where may the data go?", PRIVACY, "This rules options out before anything else is weighed.", "any"
 )
-_ask_openai = _chosen(
-    "openai",
-    "Has your organisation fine-tuned at OpenAI?",
-    STANDING,
-    "OpenAI is closing fine-tuning; who may still start a job depends on this.",
-    "never_fine_tuned",
-)
+
+
+def _asked_about() -> tuple[str, str] | None:
+    """Return the provider, with its name, that sells to some organisations longer than to others."""
+    from advisor.pricing import PriceBook
+
+    book = PriceBook.load()
+    seller = next(iter(book.asks_standing), None)
+    return None if seller is None else (seller, book.name_of(seller))
+
+
+def _ask_standing(answers: Answers) -> Answers:
+    seller = _asked_about()
+    assert seller is not None
+    ask = _chosen(
+        "standing",
+        f"Has your organisation fine-tuned at {seller[1]}?",
+        STANDING,
+        f"{seller[1]} is closing fine-tuning; who may still start a job depends on this.",
+        "never_fine_tuned",
+    )
+    return ask(answers)
+
+
 _ask_score = _typed(
     "prompt_score",
     "How well does your best prompt do today, from 0 to 1?",

@@ -6,18 +6,17 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import backends
 from advisor.estimate import Candidate, LineItem, Strategy
 from advisor.runs.launch.worker_terms import without_loss, workers_of
 from advisor.runs.run import Quote, Run
 from advisor.workload import Workload
-from backends import DEFAULT_LORA_RANK, Json
+from backends import DEFAULT_LORA_RANK
 
 if TYPE_CHECKING:
     from advisor.pricing import PriceBook
     from advisor.tokens import Profile
 
-# Azure's training types, as its price list calls them; where it trains in one region it charges by the region.
-_AZURE_TIERS = {"Standard": "regional", "GlobalStandard": "standard", "DeveloperTier": "developer"}
 OWN_TRAINER = "bring-your-own-trainer"  # in the price book: any trainer there that is not listed by its name
 
 
@@ -101,21 +100,15 @@ def _by_the_second(run: Run, book: PriceBook) -> tuple[Decimal | None, tuple[str
 
 def _tier(run: Run, book: PriceBook) -> tuple[str, str | None]:
     """Return the tier of training rates this run is billed in, and, where the book has no rate in it, a sentence."""
-    spec, kind = run.spec, _asked_type(run)
-    if spec.backend != "azure" or kind is None:
-        return "standard", None
-    tier = _AZURE_TIERS.get(str(kind))
+    spec = run.spec
+    tier = backends.get(spec.backend).price_tier(spec)
     offer = book.offer(spec.backend, spec.model)
-    if tier is None or (offer is not None and offer.rate(spec.method, spec.objective, tier) is None):
+    if tier != "standard" and offer is not None and offer.rate(spec.method, spec.objective, tier) is None:
         return "standard", (
-            f"What Azure charges to train {spec.model} as {kind} is not known here; GlobalStandard is priced, or put "
-            "the rate of your region in pricing.local.yaml."
+            f"What {book.name_of(spec.backend)} charges to train {spec.model} in its tier '{tier}' is not known here; "
+            "the standard tier is priced, or put the rate of yours in pricing.local.yaml."
         )
     return tier, None
-
-
-def _asked_type(run: Run) -> Json:
-    return run.spec.options.get("training_type")
 
 
 def _own_machine(run: Run, profile: Profile) -> Quote:
