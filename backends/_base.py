@@ -123,6 +123,8 @@ class Job:
     """A frozen snapshot of a training job; ``refresh`` returns the next one. It can be saved and read tomorrow.
 
     ``id`` is None until the paid request was answered. ``detail`` keeps the provider's own word for the status.
+    ``stage`` is its word for where the job is, without how far it is; ``stage_since`` since when, where it says so.
+    ``elsewhere`` are the flags of ``launch`` that start the same job in another region of it; "": there is none.
     ``billed_usd`` is set only where the provider states a price; ``trained_tokens`` only where it states tokens.
     ``extra`` keeps what the backend needs again (file ids, output folder), as text. ``twins`` are the ids of other jobs
     there that carry this run's tag: they may be billed too. ``trained_without`` says, in sentences, which rows were too
@@ -135,6 +137,9 @@ class Job:
     id: str | None = None
     status: JobStatus = JobStatus.QUEUED
     detail: str = ""
+    stage: str = ""
+    stage_since: datetime | None = None
+    elsewhere: str = ""
     created: datetime | None = None
     started: datetime | None = None
     finished: datetime | None = None

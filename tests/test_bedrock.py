@@ -166,26 +166,22 @@ def test_every_status_and_stage(bedrock: Hosted) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("waits", "said"),
-    [(timedelta(minutes=25), "for 25 min"), (timedelta(hours=25), "-o region=us-west-2")],
-)
-def test_a_job_that_stands_still_is_named_with_its_age(waits: timedelta, said: str) -> None:
-    """Three jobs of one account stayed so for 25, 25 and 74 hours and cost nothing; another region took 81 minutes."""
-    done = {"status": "Completed", "lastModifiedTime": NOW - waits}
+def test_a_job_says_its_stage_since_when_and_where_else_it_could_run() -> None:
+    """Three jobs of one account stood so for 25, 25 and 74 hours and cost nothing; another region took 81 minutes."""
+    since = NOW - timedelta(hours=25)
+    done = {"status": "Completed", "lastModifiedTime": since}
     details = {
         "validationDetails": done,
         "dataProcessingDetails": done,
-        "trainingDetails": {"status": "NotStarted", "creationTime": NOW - waits},
+        "trainingDetails": {"status": "NotStarted", "creationTime": since},
     }
     reply = JobReply.of(
         {"jobName": "run-1", "status": "InProgress", "statusDetails": details, "creationTime": NOW - timedelta(days=9)}
     )
-    job = snapshot(
-        Job("run-1", "bedrock", "amazon.nova-micro-v1:0", id="run-1", extra={"region": "us-east-1"}), reply, NOW
-    )
+    job = snapshot(Job("run-1", "bedrock", "amazon.nova-micro-v1:0", id="run-1", extra={"region": "us-east-1"}), reply)
     assert job.status is JobStatus.QUEUED
-    assert job.detail.startswith("training has not started") and said in job.detail
+    assert (job.stage, job.stage_since) == ("training has not started", since)
+    assert job.elsewhere == "-o region=us-west-2"
 
 
 def test_a_failed_job_says_why(bedrock: Hosted) -> None:

@@ -17,6 +17,7 @@ from test_runs_ledger import a_run
 from advisor.cli.render.runs import card, table
 from advisor.cli.render.watch import Progress
 from advisor.runs import Run, Update, view
+from advisor.runs.follow.standstill import Standing
 from backends import Job, JobEvent, JobStatus
 
 MODELS = (
@@ -83,7 +84,9 @@ def test_watched_runs_show_their_curves_and_break_no_word(width: int, count: int
         ]
         if number == 0:
             events = [replace(event, metrics={**event.metrics, "train_accuracy": event.step / 20}) for event in events]
-        progress.show(run, Update(run.job, tuple(events), trouble="slow down, said it" if number == 1 else None))
+        progress.show(
+            run, Update(run.job, tuple(events), trouble="slow down, said it" if number == 1 else None), Standing()
+        )
     screen = io.StringIO()
     console = Console(file=screen, width=width)
     console.print(progress._screen(console))

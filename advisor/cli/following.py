@@ -21,18 +21,22 @@ def follow(runs: Sequence[str], tells: Notifier | None = None, *, as_json: bool,
     ``tells`` sends a word for each that ends on the way; ``document``: print the JSON at the end.
     """
     from contextlib import ExitStack, closing
+    from datetime import UTC, datetime
     from functools import cache
 
     import backends
     from advisor.cli.render.watch import Progress
     from advisor.errors import RunError
+    from advisor.pricing import PriceBook
     from advisor.runs import Ledger, Watch, view
+    from advisor.runs.follow.standstill import Standings
 
     ledger = Ledger.open()
     for run in runs:
         job = ledger.get(run).job
         if job.id is None and not job.status.finished:
             raise RunError(f"{run} has no job to follow; 'tunewise launch --resume {run}' goes on with it.")
+    standings = Standings(ledger, PriceBook.load())
     local = all(ledger.get(run).spec.backend == "local" for run in runs)
     with ExitStack() as held, Progress(talk=as_json) as progress:
 
@@ -49,7 +53,7 @@ def follow(runs: Sequence[str], tells: Notifier | None = None, *, as_json: bool,
                 for update in Watch(ledger, runs, backend_of, shortest_s=0.5 if local else 2.0).updates():
                     lost = lost or update.given_up
                     now = ledger.get(update.job.run)
-                    progress.show(now, update)
+                    progress.show(now, update, standings.lately(now, datetime.now(UTC)))
                     if now.id in live and (update.given_up or now.job.status.finished):
                         live.remove(now.id)
                         if tells is not None:
@@ -66,7 +70,8 @@ def follow(runs: Sequence[str], tells: Notifier | None = None, *, as_json: bool,
                     raise
     for failed in () if tells is None else tells.finish():
         render.note(f"warning: {failed}")
-    ended = tuple(view(ledger.get(run)) for run in dict.fromkeys(runs))
+    last = [ledger.get(run) for run in dict.fromkeys(runs)]
+    ended = tuple(view(run, standings.of(run, datetime.now(UTC))) for run in last)
     if as_json and document:
         render.json_document(ended[0] if len(ended) == 1 else {"runs": ended})
     if any(one.status == "failed" for one in ended):

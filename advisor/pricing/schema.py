@@ -191,6 +191,12 @@ class FileRule(Cited):
     max_bytes: int = Field(ge=1_000_000, le=10**12)
 
 
+class Waits(Cited):
+    """The longest that a job which then trained is known to have shown no progress."""
+
+    longest_minutes: int = Field(ge=1)
+
+
 class Storage(Cited):
     usd_per_gb_month: Usd | None = None
     usd_per_model_month: Usd | None = None
@@ -239,6 +245,7 @@ class Provider(Part):
     bands: tuple[Band, ...] = ()
     dedicated: tuple[Replica, ...] = ()
     storage: Storage | None = None
+    waits: Waits | None = None
     data_terms: DataTerms | None = None
     multipliers: dict[str, Multiplier] = Field(default_factory=dict)
     cache: CacheRule | None = None

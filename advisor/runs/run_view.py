@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
+from advisor.runs.follow.standstill import StageAge, Standing
 from advisor.runs.receipt import bill, held_usd
 from advisor.runs.run import Run
 from backends import Job, JobStatus
@@ -49,11 +50,13 @@ class View:
     too_long: tuple[str, ...]  # rows the trainer left out, in sentences
     uploads: tuple[str, ...]  # ids of the files that lie at the provider
     provider_quote_usd: Decimal | None  # what the provider itself said the job would cost, before it was paid
+    stages: tuple[StageAge, ...]  # where it is and was, and for how long
+    standstill: str  # what there is to know and do of a job that stands still; '' where it does not
     rehearses: str | None  # the backend that a rehearsal stands for; None: a real run
 
 
-def view(run: Run) -> View:
-    """Return the flat view of a run."""
+def view(run: Run, standing: Standing | None = None) -> View:
+    """Return the flat view of a run, and of where it stands."""
     job = run.job
     return View(
         run=run.id,
@@ -89,6 +92,8 @@ def view(run: Run) -> View:
         too_long=job.trained_without,
         uploads=uploads_of(job),
         provider_quote_usd=Decimal(stated) if (stated := job.extra.get("provider_quote_usd")) else None,
+        stages=standing.stages if standing else (),
+        standstill=standing.standstill if standing else "",
         rehearses=run.rehearses,
     )
 

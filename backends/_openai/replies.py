@@ -172,6 +172,7 @@ def snapshot(job: Job, reply: JobReply) -> Job:
         id=reply.id,
         status=status,
         detail=reply.status or "",
+        stage=reply.status or "",
         created=reply.created_at or job.created,
         finished=reply.finished_at,
         estimated_finish=reply.estimated_finish,

@@ -190,7 +190,7 @@ class BedrockBackend(Hosted[Line]):
             reply = self._get(spec.run, region_of(spec))
         except JobNotFound:
             return None
-        return self.ours(spec, [self.compared(snapshot(unsent, reply, datetime.now(UTC)))])
+        return self.ours(spec, [self.compared(snapshot(unsent, reply))])
 
     def unsent(self, spec: JobSpec) -> Job:
         job = super().unsent(spec)
@@ -199,7 +199,7 @@ class BedrockBackend(Hosted[Line]):
 
     def refresh(self, job: Job) -> Job:
         reply = self._get(id_of(job), _region(job))
-        return self.compared(snapshot(job, reply, datetime.now(UTC)))
+        return self.compared(snapshot(job, reply))
 
     def cancel(self, job: Job) -> Job:
         fresh = self.refresh(job)

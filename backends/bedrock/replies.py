@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
@@ -22,7 +22,6 @@ _STATUSES = {
     "Failed": JobStatus.FAILED,
     "Stopped": JobStatus.CANCELLED,
 }
-_STILL = timedelta(hours=3)  # in one stage; a job of 189 rows took 81 minutes in all, and three never left NotStarted
 
 
 class _Reply(BaseModel):
@@ -82,17 +81,21 @@ def job_reply(reply: Any, name: str) -> JobReply:
     return found
 
 
-def snapshot(job: Job, reply: JobReply, now: datetime) -> Job:
-    """Return ``job`` as the reply has it at ``now``. It states no bill and no tokens."""
+def snapshot(job: Job, reply: JobReply) -> Job:
+    """Return ``job`` as the reply has it. It states no bill and no tokens."""
     status = _STATUSES.get(reply.status or "", JobStatus.RUNNING)
     training = reply.status_details.training_details
     if reply.status == "InProgress" and training.status == "NotStarted":
         status = JobStatus.QUEUED
+    stage, since = _stage(reply)
     fresh = replace(
         job,
         id=reply.job_name,
         status=status,
-        detail=_detail(reply, now, job.extra.get("region", "")),
+        detail=stage,
+        stage=stage,
+        stage_since=since,
+        elsewhere=f"-o region={other_region(job.extra.get('region', ''))}",
         created=reply.creation_time,
         started=training.creation_time if training.status not in (None, "NotStarted") else None,
         finished=(reply.end_time or reply.last_modified_time) if status.finished else None,
@@ -104,32 +107,20 @@ def snapshot(job: Job, reply: JobReply, now: datetime) -> Job:
     return later(job, fresh)
 
 
-def _detail(reply: JobReply, now: datetime, region: str) -> str:
-    """Say the stage and for how long it has been so, and what to do when that is unusual."""
+def _stage(reply: JobReply) -> tuple[str, datetime | None]:
+    """Return the word for the first stage that is not over, and since when the job is there."""
     if reply.status != "InProgress":
-        return reply.status or ""
-    since = reply.creation_time or now
+        return reply.status or "", None
+    since = reply.creation_time
     for name, stage in reply.stages:
         if stage.status == "Completed":
             since = stage.last_modified_time or since
             continue
         if stage.status != "NotStarted":
             since = stage.creation_time or since
-        age = now - since
         word = {"NotStarted": "has not started", "InProgress": "in progress", None: "in progress"}.get(stage.status)
-        said = f"{name} {word or stage.status}, for {_span(age)}"
-        if age > _STILL and stage.status == "NotStarted":
-            return (
-                f"{said}: jobs are known to stand still like this and cost nothing; 'tunewise cancel RUN', and launch "
-                f"with -o region={other_region(region)}"
-            )
-        return said
-    return "in progress"
-
-
-def _span(age: timedelta) -> str:
-    minutes = max(0, int(age.total_seconds() // 60))
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
+        return f"{name} {word or stage.status}", since
+    return "in progress", since
 
 
 def job_events(reply: JobReply) -> Iterator[JobEvent]:

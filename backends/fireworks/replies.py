@@ -201,6 +201,7 @@ def snapshot(job: Job, reply: JobReply) -> Job:
         id=short,
         status=status,
         detail=_detail(reply),
+        stage=_word(reply),
         created=reply.create_time,
         finished=(reply.completed_time or reply.update_time) if status.finished else None,
         tuned_model=tuned if status is JobStatus.SUCCEEDED else None,
@@ -223,8 +224,12 @@ def job_events(reply: JobReply) -> Iterator[JobEvent]:
     yield JobEvent(name, max(made, time.astimezone(UTC)), level, said)
 
 
+def _word(reply: JobReply) -> str:
+    return reply.word.lower().replace("_", " ")
+
+
 def _detail(reply: JobReply) -> str:
-    word, at = reply.word.lower().replace("_", " "), reply.job_progress
+    word, at = _word(reply), reply.job_progress
     if reply.word in _EXPLAINED:
         return f"{word}: {_EXPLAINED[reply.word]}"
     if at.percent is None or reply.word != "RUNNING":

@@ -104,6 +104,7 @@ def snapshot(job: Job, reply: TrainingReply) -> Job:
         id=reply.id,
         status=status,
         detail=reply.status or "",
+        stage=reply.status or "",
         created=reply.created_at or job.created,
         started=reply.started_at,
         finished=reply.completed_at,

@@ -176,6 +176,7 @@ def snapshot(job: Job, reply: JobReply) -> Job:
         id=reply.id,
         status=status,
         detail=reply.status or "",
+        stage=reply.status or "",
         created=reply.created_at or job.created,
         started=reply.started_at,
         finished=reply.updated_at if status.finished else None,

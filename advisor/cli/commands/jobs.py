@@ -29,7 +29,11 @@ def command(backend: str | None, status: str | None, set_aside: str | None, as_j
     tunewise jobs
     tunewise jobs --status running --json
     """
+    from datetime import UTC, datetime
+
+    from advisor.pricing import PriceBook
     from advisor.runs import Ledger, view
+    from advisor.runs.follow.standstill import Standings
 
     ledger = Ledger.open()
     if backend is not None and not any(run.spec.backend == backend for run in ledger.runs()):
@@ -39,7 +43,10 @@ def command(backend: str | None, status: str | None, set_aside: str | None, as_j
     for damaged in ledger.damaged():
         render.note(f"warning: {damaged}." + (" It was set aside." if damaged.set_aside else ""))
     found = (_as_it_is(ledger, run) for run in ledger.runs() if backend in (None, run.spec.backend))
-    views = tuple(view(run) for run in found if status in (None, run.job.status))
+    standings, now = Standings(ledger, PriceBook.load()), datetime.now(UTC)
+    views = tuple(
+        view(run, standings.of(run, now, asked=_is_here(run))) for run in found if status in (None, run.job.status)
+    )
     if as_json:
         render.json_document(views)
         return
@@ -52,9 +59,14 @@ def command(backend: str | None, status: str | None, set_aside: str | None, as_j
     for one in views:
         if one.job_id is None and not one.status.finished:
             render.note(f"{one.run} has no job: {one.detail}")
+        if one.standstill:
+            render.note(f"warning: {one.run}: {one.standstill}")
 
 
 def _as_it_is(ledger: Ledger, run: Run) -> Run:
     """Look at a run of this machine that has not ended, or at a rehearsal; another run is as the ledger holds it."""
-    here = run.rehearses or (run.spec.backend == "local" and not run.spec.options.get("address"))
-    return common.current_run(ledger, run.id) if here else run
+    return common.current_run(ledger, run.id) if _is_here(run) else run
+
+
+def _is_here(run: Run) -> bool:
+    return bool(run.rehearses) or (run.spec.backend == "local" and not run.spec.options.get("address"))

@@ -18,13 +18,19 @@ def command(run: str, offline: bool, as_json: bool) -> None:
     \b
     tunewise show tw-1122-7f3a9c01
     """
+    from datetime import UTC, datetime
+
+    from advisor.pricing import PriceBook
     from advisor.runs import Ledger, view
+    from advisor.runs.follow.standstill import Standings
 
     ledger = Ledger.open()
     found = ledger.get(run) if offline else common.current_run(ledger, run)
+    standing = Standings(ledger, PriceBook.load()).of(found, datetime.now(UTC), asked=not offline)
+    shown = view(found, standing)
     if as_json:
-        render.json_document(view(found))
+        render.json_document(shown)
         return
     from advisor.cli.render.runs import card
 
-    card(view(found))
+    card(shown)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from advisor.runs import Accuracy, Receipt
+    from advisor.runs.follow.standstill import StageAge
     from advisor.runs.run_view import View
     from backends import JobEvent
 
@@ -34,7 +35,7 @@ def table(views: Sequence[View]) -> None:
             one.run,
             _place(one),
             escape(short(one.model)),
-            f"[{COLOURS[one.status]}]{one.status}[/]",
+            f"[{COLOURS[one.status]}]{one.status}[/]{_so_far(one)}",
             steps(one.steps_done, one.steps_total),
             render.usd(one.quote_usd),
             render.usd(one.billed_usd),
@@ -45,7 +46,7 @@ def table(views: Sequence[View]) -> None:
         console.print(grid)
         return
     for one in views:
-        console.print(f"{one.run} [{COLOURS[one.status]}]{one.status}[/] {one.created:%Y-%m-%d %H:%M}")
+        console.print(f"{one.run} [{COLOURS[one.status]}]{one.status}[/]{_so_far(one)} {one.created:%Y-%m-%d %H:%M}")
         how_far = steps(one.steps_done, one.steps_total)
         parts = [f"{how_far} steps"] if how_far else []
         parts += [f"quoted {render.usd(one.quote_usd)}", f"billed {render.usd(one.billed_usd)}"]
@@ -61,6 +62,8 @@ def card(one: View) -> None:
     rows: list[tuple[str, str | None]] = [
         ("run", one.run),
         ("status", f"[{COLOURS[one.status]}]{one.status}[/] {escape(_beside(one))}".strip()),
+        ("stages", escape(stages_text(one.stages)) or None),
+        ("stands still", f"[yellow]{escape(one.standstill)}[/]" if one.standstill else None),
         ("error", escape(one.error) if one.error else None),
         ("twins", f"[yellow]{escape(twins_text(one))}[/]" if one.twins else None),
         ("changed", f"[yellow]{escape(changed_text(one))}[/]" if one.changed_by_provider else None),
@@ -87,6 +90,13 @@ def card(one: View) -> None:
     for column in grid.columns:
         column.overflow = "fold"
     render.console().print(grid)
+
+
+def stages_text(stages: Sequence[StageAge]) -> str:
+    """Say how long a job was at each of its stages."""
+    from advisor.recommend.wording import duration
+
+    return ", ".join(f"{one.name} {duration(one.minutes)}" for one in stages)
 
 
 def changed_text(one: View) -> str:
@@ -180,6 +190,13 @@ def fits(console: Console, grid: Table) -> bool:
     """Tell whether every cell has room without being broken."""
     unbounded = console.options.update(width=10_000)
     return console.measure(grid, options=unbounded).maximum <= console.width
+
+
+def _so_far(one: View) -> str:
+    """Say for how long a job that goes on is at its stage."""
+    from advisor.recommend.wording import duration
+
+    return f" {duration(one.stages[-1].minutes)}" if one.stages and not one.status.finished else ""
 
 
 def _beside(one: View) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from advisor.evaluate.training import Curves
     from advisor.runs import Run, Update
+    from advisor.runs.follow.standstill import Standing
     from backends import JobEvent
 
 _EVERY_S = 2.0  # between two lines of one run that only say how far it is
@@ -36,6 +37,7 @@ class Progress:
         self._troubles: dict[str, str | None] = {}
         self._warned: set[tuple[str, str]] = set()
         self._said: dict[str, tuple[float, str]] = {}
+        self._standings: dict[str, Standing] = {}
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
@@ -65,19 +67,20 @@ class Progress:
     ) -> None:
         self.stand_still()
 
-    def show(self, run: Run, update: Update) -> None:
+    def show(self, run: Run, update: Update, standing: Standing) -> None:
         """Take in what a look brought, and show it."""
         from advisor.evaluate.training import curves, overfitting
         from advisor.runs import view
 
         self._runs[run.id] = run
+        self._standings[run.id] = standing
         self._troubles[run.id] = _trouble(update)
         events = self._events.setdefault(run.id, {})
         events.update((event.id, event) for event in update.events)
         if self._live is not None:
             self._live.update(self._screen(self._live.console))
         else:
-            self._say_seldom(_line(run, curves(events.values()), update), run, update)
+            self._say_seldom(_line(run, curves(events.values()), update, standing), run, update)
         for event in update.events:
             if event.level == "sample":
                 self._say(f"{run.id}: {event.message}")
@@ -85,6 +88,7 @@ class Progress:
         warnings = (
             ("twins", twins_text(shown) if shown.twins else None),
             ("changed", changed_text(shown) if shown.changed_by_provider else None),
+            ("standstill", standing.standstill or None),
             ("overfitting", overfitting(curves(events.values())) if update.events else None),
         )
         for about, warning in warnings:
@@ -158,7 +162,10 @@ class Progress:
             return f"[yellow]{escape(trouble)}[/]"
         if run.job.error:
             return f"[red]{escape(run.job.error)}[/]"
-        return escape(run.job.detail) if run.job.detail != run.job.status else ""
+        standing = self._standings[run.id]
+        if standing.standstill:
+            return f"[yellow]{escape(standing.standstill)}[/]"
+        return escape(_detail(run, standing))
 
 
 def sparkline(values: Sequence[float], width: int = 8) -> str:
@@ -197,7 +204,7 @@ def _ending(run: Run) -> tuple[str, str]:
     return "" if run.job.status.finished else clock(run.job.estimated_finish), render.usd(spent_so_far(run))
 
 
-def _line(run: Run, found: Curves, update: Update) -> str:
+def _line(run: Run, found: Curves, update: Update, standing: Standing) -> str:
     job = run.job
     if update.trouble:
         return f"{run.id}  {job.status}  {'given up' if update.given_up else 'waiting'}: {_trouble(update)}"
@@ -205,8 +212,18 @@ def _line(run: Run, found: Curves, update: Update) -> str:
     parts += [f"{name} {points[-1][1]:.4f}" for name, points in zip(_CURVES, _points(found), strict=True) if points]
     if job.estimated_finish is not None and not job.status.finished:
         parts.append(f"finishes {clock(job.estimated_finish)}")
-    parts.append(job.error or ("" if job.detail == job.status else job.detail))
+    parts.append(job.error or _detail(run, standing))
     return "  ".join(part for part in parts if part)
+
+
+def _detail(run: Run, standing: Standing) -> str:
+    """Return the provider's word for where a job is, with its age when it is there for minutes."""
+    from advisor.recommend.wording import duration
+
+    word = "" if run.job.detail == run.job.status else run.job.detail
+    if run.job.status.finished or not standing.stages or (minutes := standing.stages[-1].minutes) < 2:
+        return word
+    return f"{word or standing.stages[-1].name}, for {duration(minutes)}"
 
 
 def _trouble(update: Update) -> str | None:

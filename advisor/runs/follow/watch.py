@@ -32,6 +32,7 @@ from backends import (
 
 LONGEST_S = 15.0  # between two looks at a job in which nothing changes
 _LONGEST_TROUBLE_S = 60.0
+_SAID_AGAIN_S = 600.0  # how a job stands is said at least so often: that nothing changes is news, too
 _MOST_MISSED = 5  # looks in a row at which the provider knows no such job, or refuses to say
 _MOST_AT_END = 3  # looks for what is still missing of a run that has ended
 
@@ -63,6 +64,7 @@ class _Followed:
     missed: int = 0
     looks: int = 0
     looks_at_end: int = 0
+    said_at: float = 0.0
     last_event: str | None = None
 
     @property
@@ -99,7 +101,10 @@ class Watch:
     _paces: dict[str, _Pace] = field(default_factory=dict)
 
     def updates(self) -> Iterator[Update]:
-        """Yield every change, trouble and end; return when no run is left to follow."""
+        """Yield every change, trouble and end; return when no run is left to follow.
+
+        Of a job that does not change there is an update every ten minutes.
+        """
         followed = []
         for run in dict.fromkeys(self.runs):
             try:
@@ -171,7 +176,10 @@ class Watch:
         if update.job.status.finished:
             settle(self.ledger, one.job.run)
             update = self._at_end(one, update)
-        return update if changed or update.trouble or one.looks == 1 else None
+        if not (changed or update.trouble or one.looks == 1) and self.clock() - one.said_at < _SAID_AGAIN_S:
+            return None
+        one.said_at = self.clock()
+        return update
 
     def _at_end(self, one: _Followed, update: Update) -> Update:
         """Look a few times more for what could not be read of an ended run, then keep a word on what is missing."""
