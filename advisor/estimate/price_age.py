@@ -41,7 +41,8 @@ def too_old(lines: Sequence[LineItem], today: date) -> str | None:
         if line.checked is not None and (today - line.checked).days > REFUSE_DAYS:
             return (
                 f"The price of '{line.name}' was read {(today - line.checked).days} days ago ({line.source}, "
-                f"{line.checked.isoformat()}), over {REFUSE_DAYS}: check it and put today's in pricing.local.yaml."
+                f"{line.checked.isoformat()}), over {REFUSE_DAYS}: 'tunewise prices "
+                "refresh' asks public feeds; else check it and put today's in pricing.local.yaml."
             )
     return None
 

@@ -30,7 +30,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--against",
     default="base",
     show_default=True,
-    help="With commas: base, few-shot, few-shot:5, few-shot:5:near, MODEL, RUN.",
+    help="With commas: base, few-shot, few-shot:5, few-shot:5:near, MODEL, RUN, or group: what was launched with it.",
 )
 @click.option("--prompt", "prompts", multiple=True, type=_FILE, help="A system prompt to try instead; may be repeated.")
 @click.option("--metric", help="Instead of the one that fits the task.")
@@ -101,7 +101,7 @@ def command(
     from advisor.pricing import PriceBook
     from advisor.runs import Ledger
     from advisor.runs.evaluation.evaluate import Options, evaluate_data, evaluate_run
-    from advisor.runs.evaluation.variants import tuned
+    from advisor.runs.evaluation.variants import launched_with, tuned
 
     if metric is not None and metric not in METRICS:
         raise click.UsageError(f"There is no metric '{metric}'; choose one of: {', '.join(METRICS)}.")
@@ -153,6 +153,14 @@ def command(
             try:
                 runs = [name for name in chosen.against if name == "last" or name.startswith("tw-")]
                 others = {other.id: other for other in (common.current_run(ledger, name) for name in runs)}
+                if "group" in chosen.against:
+                    runs.append("group")
+                    ready, waiting = launched_with(run, ledger.runs())
+                    others |= {other.id: other for other in ready}
+                    for other in waiting:
+                        render.note(
+                            f"note: {other.id} on {other.spec.backend} is {other.job.status}, so it is left out."
+                        )
                 if run.id in others:
                     raise click.UsageError(f"{run.id} cannot be compared with itself; name another run with --against.")
                 also = tuple(

@@ -153,7 +153,9 @@ def _tell(ledger: Ledger, runs: Sequence[str], follow_it: bool, tells: Notifier 
     if follow_it and runs:
         from advisor.cli.following import follow
 
-        return follow(runs, tells, as_json=as_json)
+        code = follow(runs, tells, as_json=as_json)
+        _say_comparison(runs)
+        return code
     views = [view(ledger.get(run)) for run in runs]
     if as_json:
         render.json_document(views[0] if len(views) == 1 else {"runs": views})
@@ -168,4 +170,10 @@ def _tell(ledger: Ledger, runs: Sequence[str], follow_it: bool, tells: Notifier 
             render.note(f"warning: {changed_text(one)}")
         if one.twins:
             render.note(f"warning: {twins_text(one)}")
+    _say_comparison(runs)
     return 0
+
+
+def _say_comparison(runs: Sequence[str]) -> None:
+    if len(runs) > 1:
+        render.note(f"Once they have ended, compare them: tunewise evaluate {runs[0]} --against base,group")

@@ -74,6 +74,18 @@ def tuned(run: Run, backend: Backend, book: PriceBook | None, today: date, name:
     return replace(one, tuned_from=run.spec.model)
 
 
+def launched_with(run: Run, runs: Sequence[Run]) -> tuple[tuple[Run, ...], tuple[Run, ...]]:
+    """Return which of ``runs`` were launched together with ``run``: those with a tuned model to ask, and the others.
+
+    Raises RunError when it was launched alone.
+    """
+    group = run.origin.group
+    others = [one for one in reversed(runs) if group is not None and one.origin.group == group and one.id != run.id]
+    if not others:
+        raise RunError(f"{run.id} was launched alone; --against RUN names another run to compare it with.")
+    return tuple(one for one in others if one.askable), tuple(one for one in others if not one.askable)
+
+
 def _priced(
     name: str,
     backend: Backend,

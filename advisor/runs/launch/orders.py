@@ -26,21 +26,22 @@ def orders(
     """Return what a plan file, or data with backends and models, asks for; and notes on what a plan did not choose.
 
     One model serves all backends, one backend trains all models, else they go in pairs. Raises UsageError when
-    something is missing, DataError when a file is, and RunError when a plan trains nothing.
+    something is missing, DataError when a file is, and RunError when a plan trains nothing. Several are a group.
     """
     if not sources:
         raise UsageError("Give a plan file, or DATA with --backend and --model.")
     for source in sources:
         if source != "-" and not glob.has_magic(source) and not Path(source).exists():
             raise DataError(f"{source}: there is no such file.")
+    notes: tuple[str, ...] = ()
     if len(sources) == 1 and sources[0].endswith((".yaml", ".yml")):
-        return _planned(sources[0], backends, models)
-    if not backends or not models:
+        found, notes = _planned(sources[0], backends, models)
+    elif not backends or not models:
         raise UsageError("DATA needs --backend and --model; 'tunewise plan DATA' says which to choose.")
-    group = new_id(datetime.now(UTC)) if len(backends) > 1 else None
-    return [
-        Order(data=tuple(sources), backend=name, model=model, group=group) for name, model in _pairs(backends, models)
-    ], ()
+    else:
+        found = [Order(data=tuple(sources), backend=name, model=model) for name, model in _pairs(backends, models)]
+    group = new_id(datetime.now(UTC)) if len(found) > 1 else None
+    return [replace(order, group=group) for order in found], notes
 
 
 def _planned(source: str, names: Sequence[str], models: Sequence[str]) -> tuple[list[Order], tuple[str, ...]]:

@@ -1,0 +1,98 @@
+"""One command trains the same data at several places, and one compares what came of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from functools import cache
+from pathlib import Path
+
+import pytest
+from backend_cases import CASES, write_rows
+from click.testing import CliRunner, Result
+from emulator_base import Emulator
+
+import backends
+from advisor.cli import tunewise
+from advisor.errors import RunError
+from advisor.runs import Ledger, Watch
+from advisor.runs.evaluation.variants import launched_with
+from backends import Backend, JobStatus
+
+PLACES = ("together", "fireworks", "bedrock")
+MODELS = ("Qwen/Qwen3.5-9B", "Qwen/Qwen3-8B", "amazon.nova-2-lite-v1:0")
+DAY = ("--today", "2026-11-22")
+
+
+@pytest.fixture
+def emulators(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Emulator]]:
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    with ExitStack() as held:
+        found = {}
+        for name in PLACES:
+            case = CASES[name]
+            assert case.emulator is not None
+            found[name] = held.enter_context(case.emulator())
+            for variable, value in case.environment(found[name]).items():
+                monkeypatch.setenv(variable, value)
+            for knob, setting in case.knobs.items():
+                setattr(found[name], knob, setting)
+        yield found
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(tunewise, [str(word) for word in words], catch_exceptions=False)
+
+
+def follow_to_the_end() -> None:
+    ledger = Ledger.open()
+    with ExitStack() as held:
+
+        @cache
+        def backend_of(name: str) -> Backend:
+            return held.enter_context(closing(backends.get(name)))
+
+        names = [one.id for one in ledger.runs()]
+        for _ in Watch(ledger, names, backend_of, shortest_s=0.01, per_second=200).updates():
+            pass
+
+
+def launch(data: Path, *more: object) -> Result:
+    named = [word for name, model in zip(PLACES, MODELS, strict=True) for word in ("--backend", name, "--model", model)]
+    return run("launch", data, *named, "--epochs", 2, "--yes", "--max-cost", 5, *DAY, "--json", *more)
+
+
+def test_three_places_train_the_same_rows_and_are_compared(emulators: dict[str, Emulator], tmp_path: Path) -> None:
+    launched = launch(write_rows(tmp_path / "rows.jsonl", 60))
+    assert launched.exit_code == 0, launched.output
+    first = json.loads(launched.stdout)["runs"][0]["run"]
+    assert f"compare them: tunewise evaluate {first} --against base,group" in launched.stderr
+    assert {name: one.paid_jobs for name, one in emulators.items()} == dict.fromkeys(PLACES, 1)
+    runs = Ledger.open().runs()
+    assert {one.spec.backend for one in runs} == set(PLACES) and len({one.origin.group for one in runs}) == 1
+    held_out = {one.origin.held_out.read_bytes() for one in runs if one.origin.held_out is not None}
+    assert len(held_out) == 1, "all answer the same questions afterwards"
+    assert all(one.quote.usd is not None and one.quote.serving for one in runs)
+    follow_to_the_end()
+    found = run("evaluate", first, "--against", "group", "--metric", "exact", *DAY, "--json")
+    assert found.exit_code == 0, found.output
+    card = json.loads(found.stdout)
+    assert card["examples"] == 6
+    others = {one.id for one in Ledger.open().runs()} - {first}
+    assert {row["name"] for row in card["rows"]} == {"tuned", *others}
+    assert all(row["answers"] == 6 for row in card["rows"])
+    assert all(one.violations == [] for one in emulators.values())
+
+
+def test_one_that_fails_is_named_and_left_out(emulators: dict[str, Emulator], tmp_path: Path) -> None:
+    emulators["bedrock"].ends_as = "Failed"  # type: ignore[attr-defined]
+    first = json.loads(launch(write_rows(tmp_path / "rows.jsonl", 60)).stdout)["runs"][0]["run"]
+    follow_to_the_end()
+    by_place = {one.spec.backend: one for one in Ledger.open().runs()}
+    assert by_place["bedrock"].job.status is JobStatus.FAILED
+    found = run("evaluate", first, "--against", "group", "--metric", "exact", *DAY, "--json")
+    assert f"note: {by_place['bedrock'].id} on bedrock is failed, so it is left out." in found.stderr
+    assert {row["name"] for row in json.loads(found.stdout)["rows"]} == {"tuned", by_place["fireworks"].id}
+    with pytest.raises(RunError, match="was launched alone"):
+        launched_with(by_place["together"], [by_place["together"]])
