@@ -11,16 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends._base import (
-    DEFAULT_LORA_RANK,
     Backend,
     Completion,
-    Hyperparameters,
     Job,
     JobEvent,
     JobSpec,
     JobStatus,
     Json,
-    Knob,
     Message,
     Method,
     Objective,
@@ -44,6 +41,7 @@ from backends._errors import (
     SpecRefused,
     wait_s,
 )
+from backends._hyperparameters import DEFAULT_LORA_RANK, Hyperparameters, Knob
 from backends._keyring import KEYRING_NAME, stored_key
 from backends._provider import Provider
 from backends._rows import RowFormat

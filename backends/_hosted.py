@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar, Generic
 
-from backends._base import Hyperparameters, Job, JobEvent, JobSpec, JobStatus, Method, Objective, Save, _discard
+from backends._base import Job, JobEvent, JobSpec, JobStatus, Method, Objective, Save, _discard
 from backends._errors import FileRejected, ProviderUnavailable, SpecRefused
 from backends._files import FILES, content_hash, files_of
+from backends._hyperparameters import Hyperparameters
 from backends._remote import C, Remote
 from backends._replies import Unreadable
 

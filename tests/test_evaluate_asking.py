@@ -19,11 +19,13 @@ from advisor.errors import OverLimit, RunError
 from advisor.evaluate.metrics import Answer
 from advisor.evaluate.scorecard import frontier
 from advisor.runs import Origin, Run
-from advisor.runs.evaluation.answers import Answers, Contestant, Purse, Question, ask_all
+from advisor.runs.evaluation.answers import Answers, ask_all
 from advisor.runs.evaluation.bm25 import Nearest
 from advisor.runs.evaluation.compare import compare_on, room
 from advisor.runs.evaluation.evaluate import Options, evaluate_data, evaluate_run
 from advisor.runs.evaluation.forgetting import regressions
+from advisor.runs.evaluation.question import Question, Variant
+from advisor.runs.evaluation.spend_cap import SpendCap
 from advisor.runs.evaluation.variants import questions
 from backends import Completion, JobStatus, Json, Message, ProviderUnavailable, QuestionRefused, RateLimited
 
@@ -44,7 +46,7 @@ def tuned_run(tmp_path: Path) -> Run:
 
 
 def ask(backend: PaperBackend, asked: list[Question], path: Path, **options: object) -> int:
-    one = Contestant("base", backend, "a4")
+    one = Variant("base", backend, "a4")
     with Answers(path) as answers:
         found = ask_all(one, asked, answers, max_tokens=16, pause=lambda seconds: None, **options)  # type: ignore[arg-type]
     return len(found)
@@ -74,7 +76,7 @@ class Choosy(PaperBackend):
 
 def test_a_question_that_is_refused_is_a_result_shown_and_counted(tmp_path: Path, asked: list[Question]) -> None:
     backend = Choosy(tmp_path / "paper")
-    one = Contestant("base", backend, "a4", price=lambda answer: Decimal(answer.prompt_tokens or 0))
+    one = Variant("base", backend, "a4", price=lambda answer: Decimal(answer.prompt_tokens or 0))
     card = compare_on(asked, [one], Options(against=()), None, tmp_path / "samples.jsonl")
     (row,) = card.rows
     assert (row.answers, row.refused) == (40, 2)
@@ -92,7 +94,7 @@ def test_no_wait_is_longer_than_minutes_and_each_is_said(
     backend = PaperBackend(tmp_path / "paper", troubles={"complete": [RateLimited("Slow down.", stated)]})
     waits, said = list[float](), list[str]()
     with Answers(tmp_path / "samples.jsonl") as kept:
-        ask_all(Contestant("base", backend, "a4"), asked[:1], kept, max_tokens=16, pause=waits.append, say=said.append)
+        ask_all(Variant("base", backend, "a4"), asked[:1], kept, max_tokens=16, pause=waits.append, say=said.append)
     assert waits == [1.0 if stated is None else 300.0]
     assert len(said) == 1 and re.fullmatch(r"base: Slow down\. Asked again at \d\d:\d\d:\d\d\.", said[0])
 
@@ -141,7 +143,7 @@ def test_what_was_not_answered_is_asked_again_and_counted_where_it_may_be_billed
 ) -> None:
     troubles = {"complete": [RateLimited("slow", 3.0), ProviderUnavailable("502"), ProviderUnavailable("502")]}
     backend = PaperBackend(tmp_path / "paper", troubles=troubles)
-    purse = Purse(Decimal(1), worst_usd=Decimal("0.01"), at_once=1)
+    purse = SpendCap(Decimal(1), worst_usd=Decimal("0.01"), at_once=1)
     assert ask(backend, asked, tmp_path / "samples.jsonl", at_once=1, purse=purse) == 40
     assert backend.calls.count("complete") == 43
     assert purse.spent == Decimal("0.42")  # a refusal for haste is not billed
@@ -161,8 +163,8 @@ def test_a_provider_that_stays_away_is_an_error_and_keeps_what_was_answered(
 def test_the_cap_on_spending_is_never_passed(tmp_path: Path, asked: list[Question]) -> None:
     backend = PaperBackend(tmp_path / "paper")
     cent = Decimal("0.01")
-    one = Contestant("base", backend, "a4", price=lambda completion: cent)
-    purse = Purse(Decimal("0.20"), worst_usd=cent, at_once=4)
+    one = Variant("base", backend, "a4", price=lambda completion: cent)
+    purse = SpendCap(Decimal("0.20"), worst_usd=cent, at_once=4)
     with Answers(tmp_path / "samples.jsonl") as answers, pytest.raises(OverLimit, match="going on could pass"):
         ask_all(one, asked, answers, max_tokens=16, at_once=4, purse=purse)
     assert backend.calls.count("complete") * cent <= Decimal("0.20")
@@ -173,10 +175,10 @@ def test_what_is_kept_counts_against_the_cap_and_the_last_answer_may_reach_it(
     tmp_path: Path, asked: list[Question]
 ) -> None:
     backend, cent = PaperBackend(tmp_path / "paper"), Decimal("0.01")
-    one = Contestant("base", backend, "a4", price=lambda completion: cent)
+    one = Variant("base", backend, "a4", price=lambda completion: cent)
 
     def spend(cap: str, count: int) -> Decimal:
-        purse = Purse(Decimal(cap), worst_usd=cent, at_once=4)
+        purse = SpendCap(Decimal(cap), worst_usd=cent, at_once=4)
         with Answers(tmp_path / "samples.jsonl") as answers:
             ask_all(one, asked[:count], answers, max_tokens=16, at_once=4, purse=purse)
             ask_all(one, asked[:count], answers, max_tokens=16, at_once=4, purse=purse)  # counted once
@@ -214,10 +216,10 @@ def test_an_answer_has_room_in_every_script() -> None:
 
 
 def test_the_bound_of_a_price_counts_tools_and_letters_of_many_bytes(tmp_path: Path) -> None:
-    one = Contestant("base", PaperBackend(tmp_path / "p"), "a4", price=lambda said: Decimal(said.prompt_tokens or 0))
+    one = Variant("base", PaperBackend(tmp_path / "p"), "a4", price=lambda said: Decimal(said.prompt_tokens or 0))
 
     def bound(text: str, tools: tuple[dict[str, Json], ...] = ()) -> Decimal:
-        purse = Purse(None)
+        purse = SpendCap(None)
         question = Question("1", ({"role": "user", "content": text},), {"role": "assistant", "content": ""}, tools)
         purse.expect([one], [question], 16)
         return purse.worst_usd
@@ -235,8 +237,8 @@ def test_a_cap_refuses_a_model_of_unknown_price_before_it_is_asked(tmp_path: Pat
 
 def test_the_cap_covers_the_regression_suite(tmp_path: Path, asked: list[Question]) -> None:
     backend, cent = PaperBackend(tmp_path / "paper"), Decimal("0.01")
-    base, tuned = (Contestant(name, backend, name, price=lambda completion: cent) for name in ("a4", "paper-x"))
-    purse = Purse(Decimal("0.10"), at_once=2, spent=Decimal("0.05"))
+    base, tuned = (Variant(name, backend, name, price=lambda completion: cent) for name in ("a4", "paper-x"))
+    purse = SpendCap(Decimal("0.10"), at_once=2, spent=Decimal("0.05"))
     with pytest.raises(OverLimit, match="are spent"):
         regressions(base, tuned, Options(at_once=2, regression=True), tmp_path, purse)
     assert 0 < backend.calls.count("complete") <= 5
@@ -251,7 +253,7 @@ def test_nothing_is_asked_when_the_first_answers_could_pass_the_cap(tmp_path: Pa
             backend,
             asked,
             tmp_path / "samples.jsonl",
-            purse=Purse(Decimal("0.03"), worst_usd=Decimal("0.01"), at_once=4),
+            purse=SpendCap(Decimal("0.03"), worst_usd=Decimal("0.01"), at_once=4),
         )
     assert backend.calls == []
 
@@ -327,7 +329,7 @@ def test_few_shot_examples_come_after_the_system_prompt_and_before_the_question(
         {"role": "assistant", "content": "A"},
     )
     shown = ({"role": "user", "content": "q"}, {"role": "assistant", "content": "a"})
-    one = Contestant("few", PaperBackend(tmp_path / "p"), "m", before=lambda question: shown)  # type: ignore[arg-type,return-value]
+    one = Variant("few", PaperBackend(tmp_path / "p"), "m", before=lambda question: shown)  # type: ignore[arg-type,return-value]
     assert [message["content"] for message in one.messages(question)] == ["S", "q", "a", "Q"]
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from paper_backend import PaperBackend
 
-from advisor.runs.evaluation.answers import Contestant
 from advisor.runs.evaluation.compare import Options
 from advisor.runs.evaluation.lm_eval import harness, read_samples
+from advisor.runs.evaluation.question import Variant
 
 # As lm-eval 0.4.13 writes them: one folder a model, one file a task, one row a document and filter.
 STAMP = "2026-11-22T18-43-16.620558"
@@ -49,9 +49,9 @@ def test_samples_without_single_numbers_are_passed_over(tmp_path: Path) -> None:
     assert read_samples(tmp_path / "nowhere") == {}
 
 
-def two(tmp_path: Path, backend: PaperBackend | None = None) -> tuple[Contestant, Contestant]:
+def two(tmp_path: Path, backend: PaperBackend | None = None) -> tuple[Variant, Variant]:
     place = backend or Local(tmp_path / "p")
-    return Contestant("base", place, str(tmp_path / "base")), Contestant("tuned", place, str(tmp_path / "tuned"))
+    return Variant("base", place, str(tmp_path / "base")), Variant("tuned", place, str(tmp_path / "tuned"))
 
 
 class Local(PaperBackend):
@@ -146,6 +146,6 @@ def test_a_local_task_runs_on_a_real_model(tmp_path: Path) -> None:
     make(model, write_rows(tmp_path / "train.jsonl", 20), seed=0)
     place = Local(tmp_path / "p")
     (found,), notes = harness(
-        (str(task),), Contestant("base", place, str(model)), Contestant("tuned", place, str(model)), tmp_path, Options()
+        (str(task),), Variant("base", place, str(model)), Variant("tuned", place, str(model)), tmp_path, Options()
     )
     assert (found.suite, found.items, found.change, found.verdict, notes) == ("lm-eval sums", 8, 0.0, "fine", [])

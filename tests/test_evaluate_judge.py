@@ -22,8 +22,8 @@ from advisor.errors import DataError, OverLimit, RunError
 from advisor.evaluate.judge import Verdict, rubric, settled, tally, verdict
 from advisor.evaluate.metrics import Answer
 from advisor.pricing import PriceBook
-from advisor.runs.evaluation.answers import Contestant
 from advisor.runs.evaluation.evaluate import Options, evaluate_data, evaluate_run
+from advisor.runs.evaluation.question import Variant
 from backends import Completion, Message
 
 DAY = date(2026, 11, 22)
@@ -55,7 +55,7 @@ class Judge(PaperBackend):
 
 def evaluated(tmp_path: Path, judge: Judge, cap: Decimal | None = None, **options: object):  # type: ignore[no-untyped-def]
     chosen = Options(
-        judge=Contestant("judge", judge, "wise", price=lambda completion: CENT),
+        judge=Variant("judge", judge, "wise", price=lambda completion: CENT),
         max_usd=cap,
         probe=0,
         **options,  # type: ignore[arg-type]
@@ -133,7 +133,7 @@ def test_the_judge_keeps_within_the_cap(tmp_path: Path) -> None:
 
 def test_a_judge_of_unknown_price_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
     paper, judge = Paper(tmp_path / "paper"), Judge(tmp_path / "judge")
-    options = Options(judge=Contestant("judge", judge, "wise"), max_usd=Decimal(1))
+    options = Options(judge=Variant("judge", judge, "wise"), max_usd=Decimal(1))
     with pytest.raises(OverLimit, match="asking wise on paper costs is not known"):
         evaluate_run(tuned_run(tmp_path), paper, None, options, today=DAY)
     assert paper.calls == judge.asked == []
@@ -141,7 +141,7 @@ def test_a_judge_of_unknown_price_is_refused_before_anything_is_asked(tmp_path: 
 
 def test_one_option_cannot_be_judged(tmp_path: Path) -> None:
     data = write_sums(tmp_path / "test.jsonl", 30)
-    options = Options(judge=Contestant("judge", Judge(tmp_path / "j"), "wise"))
+    options = Options(judge=Variant("judge", Judge(tmp_path / "j"), "wise"))
     with pytest.raises(RunError, match="A judge compares two options"):
         evaluate_data((data,), PaperBackend(tmp_path / "p"), "a4", None, options, today=DAY)
 
@@ -149,7 +149,7 @@ def test_one_option_cannot_be_judged(tmp_path: Path) -> None:
 def test_a_judge_of_its_own_answers_is_named(tmp_path: Path) -> None:
     judge = Judge(tmp_path / "judge")
     data = write_sums(tmp_path / "test.jsonl", 30)
-    options = Options(against=("base", "paper-9"), judge=Contestant("judge", judge, "a4"))
+    options = Options(against=("base", "paper-9"), judge=Variant("judge", judge, "a4"))
     card = evaluate_data((data,), PaperBackend(tmp_path / "p"), "a4", None, options, today=DAY)
     assert any("it judges its own answers" in warning for warning in card.warnings)
 

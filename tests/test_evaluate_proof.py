@@ -21,8 +21,8 @@ from advisor.evaluate.regression import compare_suite, compare_text, general_tex
 from advisor.evaluate.scorecard import TokenLosses, compare_loss
 from advisor.evaluate.suite import Item, suite
 from advisor.runs import Ledger, Order, Run, Watch, record, send, stage
-from advisor.runs.evaluation.answers import Conversation
 from advisor.runs.evaluation.evaluate import Options, evaluate_run
+from advisor.runs.evaluation.question import Conversation
 from backends import Hyperparameters
 
 DAY = date(2026, 11, 22)

@@ -15,9 +15,9 @@ from advisor.evaluate.metrics import Answer
 from advisor.evaluate.recited import PASSAGE, Probed, Recited, fisher, recited
 from advisor.evaluate.scorecard import TokenLosses
 from advisor.evaluate.statistics import permutation
-from advisor.runs.evaluation.answers import Question
 from advisor.runs.evaluation.contamination import near_copies, overfitted
 from advisor.runs.evaluation.evaluate import Options, evaluate_run
+from advisor.runs.evaluation.question import Question
 from backends import Completion
 
 WORDS = ["amber", "birch", "cedar", "dune", "ember", "fjord", "grove", "heath", "islet", "jetty", "knoll", "ledge"]

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from advisor.errors import DataError
 from advisor.evaluate.metrics import METRICS, Answer, Reference
 from advisor.evaluate.schema import inferred_schema, keeps, read_schema
-from advisor.runs.evaluation.answers import Question
 from advisor.runs.evaluation.compare import Options, judged_by
+from advisor.runs.evaluation.question import Question
 from backends import Json
 
 ROWS: list[Json] = [

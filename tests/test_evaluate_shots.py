@@ -12,9 +12,9 @@ from paper_backend import PaperBackend, write_sums
 from advisor.dataset import Dataset
 from advisor.errors import RunError
 from advisor.evidence import ROOM_TOKENS
-from advisor.runs.evaluation.answers import Question
 from advisor.runs.evaluation.compare import Options, judged_by
 from advisor.runs.evaluation.few_shot import shots
+from advisor.runs.evaluation.question import Question
 from advisor.runs.evaluation.variants import contestant, prompted, questions
 from backends import ToolCall
 

@@ -14,8 +14,8 @@ from advisor.errors import DataError
 from advisor.evaluate import sql
 from advisor.evaluate.metrics import METRICS, Answer, Reference, metric_for
 from advisor.evaluate.sql import is_query, query_of, same_result, same_text, schema_of
-from advisor.runs.evaluation.answers import Question
 from advisor.runs.evaluation.compare import Options, judged_by
+from advisor.runs.evaluation.question import Question
 
 PROMPT = """Answer with one query.
 

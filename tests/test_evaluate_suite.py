@@ -15,9 +15,10 @@ from test_evaluate_asking import tuned_run
 from advisor.errors import DataError
 from advisor.evaluate.metrics import Answer
 from advisor.evaluate.suite import suite
-from advisor.runs.evaluation.answers import Contestant, Purse
 from advisor.runs.evaluation.evaluate import Options, evaluate_run
 from advisor.runs.evaluation.forgetting import regressions
+from advisor.runs.evaluation.question import Variant
+from advisor.runs.evaluation.spend_cap import SpendCap
 from backends import Completion
 
 
@@ -88,10 +89,10 @@ class Clerk(PaperBackend):
         return Completion("9 to 17" if known else "Who knows?", (), 10, 0, 4, 5.0, "stop")
 
 
-def both(tmp_path: Path) -> tuple[Clerk, Contestant, Contestant]:
+def both(tmp_path: Path) -> tuple[Clerk, Variant, Variant]:
     backend = Clerk(tmp_path / "p")
     cent = Decimal("0.01")
-    base, tuned = (Contestant(name, backend, name, price=lambda completion: cent) for name in ("base", "tuned"))
+    base, tuned = (Variant(name, backend, name, price=lambda completion: cent) for name in ("base", "tuned"))
     return backend, base, tuned
 
 
@@ -99,19 +100,19 @@ def test_forgetting_shows_in_the_users_suite_alone_and_is_paid_for_once(tmp_path
     hours = ({"ask": f"Opening hours in city {number}?", "any": ["9 to 17"]} for number in range(12))
     path = written(tmp_path / "hours.jsonl", *hours)
     backend, base, tuned = both(tmp_path)
-    purse = Purse(Decimal("1"))
+    purse = SpendCap(Decimal("1"))
     (found,), notes = regressions(base, tuned, Options(suites=(path,)), tmp_path, purse)
     assert (found.suite, found.items, found.verdict, notes) == ("hours.jsonl", 12, "block", [])
     assert (found.base, found.tuned) == (1.0, pytest.approx(1 / 12))
     assert purse.spent == Decimal("0.24")
-    again, _ = regressions(base, tuned, Options(suites=(path,)), tmp_path, Purse(Decimal(0)))
+    again, _ = regressions(base, tuned, Options(suites=(path,)), tmp_path, SpendCap(Decimal(0)))
     assert again == (found,) and backend.calls.count("complete") == 24
 
 
 def test_the_built_in_suite_says_when_it_is_left_out(tmp_path: Path) -> None:
     path = written(tmp_path / "hours.jsonl", {"ask": "Opening hours in city 0?", "any": ["9 to 17"]})
     _, base, tuned = both(tmp_path)
-    found, notes = regressions(base, tuned, Options(regression=True, suites=(path,)), tmp_path, Purse(None))
+    found, notes = regressions(base, tuned, Options(regression=True, suites=(path,)), tmp_path, SpendCap(None))
     assert [one.suite for one in found] == ["hours.jsonl"] and found[0].verdict == "fine"
     assert len(notes) == 1 and "The built-in suite was left out: the base answers 0 of the first" in notes[0]
 
@@ -132,8 +133,8 @@ def test_general_text_is_left_out_for_a_base_that_knows_none_of_it(tmp_path: Pat
             return [Loss(76.0 if model == "base" else 120.0, 10) for _ in examples]
 
     backend = Random(tmp_path / "p")
-    base, tuned = Contestant("base", backend, "base"), Contestant("tuned", backend, "tuned")
-    found, notes = regressions(base, tuned, Options(regression=True), tmp_path, Purse(None))
+    base, tuned = Variant("base", backend, "base"), Variant("tuned", backend, "tuned")
+    found, notes = regressions(base, tuned, Options(regression=True), tmp_path, SpendCap(None))
     assert found == () and "(7.6 nats a token)" in notes[0]
 
 

@@ -21,7 +21,7 @@ from advisor.dataset import Dataset
 from advisor.errors import PriceError
 from advisor.estimate import Candidate, Strategy
 from advisor.pricing import Availability, PriceBook, Standing, TrainingOffer
-from advisor.pricing.book import OVERLAY_START, packaged
+from advisor.pricing.book import overlay_start, packaged
 from advisor.pricing.entries import entries
 from advisor.pricing.schema_base import BOUNDS
 from advisor.pricing.user_terms import Own, OwnTerms
@@ -499,9 +499,9 @@ def test_an_error_in_an_overlay_names_the_overlay(tmp_path: Path, monkeypatch: p
 
 
 def test_the_starter_overlay_is_valid_as_it_is_and_with_its_comments_removed(tmp_path: Path) -> None:
-    plain = written(tmp_path, OVERLAY_START, "a.yaml")
+    plain = written(tmp_path, overlay_start(), "a.yaml")
     assert PriceBook.load(packaged(), overlays=(plain,)).discount("openai") == 0
-    lines = OVERLAY_START.replace("\nown: {}\n", "").splitlines()[4:]
+    lines = overlay_start().replace("\nown: {}\n", "").splitlines()[4:]
     opened = "\n".join(line.removeprefix("# ") for line in lines)
     assert "own" in yaml.safe_load(opened)
     book = PriceBook.load(packaged(), overlays=(written(tmp_path, opened, "b.yaml"),))

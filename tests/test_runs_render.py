@@ -17,7 +17,7 @@ from test_runs_ledger import a_run
 from advisor.cli.render.runs import card, table
 from advisor.cli.render.watch import Progress
 from advisor.runs import Run, Update, view
-from advisor.runs.follow.standstill import Standing
+from advisor.runs.standstill import Standing
 from backends import Job, JobEvent, JobStatus
 
 MODELS = (

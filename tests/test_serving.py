@@ -22,7 +22,7 @@ from test_export import local_run
 from advisor.cli import tunewise
 from advisor.errors import RunError
 from advisor.runs import Ledger, Run
-from advisor.runs.evaluation.answers import Conversation, Question
+from advisor.runs.evaluation.question import Conversation, Question
 from advisor.runs.serving import Endpoint, serving
 from advisor.runs.serving.verify import Compared, _weighed, judged
 from backends.local import TokenLoss

@@ -17,7 +17,7 @@ import backends
 from advisor.cli import tunewise
 from advisor.pricing import PriceBook
 from advisor.runs import Ledger, Watch, keep_events
-from advisor.runs.follow.standstill import Standings, stages_of
+from advisor.runs.standstill import Standings, stages_of
 from backends import Job, JobEvent, JobStatus
 
 RUN = "tw-1122-00000001"

@@ -29,7 +29,7 @@ def follow(runs: Sequence[str], tells: Notifier | None = None, *, as_json: bool,
     from advisor.errors import RunError
     from advisor.pricing import PriceBook
     from advisor.runs import Ledger, Watch, view
-    from advisor.runs.follow.standstill import Standings
+    from advisor.runs.standstill import Standings
 
     ledger = Ledger.open()
     for run in runs:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
+from importlib.resources import files
 from pathlib import Path
 from typing import Self
 
@@ -18,34 +19,11 @@ from advisor.pricing.offers import cite, offer_of, serverless_prices, tuned_pric
 from advisor.pricing.rates import Availability, GpuRent, Standing, TokenPrices, TrainingOffer
 
 OVERLAY = "pricing.local.yaml"
-OVERLAY_START = """\
-# Lies over the packaged prices: what you write here wins, key by key. 'tunewise prices list' shows the result.
-# Sources are named once and used by name. An entry that changes a figure needs its own source and checked (the day it
-# was read); the figures it leaves out keep theirs.
-#
-# sources:
-#   our-contract: "frame contract of 2026-10-01"
-# gpu_rental:
-#   l4: {typical_usd_per_hour: 0.72, source: our-contract, checked: 2026-10-01}
-# providers:
-#   together:
-#     models:
-#       Qwen/Qwen3.5-9B:
-#         training:
-#           - {method: lora, objectives: [sft], train_usd_per_mtok: 0.30, source: our-contract, checked: 2026-10-01}
-# own:
-#   discounts: {openai: 0.10}           # 10 % off the list price
-#   tax_rate: 0.19                      # shown beside the total, never in it
-#   electricity_usd_per_kwh: 0.30       # counted for GPUs you own, together with gpu_watts
-#   gpu_watts: 450
-#   amortisation_usd_per_hour: 0.15
-#   terms:                              # what every estimate assumes; docs/concepts/estimates.md lists them all
-#     runs: 3                           # trainings paid for: sweeps, failures, retries
-#     tier: batch                       # ask at the batch price
-#     retrain_every_months: 6
 
-own: {}
-"""
+
+def overlay_start() -> str:
+    """Return what a new overlay begins with: how it is written, and nothing in force."""
+    return files("advisor.pricing").joinpath("overlay_start.yaml").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from advisor.runs.follow.cancel import cancel, delete_uploads
-from advisor.runs.follow.watch import Update, Watch, keep_events, read_events
+from advisor.runs.follow.watch import Update, Watch
 from advisor.runs.launch.quote import quote
 from advisor.runs.launch.submit import Order, discard, record, send, stage
 from advisor.runs.ledger import Ledger
+from advisor.runs.provider_events import keep_events, read_events
 from advisor.runs.quote_accuracy import Accuracy, accuracy, informed
 from advisor.runs.receipt import Receipt, receipt, settle
 from advisor.runs.run import Event, Origin, Quote, Run

@@ -7,9 +7,9 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
-from advisor.runs.follow.standstill import StageAge, Standing
 from advisor.runs.receipt import bill, held_usd
 from advisor.runs.run import Run
+from advisor.runs.standstill import StageAge, Standing
 from backends import Job, JobStatus
 
 

@@ -14,9 +14,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator
 
-from backends._base import Hyperparameters, Job, JobEvent, JobStatus
+from backends._base import Job, JobEvent, JobStatus
 from backends._files import FILES
 from backends._hosted import Checkpoint, later, same_model
+from backends._hyperparameters import Hyperparameters
 from backends._replies import (
     LENIENT,
     Above,

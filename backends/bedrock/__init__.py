@@ -14,10 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
-from backends._base import Completion, Hyperparameters, Job, JobEvent, JobSpec, Json, Message, Objective, Request, Save
+from backends._base import Completion, Job, JobEvent, JobSpec, Json, Message, Objective, Request, Save
 from backends._errors import AuthenticationFailed, FileRejected, JobNotFound, ModelNotTunable, SpecRefused
 from backends._files import FILES, files_of
 from backends._hosted import Hosted, behind, id_of
+from backends._hyperparameters import Hyperparameters
 from backends._provider import Provider
 from backends._refusals import About, Refusal
 from backends._replies import Unreadable, count, moment
@@ -249,10 +250,6 @@ class BedrockBackend(Hosted[Line]):
         return serving.converse(self, model, messages, max_tokens, temperature)
 
     # The parts of the above, in order of use
-
-    def region_for(self, model: str) -> str:
-        """Return where a base model is asked."""
-        return region_of(JobSpec(run="", backend=self.name, model=model, train_file=Path()))
 
     def _customised(self, spec: JobSpec) -> tuple[str, tuple[str, ...]]:
         """Return the id of the model that can be tuned, which carries a context length, and what to know of its end."""

@@ -10,10 +10,11 @@ from backends._errors import BackendError, SpecRefused
 from backends.bedrock.names import BUCKET, ROLE, region_of
 
 if TYPE_CHECKING:
-    from backends.bedrock import BedrockBackend
+    from backends._hosted import Hosted
+    from backends.bedrock.connection import Line
 
 
-def bucket_problem(backend: BedrockBackend, bucket: str, region: str) -> str | None:
+def bucket_problem(backend: Hosted[Line], bucket: str, region: str) -> str | None:
     """Return why the bucket does not do, None when it does; ``region`` "" is any. Raises BackendError."""
     s3 = backend.client().client("s3", region or region_of(None))
     try:
@@ -28,7 +29,7 @@ def bucket_problem(backend: BedrockBackend, bucket: str, region: str) -> str | N
     return None
 
 
-def role_problem(backend: BedrockBackend, role: str) -> str | None:
+def role_problem(backend: Hosted[Line], role: str) -> str | None:
     """Return why the role does not do, None when it does or cannot be looked at with this key."""
     iam = backend.client().client("iam", "us-east-1")
     name = role.rsplit("/", 1)[-1]
@@ -41,7 +42,7 @@ def role_problem(backend: BedrockBackend, role: str) -> str | None:
     return None if "bedrock.amazonaws.com" in text else f"the role {name} does not trust bedrock.amazonaws.com"
 
 
-def lacking(backend: BedrockBackend, *, offline: bool) -> tuple[str, str] | None:
+def lacking(backend: Hosted[Line], *, offline: bool) -> tuple[str, str] | None:
     """Return what is missing of bucket and role, and the command that mends it, with the policy in it."""
     bucket, role, region = os.environ.get(BUCKET), os.environ.get(ROLE), region_of(None)
     if not bucket:

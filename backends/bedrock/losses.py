@@ -14,14 +14,15 @@ from backends.bedrock.names import address_parts
 from backends.bedrock.replies import as_float
 
 if TYPE_CHECKING:
-    from backends.bedrock import BedrockBackend
+    from backends._hosted import Hosted
+    from backends.bedrock.connection import Line
 
 _LARGEST = 10_000_000  # bytes of one file
 _COLUMNS = {"train_loss": "training_loss", "valid_loss": "validation_loss"}
 _STEPS = ("step_number", "step", "epoch_number", "epoch")
 
 
-def losses(backend: BedrockBackend, job: Job, region: str, last: JobEvent) -> list[JobEvent]:
+def losses(backend: Hosted[Line], job: Job, region: str, last: JobEvent) -> list[JobEvent]:
     """Read the losses of an ended job, by step; files that hold none are left alone. ``last``: its last event."""
     bucket, prefix = address_parts(job.extra.get("output", ""))
     if not bucket:

@@ -10,8 +10,9 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from backends._base import Hyperparameters, Job, JobEvent, JobStatus
+from backends._base import Job, JobEvent, JobStatus
 from backends._hosted import later
+from backends._hyperparameters import Hyperparameters
 from backends._replies import LENIENT, Moment, Text, Unreadable, number
 from backends.bedrock.names import other_region
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backends._base import Completion, Job, Json, Message
+from backends._base import Completion, Job, JobSpec, Json, Message
 from backends._errors import ModelNotTunable, SpecRefused
 from backends._refusals import About
 from backends._remote import ANSWER_TIMEOUT_S
@@ -16,7 +17,8 @@ from backends._serving import Serving
 from backends.bedrock.names import region_in, region_of
 
 if TYPE_CHECKING:
-    from backends.bedrock import BedrockBackend
+    from backends._hosted import Hosted
+    from backends.bedrock.connection import Line
 
 # Trained after 2025-07-16; everything else needs provisioned throughput, by the hour (docs copy of 2026).
 ON_DEMAND = (
@@ -30,7 +32,7 @@ def is_on_demand(model: str, region: str) -> bool:
     return any(model.startswith(start) and region == where for start, where in ON_DEMAND)
 
 
-def serve(backend: BedrockBackend, job: Job) -> Serving:
+def serve(backend: Hosted[Line], job: Job) -> Serving:
     """Deploy the tuned model of ``job``, or return the deployment that stands; it is billed by the token alone.
 
     It is called like the run, so that it is found instead of made again.
@@ -65,7 +67,7 @@ def serve(backend: BedrockBackend, job: Job) -> Serving:
     )
 
 
-def stop(backend: BedrockBackend, serving: Serving) -> None:
+def stop(backend: Hosted[Line], serving: Serving) -> None:
     """Delete the deployment. The model stays, and so does what keeping it costs."""
     bedrock = backend.client().client("bedrock", region_in(serving.deployment_id) or region_of(None))
     backend.ask(
@@ -75,10 +77,10 @@ def stop(backend: BedrockBackend, serving: Serving) -> None:
 
 
 def converse(
-    backend: BedrockBackend, model: str, messages: Sequence[Message], max_tokens: int, temperature: float
+    backend: Hosted[Line], model: str, messages: Sequence[Message], max_tokens: int, temperature: float
 ) -> Completion:
     """Ask once. A tuned model is asked through its deployment."""
-    region = region_in(model) or backend.region_for(model)
+    region = region_in(model) or region_of(JobSpec("", backend.name, model, Path()))
     runtime = backend.client().client("bedrock-runtime", region)
     target = _deployment_of(backend, model, region) if ":custom-model/" in model else model
     system = [{"text": _words(turn)} for turn in messages if turn["role"] == "system"]
@@ -98,7 +100,7 @@ def converse(
     )
 
 
-def _deployment_of(backend: BedrockBackend, model: str, region: str) -> str:
+def _deployment_of(backend: Hosted[Line], model: str, region: str) -> str:
     bedrock = backend.client().client("bedrock", region)
     found = backend.ask(
         lambda: bedrock.list_custom_model_deployments(modelArnEquals=model, statusEquals="Active"),

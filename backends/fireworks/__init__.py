@@ -7,36 +7,24 @@ answers only as model#deployment; a deployment that has answered is deleted only
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from backends._base import (
-    Completion,
-    Hyperparameters,
-    Job,
-    JobEvent,
-    JobSpec,
-    Json,
-    Message,
-    Method,
-    Objective,
-    Request,
-    Save,
-)
-from backends._errors import AuthenticationFailed, JobNotFound, SpecRefused
+from backends._base import Completion, Job, JobEvent, JobSpec, Json, Message, Method, Objective, Request, Save
+from backends._errors import JobNotFound, SpecRefused
 from backends._files import content_hash, files_of
-from backends._hosted import Hosted, id_of
+from backends._hosted import id_of
+from backends._hyperparameters import Hyperparameters
 from backends._openai.chat import chat
 from backends._provider import Provider
 from backends._refusals import About, HttpRefusal
-from backends._replies import content, rows
+from backends._replies import content
 from backends._rows import RowFormat
 from backends._serving import Serving
 from backends.fireworks import datasets, serving
+from backends.fireworks.account import Account
 from backends.fireworks.connection import Line, base_url
 from backends.fireworks.names import dataset_id, job_id, resource
 from backends.fireworks.preflight import preflight
@@ -47,7 +35,7 @@ _SUPERVISED, _PREFERENCES = "supervisedFineTuningJobs", "dpoJobs"
 _DOWNLOAD_S = 6 * 3600.0  # of the weights of the largest models
 
 
-class FireworksBackend(Hosted[Line]):
+class FireworksBackend(Account):
     """Fireworks' managed fine-tuning through its SDK."""
 
     name: ClassVar[str] = "fireworks"
@@ -65,12 +53,6 @@ class FireworksBackend(Hosted[Line]):
     rows: ClassVar[RowFormat] = RowFormat(settings=frozenset({"weight"}), reasoning="reasoning_content")
     deploys_by: ClassVar[str] = "hour"
     most_bytes: ClassVar[int] = 50_000_000_000
-
-    def __init__(
-        self, *, timeout_s: float | None = None, retries: int = 2, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
-        super().__init__(timeout_s=timeout_s, retries=retries, sleep=sleep)
-        self._account: str | None = None
 
     def connect(self) -> Line:
         return Line(self.key(), self.patience_s)
@@ -222,24 +204,6 @@ class FireworksBackend(Hosted[Line]):
 
     # The parts of the above, in order of use
 
-    def account(self) -> str:
-        """Return the account's id: as the environment says, else the only one the key opens."""
-        named = os.environ.get("FIREWORKS_ACCOUNT_ID") or self._account
-        if named is None:
-            line = self.client()
-            found = self.ask(lambda: line.get("/v1/accounts"), _account_ids)
-            if not found:
-                raise AuthenticationFailed("This Fireworks key opens no account; make one in the account's console.")
-            if len(found) > 1:
-                ids = ", ".join(found[:5])
-                raise SpecRefused(f"This key opens several accounts: set FIREWORKS_ACCOUNT_ID to one of {ids}.")
-            named = self._account = found[0]
-        return named
-
-    def path(self, *parts: str) -> str:
-        """Return the path of something of the account's."""
-        return "/".join(("/v1/accounts", self.account(), *parts))
-
     def _quote(self, path: str, asked: Mapping[str, Json]) -> dict[str, str]:
         """Ask for the provider's own price."""
         line = self.client()
@@ -274,10 +238,6 @@ def _tuned(job: Job) -> str:
     if job.tuned_model is None:
         raise SpecRefused(f"Run {job.run} has no tuned model at Fireworks; wait until it has succeeded.")
     return job.tuned_model
-
-
-def _account_ids(reply: Any) -> list[str]:
-    return [str(row.get("name")).removeprefix("accounts/") for row in rows(content(reply), "accounts")]
 
 
 def _fetch(line: Line, address: str, part: Path) -> None:

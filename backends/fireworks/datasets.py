@@ -16,13 +16,13 @@ from backends.fireworks.replies import Status, addresses
 if TYPE_CHECKING:
     import httpx
 
-    from backends.fireworks import FireworksBackend
+    from backends.fireworks.account import Account
 
 MOST_IN_ONE_REQUEST = 150_000_000  # the SDK's own note on :upload; more goes to a signed address
 _WAITS_S = (1, 2, 3, 5, *[10] * 180)  # half an hour, as long as a large file may take
 
 
-def upload(backend: FireworksBackend, path: Path) -> str:
+def upload(backend: Account, path: Path) -> str:
     """Return the id of the dataset with the content of ``path``, ready to be trained on."""
     name = dataset_id(content_hash(path))
     state = _state(backend, name)
@@ -34,7 +34,7 @@ def upload(backend: FireworksBackend, path: Path) -> str:
     return name
 
 
-def stored_bytes(backend: FireworksBackend, name: str) -> int | None:
+def stored_bytes(backend: Account, name: str) -> int | None:
     """Return the size of what lies there, asked of the store for one byte; None where the store does not say."""
     if _state(backend, name) is None:
         raise FileRejected(f"Fireworks has no dataset {name} any more; launch again to upload it.")
@@ -51,7 +51,7 @@ def stored_bytes(backend: FireworksBackend, name: str) -> int | None:
     return sum(known) if known and len(known) == len(sizes) else None
 
 
-def delete(backend: FireworksBackend, name: str) -> None:
+def delete(backend: Account, name: str) -> None:
     line, path = backend.client(), backend.path("datasets", name)
     backend.ask(lambda: line.delete(path), about=About.FILE)
 
@@ -62,7 +62,7 @@ def _whole_size(reply: httpx.Response) -> int | None:
     return int(total) if reply.status_code == 206 and total.isdecimal() else None
 
 
-def _state(backend: FireworksBackend, name: str) -> str | None:
+def _state(backend: Account, name: str) -> str | None:
     """Return the dataset's state, None when there is no such dataset. Raises FileRejected with the server's words."""
     line, path = backend.client(), backend.path("datasets", name)
     try:
@@ -76,7 +76,7 @@ def _state(backend: FireworksBackend, name: str) -> str | None:
     return str(found.get("state"))
 
 
-def _create(backend: FireworksBackend, name: str, path: Path) -> None:
+def _create(backend: Account, name: str, path: Path) -> None:
     """Make the empty dataset; one that exists by now is the same content's, from a request whose reply was lost."""
     line, where = backend.client(), backend.path("datasets")
     with path.open("rb") as lines:
@@ -89,7 +89,7 @@ def _create(backend: FireworksBackend, name: str, path: Path) -> None:
             raise
 
 
-def _send(backend: FireworksBackend, name: str, path: Path) -> None:
+def _send(backend: Account, name: str, path: Path) -> None:
     line, where, size = backend.client(), backend.path("datasets", name), path.stat().st_size
     most_s = backend.upload_s(size)
     if size <= MOST_IN_ONE_REQUEST:
@@ -126,7 +126,7 @@ def _send(backend: FireworksBackend, name: str, path: Path) -> None:
     backend.ask(lambda: line.post(f"{where}:validateUpload", {}), about=About.FILE)
 
 
-def _wait_until_ready(backend: FireworksBackend, name: str) -> None:
+def _wait_until_ready(backend: Account, name: str) -> None:
     for wait in _WAITS_S:
         if _state(backend, name) == "READY":
             return

@@ -13,12 +13,12 @@ from backends.fireworks.names import resource
 from backends.fireworks.replies import ModelReply
 
 if TYPE_CHECKING:
-    from backends.fireworks import FireworksBackend
+    from backends.fireworks.account import Account
 
 _DEFAULT_CONTEXT = 32_768
 
 
-def preflight(backend: FireworksBackend, spec: JobSpec) -> tuple[str, ...]:
+def preflight(backend: Account, spec: JobSpec) -> tuple[str, ...]:
     """Return what to know before the upload. Raises ModelNotTunable, SpecRefused."""
     line, path = backend.client(), f"/v1/{resource(spec.model)}"
     model = backend.ask(
@@ -70,7 +70,7 @@ def _cut(spec: JobSpec, model: ModelReply) -> tuple[str, ...]:
     return (f"Rows over {most:,} tokens are cut there; max_seq_length moves the limit.",)
 
 
-def _quota(backend: FireworksBackend) -> tuple[str, ...]:
+def _quota(backend: Account) -> tuple[str, ...]:
     """Warn where the account may use no GPU at all: every job and deployment would wait or be refused."""
     line, path = backend.client(), backend.path("quotas")
     try:

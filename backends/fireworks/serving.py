@@ -15,7 +15,7 @@ from backends.fireworks.replies import DeploymentReply
 if TYPE_CHECKING:
     import httpx
 
-    from backends.fireworks import FireworksBackend
+    from backends.fireworks.account import Account
 
 IDLE_MINUTES = (5, 60)  # scaleToZeroWindow: "at least 5 minutes", and the docs' longest
 _LONGEST = timedelta(days=1)  # expireTime; by the description it may have no effect, the idle window has
@@ -29,7 +29,7 @@ _GPUS = {
 }
 
 
-def serve(backend: FireworksBackend, job: Job, idle_minutes: int) -> Serving:
+def serve(backend: Account, job: Job, idle_minutes: int) -> Serving:
     """Start the tuned model of ``job`` on a deployment, or return the one that stands.
 
     Its id is the run, so that after any doubt it is found instead of made again. Raises ModelNotTunable where the
@@ -56,13 +56,13 @@ def serve(backend: FireworksBackend, job: Job, idle_minutes: int) -> Serving:
     )
 
 
-def stop(backend: FireworksBackend, serving: Serving) -> None:
+def stop(backend: Account, serving: Serving) -> None:
     """Delete the deployment, which ends the bill; one that has answered is deleted only when the checks are ignored."""
     line, path = backend.client(), backend.path("deployments", serving.deployment_id)
     backend.ask(lambda: line.delete(path, ignoreChecks="true"), about=About.MODEL)
 
 
-def _standing(backend: FireworksBackend, job: Job) -> tuple[str, DeploymentReply | None]:
+def _standing(backend: Account, job: Job) -> tuple[str, DeploymentReply | None]:
     """Return the id of the run's deployment with what stands there; None where it is free."""
     for number in range(1, _TRIES + 1):
         name = job.run if number == 1 else f"{job.run}-{number}"
@@ -72,7 +72,7 @@ def _standing(backend: FireworksBackend, job: Job) -> tuple[str, DeploymentReply
     raise SpecRefused(f"{job.run} was deployed {_TRIES} times already; deploy it in Fireworks' console.")
 
 
-def _look(backend: FireworksBackend, name: str) -> DeploymentReply | None:
+def _look(backend: Account, name: str) -> DeploymentReply | None:
     line, path = backend.client(), backend.path("deployments", name)
     try:
         return backend.ask(lambda: line.get(path), lambda reply: _read(reply, name), about=About.MODEL)
@@ -80,7 +80,7 @@ def _look(backend: FireworksBackend, name: str) -> DeploymentReply | None:
         return None
 
 
-def _start(backend: FireworksBackend, model: str, name: str, idle_minutes: int) -> DeploymentReply:
+def _start(backend: Account, model: str, name: str, idle_minutes: int) -> DeploymentReply:
     line, path = backend.client(), backend.path("deployments")
     asked: dict[str, Json] = {
         "baseModel": model,

@@ -7,7 +7,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
 
@@ -33,7 +33,19 @@ from backends import (
 )
 from backends._base import _discard
 from backends.local import pretrained
-from backends.local.folder import RunFolder, as_time, home, now, read_json, read_lines, write_json
+from backends.local.folder import (
+    RunFolder,
+    as_time,
+    home,
+    is_young,
+    nearest,
+    now,
+    number,
+    read_json,
+    read_lines,
+    whole,
+    write_json,
+)
 from backends.local.hyperparameters import MOST_PASSES, settle
 from backends.local.inference.client import Answerer, ScoredExample, TokenLoss
 from backends.local.model_path import askable, at_revision, base_of, check_model
@@ -47,7 +59,6 @@ __all__ = ["BACKEND", "TINY", "LocalBackend", "ScoredExample", "TokenLoss", "che
 _PACKAGES = ("torch", "transformers", "peft", "safetensors", "tokenizers", "jinja2", "numpy")
 
 _ERROR = re.compile(r"[\w.]*(Error|Exception|Interrupt)\b")  # how the last line of a traceback begins
-_STARTING = timedelta(seconds=10)  # a trainer that has not noted its process by then never will
 
 
 class LocalBackend(Backend):
@@ -111,7 +122,7 @@ class LocalBackend(Backend):
         warnings = [said] if (said := pretrained.cost_of_gguf(spec.model)) else []
         if spec.objective is Objective.DPO and options.loss_on != "assistant":
             raise SpecRefused("DPO compares whole answers; loss_on does not apply to it.")
-        free = shutil.disk_usage(_nearest(self._folder(spec).path)).free
+        free = shutil.disk_usage(nearest(self._folder(spec).path)).free
         if free < 2e9:
             warnings.append(f"Only {free / 1e9:.1f} GB are free where runs are kept; checkpoints need room.")
         return tuple(warnings)
@@ -163,7 +174,7 @@ class LocalBackend(Backend):
                 detail = "stopping after this step" if folder.stop.exists() else detail
             elif read_json(folder.status) != state:
                 return self.refresh(job)  # it ended between our two looks
-            elif status is JobStatus.QUEUED and _is_young(state):
+            elif status is JobStatus.QUEUED and is_young(state):
                 pass  # another process is just starting it
             elif folder.stop.exists():
                 status, detail = JobStatus.CANCELLED, "stopped"
@@ -180,10 +191,10 @@ class LocalBackend(Backend):
             started=as_time(state.get("started")),
             finished=as_time(state.get("finished")),
             estimated_finish=as_time(state.get("estimated_finish")),
-            steps_done=_whole(state.get("steps_done")),
-            steps_total=_whole(state.get("steps_total")),
-            trained_tokens=_whole(state.get("trained_tokens")),
-            train_seconds=_number(state.get("train_seconds")),
+            steps_done=whole(state.get("steps_done")),
+            steps_total=whole(state.get("steps_total")),
+            trained_tokens=whole(state.get("trained_tokens")),
+            train_seconds=number(state.get("train_seconds")),
             tuned_model=str(state["tuned_model"]) if status is JobStatus.SUCCEEDED else None,
             accepted=_accepted(folder) or job.accepted,
             trained_without=_trained_without(folder),
@@ -201,17 +212,17 @@ class LocalBackend(Backend):
     def events(self, job: Job, after: str | None = None) -> Iterator[JobEvent]:
         folder = _folder_of(job)
         seen = int(after) if after else 0
-        for number, line in read_lines(folder.events):
+        for place, line in read_lines(folder.events):
             time = as_time(line.get("time"))
-            if number <= seen or time is None:
+            if place <= seen or time is None:
                 continue
             metrics = line.get("metrics")
             yield JobEvent(
-                id=str(number),
+                id=str(place),
                 time=time,
                 level=str(line.get("level", "info")),
                 message=str(line.get("message", "")),
-                step=_whole(line.get("step")),
+                step=whole(line.get("step")),
                 metrics={key: float(value) for key, value in metrics.items() if isinstance(value, int | float)}
                 if isinstance(metrics, dict)
                 else {},
@@ -275,11 +286,6 @@ def _folder_of(job: Job) -> RunFolder:
     return folder
 
 
-def _is_young(state: Mapping[str, Json]) -> bool:
-    created = as_time(state.get("created"))
-    return created is not None and datetime.now(UTC) - created < _STARTING
-
-
 def _accepted(folder: RunFolder) -> Hyperparameters | None:
     chosen = read_json(folder.chosen).get("hyperparameters")
     return hyperparameters_from_json(chosen) if isinstance(chosen, dict) else None
@@ -305,20 +311,6 @@ def _death_note(folder: RunFolder) -> str:
         f"The trainer died. {said} Its log is {folder.log}. "
         f"'tunewise launch --resume {folder.path.name}' continues from the newest checkpoint."
     )
-
-
-def _nearest(path: Path) -> Path:
-    while not path.exists():
-        path = path.parent
-    return path
-
-
-def _whole(value: Json) -> int | None:
-    return value if isinstance(value, int) else None
-
-
-def _number(value: Json) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
 
 
 BACKEND = LocalBackend

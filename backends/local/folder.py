@@ -6,10 +6,12 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from backends import Json
+
+_STARTING = timedelta(seconds=10)  # a trainer that has not noted its process by then never will
 
 
 def home() -> Path:
@@ -147,3 +149,22 @@ def now() -> str:
 def as_time(value: Json) -> datetime | None:
     """Read what ``now`` wrote."""
     return datetime.fromisoformat(value) if isinstance(value, str) else None
+
+
+def whole(value: Json) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def number(value: Json) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def nearest(path: Path) -> Path:
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def is_young(state: Mapping[str, Json]) -> bool:
+    created = as_time(state.get("created"))
+    return created is not None and datetime.now(UTC) - created < _STARTING

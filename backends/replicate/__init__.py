@@ -19,11 +19,21 @@ from backends._files import content_hash
 from backends._hosted import Hosted, behind, id_of, stated
 from backends._provider import Provider
 from backends._refusals import About
-from backends._replies import Unreadable, count
+from backends._replies import count
 from backends._rows import RowFormat
 from backends.replicate.http import Line, base_url
 from backends.replicate.inputs import check_inputs, declared_inputs, file_input, hyperparameter_inputs, prompt_inputs
-from backends.replicate.replies import TrainingReply, completion, log_events, page, snapshot
+from backends.replicate.replies import (
+    TrainingReply,
+    address,
+    completion,
+    file_id,
+    log_events,
+    metadata,
+    page,
+    snapshot,
+    username,
+)
 
 _TAG = "tunewise_run"  # in the metadata of the uploaded file
 _ANSWER_WAITS_S = (0.2, 0.5, *[1.0] * 300)  # a cold model takes minutes to start
@@ -117,12 +127,12 @@ class ReplicateBackend(Hosted[Line]):
         """Upload the file for this run alone: its address is what the training is recognised by."""
         digest = content_hash(path)
         for row in self._uploads_of(spec.run):  # one that has expired since is not among them
-            if _metadata(row).get("sha256") == digest:
-                return {key: str(row.get("id")), "training_url": _address(row)}
+            if metadata(row).get("sha256") == digest:
+                return {key: str(row.get("id")), "training_url": address(row)}
         line, tags = self.client(), {_TAG: spec.run, "sha256": digest}
         return self.ask(
             lambda: line.upload(path, tags),
-            lambda stored: {key: _file_id(stored), "training_url": _address(stored)},
+            lambda stored: {key: file_id(stored), "training_url": address(stored)},
             about=About.FILE,
             within_s=self.upload_s(path.stat().st_size),
         )
@@ -209,7 +219,7 @@ class ReplicateBackend(Hosted[Line]):
     # The parts of the above, in order of use
 
     def _among_trainings(self, spec: JobSpec, kept: Mapping[str, str]) -> Job | None:
-        uploads = {**kept, **{_address(row): str(row.get("id")) for row in self._uploads_of(spec.run)}}
+        uploads = {**kept, **{address(row): str(row.get("id")) for row in self._uploads_of(spec.run)}}
         destination = self._destination(spec)
         own = f"{destination}:" if "destination" not in spec.options else None  # a chosen one other runs write to too
         tagged = []
@@ -272,7 +282,7 @@ class ReplicateBackend(Hosted[Line]):
         if chosen:
             return str(chosen)
         line = self.client()
-        return f"{self.ask(lambda: line.send('GET', '/v1/account'), _username)}/{spec.run}"
+        return f"{self.ask(lambda: line.send('GET', '/v1/account'), username)}/{spec.run}"
 
     def _new_model(self, spec: JobSpec, destination: str) -> dict[str, Json]:
         owner, name = destination.split("/")
@@ -296,31 +306,7 @@ class ReplicateBackend(Hosted[Line]):
 
     def _uploads_of(self, run: str) -> list[dict[str, object]]:
         """Return the files uploaded for ``run``, newest first."""
-        return [row for row in self._rows("/v1/files") if _metadata(row).get(_TAG) == run and _address(row)]
-
-
-def _metadata(row: Mapping[str, object]) -> dict[str, object]:
-    found = row.get("metadata")
-    return found if isinstance(found, dict) else {}
-
-
-def _address(row: Mapping[str, object]) -> str:
-    urls = row.get("urls")
-    return str(urls.get("get") or "") if isinstance(urls, dict) else ""
-
-
-def _file_id(stored: Mapping[str, object]) -> str:
-    found = stored.get("id")
-    if not isinstance(found, str) or not _address(stored):
-        raise Unreadable("a file without an id or an address")
-    return found
-
-
-def _username(account: Mapping[str, object]) -> str:
-    found = account.get("username")
-    if not isinstance(found, str) or not found:
-        raise Unreadable("an account without a name")
-    return found
+        return [row for row in self._rows("/v1/files") if metadata(row).get(_TAG) == run and address(row)]
 
 
 def _trainer(model: str) -> tuple[str, str, str]:

@@ -152,3 +152,27 @@ def progress(logs: str | None) -> tuple[int, int] | None:
 
 def _utc(time: datetime | None) -> datetime:
     return datetime.fromtimestamp(0, UTC) if time is None else time.astimezone(UTC)
+
+
+def metadata(row: Mapping[str, object]) -> dict[str, object]:
+    found = row.get("metadata")
+    return found if isinstance(found, dict) else {}
+
+
+def address(row: Mapping[str, object]) -> str:
+    urls = row.get("urls")
+    return str(urls.get("get") or "") if isinstance(urls, dict) else ""
+
+
+def file_id(stored: Mapping[str, object]) -> str:
+    found = stored.get("id")
+    if not isinstance(found, str) or not address(stored):
+        raise Unreadable("a file without an id or an address")
+    return found
+
+
+def username(account: Mapping[str, object]) -> str:
+    found = account.get("username")
+    if not isinstance(found, str) or not found:
+        raise Unreadable("an account without a name")
+    return found

@@ -9,32 +9,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from backends._base import (
-    Completion,
-    Hyperparameters,
-    Job,
-    JobEvent,
-    JobSpec,
-    JobStatus,
-    Json,
-    Message,
-    Method,
-    Request,
-    Save,
-)
+from backends._base import Completion, Job, JobEvent, JobSpec, JobStatus, Json, Message, Method, Request, Save
 from backends._errors import BackendError, FundsMissing, SpecRefused
 from backends._files import content_hash, files_of, placeholders
 from backends._hosted import Checkpoint, Hosted, behind, id_of, same_model, within
+from backends._hyperparameters import Hyperparameters
 from backends._openai.chat import chat
 from backends._provider import Provider
 from backends._refusals import About
 from backends._remote import CONNECT_TIMEOUT_S
-from backends._replies import content, count
+from backends._replies import content
 from backends._rows import RowFormat
 from backends._serving import Rate, Serving
 from backends.together.files import upload, wait_until_valid
@@ -48,6 +38,7 @@ from backends.together.replies import (
     job_reply,
     metric_rows,
     previews,
+    size,
     snapshot,
 )
 from backends.together.request import Limits, arguments, check_bounds, create_body, evaluations, price_question
@@ -156,7 +147,7 @@ class TogetherBackend(Hosted["Together"]):
     def stored_bytes(self, name: str) -> int | None:
         files = self.client().files.with_raw_response
         # It checks the checksum it was told before the upload; a size of 0 is one that is not known yet.
-        return self.ask(lambda: files.retrieve(name), _size, about=About.FILE) or None
+        return self.ask(lambda: files.retrieve(name), size, about=About.FILE) or None
 
     def upload(self, spec: JobSpec, key: str, path: Path) -> Mapping[str, str]:
         return {key: upload(self, path)}
@@ -309,22 +300,15 @@ class TogetherBackend(Hosted["Together"]):
             )
         if found.estimation_available is False or found.estimated_total_price is None:
             return {"provider_quote": f"none: {found.unavailable_reason or 'no reason given'}"}
-        return {
-            "provider_quote_usd": f"{found.estimated_total_price:.6f}",
-            "provider_quote_tokens": str(found.estimated_train_token_count or 0),
-        }
+        tokens = str(found.estimated_train_token_count or 0)
+        return {"provider_quote_usd": f"{found.estimated_total_price:.6f}", "provider_quote_tokens": tokens}
 
     def _reason(self, job: Job) -> str:
         """Return why a job failed, as its events say; reading them must not hide that it has."""
-        try:
-            reasons = [event.message for event in self.events(job) if event.level == "error"]
-        except BackendError:
-            reasons = []
-        return reasons[-1] if reasons else f"Together ended it as '{job.detail}'."
-
-
-def _size(stored: Any) -> int | None:
-    return count(content(stored).get("bytes"))
+        reasons = [f"Together ended it as '{job.detail}'."]
+        with suppress(BackendError):
+            reasons += [event.message for event in self.events(job) if event.level == "error"]
+        return reasons[-1]
 
 
 def _base_url() -> str:

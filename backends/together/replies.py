@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, FiniteFloat
 
-from backends._base import Hyperparameters, Job, JobEvent, JobStatus
+from backends._base import Job, JobEvent, JobStatus
 from backends._hosted import Checkpoint, later, same_model
+from backends._hyperparameters import Hyperparameters
 from backends._replies import (
     LENIENT,
     Above,
@@ -258,3 +259,7 @@ def _metric_event(row: Mapping[str, object], latest: datetime) -> JobEvent:
         step=step,
         metrics=values,
     )
+
+
+def size(stored: Any) -> int | None:
+    return count(content(stored).get("bytes"))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from advisor.pricing import PriceBook
-    from advisor.runs.evaluation.answers import Contestant
+    from advisor.runs.evaluation.question import Variant
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -178,7 +178,7 @@ def command(
         show(found)
 
 
-def _judge(name: str, held: ExitStack, book: PriceBook, today: date) -> Contestant:
+def _judge(name: str, held: ExitStack, book: PriceBook, today: date) -> Variant:
     """Read BACKEND/MODEL; the backend is closed with ``held``."""
     from contextlib import closing
     from dataclasses import replace

@@ -33,7 +33,7 @@ def command(backend: str | None, status: str | None, set_aside: str | None, as_j
 
     from advisor.pricing import PriceBook
     from advisor.runs import Ledger, view
-    from advisor.runs.follow.standstill import Standings
+    from advisor.runs.standstill import Standings
 
     ledger = Ledger.open()
     if backend is not None and not any(run.spec.backend == backend for run in ledger.runs()):

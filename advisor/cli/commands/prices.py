@@ -205,11 +205,11 @@ def copy(file: Path, whole: bool, force: bool, as_json: bool) -> None:
     tunewise prices copy
     """
     from advisor.errors import PriceError
-    from advisor.pricing.book import OVERLAY_START, packaged
+    from advisor.pricing.book import overlay_start, packaged
 
     if file.exists() and not force:
         raise PriceError(f"{file} exists already; give another name, or --force to overwrite it.")
-    text = packaged().read_text(encoding="utf-8") if whole else OVERLAY_START
+    text = packaged().read_text(encoding="utf-8") if whole else overlay_start()
     file.write_text(text, encoding="utf-8")
     render.note(f"wrote {file}")
     if as_json:

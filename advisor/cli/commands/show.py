@@ -22,7 +22,7 @@ def command(run: str, offline: bool, as_json: bool) -> None:
 
     from advisor.pricing import PriceBook
     from advisor.runs import Ledger, view
-    from advisor.runs.follow.standstill import Standings
+    from advisor.runs.standstill import Standings
 
     ledger = Ledger.open()
     found = ledger.get(run) if offline else common.current_run(ledger, run)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from advisor.runs import Accuracy, Receipt
-    from advisor.runs.follow.standstill import StageAge
     from advisor.runs.run_view import View
+    from advisor.runs.standstill import StageAge
     from backends import JobEvent
 
 COLOURS = {"succeeded": "green", "failed": "red", "cancelled": "yellow", "running": "cyan", "queued": "dim"}

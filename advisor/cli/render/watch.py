@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from advisor.evaluate.training import Curves
     from advisor.runs import Run, Update
-    from advisor.runs.follow.standstill import Standing
+    from advisor.runs.standstill import Standing
     from backends import JobEvent
 
 _EVERY_S = 2.0  # between two lines of one run that only say how far it is

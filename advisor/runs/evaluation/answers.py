@@ -13,78 +13,16 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
-from typing import IO, Protocol, runtime_checkable
+from typing import IO
 
-from advisor.errors import OverLimit
 from advisor.evaluate.metrics import Answer
 from advisor.evaluate.scorecard import Answered, TokenLosses
+from advisor.runs.evaluation.question import Conversation, Question, Scores, Variant
+from advisor.runs.evaluation.spend_cap import SpendCap
 from advisor.serialization import to_json
-from backends import Backend, Completion, Json, Message, ProviderUnavailable, QuestionRefused, RateLimited, wait_s
+from backends import Backend, Completion, Json, ProviderUnavailable, QuestionRefused, RateLimited, wait_s
 
 _RETRIES_S = (1.0, 4.0, 15.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One held-out example: what is asked, and the answer it should get."""
-
-    id: str
-    messages: tuple[Message, ...]
-    reference: Message
-    tools: tuple[Mapping[str, Json], ...] = ()
-
-    @property
-    def conversation(self) -> Conversation:
-        """The example as it would be trained on."""
-        return Conversation((*self.messages, self.reference), self.tools)
-
-
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """Messages whose assistant turns are scored, not generated."""
-
-    messages: Sequence[Message]
-    tools: Sequence[Mapping[str, Json]] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Contestant:
-    """One way to answer: a model of a backend, with what is put before each question.
-
-    ``system`` takes the place of the question's own system prompt; ``note`` says why it is asked in this way;
-    ``tuned_from`` is the base of a tuned model, as plans and prices name it, and None for a model asked as it is.
-    """
-
-    name: str
-    backend: Backend
-    model: str
-    before: Callable[[Question], Sequence[Message]] = lambda question: ()
-    price: Callable[[Completion], Decimal | None] = lambda completion: None
-    system: str | None = None
-    note: str = ""
-    tuned_from: str | None = None
-
-    def messages(self, question: Question) -> tuple[Message, ...]:
-        """Return what is sent: the system prompt, the examples shown, then the question."""
-        own = tuple(message for message in question.messages[:1] if message["role"] in ("system", "developer"))
-        system: tuple[Message, ...] = own if self.system is None else ({"role": "system", "content": self.system},)
-        return (*system, *self.before(question), *question.messages[len(own) :])
-
-
-@runtime_checkable
-class Scores(Protocol):
-    """A backend that can read an answer and say how likely it finds it."""
-
-    def score(self, model: str, examples: Sequence[Conversation]) -> Sequence[TokenLoss]: ...
-
-
-class TokenLoss(Protocol):
-    """A summed negative log-likelihood in nats, and the tokens it is summed over."""
-
-    @property
-    def nll_sum(self) -> float: ...
-    @property
-    def tokens(self) -> int: ...
 
 
 @dataclass(slots=True)
@@ -136,13 +74,13 @@ class Answers:
 
 
 def ask_all(
-    contestant: Contestant,
+    contestant: Variant,
     questions: Sequence[Question],
     answers: Answers,
     *,
     max_tokens: int,
     at_once: int | None = None,
-    purse: Purse | None = None,
+    purse: SpendCap | None = None,
     pause: Callable[[float], None] = time.sleep,
     progress: Callable[[], None] = lambda: None,
     say: Callable[[str], None] = lambda text: None,
@@ -155,7 +93,7 @@ def ask_all(
     its way is then still kept. A question that is refused for what it holds has no answer, which is its result. ``say``
     hears what is waited for, and until when.
     """
-    purse, at_once = purse or Purse(None), at_once or contestant.backend.at_once
+    purse, at_once = purse or SpendCap(None), at_once or contestant.backend.at_once
     keys = [_key(contestant, question, max_tokens) for question in questions]
     todo: dict[str, Question] = {}
     for key, question in zip(keys, questions, strict=True):
@@ -205,56 +143,8 @@ def losses(backend: Backend, model: str, conversations: Sequence[Conversation]) 
     return TokenLosses(tuple(one.nll_sum for one in found), tuple(one.tokens for one in found))
 
 
-@dataclass(slots=True)
-class Purse:
-    """What the answers of an evaluation may cost: told of every price once, it stops before the cap is passed.
-
-    ``worst_usd`` is an upper bound of one answer's price; ``at_once`` answers are on their way together.
-    """
-
-    cap: Decimal | None
-    worst_usd: Decimal = Decimal(0)
-    at_once: int = 8
-    spent: Decimal = Decimal(0)
-    _counted: set[str] = field(default_factory=set)
-
-    def expect(self, contestants: Sequence[Contestant], asked: Sequence[Question], longest: int) -> None:
-        """Take in who is asked what next. Raises OverLimit when there is a cap and the price of one is not known."""
-        worst = Decimal(0)
-        for one in contestants:
-            usd = _dearest(one, asked, longest)
-            if usd is None and self.cap is not None:
-                raise OverLimit(
-                    f"What asking {one.model} on {one.backend.name} costs is not known, so --max-cost cannot be kept; "
-                    "put its price in pricing.local.yaml, or leave --max-cost out."
-                )
-            worst = max(worst, usd or Decimal(0))
-        self.worst_usd = worst
-
-    def count(self, key: str, usd: Decimal | None) -> None:
-        """Add what the answer kept under ``key`` cost, at worst where that is not known; each is counted once."""
-        if key not in self._counted:
-            self._counted.add(key)
-            self.spent += self.worst_usd if usd is None else usd
-
-    def check(self, left: int) -> None:
-        """Raise OverLimit when the next of the ``left`` answers could pass the cap."""
-        if self.cap is not None and left and self.spent + self.worst_usd * min(left, self.at_once) > self.cap:
-            raise OverLimit(
-                f"${self.spent:f} are spent so far, kept answers included, and going on could pass --max-cost "
-                f"${self.cap:f}; the answers are kept, so that a higher --max-cost goes on from here."
-            )
-
-
-def _dearest(one: Contestant, asked: Sequence[Question], longest: int) -> Decimal | None:
-    """Return an upper bound of one answer's price: the longest prompt at two bytes a token, the longest answer."""
-    prompts = ([list(one.messages(question)), list(question.tools)] for question in asked)
-    size = max(len(json.dumps(prompt, ensure_ascii=False, default=dict).encode(errors="replace")) for prompt in prompts)
-    return one.price(Completion("", prompt_tokens=size // 2 + 1, completion_tokens=longest))
-
-
 def _once(
-    contestant: Contestant,
+    contestant: Variant,
     question: Question,
     max_tokens: int,
     pause: Callable[[float], None],
@@ -286,7 +176,7 @@ def _once(
     raise AssertionError("unreachable")
 
 
-def _key(contestant: Contestant, question: Question, max_tokens: int) -> str:
+def _key(contestant: Variant, question: Question, max_tokens: int) -> str:
     """Return what makes an answer the same: backend, model, every message, tools and limits."""
     asked = [
         contestant.backend.name,
@@ -298,9 +188,7 @@ def _key(contestant: Contestant, question: Question, max_tokens: int) -> str:
     return hashlib.sha256(json.dumps(asked, sort_keys=True, default=dict).encode()).hexdigest()[:32]
 
 
-def _row(
-    contestant: Contestant, question: Question, completion: Completion, usd: Decimal | None
-) -> Mapping[str, object]:
+def _row(contestant: Variant, question: Question, completion: Completion, usd: Decimal | None) -> Mapping[str, object]:
     return {
         "option": contestant.name,
         "backend": contestant.backend.name,

@@ -15,8 +15,10 @@ from advisor.evaluate import scorecard as cards
 from advisor.evaluate.fields import plain
 from advisor.evaluate.metrics import NOT_JSON, Answer, Reference, json_of, label_of, metric_for, sql_outcome
 from advisor.evaluate.schema import inferred_schema, keeps, read_schema
-from advisor.runs.evaluation.answers import Answers, Contestant, Purse, Question, ask_all
+from advisor.runs.evaluation.answers import Answers, ask_all
 from advisor.runs.evaluation.llm_judge import judged
+from advisor.runs.evaluation.question import Question, Variant
+from advisor.runs.evaluation.spend_cap import SpendCap
 from advisor.task import TaskType
 from backends import Backend, Json
 
@@ -39,7 +41,7 @@ class Options:
     metric: str | None = None
     schema: Path | None = None
     database: Path | None = None
-    judge: Contestant | None = None
+    judge: Variant | None = None
     rubric: Path | None = None
     limit: int | None = None
     max_tokens: int | None = None
@@ -52,19 +54,19 @@ class Options:
     seed: int = 0
     say: Callable[[str], None] = lambda text: None  # hears what is waited for
 
-    def purse(self, spent: Decimal = Decimal(0)) -> Purse:
+    def purse(self, spent: Decimal = Decimal(0)) -> SpendCap:
         """Return what the answers may cost."""
-        return Purse(self.max_usd, spent=spent, at_once=self.at_once or Backend.at_once)
+        return SpendCap(self.max_usd, spent=spent, at_once=self.at_once or Backend.at_once)
 
 
 def compare_on(
     asked: Sequence[Question],
-    contestants: Sequence[Contestant],
+    contestants: Sequence[Variant],
     options: Options,
     task: TaskType | None,
     samples: Path,
     progress: Callable[[int, int], None] = lambda done, total: None,
-    purse: Purse | None = None,
+    purse: SpendCap | None = None,
     shown: Sequence[Question] = (),
 ) -> cards.Scorecard:
     """Ask every contestant every question and score the answers.
@@ -229,13 +231,13 @@ def _prompt(question: Question) -> str:
     return "\n\n".join(Answer.of(message).text for message in question.messages)
 
 
-def _partial(judge: Contestant, contestants: Sequence[Contestant]) -> list[str]:
+def _partial(judge: Variant, contestants: Sequence[Variant]) -> list[str]:
     """Name a judge that has a stake in the outcome."""
     own = [one.name for one in contestants if (one.backend.name, one.model) == (judge.backend.name, judge.model)]
     return [f"The judge is the model that answers as {own[0]}: it judges its own answers; take another."] if own else []
 
 
-def _timing(contestants: Sequence[Contestant]) -> list[str]:
+def _timing(contestants: Sequence[Variant]) -> list[str]:
     """Say what a local model's times are: it answers several questions at once, and each takes as long as all."""
     if all(one.backend.name != "local" for one in contestants):
         return []

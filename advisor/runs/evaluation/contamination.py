@@ -11,7 +11,7 @@ from advisor.evaluate.metrics import Answer
 from advisor.evaluate.recited import Recited
 from advisor.evaluate.scorecard import TokenLosses
 from advisor.evaluate.statistics import CONFIDENCE, permutation
-from advisor.runs.evaluation.answers import Question
+from advisor.runs.evaluation.question import Question
 from advisor.runs.evaluation.variants import asked_text
 from advisor.runs.run import Run
 

@@ -22,14 +22,16 @@ from advisor.evaluate.statistics import Interval, ratio_interval
 from advisor.evaluate.suite import suite
 from advisor.evaluate.training import curves, overfitting
 from advisor.paths import home
-from advisor.runs.evaluation.answers import Contestant, Purse, Question, losses
+from advisor.runs.evaluation.answers import losses
 from advisor.runs.evaluation.compare import Options as Options
 from advisor.runs.evaluation.compare import compare_on, room
 from advisor.runs.evaluation.contamination import by_heart, leaks, near_copies, overfitted, validated_on
 from advisor.runs.evaluation.forgetting import regressions
 from advisor.runs.evaluation.memorisation_probe import probe
+from advisor.runs.evaluation.question import Question, Variant
+from advisor.runs.evaluation.spend_cap import SpendCap
 from advisor.runs.evaluation.variants import contestant, prompted, questions, tuned
-from advisor.runs.follow.watch import read_events
+from advisor.runs.provider_events import read_events
 from advisor.task import TaskType
 from backends import Backend
 
@@ -48,7 +50,7 @@ def evaluate_run(
     *,
     today: date,
     held_out: Path | None = None,
-    also: Sequence[Contestant] = (),
+    also: Sequence[Variant] = (),
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> cards.Scorecard:
     """Compare a run's tuned model with what ``options.against`` names and with ``also``, on its held-out examples."""
@@ -128,12 +130,12 @@ class Measured:
 
 
 def tuned_score(
-    one: Contestant,
+    one: Variant,
     run: Run,
     options: Options,
     test: Path,
     shown: Sequence[Question],
-    purse: Purse,
+    purse: SpendCap,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Measured:
     """Score a run's tuned model, as ``one``, alone on a test file; its answers are paid from ``purse``.
@@ -191,7 +193,7 @@ def _named(
     options: Options,
     book: PriceBook | None,
     today: date,
-) -> list[Contestant]:
+) -> list[Variant]:
     """Return who is named by the options. Raises RunError when two have the same name."""
     found = [contestant(name, backend, base, shown, options.seed, book, today) for name in options.against]
     found += [prompted(path, backend, base, book, today) for path in options.prompts]

@@ -13,8 +13,8 @@ from advisor.errors import RunError, WorkloadError
 from advisor.evaluate.metrics import Answer, label_of
 from advisor.evidence import ROOM_TOKENS, retrieved_shots, shots_to_show
 from advisor.hardware.models import architecture
-from advisor.runs.evaluation.answers import Question
 from advisor.runs.evaluation.bm25 import Nearest
+from advisor.runs.evaluation.question import Question
 from backends import Message, ToolCall
 
 _BYTES_A_TOKEN = 3

@@ -9,9 +9,11 @@ from advisor.evaluate.metrics import Answer
 from advisor.evaluate.regression import compare_suite, compare_text, general_text
 from advisor.evaluate.scorecard import Regression
 from advisor.evaluate.suite import Item, suite
-from advisor.runs.evaluation.answers import Answers, Contestant, Conversation, Purse, Question, ask_all, losses
+from advisor.runs.evaluation.answers import Answers, ask_all, losses
 from advisor.runs.evaluation.compare import Options
 from advisor.runs.evaluation.lm_eval import harness
+from advisor.runs.evaluation.question import Conversation, Question, Variant
+from advisor.runs.evaluation.spend_cap import SpendCap
 from backends import Message
 
 _TOKENS = 128
@@ -22,7 +24,7 @@ _NOTHING: Message = {"role": "assistant", "content": ""}
 
 
 def regressions(
-    base: Contestant, tuned: Contestant, options: Options, folder: Path, purse: Purse
+    base: Variant, tuned: Variant, options: Options, folder: Path, purse: SpendCap
 ) -> tuple[tuple[Regression, ...], list[str]]:
     """Measure what tuning did to general text (where the backend can score), to the built-in suite and to others.
 
@@ -46,7 +48,7 @@ def regressions(
                 )
     with Answers(folder / "evaluation" / "suite.jsonl") as kept:
 
-        def answers(one: Contestant, some: Sequence[Item]) -> list[Answer]:
+        def answers(one: Variant, some: Sequence[Item]) -> list[Answer]:
             asked = [Question(item.id, ({"role": "user", "content": item.ask},), _NOTHING) for item in some]
             purse.expect((one,), asked, _TOKENS)
             return [

@@ -10,20 +10,22 @@ from advisor.evaluate import judge as judges
 from advisor.evaluate.judge import Judged, Judgement, Verdict
 from advisor.evaluate.metrics import Answer, Reference
 from advisor.evaluate.scorecard import Answered
-from advisor.runs.evaluation.answers import Answers, Contestant, Purse, Question, ask_all
+from advisor.runs.evaluation.answers import Answers, ask_all
+from advisor.runs.evaluation.question import Question, Variant
+from advisor.runs.evaluation.spend_cap import SpendCap
 from backends import Message
 
 _NOTHING: Message = {"role": "assistant", "content": ""}
 
 
 def judged(
-    judge: Contestant,
+    judge: Variant,
     rules: str,
     asked: Sequence[Question],
     references: Sequence[Reference],
     answers: Mapping[str, Sequence[Answered]],
     kept: Answers,
-    purse: Purse,
+    purse: SpendCap,
     *,
     at_once: int | None = None,
     progress: Callable[[], None] = lambda: None,

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from advisor.evaluate.regression import judged
 from advisor.evaluate.scorecard import Regression
-from advisor.runs.evaluation.answers import Contestant
 from advisor.runs.evaluation.compare import Options
+from advisor.runs.evaluation.question import Variant
 from backends import Json
 
 
 def harness(
-    tasks: Sequence[str], base: Contestant, tuned: Contestant, folder: Path, options: Options
+    tasks: Sequence[str], base: Variant, tuned: Variant, folder: Path, options: Options
 ) -> tuple[list[Regression], list[str]]:
     """Run ``tasks`` (names, or YAML files) on both models; return what changed, and what was not run and why."""
     if not tasks:

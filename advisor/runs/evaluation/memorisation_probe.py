@@ -8,14 +8,16 @@ from random import Random
 
 from advisor.evaluate.metrics import Answer
 from advisor.evaluate.recited import Probed, Recited, recited
-from advisor.runs.evaluation.answers import Answers, Contestant, Purse, Question, ask_all
+from advisor.runs.evaluation.answers import Answers, ask_all
+from advisor.runs.evaluation.question import Question, Variant
+from advisor.runs.evaluation.spend_cap import SpendCap
 from advisor.runs.evaluation.variants import asked_text
 
 _FEWEST = 5  # examples of each kind; fewer cannot tell memory from chance
 
 
 def probe(
-    tuned: Contestant,
+    tuned: Variant,
     asked: Sequence[Question],
     trained: Sequence[Question],
     *,
@@ -23,7 +25,7 @@ def probe(
     samples: Path,
     max_tokens: int,
     at_once: int | None,
-    purse: Purse,
+    purse: SpendCap,
     seed: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
     say: Callable[[str], None] = lambda text: None,

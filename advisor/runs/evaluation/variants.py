@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from advisor.dataset import Example
 from advisor.errors import RunError
 from advisor.estimate.formulas import MILLION
-from advisor.runs.evaluation.answers import Contestant, Question
 from advisor.runs.evaluation.few_shot import asked_text as asked_text
 from advisor.runs.evaluation.few_shot import before, shots
+from advisor.runs.evaluation.question import Question, Variant
 from backends import Backend, Completion, Message
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def contestant(
     seed: int,
     book: PriceBook | None,
     today: date,
-) -> Contestant:
+) -> Variant:
     """Read one name of --against: base, few-shot, few-shot:K, few-shot:K:near, or a model id of the same backend."""
     if name == "base":
         return _priced(name, backend, base, book, today)
@@ -54,7 +54,7 @@ def contestant(
     return _priced(name, backend, name, book, today)
 
 
-def prompted(path: Path, backend: Backend, base: str, book: PriceBook | None, today: date) -> Contestant:
+def prompted(path: Path, backend: Backend, base: str, book: PriceBook | None, today: date) -> Variant:
     """Return the base with the system prompt of a file in the place of the data's own. Raises RunError."""
     try:
         text = path.read_text(encoding="utf-8-sig").strip()
@@ -65,7 +65,7 @@ def prompted(path: Path, backend: Backend, base: str, book: PriceBook | None, to
     return replace(_priced(f"prompt:{path.stem}", backend, base, book, today), system=text)
 
 
-def tuned(run: Run, backend: Backend, book: PriceBook | None, today: date, name: str = "tuned") -> Contestant:
+def tuned(run: Run, backend: Backend, book: PriceBook | None, today: date, name: str = "tuned") -> Variant:
     """Return a run's tuned model as a contestant. Raises RunError when it has none."""
     if run.askable is None:
         state = "a rehearsal" if run.rehearses else run.job.status
@@ -96,16 +96,16 @@ def _priced(
     tuned: bool = False,
     listed: str | None = None,
     before: Callable[[Question], Sequence[Message]] = lambda question: (),
-) -> Contestant:
+) -> Variant:
     if backend.name == "local":
-        return Contestant(name, backend, model, before, lambda completion: Decimal(0))
+        return Variant(name, backend, model, before, lambda completion: Decimal(0))
     prices = None
     if book is not None:
         prices = book.inference(listed or model, backend.name, tuned=tuned, on=today)
     if prices is None:
-        return Contestant(name, backend, model, before)
+        return Variant(name, backend, model, before)
     known = prices
-    return Contestant(name, backend, model, before, lambda completion: _usd(completion, known))
+    return Variant(name, backend, model, before, lambda completion: _usd(completion, known))
 
 
 def _usd(completion: Completion, prices: TokenPrices) -> Decimal | None:

@@ -8,15 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from threading import Thread
 
 from advisor.atomic import write_whole
 from advisor.runs.launch.look_up import with_twins
 from advisor.runs.ledger import Ledger
+from advisor.runs.provider_events import keep_events, read_events
 from advisor.runs.receipt import settle
 from advisor.runs.run import Run, folder_of
-from advisor.serialization import from_json, to_json
 from backends import (
     REHEARSAL,
     Backend,
@@ -239,30 +238,6 @@ def with_metrics(job: Job, backend: Backend) -> Job:
     path = folder_of(job.run) / "metrics.jsonl"
     write_whole(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
     return replace(job, metrics_path=path)
-
-
-def keep_events(run: str, events: Sequence[JobEvent]) -> None:
-    """Append a job's events to the run's folder, so that they outlive the provider's copy."""
-    path = folder_of(run) / "provider.jsonl"
-    text = "".join(json.dumps(to_json(event)) + "\n" for event in events)
-    with path.open("ab+") as file:
-        path.chmod(0o600)
-        torn = file.tell() > 0 and (file.seek(-1, 2), file.read(1))[1] != b"\n"
-        file.write((b"\n" if torn else b"") + text.encode())
-
-
-def read_events(run: str) -> list[JobEvent]:
-    """Return the events kept so far, oldest first, each once; a line torn by a crash is left out."""
-    path = folder_of(run) / "provider.jsonl"
-    return list({event.id: event for event in _read(path)}.values()) if path.is_file() else []
-
-
-def _read(path: Path) -> Iterator[JobEvent]:
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            yield from_json(JobEvent, json.loads(line))
-        except (ValueError, TypeError):
-            continue
 
 
 def _looking(backend: Backend, one: _Followed) -> Future[Update]:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from advisor.errors import RunError
-from advisor.runs.evaluation.answers import Conversation, Question, losses
+from advisor.runs.evaluation.answers import losses
+from advisor.runs.evaluation.question import Conversation, Question
 from advisor.runs.run import Run
 from advisor.runs.serving.endpoint import Endpoint
 from advisor.runs.serving.export import tuned_folder

@@ -9,8 +9,8 @@ from itertools import pairwise
 
 from advisor.pricing import PriceBook
 from advisor.recommend.wording import duration
-from advisor.runs.follow.watch import read_events
 from advisor.runs.ledger import Ledger
+from advisor.runs.provider_events import read_events
 from advisor.runs.run import Run
 from advisor.serialization import from_json
 from backends import Job, JobStatus
