@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from backend_cases import CASES, write_rows
+from backend_cases import CASES, HOSTED, Case, write_rows
 from click.testing import CliRunner, Result
 from emulator_base import Emulator
 
@@ -22,6 +22,7 @@ from backends import Backend, JobStatus
 
 PLACES = ("together", "fireworks", "bedrock")
 MODELS = ("Qwen/Qwen3.5-9B", "Qwen/Qwen3-8B", "amazon.nova-2-lite-v1:0")
+SOLD = {"nebius": "meta-llama/Llama-3.3-70B-Instruct"}  # where the case's model is not in the price book
 DAY = ("--today", "2026-11-22")
 
 
@@ -74,6 +75,8 @@ def test_three_places_train_the_same_rows_and_are_compared(emulators: dict[str, 
     held_out = {one.origin.held_out.read_bytes() for one in runs if one.origin.held_out is not None}
     assert len(held_out) == 1, "all answer the same questions afterwards"
     assert all(one.quote.usd is not None and one.quote.serving for one in runs)
+    for one in runs:
+        assert one.quote.serving in " ".join(run("receipt", one.id).output.split())
     follow_to_the_end()
     found = run("evaluate", first, "--against", "group", "--metric", "exact", *DAY, "--json")
     assert found.exit_code == 0, found.output
@@ -83,6 +86,30 @@ def test_three_places_train_the_same_rows_and_are_compared(emulators: dict[str, 
     assert {row["name"] for row in card["rows"]} == {"tuned", *others}
     assert all(row["answers"] == 6 for row in card["rows"])
     assert all(one.violations == [] for one in emulators.values())
+
+
+@pytest.mark.parametrize("case", HOSTED, ids=lambda case: case.name)
+def test_how_a_tune_is_served_is_in_every_proposal(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert case.emulator is not None
+    data = write_rows(tmp_path / "rows.jsonl", 60)
+    alone = () if case.validates else ("--held-out", 0)
+    with case.emulator() as emulator:
+        for variable, value in case.environment(emulator).items():
+            monkeypatch.setenv(variable, value)
+        shown = run(
+            "launch",
+            data,
+            "--backend",
+            case.name,
+            "--model",
+            SOLD.get(case.name, case.model),
+            *alone,
+            *DAY,
+            "--dry-run",
+        )
+    assert shown.exit_code == 0, shown.output
+    (said,) = [line for line in shown.output.splitlines() if line.strip().startswith("serving ")]
+    assert any(word in said for word in ("Served by the token:", "Served on a machine of its own", "is not known"))
 
 
 def test_one_that_fails_is_named_and_left_out(emulators: dict[str, Emulator], tmp_path: Path) -> None:
