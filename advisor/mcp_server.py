@@ -6,6 +6,7 @@ Files are read within the given folders only. Every result is a typed value with
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, ParamSpec, TypeAlias, TypeVar, cast
@@ -21,6 +22,7 @@ from advisor.errors import AdvisorError, UsageError
 from advisor.pricing import PriceBook
 from advisor.pricing.entries import entries
 from advisor.runs import Ledger, view
+from advisor.runs.standstill import Standings
 from advisor.serialization import to_json
 from backends import BackendError
 
@@ -123,7 +125,9 @@ def server(roots: Sequence[Path]) -> MCPServer[None]:
     @_told
     def jobs() -> ListResult:
         """List the runs in the ledger, as they were last seen; no provider is asked."""
-        return _rows(view(run) for run in Ledger.open().runs())
+        ledger, now = Ledger.open(), datetime.now(UTC)
+        standings = Standings(ledger, PriceBook.load())
+        return _rows(view(run, standings.of(run, now, asked=False)) for run in ledger.runs())
 
     @found.tool(annotations=_READS)
     @_told

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -12,13 +12,13 @@ from advisor.recommend.wording import duration
 from advisor.runs.ledger import Ledger
 from advisor.runs.provider_events import read_events
 from advisor.runs.run import Run
-from advisor.serialization import from_json
-from backends import Job, JobStatus
+from backends import Job, JobStatus, Json
 
 _TIMES = 2  # what is usual, before a job is said to stand still
 _SHORTEST_M = 60.0  # a job that moved within the last hour stands nowhere
 _ENOUGH_RUNS = 3  # of our own, before they alone say what is usual
 _MOST_RUNS = 10  # of our own that are looked at, newest first
+_ENDED = frozenset(status for status in JobStatus if status.finished)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +119,15 @@ def stages_of(ledger: Ledger, run: Run, now: datetime, lines: Sequence[datetime]
     the provider wrote one.
     """
     begun: list[tuple[str, datetime]] = []
-    steps: dict[int | None, datetime] = {}  # when each count was first seen; that of the first look is no step
-    for at, job in _snapshots(ledger, run):
-        steps.setdefault(job.steps_done, at)
-        name = job.stage or str(job.status)
-        if not job.status.finished and (not begun or begun[-1][0] != name):
-            begun.append((name, _since(job, at, begun[-1][1] if begun else None)))
+    steps: dict[str, datetime] = {}  # when each count was first seen; that of the first look is no step
+    for event in ledger.events(run.id, "job"):
+        job = event.body  # read key by key: a long run has thousands, and a Job of each takes seconds
+        if not isinstance(job, dict) or not job.get("id"):
+            continue
+        steps.setdefault(str(job.get("steps_done")), event.at)
+        name = str(job.get("stage") or job.get("status"))
+        if job.get("status") not in _ENDED and (not begun or begun[-1][0] != name):
+            begun.append((name, _since(job, event.at, begun[-1][1] if begun else None)))
     if not begun:
         return ()
     over = run.job.status.finished
@@ -140,24 +143,12 @@ def stages_of(ledger: Ledger, run: Run, now: datetime, lines: Sequence[datetime]
     return tuple(found)
 
 
-def _snapshots(ledger: Ledger, run: Run) -> Iterator[tuple[datetime, Job]]:
-    """Yield the job as it was seen since it exists; a snapshot that cannot be read is left out."""
-    for event in ledger.events(run.id, "job"):
-        try:
-            job = from_json(Job, event.body)
-        except (ValueError, TypeError, KeyError, AttributeError):
-            continue
-        if job.id is not None:
-            yield event.at, job
-
-
-def _since(job: Job, seen: datetime, before: datetime | None) -> datetime:
+def _since(job: Mapping[str, Json], seen: datetime, before: datetime | None) -> datetime:
     """Return since when a job is at the stage it was ``seen`` at, after one that began ``before``."""
-    begun = job.started if job.status is JobStatus.RUNNING else None
-    stated = job.stage_since or begun or (job.created if before is None else None)
-    if stated is None or (before is not None and not before < _utc(stated) <= seen):
-        return seen
-    return _utc(stated)
+    begun = job.get("started") if job.get("status") == JobStatus.RUNNING else None
+    stated = job.get("stage_since") or begun or (job.get("created") if before is None else None)
+    moment = _utc(datetime.fromisoformat(stated)) if isinstance(stated, str) else seen
+    return moment if before is None or before < moment <= seen else seen
 
 
 def _utc(moment: datetime) -> datetime:
