@@ -181,6 +181,7 @@ class Backend(ABC):
     deploys_by: ClassVar[str] = ""  # how a deployed tune is billed: "hour", "token"; "": nothing is deployed here
     validation_decides: ClassVar[bool] = False  # whether that file picks the weights that are kept
     at_once: ClassVar[int] = 8  # questions that are best asked together
+    resumes: ClassVar[bool] = False  # a paid job that broke off goes on in a further one, from its last checkpoint
 
     def preflight(self, spec: JobSpec) -> tuple[str, ...]:
         """Check, without spending or uploading, that this job can be created; return warnings.
@@ -269,6 +270,10 @@ class Backend(ABC):
         seed: int | None = None,
     ) -> Completion:
         """Ask ``model`` (a base or a tuned model of this backend) once."""
+
+    def machines(self) -> tuple[Rate, ...]:
+        """Return the machines that a training rents there, cheapest first; () where training is not rented."""
+        return ()
 
     def rates(self) -> tuple[Rate, ...]:
         """Return what serving a tuned model on a machine of its own costs there, cheapest first; () where it cannot."""

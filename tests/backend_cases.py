@@ -12,6 +12,7 @@ from typing import Any
 from emulator_base import Emulator
 from emulator_bedrock import BUCKET, NAME, ROLE, BedrockEmulator
 from emulator_fireworks import FireworksEmulator
+from emulator_huggingface import HuggingFaceEmulator
 from emulator_nebius import NebiusEmulator
 from emulator_openai import OpenAIEmulator
 from emulator_replicate import TRAINER, TRAINER_VERSION, ReplicateEmulator
@@ -39,6 +40,7 @@ class Case:
     form: str = "messages"  # of its rows
     reads: tuple[str, ...] = ()  # POST requests that only read
     curve: bool = True  # states losses while it trains
+    answers: bool = True  # the provider answers with the tuned model
     shares_uploads: bool = True  # the same content is uploaded once for several runs
     # How the emulator is set before a test.
     knobs: Mapping[str, bool] = field(default_factory=dict)
@@ -143,6 +145,16 @@ CASES = {
             form="converse",
             reads=("POST / ",),  # iam:GetRole
             knobs={"deployed": True},
+        ),
+        Case(
+            "huggingface",
+            "Qwen/Qwen3-0.6B",
+            HuggingFaceEmulator,
+            lambda emulator: {"HF_TOKEN": emulator.key, "HF_ENDPOINT": emulator.base_url},
+            options={"machine": "a10g-small", "max_minutes": 45},
+            create="POST /api/jobs/{namespace}",
+            upload="POST /api/{kind}/{namespace}/{repo}/commit/{revision}",
+            answers=False,
         ),
         Case(
             "replicate",

@@ -163,6 +163,12 @@ def test_walk(stage: Stage) -> None:
     assert list(stage.backend.events(done, after=middle.id)) == events[len(events) // 2 + 1 :]
     assert list(stage.backend.events(done, after=events[-1].id)) == []
 
+    if stage.emulator is not None:
+        assert stage.emulator.paid_jobs == 1
+    if not stage.case.answers:
+        with pytest.raises(SpecRefused, match="machine of yours"):
+            stage.backend.complete(done.tuned_model, [{"role": "user", "content": "hello"}])
+        return
     answer = stage.backend.complete(
         done.tuned_model,
         [{"role": "system", "content": "Answer with a number."}, {"role": "user", "content": "what comes after 7 ?"}],
@@ -171,7 +177,6 @@ def test_walk(stage: Stage) -> None:
     assert answer.latency_ms > 0
     if stage.emulator is not None:
         assert answer.text == "8"
-        assert stage.emulator.paid_jobs == 1
 
 
 def test_preflight_asks_for_nothing_that_could_be_bought(hosted: Stage) -> None:
@@ -448,7 +453,7 @@ def test_vendor_packages_are_imported_when_used_only() -> None:
     program = (
         "import sys, backends\n"
         f"for name in {[case.name for case in HOSTED]}: backends.get(name)\n"
-        "vendors = {'openai', 'together', 'replicate', 'fireworks', 'boto3', 'httpx', 'httpx2', 'keyring'}\n"
+        "vendors = {'openai', 'together', 'replicate', 'fireworks', 'boto3', 'huggingface_hub', 'httpx', 'httpx2', 'keyring'}\n"
         "print(sorted(vendors & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)

@@ -254,12 +254,12 @@ def _staged(
 def _go_on(
     ledger: Ledger, run: Run, backend: Backend, monthly_limit: Decimal | None, clock: Callable[[], datetime]
 ) -> Job:
-    """Return a created job as it is now; one that broke off and costs nothing goes on from where it was."""
+    """Return a created job as it is now; one that broke off goes on from where it was, where its backend can."""
     if run.job.status is JobStatus.SUCCEEDED:
         return run.job  # an end stays an end, whatever is said later
     job = backend.refresh(run.job)
     if job.status in (JobStatus.FAILED, JobStatus.CANCELLED):
-        if any(request.costs_money for request in backend.requests(run.spec)):
+        if not backend.resumes and any(request.costs_money for request in backend.requests(run.spec)):
             raise RunError(f"{run.id} was created and has {job.status}; launch again to start (and pay for) a new run.")
         check_payable(ledger, run, backend, monthly_limit, clock())
         job = backend.submit(run.spec, ledger.save, job)

@@ -1,0 +1,305 @@
+"""Hugging Face Jobs: our own trainer on a machine rented by the minute; data, checkpoints and model in private storage.
+
+Traps: a job without a timeout ends after 30 minutes; with one, price times timeout is the most it can cost. No free
+machine shows as a long wait, or as a 500 to the request. A log has no end while its job runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from backends._base import Job, JobEvent, JobSpec, JobStatus, Json, Request, Save
+from backends._errors import BackendError, FileRejected, OutcomeUnknown, SpecRefused
+from backends._files import content_hash, files_of
+from backends._hosted import behind, id_of
+from backends._provider import Provider
+from backends._refusals import About, HttpRefusal, Refusal
+from backends._rented import DATA, KEPT, Log, Rented, command, environment, read_log, shipped
+from backends._replies import content, stumbling
+from backends._serving import Rate
+from backends.huggingface.connection import QUIET_S, Line, endpoint, refusal
+from backends.huggingface.replies import DATA_LABEL, RUN_LABEL, data_name, page, rates, snapshot
+
+T = TypeVar("T")
+_IMAGE = "ghcr.io/astral-sh/uv:python3.12-bookworm"  # what the SDK itself runs Python scripts on
+_DATA_REPOSITORY, _BUCKET = "tunewise-data", "tunewise-runs"
+
+
+class HuggingFaceBackend(Rented[Line]):
+    """Hugging Face Jobs through its SDK and its own HTTP API."""
+
+    name: ClassVar[str] = "huggingface"
+    provider: ClassVar[Provider] = Provider(
+        "huggingface", "Hugging Face", "HF_TOKEN", "huggingface_hub", "HF_ENDPOINT",
+        "https://huggingface.co", extra="hf",
+    )  # fmt: skip
+    option_names: ClassVar[frozenset[str]] = Rented.option_names | {"namespace"}
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self._user: str | None = None
+
+    def connect(self) -> Line:
+        return Line(self.key(), self.patience_s)
+
+    def read_error(self, error: Exception) -> Refusal | None:
+        response = getattr(error, "response", None)
+        if response is not None and not isinstance(error, HttpRefusal) and hasattr(response, "status_code"):
+            return super().read_error(refusal(response))
+        return super().read_error(error)
+
+    # Before the job
+
+    def preflight(self, spec: JobSpec) -> tuple[str, ...]:
+        warnings = super().preflight(spec)
+        minutes = _minutes(spec)
+        usd = self._rate(spec).usd_per_hour / 60 * minutes
+        return (
+            *warnings,
+            f"The machine is taken away after {minutes} minutes at the latest, so that this costs ${usd:.2f} at most; "
+            "what was trained until then is kept.",
+        )
+
+    def machines(self) -> tuple[Rate, ...]:
+        line = self.client()
+        return self.ask(lambda: line.get("/api/jobs/hardware"), lambda reply: rates(reply.json()))
+
+    def requests(self, spec: JobSpec) -> tuple[Request, ...]:
+        self.check(spec)
+        base = endpoint()
+        owner = str(spec.options.get("namespace") or "(you)")
+        paths = {"training_file": spec.train_file, "validation_file": spec.validation_file}
+        names = {key: data_name(content_hash(path)) for key, path in paths.items() if path is not None}
+        repository = f"{base}/api/datasets/{owner}/{_DATA_REPOSITORY}/commit/main"
+        files = (*names.values(), *(name for name, _ in shipped(spec.method)))
+        return (
+            *(Request("POST", repository, {"file": name}) for name in files),
+            Request("POST", f"{base}/api/buckets/{owner}/{_BUCKET}", {"visibility": "private"}),
+            Request(
+                "POST",
+                f"{base}/api/jobs/{owner}",
+                self._body(spec, owner, names, {"HF_TOKEN": "(your HF_TOKEN)"}),
+                costs_money=True,
+            ),
+        )
+
+    # The job
+
+    def stored_bytes(self, name: str) -> int | None:
+        line, path = self.client(), f"/datasets/{self._repository()}/resolve/main/{name}"
+        return self.ask(lambda: line.stored_bytes(path), about=About.FILE)
+
+    def upload(self, spec: JobSpec, key: str, path: Path) -> Mapping[str, str]:
+        name = data_name(content_hash(path))
+        self._put(name, path, path.stat().st_size)
+        return {key: name, "namespace": self._owner(spec)}
+
+    def delete_file(self, name: str) -> None:
+        line, repository = self.client(), self._repository()
+        self.ask(
+            _sdk(lambda: line.sdk.delete_file(name, repository, repo_type="dataset", commit_message="Delete a file")),
+            about=About.FILE,
+        )
+
+    def delete_uploads(self, job: Job) -> tuple[str, ...]:
+        self._user = job.extra.get("namespace") or self._user
+        return super().delete_uploads(job)
+
+    def create(self, spec: JobSpec, job: Job, save: Save) -> Job:
+        """As described in Hosted; ``extra["provider_quote_usd"]`` is the most that it can cost."""
+        line, owner = self.client(), self._owner(spec)
+        for name, found in shipped(spec.method):
+            self._put(name, found, len(found))
+        self.ask(_sdk(lambda: line.sdk.create_bucket(f"{owner}/{_BUCKET}", visibility="private", exist_ok=True)))
+        hourly = self._rate(spec).usd_per_hour
+        extra = {
+            **job.extra,
+            "namespace": owner,
+            "usd_per_minute": f"{(hourly / 60).normalize():f}",
+            "provider_quote_usd": f"{(hourly / 60 * _minutes(spec)).quantize(Decimal('0.01')):f}",
+        }
+        job = replace(job, extra=extra)
+        if job.id is None:
+            save(job)
+        asked = self._body(spec, owner, files_of(job), {"HF_TOKEN": self.key()})
+        try:
+            return self.ask(
+                lambda: line.post(f"/api/jobs/{owner}", asked),
+                lambda reply: self._tuned(snapshot(job, content(reply))),
+                paid=True,
+            )
+        except OutcomeUnknown as error:
+            raise OutcomeUnknown(
+                f"{error} Hugging Face also answers 500 where no {spec.options['machine']} is free; then choose "
+                "another -o machine=NAME."
+            ) from None
+
+    def find(self, spec: JobSpec) -> Job | None:
+        line, path = self.client(), f"/api/jobs/{self._owner(spec)}"
+        found = self.ask(lambda: line.get(path, label=f"{RUN_LABEL}={spec.run}"), lambda reply: page(reply.json()))
+        unsent = self.unsent(spec)
+        tagged = [row for row in found if _labels(row).get(RUN_LABEL) == spec.run]
+        jobs = self.ask(lambda: tagged, lambda rows: [self._tuned(snapshot(unsent, row)) for row in rows])
+        return self.ours(spec, jobs)
+
+    def unsent(self, spec: JobSpec) -> Job:
+        job = super().unsent(spec)
+        return replace(job, extra={**job.extra, "namespace": self._owner(spec)})
+
+    def refresh(self, job: Job) -> Job:
+        line, path = self.client(), self._path(job)
+        fresh = self.ask(
+            lambda: line.get(path), lambda reply: self._tuned(snapshot(job, content(reply))), about=About.JOB
+        )
+        if fresh.status is JobStatus.QUEUED:
+            return fresh
+        try:
+            log = self._log(fresh, again=False)
+        except BackendError:  # how it stands is known without
+            return fresh
+        told = log.on(fresh)
+        reason = log.state.get("error")
+        if told.status is JobStatus.FAILED:
+            said = str(reason or told.error or "it does not say why")
+            told = replace(told, error=f"{said} 'tunewise launch --resume {job.run}' goes on from its last checkpoint.")
+        return told
+
+    def cancel(self, job: Job) -> Job:
+        fresh = self.refresh(job)
+        if fresh.status.finished:
+            return fresh
+        line, path = self.client(), self._path(job)
+        self.ask(lambda: line.post(f"{path}/cancel", {}), about=About.JOB)
+        return self.refresh(job)
+
+    def events(self, job: Job, after: str | None = None) -> Iterator[JobEvent]:
+        """Yield what the trainer says in the job's log, of the run's present machine."""
+        yield from behind(self._log(job).events, after)
+
+    def delete_model(self, job: Job) -> None:
+        """Delete the model's repository on the hub."""
+        if job.tuned_model is None:
+            raise SpecRefused(f"Run {job.run} has no tuned model; wait until it has succeeded.")
+        line, name = self.client(), job.tuned_model
+        self.ask(_sdk(lambda: line.sdk.delete_repo(name)), about=About.MODEL)
+
+    # The parts of the above, in order of use
+
+    def _rate(self, spec: JobSpec) -> Rate:
+        found = {rate.id: rate for rate in self.machines()}
+        asked = str(spec.options["machine"])
+        if asked not in found:
+            raise SpecRefused(f"Hugging Face rents out no machine '{asked}'; choose one of: {', '.join(found)}.")
+        return found[asked]
+
+    def _body(self, spec: JobSpec, owner: str, names: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, Json]:
+        lock = shipped(spec.method)[-1][0]
+        publish = f"{owner}/{_model(spec.run)}"
+        told = environment(self.trainer_config(spec, names), spec.run, publish)
+        digest = Path(names["training_file"]).stem
+        return {
+            "command": list[Json](command(lock)),
+            "arguments": [],
+            "environment": dict[str, Json](told),
+            "flavor": spec.options["machine"],
+            "secrets": dict[str, Json](secrets),
+            "timeoutSeconds": _minutes(spec) * 60,
+            "labels": {"name": spec.run, RUN_LABEL: spec.run, DATA_LABEL: digest},
+            "volumes": [
+                {
+                    "type": "dataset",
+                    "source": f"{owner}/{_DATA_REPOSITORY}",
+                    "mountPath": DATA,
+                    "readOnly": True,
+                },
+                {"type": "bucket", "source": f"{owner}/{_BUCKET}", "mountPath": KEPT, "readOnly": False},
+            ],
+            "dockerImage": _IMAGE,
+        }
+
+    def _tuned(self, job: Job) -> Job:
+        done = job.status is JobStatus.SUCCEEDED
+        name = f"{job.extra['namespace']}/{_model(job.run)}" if done else None
+        return replace(job, tuned_model=name)
+
+    def _owner(self, spec: JobSpec) -> str:
+        """Return whose account pays and keeps the files: the option's, else the token's own."""
+        asked = spec.options.get("namespace")
+        if isinstance(asked, str):
+            self._user = asked
+        if self._user is None:
+            line = self.client()
+            self._user = self.ask(lambda: line.get("/api/whoami-v2"), lambda reply: str(content(reply)["name"]))
+        return self._user
+
+    def _repository(self) -> str:
+        assert self._user is not None  # every way to a file begins with the run's owner
+        return f"{self._user}/{_DATA_REPOSITORY}"
+
+    def _put(self, name: str, what: Path | bytes, size: int) -> None:
+        """Bring a file into the private data repository, unless it is there in full. A file's name is its content."""
+        if self._holds(name, size):
+            return
+        line, repository = self.client(), self._repository()
+        self.ask(_sdk(lambda: line.sdk.create_repo(repository, repo_type="dataset", private=True, exist_ok=True)))
+        self.ask(
+            _sdk(
+                lambda: line.sdk.upload_file(
+                    path_or_fileobj=what,
+                    path_in_repo=name,
+                    repo_id=repository,
+                    repo_type="dataset",
+                    commit_message="Add a file",
+                )
+            ),
+            about=About.FILE,
+            within_s=self.upload_s(size),
+        )
+        if not isinstance(what, Path) and not self._holds(name, size):
+            raise FileRejected(f"{name} did not arrive at Hugging Face in full. Nothing was spent; try again.")
+
+    def _path(self, job: Job) -> str:
+        owner = job.extra.get("namespace") or self._user
+        if owner is None:
+            line = self.client()
+            owner = self._user = self.ask(lambda: line.get("/api/whoami-v2"), lambda reply: str(content(reply)["name"]))
+        return f"/api/jobs/{owner}/{id_of(job)}"
+
+    def _log(self, job: Job, *, again: bool = True) -> Log:
+        line, path = self.client(), f"{self._path(job)}/logs"
+        quiet = min(QUIET_S, self.patience_s)
+        return self.ask(
+            lambda: line.log(path, quiet), lambda lines: read_log(lines, id_of(job)), about=About.JOB, again=again
+        )
+
+
+def _sdk(work: Callable[[], T]) -> Callable[[], T]:
+    """Return ``work`` with the ways in which the SDK stumbles over a reply as ``Unreadable``."""
+
+    def done() -> T:
+        with stumbling("it is not what the hub's package expects"):
+            return work()
+
+    return done
+
+
+def _minutes(spec: JobSpec) -> int:
+    minutes = spec.options["max_minutes"]
+    assert isinstance(minutes, int)
+    return minutes
+
+
+def _model(run: str) -> str:
+    return f"tunewise-{run}"
+
+
+def _labels(row: Mapping[str, object]) -> Mapping[str, object]:
+    labels = row.get("labels")
+    return labels if isinstance(labels, dict) else {}
+
+
+BACKEND = HuggingFaceBackend
