@@ -164,8 +164,7 @@ def _discard(job: Job) -> None:
 class Backend(ABC):
     """A place a model can be trained and asked. One file in ``backends/`` implements it.
 
-    Keys and base URLs come from the provider SDK's own environment variables, read when first needed. Every method
-    raises from the ``BackendError`` tree and nothing else on purpose.
+    Keys and base URLs come from the environment, read when first needed. Every method raises from ``BackendError``.
     """
 
     name: ClassVar[str]
@@ -182,6 +181,7 @@ class Backend(ABC):
     validation_decides: ClassVar[bool] = False  # whether that file picks the weights that are kept
     at_once: ClassVar[int] = 8  # questions that are best asked together
     resumes: ClassVar[bool] = False  # a paid job that broke off goes on in a further one, from its last checkpoint
+    held_beside_minutes: ClassVar[int | None] = None  # a rented machine, beside training on it; None: rents none
 
     def preflight(self, spec: JobSpec) -> tuple[str, ...]:
         """Check, without spending or uploading, that this job can be created; return warnings.
@@ -270,10 +270,6 @@ class Backend(ABC):
         seed: int | None = None,
     ) -> Completion:
         """Ask ``model`` (a base or a tuned model of this backend) once."""
-
-    def machines(self) -> tuple[Rate, ...]:
-        """Return the machines that a training rents there, cheapest first; () where training is not rented."""
-        return ()
 
     def rates(self) -> tuple[Rate, ...]:
         """Return what serving a tuned model on a machine of its own costs there, cheapest first; () where it cannot."""

@@ -61,6 +61,7 @@ class Rented(Hosted[C], Generic[C]):
     brings_model: ClassVar[bool] = True
     validation_decides: ClassVar[bool] = True
     resumes: ClassVar[bool] = True
+    held_beside_minutes: ClassVar[int | None] = SETUP_MINUTES + _SAVING_MINUTES
     most_bytes: ClassVar[int] = 5_000_000_000
 
     @abstractmethod

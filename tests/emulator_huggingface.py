@@ -1,7 +1,7 @@
 """Plays Hugging Face: repositories, a bucket, machines by the minute, and jobs, drawn or really run as child processes.
 
-The wheel of huggingface_hub is the description: a job that is asked for must be one that its client could ask for, and a
-reply must be one that its classes read.
+The wheel of huggingface_hub is the description: a job that is asked for must be one that its client could ask for, a
+reply one that its classes read.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ class HuggingFaceEmulator(Emulator):
         self.hardware = [
             {**machine("cpu-basic", "", 0, 167), "accelerator": None},
             machine("t4-small", "T4", 16, 6667),
+            machine("l4x1", "L4", 24, 13333),
             machine("a10g-small", "A10G", 24, 16667),
             machine("a100-large", "A100", 80, 41667),
             machine("h200x2", "H200", 141, 166667, 2),

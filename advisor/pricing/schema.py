@@ -142,6 +142,14 @@ class Replica(Cited):
     readings: tuple[HourReading, ...] = ()
 
 
+class RentedMachine(Cited):
+    """A machine of the provider's that trains: ``gpus`` cards of one kind, and what all of it costs an hour."""
+
+    gpu: str
+    gpus: int = 1
+    usd_per_hour: Usd
+
+
 class Billing(Cited):
     rule: Literal["file_tokens", "processed_tokens", "seconds", "hours"]
     validation_billed: bool
@@ -244,6 +252,7 @@ class Provider(Part):
     min_charge: Amount | None = None
     bands: tuple[Band, ...] = ()
     dedicated: tuple[Replica, ...] = ()
+    machines: dict[str, RentedMachine] = Field(default_factory=dict)
     storage: Storage | None = None
     waits: Waits | None = None
     data_terms: DataTerms | None = None

@@ -88,7 +88,10 @@ def go_on(
         if dry_run:
             show_requests([proposal], as_json)
             return 0
-        if found.job.id is None and proposal.costs_money:
+        broke_off = (
+            backend.resumes and found.job.status.finished and found.job.status is not backends.JobStatus.SUCCEEDED
+        )
+        if proposal.costs_money and (found.job.id is None or broke_off):
             check_somebody_is_here(limits)
             consent([proposal], limits, as_json)
         settle_s = SETTLE_S if settle_s is None else settle_s

@@ -15,6 +15,7 @@ from advisor.runs.launch import submit
 from advisor.runs.launch.data_warnings import look_into, refused, too_long
 from advisor.runs.launch.gate import costs_money
 from advisor.runs.launch.hyperparameters import with_settings
+from advisor.runs.launch.machine import with_machine
 from advisor.runs.launch.memory_check import too_large
 from advisor.runs.launch.orders import resolved
 from advisor.runs.launch.quote import quote
@@ -83,8 +84,12 @@ def propose(
             valid = run.spec.validation_file
             checked = profile(Dataset.open(valid), backend=order.backend, model=order.model) if valid else None
             run = with_settings(run, backend, described)
-            price = quote(run, described, PriceBook.load(), gpu=gpu, today=today, validation=checked)
-            run = replace(run, quote=replace(price, assumptions=(*run.quote.assumptions, *price.assumptions)))
+            terms, book = workers or WorkerTerms(), PriceBook.load()
+            if backend.held_beside_minutes is not None:
+                run = with_machine(run, backend, described, book, terms.cap_usd)
+            else:
+                price = quote(run, described, book, gpu=gpu, today=today, validation=checked)
+                run = replace(run, quote=replace(price, assumptions=(*run.quote.assumptions, *price.assumptions)))
             ledger = Ledger.open()
             run = replace(run, quote=informed(ledger, run))
             notes += [f"{same_as(twin)}. This is another run." for twin in ledger.runs() if twin.is_twin_of(run)]

@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from advisor.hardware import Architecture, Gpu, fit, gpu, train_minutes
+from advisor.hardware import Architecture, Fit, Gpu, fit, gpu, train_minutes
 from backends import Method
 
 if TYPE_CHECKING:
@@ -72,11 +72,10 @@ def choices(
         if card is None or rent is None or name not in NAMES:
             continue
         for count in (workers,) if workers else _COUNTS:
-            alone = fit(shape, method, card, rank=rank, seq=seq, micro_batch=None)
-            held = alone if alone.fits == "yes" or count == 1 or method is Method.QLORA else None
-            held = held or fit(shape, method, card, rank=rank, seq=seq, micro_batch=None, shards=count)
-            if held.fits != "yes":
+            placed = lies(shape, method, card, count, rank=rank, seq=seq)
+            if placed is None:
                 continue
+            held, shard = placed
             minutes = _minutes(shape, method, card, tokens, rank, seq, count)
             typical = rent.typical * count
             found.append(
@@ -84,7 +83,7 @@ def choices(
                     gpu=name,
                     accelerator=NAMES[name],
                     count=count,
-                    shard="ddp" if held is alone else "fsdp",
+                    shard=shard,
                     peak_gb=held.peak_gb,
                     memory_gb=card.memory_gb,
                     low_usd=rent.low * count,
@@ -98,6 +97,14 @@ def choices(
             break
     found.sort(key=_price)
     return tuple(one for one in found if (one.count, one.shard) == (found[0].count, found[0].shard))[:_SHOWN]
+
+
+def lies(shape: Architecture, method: Method, card: Gpu, count: int, *, rank: int, seq: int) -> tuple[Fit, str] | None:
+    """Return what a step takes of each of ``count`` cards, and how the model lies on them; None: it does not fit."""
+    alone = fit(shape, method, card, rank=rank, seq=seq, micro_batch=None)
+    whole = alone.fits == "yes" or count == 1 or method is Method.QLORA
+    held = alone if whole else fit(shape, method, card, rank=rank, seq=seq, micro_batch=None, shards=count)
+    return (held, "ddp" if whole else "fsdp") if held.fits == "yes" else None
 
 
 def _minutes(
