@@ -182,6 +182,7 @@ def test_a_machine_taken_away_is_a_failure_that_goes_on(hub: Hosted) -> None:
     assert "Job timeout" in str(failed.error) and "goes on from its last checkpoint" in str(failed.error)
     hub.emulator.ends_as = "COMPLETED"
     again = hub.backend.submit(spec, resume=failed)
+    assert failed.billed_usd == Decimal("0.04") and ended(hub, again).billed_usd == Decimal("0.08")
     assert again.id != failed.id
     assert hub.backend.find(spec).twins == (failed.id,)  # which was billed as well
     assert hub.backend.submit(spec, resume=failed).id == again.id  # one at a time

@@ -122,9 +122,12 @@ class HuggingFaceBackend(Rented[Line]):
             "usd_per_minute": f"{(hourly / 60).normalize():f}",
             "provider_quote_usd": f"{(hourly / 60 * _minutes(spec)).quantize(Decimal('0.01')):f}",
         }
-        job = replace(job, extra=extra)
         if job.id is None:
+            job = replace(job, extra=extra)
             save(job)
+        else:  # it goes on: what its machines have cost so far counts
+            before = "" if job.billed_usd is None else f"{job.billed_usd:f}"
+            job = replace(job, extra={**extra, "billed_before_usd": before})
         asked = self._body(spec, owner, files_of(job), {"HF_TOKEN": self.key()})
         try:
             return self.ask(
@@ -164,8 +167,11 @@ class HuggingFaceBackend(Rented[Line]):
         told = log.on(fresh)
         reason = log.state.get("error")
         if told.status is JobStatus.FAILED:
-            said = str(reason or told.error or "it does not say why")
-            told = replace(told, error=f"{said} 'tunewise launch --resume {job.run}' goes on from its last checkpoint.")
+            said = str(reason or told.error or "It does not say why.")
+            stop = "" if said.endswith(".") else "."
+            told = replace(
+                told, error=f"{said}{stop} 'tunewise launch --resume {job.run}' goes on from its last checkpoint."
+            )
         return told
 
     def cancel(self, job: Job) -> Job:

@@ -55,7 +55,7 @@ def snapshot(job: Job, found: Mapping[str, object], now: datetime | None = None)
         started=moment(found.get("startedAt")),
         finished=moment(found.get("finishedAt")) if known.finished else None,
         error=str(said)[:400] if said and known is JobStatus.FAILED else None,
-        billed_usd=_bill(ran, minute) if known.finished else None,
+        billed_usd=_bill(ran, minute, extra.get("billed_before_usd", "0")) if known.finished else None,
         extra=extra,
     )
     if known is JobStatus.QUEUED and created is not None:
@@ -88,8 +88,11 @@ def rates(found: object) -> tuple[Rate, ...]:
     return tuple(sorted(machines, key=lambda one: one.usd_per_hour))
 
 
-def _bill(seconds: float | None, usd_per_minute: str | None) -> Decimal | None:
-    """Return what the stated seconds cost at the stated price, to the cent above."""
-    if seconds is None or usd_per_minute is None:
+def _bill(seconds: float | None, usd_per_minute: str | None, before_usd: str) -> Decimal | None:
+    """Return what the stated seconds cost at the stated price, to the cent above, and the run's machines before it.
+
+    None where one of these is not known.
+    """
+    if seconds is None or usd_per_minute is None or not before_usd:
         return None
-    return Decimal(math.ceil(Decimal(str(seconds)) / 60 * Decimal(usd_per_minute) * 100)) / 100
+    return Decimal(math.ceil(Decimal(str(seconds)) / 60 * Decimal(usd_per_minute) * 100)) / 100 + Decimal(before_usd)
