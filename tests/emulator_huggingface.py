@@ -58,6 +58,7 @@ class HuggingFaceEmulator(Emulator):
         super().__init__(**settings)
         self.real: Path | None = None
         self.ends_as = "COMPLETED"
+        self.page_size = 20
         self.hardware = [
             {**machine("cpu-basic", "", 0, 167), "accelerator": None},
             machine("t4-small", "T4", 16, 6667),
@@ -182,7 +183,7 @@ class HuggingFaceEmulator(Emulator):
             "message": None,
             "log": [],
         }
-        self.state["paid"].append(name)
+        self.state["paid"].append({"id": name})
         if self.real is not None:
             self._run(self.state["jobs"][name])
         return Reply(200, self._shown(self.state["jobs"][name]))
@@ -191,7 +192,10 @@ class HuggingFaceEmulator(Emulator):
     def listed(self, call: Call) -> Reply:
         key, _, value = call.query.get("label", "").partition("=")
         jobs = [job for job in self.state["jobs"].values() if job["labels"].get(key) == value]
-        return Reply(200, [self._shown(job) for job in jobs])
+        start = int(call.query.get("cursor", 0))
+        more = f"{self.origin}{call.path}?label={key}%3D{value}&cursor={start + self.page_size}"
+        link = {"link": f'<{more}>; rel="next"'} if jobs[start + self.page_size :] else {}
+        return Reply(200, [self._shown(job) for job in jobs[start : start + self.page_size]], link)
 
     @route("GET", _JOB)
     def inspect(self, call: Call) -> Reply:

@@ -26,6 +26,7 @@ from backends import (
     JobStatus,
     Method,
     OutcomeUnknown,
+    ProviderUnavailable,
     SpecRefused,
 )
 from backends._rented import read_log, shipped
@@ -194,3 +195,27 @@ def test_a_log_of_others_words_is_passed_over() -> None:
     event = {"id": "1", "time": "2026-12-01T10:00:00+00:00", "message": "step 1", "metrics": {"train_loss": "NaN"}}
     (found,) = read_log([f"10:00 tunewise: {json.dumps({'event': event})}"], "1").events
     assert (found.id, found.metrics) == ("1:1", {})
+
+
+def test_a_list_goes_on_here_and_comes_to_an_end(hub: Hosted) -> None:
+    hub.emulator.ends_as, hub.emulator.page_size = "ERROR", 1
+    spec = rented(hub)
+    failed = ended(hub, hub.submit(spec))
+    again = hub.backend.submit(spec, resume=failed)
+    assert hub.backend.find(spec).id == again.id  # which is on the second page
+
+    def spoil(link: str) -> None:
+        hub.emulator.spoil = lambda call, reply: replace(reply, headers={"link": f'<{link}>; rel="next"'})
+
+    spoil("https://elsewhere.example/api/jobs?cursor=1")
+    with pytest.raises(ProviderUnavailable, match="goes on at another address"):
+        hub.backend.find(spec)
+    spoil(f"{hub.emulator.origin}/api/jobs/acme?label=tunewise-run%3Drun-1&cursor=1")
+    with pytest.raises(ProviderUnavailable, match="begins again at a page"):
+        hub.backend.find(spec)
+
+
+def test_a_stage_nobody_knows_that_has_ended_is_a_failure(hub: Hosted) -> None:
+    found = {"id": "1", "status": {"stage": "LEVITATED"}, "finishedAt": "2026-12-01T10:00:00Z"}
+    job = snapshot(Job("run-1", "huggingface", "m"), found)
+    assert (job.status, job.detail) == (JobStatus.FAILED, "LEVITATED")

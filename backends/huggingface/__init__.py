@@ -15,14 +15,14 @@ from typing import Any, ClassVar, TypeVar
 from backends._base import Job, JobEvent, JobSpec, JobStatus, Json, Request, Save
 from backends._errors import BackendError, FileRejected, OutcomeUnknown, SpecRefused
 from backends._files import content_hash, files_of
-from backends._hosted import behind, id_of
+from backends._hosted import behind, id_of, later
 from backends._provider import Provider
 from backends._refusals import About, HttpRefusal, Refusal
 from backends._rented import DATA, KEPT, Log, Rented, command, environment, read_log, shipped
 from backends._replies import content, stumbling
 from backends._serving import Rate
 from backends.huggingface.connection import QUIET_S, Line, endpoint, refusal
-from backends.huggingface.replies import DATA_LABEL, RUN_LABEL, data_name, page, rates, snapshot
+from backends.huggingface.replies import DATA_LABEL, RUN_LABEL, data_name, labels_of, page, rates, snapshot
 
 T = TypeVar("T")
 _IMAGE = "ghcr.io/astral-sh/uv:python3.12-bookworm"  # what the SDK itself runs Python scripts on
@@ -142,12 +142,14 @@ class HuggingFaceBackend(Rented[Line]):
             ) from None
 
     def find(self, spec: JobSpec) -> Job | None:
-        line, path = self.client(), f"/api/jobs/{self._owner(spec)}"
-        found = self.ask(lambda: line.get(path, label=f"{RUN_LABEL}={spec.run}"), lambda reply: page(reply.json()))
-        unsent = self.unsent(spec)
-        tagged = [row for row in found if _labels(row).get(RUN_LABEL) == spec.run]
-        jobs = self.ask(lambda: tagged, lambda rows: [self._tuned(snapshot(unsent, row)) for row in rows])
-        return self.ours(spec, jobs)
+        line, path, unsent = self.client(), f"/api/jobs/{self._owner(spec)}", self.unsent(spec)
+
+        def read_page(reply: Any) -> tuple[list[Job], str | None]:
+            tagged = [row for row in page(reply.json()) if labels_of(row).get(RUN_LABEL) == spec.run]
+            return [self._tuned(snapshot(unsent, row)) for row in tagged], line.next_page(reply)
+
+        first = {"label": f"{RUN_LABEL}={spec.run}"}
+        return self.ours(spec, self.pages(lambda at: line.get(at) if at else line.get(path, **first), read_page))
 
     def unsent(self, spec: JobSpec) -> Job:
         job = super().unsent(spec)
@@ -156,7 +158,9 @@ class HuggingFaceBackend(Rented[Line]):
     def refresh(self, job: Job) -> Job:
         line, path = self.client(), self._path(job)
         fresh = self.ask(
-            lambda: line.get(path), lambda reply: self._tuned(snapshot(job, content(reply))), about=About.JOB
+            lambda: line.get(path),
+            lambda reply: later(job, self._tuned(snapshot(job, content(reply)))),
+            about=About.JOB,
         )
         if fresh.status is JobStatus.QUEUED:
             return fresh
@@ -301,11 +305,6 @@ def _minutes(spec: JobSpec) -> int:
 
 def _model(run: str) -> str:
     return f"tunewise-{run}"
-
-
-def _labels(row: Mapping[str, object]) -> Mapping[str, object]:
-    labels = row.get("labels")
-    return labels if isinstance(labels, dict) else {}
 
 
 BACKEND = HuggingFaceBackend

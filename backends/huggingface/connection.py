@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from backends._base import Json
 from backends._refusals import HttpRefusal
 from backends._remote import CONNECT_TIMEOUT_S
+from backends._replies import Unreadable
 
 if TYPE_CHECKING:
     import httpx2
@@ -45,7 +46,16 @@ class Line:
         )
 
     def get(self, path: str, **query: str) -> httpx2.Response:
-        return _checked(self._http.get(path, params=query))
+        return _checked(self._http.get(path, params=query or None))
+
+    def next_page(self, reply: httpx2.Response) -> str | None:
+        """Return where a list goes on, as a path here; the key goes to no other address. Raises Unreadable."""
+        link: str | None = reply.links.get("next", {}).get("url")
+        if link is None:
+            return None
+        if not link.startswith(f"{self.endpoint}/"):
+            raise Unreadable("its list goes on at another address")
+        return link.removeprefix(self.endpoint)
 
     def post(self, path: str, body: Mapping[str, Json]) -> httpx2.Response:
         return _checked(self._http.post(path, json=dict(body)))

@@ -32,14 +32,16 @@ def data_name(digest: str) -> str:
 def snapshot(job: Job, found: Mapping[str, object], now: datetime | None = None) -> Job:
     """Return ``job`` as a reply tells it. Raises Unreadable when the reply is no job."""
     name, status = found.get("id"), found.get("status")
+    labels, lasted = labels_of(found), found.get("durations")
+    if labels.get(RUN_LABEL, job.run) != job.run:
+        raise Unreadable(f"it is about another run, {labels[RUN_LABEL]}")
     stage = status.get("stage") if isinstance(status, dict) else None
     if not isinstance(name, str) or not isinstance(stage, str):
         raise Unreadable("it has no id or no stage")
-    labels, lasted = found.get("labels"), found.get("durations")
-    labels = labels if isinstance(labels, dict) else {}
     lasted = lasted if isinstance(lasted, dict) else {}
     ran = number(lasted.get("runningSecs"))
-    known, extra = _STAGES.get(stage, JobStatus.RUNNING), dict(job.extra)
+    unknown = JobStatus.RUNNING if moment(found.get("finishedAt")) is None else JobStatus.FAILED
+    known, extra = _STAGES.get(stage, unknown), dict(job.extra)
     digest = labels.get(DATA_LABEL)
     if isinstance(digest, str) and "training_file" not in extra:
         extra["training_file"] = data_name(digest)
@@ -65,6 +67,12 @@ def snapshot(job: Job, found: Mapping[str, object], now: datetime | None = None)
             text = f"no {flavor} has been free for {waited / 60:.0f} minutes; waiting is not billed, or stop it and "
             fresh = replace(fresh, detail=f"scheduling: {text}choose another -o machine")
     return fresh
+
+
+def labels_of(found: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the labels of a job; none where it has none."""
+    labels = found.get("labels")
+    return labels if isinstance(labels, dict) else {}
 
 
 def page(found: object) -> list[Mapping[str, object]]:
