@@ -21,9 +21,10 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import ClassVar, Generic
 
-from backends._base import Backend, Completion, Hyperparameters, Job, JobEvent, JobSpec, Json, Message, Method
+from backends._base import Backend, Completion, Job, JobEvent, JobSpec, Json, Message, Method
 from backends._errors import SpecRefused
 from backends._hosted import Hosted
+from backends._hyperparameters import Hyperparameters
 from backends._remote import C
 from backends._replies import count, moment, number
 from backends._rows import RowFormat
