@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar, Required, TypeAlias, TypedDict
 
 from backends._errors import SpecRefused
-from backends._hyperparameters import Hyperparameters
+from backends._hyperparameters import Hyperparameters, stated
 from backends._provider import Provider
 from backends._rows import RowFormat
 from backends._serving import Rate, Serving
@@ -212,6 +212,16 @@ class Backend(ABC):
             return chosen
         foreign = {entry.name: None for entry in fields(chosen) if entry.name not in {*taken, "seed"}}
         return replace(chosen, **foreign)  # type: ignore[arg-type]
+
+    def check_stated(self, spec: JobSpec) -> None:
+        """Refuse an objective or a setting that this class does not state. Raises SpecRefused."""
+        name = self.provider.title if self.provider else self.name
+        if spec.objective not in self.objectives:
+            raise SpecRefused(f"{name} trains {' and '.join(sorted(self.objectives))} only; change the objective.")
+        for setting in stated(spec.hyperparameters):
+            if self.settings is not None and setting not in self.settings:
+                taken = ", ".join(sorted(self.settings)) or "none"
+                raise SpecRefused(f"{name} has no setting '{setting}'; leave it out. It takes: {taken}.")
 
     def price_tier(self, spec: JobSpec) -> str:
         """Return the tier of the price book's training rates that a job is billed in."""

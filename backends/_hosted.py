@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar, Generic
@@ -13,7 +13,7 @@ from typing import ClassVar, Generic
 from backends._base import Job, JobEvent, JobSpec, JobStatus, Method, Objective, Save, _discard
 from backends._errors import FileRejected, ProviderUnavailable, SpecRefused
 from backends._files import FILES, content_hash, files_of
-from backends._hyperparameters import Hyperparameters
+from backends._hyperparameters import Hyperparameters, stated
 from backends._remote import C, Remote
 from backends._replies import Unreadable
 
@@ -165,11 +165,7 @@ class Hosted(Remote[C], Generic[C]):
         if spec.method not in self.methods:
             offered = " or ".join(sorted(self.methods))
             raise SpecRefused(f"{name} does not train with method '{spec.method}'; choose {offered}.")
-        for setting in stated(spec.hyperparameters):
-            if setting not in self.settings:
-                raise SpecRefused(
-                    f"{name} has no setting '{setting}'; leave it out. It takes: {', '.join(sorted(self.settings))}."
-                )
+        self.check_stated(spec)
         for setting in stated(spec.hyperparameters):
             if spec.method is Method.FULL and setting.startswith("lora_"):
                 raise SpecRefused(f"'{setting}' belongs to method lora; leave it out or change the method.")
@@ -193,15 +189,6 @@ class Hosted(Remote[C], Generic[C]):
             raise SpecRefused(
                 f"{path}: {size / 1e9:.2f} GB; {name} takes at most {self.most_bytes / 1e9:.2f} GB in one file."
             )
-
-
-def stated(hyperparameters: Hyperparameters) -> tuple[str, ...]:
-    """Return the names of the settings that were chosen; ``seed`` always has a value and does not count."""
-    return tuple(
-        entry.name
-        for entry in fields(hyperparameters)
-        if entry.name != "seed" and getattr(hyperparameters, entry.name) is not None
-    )
 
 
 def within(name: str, value: float | None, low: float, high: float) -> None:

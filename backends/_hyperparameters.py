@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated
 
 DEFAULT_LORA_RANK = 16
@@ -43,3 +43,12 @@ class Hyperparameters:
     early_stopping_patience: Annotated[int | None, Knob("Stop after so many evaluations without gain.", 1)] = None
     dpo_beta: Annotated[float | None, Knob("Strength of DPO's tie to the base.", 0, above=True)] = None
     seed: int = 0
+
+
+def stated(hyperparameters: Hyperparameters) -> tuple[str, ...]:
+    """Return the names of the settings that were chosen; ``seed`` always has a value and does not count."""
+    return tuple(
+        entry.name
+        for entry in fields(hyperparameters)
+        if entry.name != "seed" and getattr(hyperparameters, entry.name) is not None
+    )

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from backends._base import JobSpec, Json, Method, Objective
-from backends._errors import SpecRefused
 from backends._hosted import Hosted
 from backends._openai.protocol import OpenAIProtocol
 from backends._openai.replies import job_page
@@ -42,11 +41,6 @@ class NebiusBackend(OpenAIProtocol):
 
     def base_url(self) -> str:
         return os.environ.get("NEBIUS_BASE_URL") or "https://api.tokenfactory.nebius.com/v1"
-
-    def check(self, spec: JobSpec) -> None:
-        super().check(spec)
-        if spec.objective is not Objective.SFT:
-            raise SpecRefused("Nebius Token Factory trains supervised only; change the objective to sft.")
 
     def preflight(self, spec: JobSpec) -> tuple[str, ...]:
         # Its model list holds what it serves, not what it tunes; a list of jobs proves the key.

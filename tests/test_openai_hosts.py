@@ -58,7 +58,7 @@ def test_nebius_takes_its_own_settings(tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
-        ({"objective": Objective.DPO}, "supervised only"),
+        ({"objective": Objective.DPO}, "trains sft only"),
         ({"method": Method.QLORA}, "choose full or lora"),
         ({"hyperparameters": Hyperparameters(learning_rate_multiplier=2.0)}, "no setting 'learning_rate_multiplier'"),
     ],

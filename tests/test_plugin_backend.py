@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from conftest import ROOT
 
 import backends
-from advisor import check, launch, watch
+from advisor import Options, check, evaluate, launch, watch
 from advisor.cli import tunewise
 from advisor.dataset import Dataset, write_for
 from advisor.recommend.hyperparameters import settings_for
@@ -86,6 +86,16 @@ def test_it_gets_its_line_in_doctor_its_settings_and_a_launch(tmp_path: Path) ->
     (run,) = launch(train, backends=["memorise"], models=["anything"], max_usd=0)
     (ended,) = watch(run)
     assert ended.job.status is JobStatus.SUCCEEDED and ended.job.tuned_model
+    with pytest.raises(backends.SpecRefused, match="no setting 'lora_rank'"):
+        launch(
+            train,
+            backends=["memorise"],
+            models=["any"],
+            max_usd=0,
+            hyperparameters=backends.Hyperparameters(lora_rank=8),
+        )
+    card = evaluate(run, options=Options(against=("base",)))
+    assert {row.name for row in card.rows} == {"base", "tuned"}
 
 
 def test_without_the_package_there_is_no_such_backend() -> None:

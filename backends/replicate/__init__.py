@@ -16,7 +16,8 @@ from typing import ClassVar
 from backends._base import Completion, Job, JobEvent, JobSpec, Json, Message, Objective, Request, Save
 from backends._errors import AccessClosed, AuthenticationFailed, ModelNotTunable, SpecRefused
 from backends._files import content_hash
-from backends._hosted import Hosted, behind, id_of, stated
+from backends._hosted import Hosted, behind, id_of
+from backends._hyperparameters import stated
 from backends._provider import Provider
 from backends._refusals import About
 from backends._replies import count

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from backends._base import Json, Message
 from backends._errors import SpecRefused
-from backends._hosted import stated
-from backends._hyperparameters import Hyperparameters
+from backends._hyperparameters import Hyperparameters, stated
 
 # What trainers call our settings: the names of cog-llama-template and of the Flux trainer, then plain ones.
 _INPUT_NAMES: Mapping[str, tuple[str, ...]] = {

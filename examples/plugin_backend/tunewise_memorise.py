@@ -23,7 +23,6 @@ from backends import (
     JobStatus,
     Json,
     Message,
-    ModelNotTunable,
     Objective,
     Request,
     RowFormat,
@@ -91,10 +90,8 @@ class MemoriseBackend(Backend):
         temperature: float = 0.0,
         seed: int | None = None,
     ) -> Completion:
-        memory = Path(model)
-        if not memory.is_file():
-            raise ModelNotTunable(f"{model}: there is no such memory; train one first.")
-        answers = json.loads(memory.read_text(encoding="utf-8"))["answers"]
+        memory = Path(model)  # of a tuned model; any other name is the base, which has seen nothing
+        answers = json.loads(memory.read_text(encoding="utf-8"))["answers"] if memory.is_file() else {}
         return Completion(text=answers.get(_question(messages), "I have not seen that."), finish_reason="stop")
 
     def _job(self, run: str, model: str, memory: Path) -> Job:

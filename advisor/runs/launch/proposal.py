@@ -69,6 +69,7 @@ def propose(
             validates=backend.validates,
             decides=backend.validation_decides,
         )
+        backend.check_stated(run.spec)
         holds = look_into(order)
         run = replace(run, origin=replace(run.origin, left_out=holds.left_out))
         notes = [*spelt, *holds.notes, *lost]
