@@ -158,3 +158,13 @@ def test_the_setting_is_used_hidden_and_never_in_the_way(
 def test_launch_needs_somebody_who_follows() -> None:
     result = run("launch", "rows.jsonl", "--backend", "local", "--model", "tiny", "--notify", "desktop")
     assert result.exit_code == 2 and "--notify needs --watch here" in result.output
+
+
+def test_the_word_of_a_rehearsal_says_so() -> None:
+    made = a_run()
+    spec = replace(made.spec, backend="rehearsal", options={"stands_for": "together"})
+    job = replace(
+        made.job, id="rehearsal-1", backend="rehearsal", status=JobStatus.SUCCEEDED, created=NOON, finished=NOON
+    )
+    text = word(replace(made, spec=spec, job=job))[1]
+    assert text == f"{RUN} (a REHEARSAL of together) has succeeded, for $0. Next: tunewise show {RUN}"

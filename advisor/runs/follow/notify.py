@@ -67,14 +67,14 @@ def word(run: Run, *, given_up: bool = False) -> tuple[str, str]:
     No model, file or message of the provider: those may hold what only its owner should read.
     """
     job = run.job
-    where = f"a REHEARSAL of {run.rehearses}" if run.rehearses else f"on {run.spec.backend}"
+    where = f"(a REHEARSAL of {run.rehearses})" if run.rehearses else f"on {run.spec.backend}"
     if given_up:
         return f"tunewise: {run.id} is lost", f"{run.id} {where} can no longer be followed: tunewise show {run.id}"
     spent = ((job.finished or run.created) - (job.created or run.created)).total_seconds() / 60
     lasted = f" after {spent:.0f} min" if spent >= 1 else ""
     billed = bill(run)[0]
     cost = "" if billed is None else f", for {usd(billed)}"
-    following = "evaluate" if job.status == "succeeded" else "show"
+    following = "evaluate" if run.askable else "show"
     text = f"{run.id} {where} {_ended(run)}{lasted}{cost}. Next: tunewise {following} {run.id}"
     return f"tunewise: {run.id} {_ended(run)}", text
 
