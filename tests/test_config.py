@@ -69,7 +69,8 @@ def test_a_flag_is_stronger_than_the_file_and_a_backend_named_drops_its_model(fo
 def test_a_plan_file_keeps_its_own_backend_and_model(folder: Path) -> None:
     (folder / "tunewise.yaml").write_text("backend: local\nmodel: tiny\n", encoding="utf-8")
     data = str(ROOT / "examples" / "support_tickets.jsonl")
-    tunewise("plan", data, "--measured", "prompt=0.5", "--backend", "together", "--out", "plan.yaml")
+    worth = ("--measured", "prompt=0.5", "--requests-per-month", "50k", "--error-cost-usd", "1")  # so that tuning wins
+    tunewise("plan", data, *worth, "--backend", "together", "--out", "plan.yaml")
     done = tunewise("launch", "plan.yaml", "--dry-run", "--json", TOGETHER_API_KEY="none")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["backend"] == "together"
