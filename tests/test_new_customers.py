@@ -34,7 +34,7 @@ def test_plan_names_a_launchable_priced_option_at_each() -> None:
     assert [one["backend"] for one in by_token] == ["bedrock"]
 
 
-@pytest.mark.parametrize("name", OPEN)
+@pytest.mark.parametrize("name", [*OPEN, "huggingface"])  # which tunes any open model, on a machine of its own
 def test_its_next_command_works_as_it_is(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     case = CASES[name]
     assert case.emulator is not None

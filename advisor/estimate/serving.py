@@ -67,7 +67,8 @@ def gpu_hour(case: Case, sheet: Sheet, *, period: str) -> Price | None:
         return None
     if case.owns(gpu):
         return _own_hour(case, gpu, sheet, period)
-    rent = case.book.gpu(gpu)
+    rent = case.book.gpu_at(case.candidate.backend, gpu) if period == "once" else None
+    rent = rent or case.book.gpu(gpu)
     if rent is None:
         sheet.missing(period, f"What renting a {gpu} costs is not known.")
         return None

@@ -147,6 +147,20 @@ class PriceBook:
         """Return what renting ``name`` costs per hour; None when no offer is known."""
         return self._rents.get(_plain(name))
 
+    def gpu_at(self, provider: str | None, name: str) -> GpuRent | None:
+        """Return what the provider's own cheapest machine with one such GPU costs an hour; None where it has none."""
+        seller = self.providers.get(provider or "")
+        sold = [
+            one
+            for one in (seller.machines.values() if seller else ())
+            if one.gpus == 1 and _plain(one.gpu) == _plain(name)
+        ]
+        if seller is None or not sold:
+            return None
+        one = min(sold, key=lambda machine: machine.usd_per_hour)
+        usd = one.usd_per_hour
+        return GpuRent(name, usd, usd, usd, seller.name, seller.name, cite(one, self.content.sources))
+
     def discount(self, provider: str) -> Decimal:
         """Return the share of the list price this user saves at ``provider``; 0 unless an overlay says otherwise."""
         return self.content.own.discounts.get(provider, Decimal(0))

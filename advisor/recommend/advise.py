@@ -22,6 +22,7 @@ from advisor.recommend.leaving import deadlines, dying, ending_soon
 from advisor.recommend.measurements import Measurement, all_named, sharpened, tuned_score, with_current
 from advisor.recommend.next_step import next_step
 from advisor.recommend.options import options, with_break_even, with_scores
+from advisor.recommend.rented import on_rented_machines
 from advisor.recommend.select import prompt_to_beat, total
 from advisor.recommend.values import Flip, Option, Recommendation
 from advisor.tokens import Profile
@@ -51,7 +52,8 @@ def recommend(
     all_named(workload)
     prompted_with = workload.measured_with
     workload = sharpened(with_current(with_gpu_names(workload), profile), own)
-    found = prospects(profile, workload, book, tuple(backends), tuple(models))
+    asked = (profile, workload, book, tuple(backends), tuple(models))
+    found = (*prospects(*asked), *on_rented_machines(*asked))
     _all_known(found, workload, book, backends, models)
     if prompted_with is not None:
         _can_be_prompted(prompted_with, found)

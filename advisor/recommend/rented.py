@@ -1,0 +1,63 @@
+"""Which open models to train on a provider's own rented machines, where somebody asked for that provider."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import backends
+from advisor import hardware
+from advisor.estimate import Candidate, Strategy
+from advisor.evidence import catalogue
+from advisor.pricing import PriceBook
+from advisor.recommend.candidates import Prospect
+from advisor.recommend.hyperparameters import settings_for
+from advisor.tokens import Profile
+from advisor.workload import Workload
+from backends import Method, Objective
+
+_SHOWN = 2  # models, where none is named
+
+
+def on_rented_machines(
+    profile: Profile, workload: Workload, book: PriceBook, places: tuple[str, ...], models: tuple[str, ...]
+) -> Iterator[Prospect]:
+    """Yield LoRA of each model on the cheapest machine that holds it, at each of the ``places`` with machines.
+
+    It answers on such a GPU, rented anywhere. The launch chooses again, by the price of a whole run.
+    """
+    known = frozenset(backends.names())
+    objective = Objective.DPO if profile.is_preference else Objective.SFT
+    length = max(128, -(-int(profile.per_example.p95) // 128) * 128)
+    for place in (name for name in places if name in book.providers and book.providers[name].machines):
+        sold = sorted(book.providers[place].machines.values(), key=lambda one: one.usd_per_hour)
+        for model in models or [item.model for item in catalogue().local][:_SHOWN]:
+            arch = hardware.architecture(model)
+            if arch is None:
+                continue
+            for machine in (one for one in sold if one.gpus == 1):
+                card = hardware.gpu(machine.gpu)
+                if card and hardware.fit(arch, Method.LORA, card, seq=length, micro_batch=None).fits == "yes":
+                    break
+            else:
+                continue
+            chosen = settings_for(place, Method.LORA, objective, profile, hardware.lora_params(arch, 16))
+            yield Prospect(
+                id=f"{Strategy.LOCAL_LORA}:{model}@{place}",
+                candidate=Candidate(
+                    Strategy.LOCAL_LORA,
+                    place,
+                    model,
+                    Method.LORA,
+                    objective,
+                    chosen,
+                    prompted_as_trained=True,
+                    serving="self_hosted",
+                    gpu=machine.gpu,
+                ),
+                variant=f"trained and answered on a rented {machine.gpu}, trained at {book.providers[place].name}",
+                arch=arch,
+                served=hardware.placed(arch, card, profile.per_example.p95, owned=None) if card else None,
+                fits="yes",
+                seller=place,
+                launchable=place in known,
+            )
