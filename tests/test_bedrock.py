@@ -80,7 +80,7 @@ def test_advice_keeps_within_its_bounds(bedrock: Hosted) -> None:
 
 
 def test_preferences_are_not_learnt(bedrock: Hosted) -> None:
-    with pytest.raises(SpecRefused, match="single answers"):
+    with pytest.raises(SpecRefused, match="trains sft only"):
         bedrock.backend.check(bedrock.spec(objective=Objective.DPO))
 
 

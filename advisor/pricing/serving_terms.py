@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from advisor.money import usd
 from advisor.pricing.rates import TrainingOffer
 
 
-def serving_terms(offer: TrainingOffer | None) -> str:
-    """Say how a tune of this offer answers; what nobody could read is said to be unknown."""
+def serving_terms(offer: TrainingOffer | None, ways: Sequence[str] = ()) -> str:
+    """Say how a tune of this offer answers; what nobody could read is said to be unknown.
+
+    ``ways`` are those of the provider, where it rents out machines and so offers no model by name.
+    """
+    if offer is None and tuple(ways) == ("self_hosted",):
+        return "Its tune is not served there; the weights are yours to download and serve elsewhere."
     if offer is None or not offer.serving:
         return "Whether and at what price its tune is served there is not known."
     ways = [*_by_token(offer), *_on_a_machine(offer)]

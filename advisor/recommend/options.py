@@ -99,13 +99,21 @@ def _option(item: Prospect, profile: Profile, workload: Workload, book: PriceBoo
         shots=candidate.shots,
         varying_shots=candidate.varying_shots,
         serving=candidate.serving,
-        serving_terms=serving_terms(item.offer) if candidate.strategy is Strategy.HOSTED else "",
+        serving_terms=_serving_terms(item, book),
         gpu=candidate.gpu,
         licence=item.arch.licence if item.arch else None,
         params_b=_params_b(item),
         context=_context(item),
         retires=item.retires,
     )
+
+
+def _serving_terms(item: Prospect, book: PriceBook) -> str:
+    """Say how a tune made at a provider is served; '' where it is made on machines of one's own."""
+    seller = book.providers.get(item.candidate.backend or "")
+    if item.candidate.strategy is not Strategy.HOSTED and not (seller and seller.machines):
+        return ""
+    return serving_terms(item.offer, seller.serving if seller else ())
 
 
 def _estimate(item: Prospect, profile: Profile, workload: Workload, book: PriceBook, today: date) -> Estimate | None:

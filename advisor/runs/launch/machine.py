@@ -12,6 +12,7 @@ from advisor.errors import RunError
 from advisor.estimate import LineItem
 from advisor.hardware import Architecture, Band, Gpu, architecture, gpu, train_minutes
 from advisor.money import usd
+from advisor.pricing.serving_terms import serving_terms
 from advisor.runs.launch.rental_options import lies
 from advisor.runs.run import Quote, Run
 from backends import DEFAULT_LORA_RANK, Backend, JobSpec, Json
@@ -77,7 +78,9 @@ def with_machine(run: Run, backend: Backend, profile: Profile, book: PriceBook, 
             limit = paid
     options["max_minutes"] = limit
     quoted = _quote(run.quote, best, held, limit) if isinstance(limit, int) else run.quote
-    return replace(run, spec=replace(spec, options=options), quote=quoted)
+    seller = book.providers.get(spec.backend)
+    terms = serving_terms(book.offer(spec.backend, spec.model), seller.serving if seller else ())
+    return replace(run, spec=replace(spec, options=options), quote=replace(quoted, serving=terms))
 
 
 def fitting(
