@@ -97,9 +97,17 @@ def test_bucket_and_role_are_the_users(
 ) -> None:
     monkeypatch.delenv(f"TUNEWISE_BEDROCK_{missing}")
     with pytest.raises(SpecRefused, match=said):
-        bedrock.backend.check(bedrock.spec())
+        bedrock.backend.preflight(bedrock.spec())
     options = {"bucket": BUCKET, "role": ROLE}
-    bedrock.backend.check(bedrock.spec(options=options))
+    bedrock.backend.preflight(bedrock.spec(options=options))
+
+
+def test_what_would_be_sent_is_shown_without_a_bucket(bedrock: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("BUCKET", "ROLE"):
+        monkeypatch.delenv(f"TUNEWISE_BEDROCK_{name}")
+    upload, created = bedrock.backend.requests(bedrock.spec())
+    assert "/YOUR-BUCKET/" in upload.url and isinstance(created.body, dict)
+    assert created.costs_money and str(created.body["roleArn"]).endswith("/YOUR-ROLE")
 
 
 def test_a_bucket_in_another_region_is_said_before_the_upload(bedrock: Hosted) -> None:

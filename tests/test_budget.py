@@ -136,18 +136,35 @@ def test_the_page_shows_months_and_what_else(workload_file: str) -> None:
     assert "few_shot:" not in text and "prompt:openai" not in text and "1 epochs" not in text
 
 
-def test_a_sum_that_buys_nothing_exits_with_4(workload_file: str) -> None:
-    code, text = run("budget", "--limit", "0", "--workload", workload_file, "--today", "2026-11-22")
+EXTRACTION = WORKLOAD.replace(", labels: 12", "").replace("classification", "extraction")
+
+
+def test_a_sum_that_buys_nothing_exits_with_4(tmp_path: Path) -> None:
+    file = tmp_path / "work.yaml"
+    file.write_text(EXTRACTION, encoding="utf-8")
+    code, text = run("budget", "--limit", "0", "--workload", str(file), "--today", "2026-11-22")
     assert code == 4 and text.startswith("No: $0 buys not one month of any option; the cheapest takes $")
 
 
 def test_where_nothing_stands_more_money_is_not_the_answer(tmp_path: Path) -> None:
     file = tmp_path / "work.yaml"
-    file.write_text(WORKLOAD + "privacy: on_premises\n", encoding="utf-8")
+    file.write_text(EXTRACTION + "privacy: on_premises\n", encoding="utf-8")
     code, text = run("budget", "--limit", "100", "--workload", str(file), "--today", "2026-11-22")
     assert (
         code == 4 and text.startswith("No: $100 buys nothing. Nothing may leave your premises") and "takes" not in text
     )
+
+
+@pytest.mark.parametrize("said", ["budget_usd: 0", "privacy: on_premises"])
+def test_labels_need_no_model_that_costs_money(tmp_path: Path, said: str) -> None:
+    """Where nothing else may run a plain classifier does, for nothing; the plan and the budget say the same."""
+    file = tmp_path / "work.yaml"
+    file.write_text(f"{WORKLOAD}{said}\n", encoding="utf-8")
+    both = ("--workload", str(file), "--today", "2026-11-22", "--json")
+    advised, bought = (json.loads(run(*command, *both)[1]) for command in (("plan",), ("budget", "--limit", "0")))
+    assert advised["recommendation"]["id"] == bought["plan"]["id"] == "classifier"
+    assert "nothing else may run here" in advised["reason"].lower() and advised["confidence"] == "low"
+    assert D(bought["plan"]["buys"]["total_usd"]) == 0
 
 
 @pytest.mark.parametrize("limit", ["much", "-5", "inf", "nan"])
@@ -234,14 +251,12 @@ def test_a_sum_that_cuts_nothing_pays_once_what_the_plan_says(tmp_path: Path) ->
     file = tmp_path / "work.yaml"
     prompt = "prompt_tokens: {system: 2000, user: 300, output: 40}"
     said = SMALL.replace("prompt_tokens: {system: 100, user: 300, output: 40}", prompt)
-    file.write_text(
-        said + "requests_per_month: 1000\nhorizon_months: 1\nstanding: {openai: active}\n", encoding="utf-8"
-    )
+    file.write_text(said + "requests_per_month: 1000\nhorizon_months: 1\n", encoding="utf-8")
     both = ("--workload", str(file), "--today", "2026-11-22", "--json")
     advised = {one["id"]: one["estimate"] for one in json.loads(run("plan", *both)[1])["options"]}
     bought = json.loads(run("budget", *both, "--limit", "1000")[1])["options"]
     uncut = {one["id"]: one["buys"]["one_off_usd"] for one in bought if one["buys"] and not one["buys"]["cuts"]}
-    assert any(id.endswith(":retrieved") for id in uncut) and any(id.startswith("hosted:openai") for id in uncut)
+    assert any(id.endswith(":retrieved") for id in uncut) and any(id.startswith("hosted:bedrock") for id in uncut)
     assert uncut == {id: advised[id]["one_off_usd"] for id in uncut}
 
 

@@ -129,11 +129,12 @@ def test_the_task_is_told_apart(tmp_path: Path, task: str) -> None:
 
 
 def test_plain_text_is_never_shown_as_examples(tmp_path: Path) -> None:
-    from advisor.recommend.candidates import recipes
+    from advisor.recommend.prospect import recipes
+    from advisor.workload import Workload
 
     path = tmp_path / "a.jsonl"
     path.write_text("".join(json.dumps({"text": f"The harbour of town {n} is old."}) + "\n" for n in range(80)))
-    assert [one.shots for one in recipes(profile(Dataset.open(path)))] == [0]
+    assert [one.shots for one in recipes(profile(Dataset.open(path)), Workload())] == [0]
 
 
 def test_cut_off_is_said_where_a_row_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +153,8 @@ def test_cut_off_is_said_where_a_row_is_cut(tmp_path: Path, monkeypatch: pytest.
     assert "cut off" in said["together"]
 
 
-def test_the_task_is_asked_for_where_it_would_turn_the_advice(tmp_path: Path) -> None:
+@pytest.mark.parametrize("score", [0.2, 0.3])
+def test_the_task_is_asked_for_where_it_would_turn_the_advice(tmp_path: Path, score: float) -> None:
     from dataclasses import replace
     from datetime import date
 
@@ -162,7 +164,7 @@ def test_the_task_is_asked_for_where_it_would_turn_the_advice(tmp_path: Path) ->
     from advisor.workload import Workload
 
     found = replace(of(tmp_path, [TASKS["question_answering"](n) for n in range(60)]), examples=800)
-    said = {"requests_per_month": 100_000, "measured": {"prompt": 0.3}}
+    said = {"requests_per_month": 100_000, "measured": {"prompt": score}}
 
     def advice(**more: object) -> Recommendation:
         workload = Workload.model_validate({**said, **more})

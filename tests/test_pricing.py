@@ -25,8 +25,8 @@ from advisor.pricing.book import overlay_start, packaged
 from advisor.pricing.entries import entries
 from advisor.pricing.schema_base import BOUNDS
 from advisor.pricing.user_terms import Own, OwnTerms
-from advisor.recommend.candidates import Prospect
 from advisor.recommend.gates import ruled_out
+from advisor.recommend.prospect import Prospect
 from advisor.tokens import profile
 from advisor.workload import Workload
 from backends import Method, Objective

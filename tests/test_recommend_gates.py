@@ -10,8 +10,8 @@ import pytest
 from advisor.estimate import Candidate, Estimate, Range, Strategy
 from advisor.pricing import Availability, PriceBook
 from advisor.recommend import recommend
-from advisor.recommend.candidates import Prospect
 from advisor.recommend.gates import ruled_out
+from advisor.recommend.prospect import Prospect
 from advisor.tokens import synthetic
 from advisor.workload import parse_workload
 

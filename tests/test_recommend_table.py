@@ -77,7 +77,9 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
     "sorting into two labels, a prompt at 0.9": (
         Asked(prompt(0.9), "classification", 5000, 2), "prompt:", "would cost $14 a month more", "medium"),
     "structured output, a prompt at 0.5": (
-        Asked(prompt(0.5), "structured"), "hosted:bedrock/", "by more than chance are about 8 in 10", "medium"),
+        Asked(prompt(0.5), "structured"), "few_shot:", "would cost $15 a month more", "medium"),
+    "structured output, a prompt at 0.3": (
+        Asked(prompt(0.3), "structured"), "hosted:bedrock/", "by more than chance are about 9 in 10", "medium"),
     "house style, 3,000 examples, a prompt at 0.4": (
         Asked(prompt(0.4), "style", 3000), "hosted:bedrock/", "by more than chance are about 9 in 10", "medium"),
     "house style, a prompt at 0.9: no published prompt was as good": (
@@ -164,8 +166,8 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
     "a chat on facts that change monthly": (
         Asked(prompt(0.6, knowledge_changes="monthly"), "chat"), "retrieval", "changes monthly", "medium"),
     "a house style whose facts change monthly": (
-        Asked(prompt(0.6, knowledge_changes="monthly"), "style"), "hosted:bedrock/",
-        "by more than chance are about 8 in 10", "medium"),
+        Asked(prompt(0.4, knowledge_changes="monthly"), "style"), "hosted:bedrock/",
+        "by more than chance are about 9 in 10", "medium"),
     "knowledge questions, a prompt at 0.7": (
         Asked(prompt(0.7), "knowledge"), "prompt:", "by more than chance are about 5 in 10", "medium"),
     "knowledge questions, a prompt at 0.35": (
@@ -196,8 +198,14 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         Asked(prompt(0.62, may_rent_gpus=False)), "hosted:bedrock/", "scores 62%", "medium"),
     "images": (
         Asked(prompt(0.6), profile={"has_images": True}), "few_shot:", "every way of fine-tuning is ruled out", "high"),
-    "examples longer than any model takes": (
-        Asked(prompt(0.5), tokens=200_000), "few_shot:", "would cost $2,326 a month more", "medium"),
+    "examples longer than any model there takes": (
+        Asked(prompt(0.5), tokens=200_000, backends=("together",)), "few_shot:",
+        "every way of fine-tuning is ruled out; each says why", "high"),
+    "on premises, no GPU, 12 labels: a plain classifier needs neither": (
+        Asked({"privacy": "on_premises"}, "classification", 2000, 12), "classifier",
+        "nothing else may run here", "low"),
+    "two labels and not one example: no classifier without rows": (
+        Asked({"privacy": "on_premises"}, "classification", 0, 2), None, "no model can run", "high"),
     # providers and dates
     "an OpenAI customer that is active": (
         Asked(prompt(0.62, **ACTIVE)), "hosted:bedrock/", "scores 62%", "medium"),
@@ -219,9 +227,9 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
     "wrong answers that cost next to nothing": (
         Asked(prompt(0.75, error_cost_usd="0.001"), volume=10_000), "few_shot:",
         "would cost $5 a month more", "medium"),
-    "a target, but wrong answers that cost less than tuning saves": (
-        Asked(prompt(0.75, error_cost_usd="0.01", quality_target=0.9), volume=10_000), "hosted:bedrock/",
-        "scores 75%", "medium"),
+    "a target, but wrong answers that cost less than putting them right": (
+        Asked(prompt(0.75, error_cost_usd="0.002", quality_target=0.9), volume=10_000), "few_shot:",
+        "where a wrong answer costs more than $0.0047; you say $0.002", "medium"),
     "wrong answers that cost nothing, and a target": (
         Asked(prompt(0.75, error_cost_usd=0, quality_target=0.9), volume=10_000), "few_shot:",
         "; you say $0.00", "medium"),
@@ -251,12 +259,18 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         Asked({"measured": {"prompt": 0.8, "hosted": 0.82}}, "structured", 400, volume=20_000), "prompt:",
         "x", "medium"),
     "a try that pays: low odds, five dollars an error": (
-        Asked(prompt(0.8, error_cost_usd=5), "classification", 5000, 12), "hosted:bedrock/",
-        "by more than chance are about 5 in 10", "medium"),
-    "low odds, one cent an error": (
+        Asked(prompt(0.85, error_cost_usd=5), "classification", 1200, 12), "hosted:bedrock/",
+        "by more than chance are about 4 in 10", "low"),
+    "low odds, a tenth of a cent an error": (
+        Asked(prompt(0.85, error_cost_usd="0.001"), "classification", 1200, 12), "few_shot:",
+        "by more than chance are about 4 in 10", "medium"),
+    "even odds, a cent an error": (
         Asked(prompt(0.8, error_cost_usd="0.01"), "classification", 5000, 12), "hosted:bedrock/",
         "by more than chance are about 5 in 10", "medium"),
-    "even odds, a cent an error, a million requests": (
+    "even odds, a tenth of a cent an error": (
+        Asked(prompt(0.8, error_cost_usd="0.001"), "classification", 5000, 12), "few_shot:",
+        "you say $0.001", "medium"),
+    "good odds, a cent an error, a million requests": (
         Asked(prompt(0.7, error_cost_usd="0.01"), "classification", 5000, 4, volume=1_000_000), "hosted:together/",
         "by more than chance are about 7 in 10", "medium"),
     "clear odds and a million requests: it pays below a cent an error": (
@@ -305,8 +319,15 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         "by more than chance are about 5 in 10", "medium"),
     "summaries at 0.6": (
         Asked(prompt(0.6), "summarisation", 2000), "few_shot:", "would cost $14 a month more", "medium"),
-    "open conversation at 0.5": (
-        Asked(prompt(0.5), "chat", 1000), "hosted:bedrock/", "by more than chance are about 8 in 10", "medium"),
+    "open conversation at 0.5: no published case is of it": (
+        Asked(prompt(0.5), "chat", 1000), "prompt:", "would cost $14 a month more", "medium"),
+    "open conversation at 0.2, 20,000 rows: neither": (
+        Asked(prompt(0.2), "chat", 20_000), "prompt:", "would cost $17 a month more", "medium"),
+    "open conversation at 0.2, and a wrong answer costs a dollar": (
+        Asked(prompt(0.2, error_cost_usd=1), "chat", 20_000), "hosted:bedrock/",
+        "by more than chance are about 9 in 10", "medium"),
+    "code, a prompt at 0.2: tuning won no published case of it": (
+        Asked(prompt(0.2), "code"), "prompt:", "would cost $15 a month more", "medium"),
     # what answers today
     "a support team with a dear prompt of 5,000 tokens and two million requests": (
         Asked({"current": DEAR}, "classification", 3000, 12, tokens=400, volume=2_000_000), "prompt:",

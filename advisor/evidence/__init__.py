@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from advisor.evidence.cases import PublishedCase, like, nearest, published
+from advisor.evidence.cases import PublishedCase, ever_won, like, nearest, published
 from advisor.evidence.catalogue import Catalogue, LocalModel, Setting, catalogue, settings
 from advisor.evidence.claims import Claim, Source, claim, claims, is_claim, is_source, source, sources
 from advisor.evidence.odds import (
@@ -51,6 +51,7 @@ __all__ = [
     "chance",
     "claim",
     "claims",
+    "ever_won",
     "features",
     "fixed_shots",
     "gain_if_won",

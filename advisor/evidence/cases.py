@@ -90,6 +90,12 @@ def like(situation: Situation) -> tuple[PublishedCase, ...]:
     return tuple(chosen.values())[:_LIKE]
 
 
+@cache
+def ever_won(task: TaskType) -> bool:
+    """Tell whether tuning won a published case of this very task; of ``other`` any case is."""
+    return any(case.won for case in published() if task in (case.task_type, TaskType.OTHER))
+
+
 def nearest(situation: Situation, *, most: int = 4) -> tuple[PublishedCase, ...]:
     """Return the nearest cases, those on the other side and of the other time among them: conflicts are shown."""
     found = like(situation)

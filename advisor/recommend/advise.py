@@ -12,7 +12,7 @@ from advisor.errors import WorkloadError
 from advisor.evidence import Odds, catalogue
 from advisor.pricing import PriceBook
 from advisor.recommend import rationale
-from advisor.recommend.candidates import Prospect, named, prospects
+from advisor.recommend.candidates import prospects
 from advisor.recommend.choose import choose
 from advisor.recommend.collecting import collecting
 from advisor.recommend.doubt import doubted
@@ -22,6 +22,7 @@ from advisor.recommend.leaving import deadlines, dying, ending_soon
 from advisor.recommend.measurements import Measurement, all_named, sharpened, tuned_score, with_current
 from advisor.recommend.next_step import next_step
 from advisor.recommend.options import options, with_break_even, with_scores
+from advisor.recommend.prospect import Prospect, named
 from advisor.recommend.rented import on_rented_machines
 from advisor.recommend.select import prompt_to_beat, total
 from advisor.recommend.values import Flip, Option, Recommendation
@@ -72,9 +73,9 @@ def recommend(
             replace(item, p_finetune_wins=odds.p, odds=odds) if item.strategy.tunes else item for item in weighed
         )
     chosen = next((item for item in weighed if chosen and item.id == chosen.id), None)
-    weighed = tuple(_or_by_hand(item, chosen) for item in weighed)
     flips = flips_of(choice, weighed, profile, workload, book, today)
     step = next_step(choice, chosen, weighed, profile, workload, data, flags)
+    weighed = tuple(_or_by_hand(item, chosen) for item in weighed)  # shown, and never chosen, now or by a flip
     return Recommendation(
         recommendation=chosen,
         reason=_sentence(reasons[0].text),

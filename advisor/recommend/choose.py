@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from advisor.estimate import Strategy
-from advisor.evidence import packaged
+from advisor.evidence import ever_won, packaged
 from advisor.recommend.argument import Asked, changes, nothing, odds_reason, recipes_to_try, target_reason
 from advisor.recommend.cheaper_prompt import cheaper_prompt
 from advisor.recommend.facts import facts_of
@@ -36,6 +36,8 @@ _WORTH_THE_WORK_USD = Decimal(50)  # a month; saving less is not worth training 
 _AS_GOOD = 0.65
 # Below this many examples tuning won on 4 of 52 published benchmarks (the claim "small-data-support").
 _FEW_EXAMPLES = 200
+# Odds count as clear for somebody who said nothing of errors only where their low end is likely too.
+_LOW_END = 0.65
 # From these odds against facts that are lacking, a knowledge task is one for looking up.
 _NOT_AGAINST = 0.4
 _FAILS = 0.6  # a knowledge prompt below this lacks facts
@@ -59,7 +61,7 @@ def choose(weighed: Sequence[Option], profile: Profile, workload: Workload) -> C
     task = task_of(profile, workload)
     if retrieval and _looks_up(task, workload):
         return Choice(retrieval, changes(workload), for_retrieval(), None, "medium")
-    if (plain := _plain_classifier(standing, workload)) is not None:
+    if (plain := _plain_classifier(standing, profile.examples, workload)) is not None:
         return plain
     facts = facts_of(standing, profile, workload)
     if not facts.offered:
@@ -87,14 +89,17 @@ def _looks_up(task: TaskType, workload: Workload) -> bool:
     return workload.knowledge_changes == "daily"
 
 
-def _plain_classifier(standing: Sequence[Option], workload: Workload) -> Choice | None:
+def _plain_classifier(standing: Sequence[Option], examples: int, workload: Workload) -> Choice | None:
     """What costs nothing is kept where it meets the target, or where nothing that was measured does better."""
     option = next((one for one in standing if one.strategy is Strategy.CLASSIFIER), None)
-    if option is None or option.quality is None:
+    if option is None or not examples:
         return None
+    others = any(one.strategy not in (Strategy.CLASSIFIER, Strategy.RETRIEVAL) for one in standing)
+    if option.quality is None:
+        text = "nothing else may run here, and a plain classifier costs nothing: 'tunewise check' measures one"
+        return None if others else Choice(option, Reason(text, "your-workload"), (), None, "low")
     scored, target = option.quality.mid, workload.quality_target
     rivals = [score for score in (prompt_score(workload), *(tuned_score(workload) or ())[1:]) if score is not None]
-    others = any(one.strategy not in (Strategy.CLASSIFIER, Strategy.RETRIEVAL) for one in standing)
     if target is not None and scored >= target:
         text = f"a plain classifier gets {scored:.0%} right on your own rows and your target is {target:.0%}"
     elif target is None and rivals and scored >= max(rivals):
@@ -208,12 +213,12 @@ def _cheaper_tuned(asked: Asked) -> Choice | None:
 
 def _tuned_where_it_pays(asked: Asked) -> Choice | None:
     """Advise tuning where odds times gain times the worth of a right answer exceed what it costs beyond the prompt."""
-    tuned, p, found = asked.tuned(), asked.judgement.odds.p, asked.price
+    tuned, found = asked.tuned(), asked.price
     if tuned is None or asked.prompted() is None:
         return None
     said, target = asked.workload.error_cost_usd, asked.workload.quality_target
     if asked.score is None:
-        pays = p >= CLEAR and asked.workload.on_premises
+        pays = _speaks_for_itself(asked) and asked.workload.on_premises
     elif found is None:
         pays = False
     elif found.extra_usd_per_month <= 0:
@@ -223,8 +228,18 @@ def _tuned_where_it_pays(asked: Asked) -> Choice | None:
     elif target is not None:
         pays = asked.judgement.way is not Way.PROMPT
     else:
-        pays = p >= CLEAR and found.nobody_notices
+        pays = _speaks_for_itself(asked) and found.nobody_notices
     return _tuned(asked, tuned) if pays else None
+
+
+def _speaks_for_itself(asked: Asked) -> bool:
+    """Tell that the odds are clear to their low end, and not borrowed: tuning has won a published case of this task.
+
+    No case of chat or of summaries is published, and of 13 of code tuning won none: the odds of those are what other
+    tasks say.
+    """
+    odds = asked.judgement.odds
+    return odds.p >= CLEAR and odds.low >= _LOW_END and ever_won(asked.task)
 
 
 def _tuned(asked: Asked, tuned: Option) -> Choice:
@@ -293,6 +308,6 @@ def _only_tuned(asked: Asked) -> Choice:
 def _confidence(asked: Asked) -> str:
     """How sure the advice is, by how clear the odds are and how wide their range."""
     odds = asked.judgement.odds
-    if asked.judgement.verdict is Verdict.CLEAR and (odds.low >= 0.65 or odds.high <= 0.35):
+    if asked.judgement.verdict is Verdict.CLEAR and (odds.low >= _LOW_END or odds.high <= 1 - _LOW_END):
         return "high"
     return "low" if odds.high - odds.low > 0.6 else "medium"

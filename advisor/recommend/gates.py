@@ -10,7 +10,7 @@ from advisor.estimate.formulas import DAYS_PER_MONTH
 from advisor.estimate.values import Estimate, Strategy
 from advisor.evidence import catalogue
 from advisor.pricing import Availability, PriceBook
-from advisor.recommend.candidates import Prospect
+from advisor.recommend.prospect import Prospect
 from advisor.tokens import Profile
 from advisor.workload import Standing, Workload
 from backends import Objective

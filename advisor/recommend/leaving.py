@@ -7,8 +7,8 @@ from datetime import date, timedelta
 
 from advisor.estimate.formulas import DAYS_PER_MONTH
 from advisor.pricing import PriceBook, TrainingOffer
-from advisor.recommend.candidates import named
 from advisor.recommend.measurements import PROMPTED, tuned_score
+from advisor.recommend.prospect import named
 from advisor.recommend.select import best_tuned
 from advisor.recommend.values import Deadline, Option, Reason
 from advisor.workload import Workload

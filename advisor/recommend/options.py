@@ -9,10 +9,10 @@ from datetime import date
 from advisor.estimate import Estimate, Strategy, break_even, estimate
 from advisor.pricing import PriceBook
 from advisor.pricing.serving_terms import serving_terms
-from advisor.recommend.candidates import Prospect, named
 from advisor.recommend.gates import availability, ruled_out
 from advisor.recommend.hyperparameters import settings_reasons
 from advisor.recommend.measurements import BASE, CLASSIFIER, PROMPTED, Measurement, measured_recipes
+from advisor.recommend.prospect import Prospect, named
 from advisor.recommend.select import best_prompt, best_tuned, recipe_of
 from advisor.recommend.values import Option, Quality, Reason, cited
 from advisor.task import TaskType

@@ -9,8 +9,8 @@ from advisor import hardware
 from advisor.estimate import Candidate, Strategy
 from advisor.evidence import catalogue
 from advisor.pricing import PriceBook
-from advisor.recommend.candidates import Prospect
 from advisor.recommend.hyperparameters import settings_for
+from advisor.recommend.prospect import Prospect
 from advisor.tokens import Profile
 from advisor.workload import Workload
 from backends import Method, Objective

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from advisor.estimate import Strategy
-from advisor.evidence import Situation, is_claim, odds_of, packaged
+from advisor.evidence import Situation, ever_won, is_claim, odds_of, packaged
 from advisor.recommend.values import Option, Reason, cited
 from advisor.recommend.worth import in_tenths
 from advisor.task import TaskType
@@ -52,8 +52,14 @@ def of_the_score(score: float | None) -> tuple[Reason, ...]:
 
 
 def of_the_task(task: TaskType) -> tuple[Reason, ...]:
+    """Return how published comparisons of the task went, or that none of it is behind the odds."""
     id = f"task-{task}"
-    return (cited(id),) if is_claim(id) else ()
+    if is_claim(id):
+        return (cited(id),)
+    if ever_won(task):
+        return ()
+    text = "No published comparison with a tuned model is of this task: these odds are what other tasks say"
+    return (Reason(text, packaged().source),)
 
 
 def of_the_method(option: Option) -> tuple[Reason, ...]:

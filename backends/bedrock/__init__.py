@@ -28,7 +28,7 @@ from backends.bedrock import serving
 from backends.bedrock.account import bucket_problem, lacking, role_problem
 from backends.bedrock.connection import Line, address, chained, refusal_of
 from backends.bedrock.losses import losses
-from backends.bedrock.names import address_parts, bucket_of, object_key, output_prefix, region_of, role_of
+from backends.bedrock.names import address_parts, bucket_of, object_key, output_prefix, region_of, role_of, with_names
 from backends.bedrock.replies import JobReply, job_events, job_reply, snapshot
 from backends.bedrock.request import EPOCHS, LEARNING_RATE, body, check_settings
 
@@ -98,10 +98,10 @@ class BedrockBackend(Hosted[Line]):
 
     def preflight(self, spec: JobSpec) -> tuple[str, ...]:
         warnings = super().preflight(spec)
-        region, bucket = region_of(spec), bucket_of(spec)
+        region, bucket, role = region_of(spec), bucket_of(spec), role_of(spec)
         self.key()
         _, ends = self._customised(spec)
-        for problem in (bucket_problem(self, bucket, region), role_problem(self, role_of(spec))):
+        for problem in (bucket_problem(self, bucket, region), role_problem(self, role)):
             if problem is not None:
                 raise SpecRefused(f"Bedrock cannot train: {problem}. 'tunewise doctor' prints what they need.")
         served = (
@@ -127,6 +127,7 @@ class BedrockBackend(Hosted[Line]):
 
     def requests(self, spec: JobSpec) -> tuple[Request, ...]:
         self.check(spec)
+        spec = with_names(spec)
         region, bucket = region_of(spec), bucket_of(spec)
         files = {
             key: f"s3://{bucket}/{object_key(path)}" for key, part in FILES if (path := getattr(spec, part)) is not None

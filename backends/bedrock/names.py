@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from backends._base import JobSpec
@@ -47,6 +48,15 @@ def role_of(spec: JobSpec) -> str:
             "prints the policy it needs."
         )
     return found
+
+
+def with_names(spec: JobSpec) -> JobSpec:
+    """Return the job with names in the place of the bucket and role that are not said, to show what would be sent."""
+    said = {
+        "bucket": spec.options.get("bucket") or os.environ.get(BUCKET) or "YOUR-BUCKET",
+        "role": spec.options.get("role") or os.environ.get(ROLE) or "arn:aws:iam::000000000000:role/YOUR-ROLE",
+    }
+    return replace(spec, options={**spec.options, **said})
 
 
 def object_key(path: Path) -> str:
