@@ -187,6 +187,7 @@ for name in ("fork", "getuid", "geteuid", "killpg", "setsid", "sysconf", "sched_
     if hasattr(os, name): delattr(os, name)
 for name in ("SIGKILL", "SIGHUP", "SIGALRM", "SIGUSR1"):
     if hasattr(signal, name): delattr(signal, name)
+sys.modules["sklearn"] = None  # whose build for this system needs what is taken away here
 from advisor.cli import main
 main()
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,13 +34,15 @@ def score_of(dataset: Dataset) -> ClassifierScore | None:
         place = home() / "cache" / f"classifier-{_VERSION}-{dataset.fingerprint}.json"
     except AdvisorError:  # a folder for state only makes it faster
         place = None
-    if place is not None and place.is_file():
-        known = json.loads(place.read_text(encoding="utf-8"))
-        return ClassifierScore(**known) if known else None
+    with suppress(OSError, ValueError, TypeError):  # a damaged entry is as good as none
+        if place is not None and place.is_file():
+            known = json.loads(place.read_text(encoding="utf-8"))
+            return ClassifierScore(**known) if known else None
     found = cross_validated(*labelled(dataset))
-    if place is not None:
-        place.parent.mkdir(exist_ok=True)
-        write_whole(place, json.dumps(asdict(found) if found else None).encode())
+    with suppress(OSError):
+        if place is not None:
+            place.parent.mkdir(exist_ok=True)
+            write_whole(place, json.dumps(asdict(found) if found else None).encode())
     return found
 
 
