@@ -627,7 +627,7 @@ def test_a_refusal_before_the_question_leaves_nothing_behind(tunewise: Tunewise,
         (None, "25", ""),
         ("GlobalStandard", "25", ""),
         ("DeveloperTier", "12.5", ""),
-        ("Standard", None, "charges to train gpt-4.1 as Standard is not known"),
+        ("Standard", None, "charges to train gpt-4.1 at its regional rates is not known"),
     ],
 )
 def test_azure_is_quoted_at_the_rate_of_its_training_type(

@@ -105,8 +105,8 @@ def _tier(run: Run, book: PriceBook) -> tuple[str, str | None]:
     offer = book.offer(spec.backend, spec.model)
     if tier != "standard" and offer is not None and offer.rate(spec.method, spec.objective, tier) is None:
         return "standard", (
-            f"What {book.name_of(spec.backend)} charges to train {spec.model} in its tier '{tier}' is not known here; "
-            "the standard tier is priced, or put the rate of yours in pricing.local.yaml."
+            f"What {book.name_of(spec.backend)} charges to train {spec.model} at its {tier} rates is not known here. "
+            "Its standard rates are known; or put yours in pricing.local.yaml."
         )
     return tier, None
 
