@@ -21,8 +21,9 @@ from emulator_base import Call, Emulator, Reply, route, run_standalone
 
 USER = "acme"
 ROOT = Path(__file__).resolve().parent.parent
+STAGES = ("SCHEDULING", "RUNNING", "RUNNING", "RUNNING", "COMPLETED")
 ENDED = ("COMPLETED", "CANCELED", "ERROR", "DELETED")
-_MINE = ("status", "ends_as", "log", "message")
+_MINE = ("at", "status", "ends_as", "log", "message")
 _JOB = "/api/jobs/{namespace}/{job_id}"
 _UV = f"""#!{sys.executable}
 import os, sys
@@ -178,7 +179,8 @@ class HuggingFaceEmulator(Emulator):
             "finishedAt": None,
             "owner": {"id": "5e9ecfc0", "name": call.params["namespace"], "type": "user"},
             "timeout": asked["timeoutSeconds"],
-            "status": "SCHEDULING",
+            "status": STAGES[0],
+            "at": 0,
             "ends_as": self.ends_as,
             "message": None,
             "log": [],
@@ -235,14 +237,15 @@ class HuggingFaceEmulator(Emulator):
     def advance(self, job: dict[str, Any]) -> None:
         if self.real is not None:
             return self._look(job)
-        if job["status"] == "SCHEDULING":
-            job.update(status="RUNNING", startedAt=_now())
-            job["log"] += ["Installed 61 packages in 9.1s", *_drawn(job["log"], 1)]
-        elif job["status"] == "RUNNING" and len(job["log"]) < 7:
-            job["log"] += _drawn(job["log"], 1 + len(job["log"]) // 2)
-        elif job["status"] == "RUNNING":
+        if job["status"] in ENDED:
+            return None
+        job["at"] += 1
+        if job["at"] == len(STAGES) - 1:
             job.update(status=job["ends_as"], finishedAt=_now())
             job["message"] = "Job timeout" if job["ends_as"] == "ERROR" else None
+        else:
+            job.update(status=STAGES[job["at"]], startedAt=job["startedAt"] or _now())
+            job["log"] += ["Installed 61 packages in 9.1s"] * (job["at"] == 1) + _drawn(job["at"])
         return None
 
     def _run(self, job: dict[str, Any]) -> None:
@@ -286,7 +289,7 @@ class HuggingFaceEmulator(Emulator):
         }
 
 
-def _drawn(log: list[str], step: int) -> list[str]:
+def _drawn(step: int) -> list[str]:
     """Return what the trainer would say of a step."""
     event = {"id": str(step), "time": _now(), "level": "info", "message": f"step {step}", "step": step}
     state = {"status": "running", "steps_done": step, "steps_total": 3, "accepted": {"epochs": 2}}
