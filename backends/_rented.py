@@ -120,8 +120,8 @@ class Rented(Hosted[C], Generic[C]):
         seed: int | None = None,
     ) -> Completion:
         raise SpecRefused(
-            f"{self.provider.title} trained it and answers with nothing: fetch {model} and ask it on a machine of "
-            "yours: 'tunewise chat --backend local --model FOLDER'."
+            f"{self.provider.title} trains and answers nothing. Fetch the model, 'hf download {model} --local-dir "
+            "FOLDER', and ask it on a machine of yours: 'tunewise chat FOLDER --backend local'."
         )
 
 

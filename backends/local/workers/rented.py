@@ -99,10 +99,7 @@ def publish(tuned: Path, repository: str) -> str | None:
         api.create_repo(repository, private=True, exist_ok=True)
         api.upload_folder(repo_id=repository, folder_path=tuned, commit_message="Tuned by tunewise")
     except (HfHubHTTPError, OSError, ValueError) as error:
-        return (
-            f"Trained, but the model did not get to {repository} ({type(error).__name__}). It is kept: "
-            "'tunewise launch --resume RUN' tries again without training."
-        )
+        return f"Trained and kept, but the model did not get to {repository} ({type(error).__name__})."
     return None
 
 
