@@ -2,19 +2,50 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from advisor.cli import tunewise
+from advisor.cli.wizard.answers import Answers, workload_of
+from advisor.cli.wizard.questions import questions
 
 USERS = Path(__file__).parent / "data" / "users"
 GOLDEN = Path(__file__).parent / "golden" / "users"
 RENEW = bool(os.environ.get("TUNEWISE_RENEW_GOLDEN"))
 NAMES = ("support_team", "hospital", "manager", "researcher")
+
+
+# What each of them types at the wizard, question by question.
+INTERVIEWS: dict[str, tuple[str, ...]] = {
+    "support_team": (
+        *("none", "3000", "370+30", "unknown", "classification", "12", "2000000", "any", "none"),
+        *("gpt-6.1-sol", "few_shot", "5000", "0.86", "none", "unknown", "none"),
+    ),
+    "hospital": (
+        *("none", "1500", "520+80", "unknown", "extraction", "20k", "on_premises", "rtx-4090"),
+        *("Qwen/Qwen3-8B", "prompt", "unknown", "0.74", "none", "unknown", "none"),
+    ),
+    "manager": ("none", "0", "300", "unknown", "classification", "8", "20000", "any", "none", "none", "500"),
+    "researcher": (
+        *("none", "2000", "290+10", "unknown", "classification", "5", "50000", "any", "none"),
+        *("gpt-4o-mini-2024-07-18", "hosted", "active", "0.84", "none", "unknown", "none"),
+    ),
+}
+
+
+def document(*arguments: str) -> dict[str, Any]:
+    result = CliRunner().invoke(tunewise, [*arguments, "--today", "2026-12-01", "--json"])
+    assert result.exit_code == 0, result.output
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
 
 
 def page(name: str, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -57,3 +88,74 @@ def test_the_hospital_tunes_on_its_own_card(monkeypatch: pytest.MonkeyPatch) -> 
     text = " ".join(page("hospital", monkeypatch).split())
     assert text.startswith("Advice: fine-tune Qwen/Qwen3-8B") and "on your rtx-4090" in text
     assert "tunewise launch plan.yaml" in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_interview_ends_in_the_advice_of_the_flags(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = list(INTERVIEWS[name])
+    monkeypatch.setattr("click.prompt", lambda *_, **__: typed.pop(0))
+    answers, asked = Answers(), 0
+    while asked < len(steps := questions(answers)):
+        answers, asked = steps[asked](answers), asked + 1
+    assert typed == []
+    said = tmp_path / "said.yaml"
+    said.write_text(yaml.safe_dump(workload_of(answers)), encoding="utf-8")
+    interview, flags = (document("plan", "--workload", str(file)) for file in (said, USERS / f"{name}.yaml"))
+    for key in ("recommendation", "reason", "confidence", "odds", "deadlines"):
+        assert interview[key] == flags[key], key
+
+
+def test_seven_questions_are_asked_of_data_with_which_nothing_was_tried() -> None:
+    new = Answers(data=("train.jsonl",), task="classification", requests_per_month=20_000, privacy="any", today="")
+    assert len(questions(new)) == 7
+    tried = Answers(data=("train.jsonl",), today="gpt-6-luna", system_tokens=900, score=0.9, quality_target=0.85)
+    assert len(questions(tried)) == 11  # its prompt, its score and the target; not what an error costs, since it does
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_sum_on_the_page_is_another_commands(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = USERS / f"{name}.yaml"
+    workload = yaml.safe_load(file.read_text(encoding="utf-8"))
+    chosen = document("plan", "--workload", str(file))["recommendation"]
+    cost = chosen["estimate"]
+    once, month, total, each, fixed = (
+        Decimal(cost[part]["mid"])
+        for part in ("one_off_usd", "monthly_usd", "total_usd", "marginal_usd", "fixed_monthly_usd")
+    )
+    requests, months = workload["requests_per_month"], int(cost["months"])
+    assert each * requests + fixed == month and month * months + once == total
+    for period, said in (("month", month), ("once", once)):
+        lines = [line for line in cost["lines"] if line["period"] == period]
+        assert sum(Decimal(line["usd"]) for line in lines) == said
+        for line in lines:
+            assert Decimal(line["quantity"]) * Decimal(line["unit_usd"]) == Decimal(line["usd"])
+
+    (bought,) = (one for one in _budget(file, workload)["options"] if one["id"] == chosen["id"])
+    assert Decimal(bought["buys"]["total_usd"]) == total
+    assert bought["buys"]["monthly_usd"] == cost["monthly_usd"]
+    assert bought["buys"]["one_off_usd"] == cost["one_off_usd"]
+    assert Decimal(bought["buys"]["spend"][-1]["so_far_usd"]) == total
+
+    text = " ".join(page(name, monkeypatch).split())
+    if not total:  # on its own machines
+        assert "Cost: no bill over 12 months" in text
+        return
+    shown = r"Cost: \$([\d,.]+) a month at ([\d,]+) requests, \$([\d,.]+)"
+    (said,) = re.findall(shown, text)
+    for figure, exact in zip(said, (month, requests, total), strict=True):
+        assert abs(Decimal(figure.replace(",", "")) - exact) <= Decimal("0.5")
+    prices = json.loads(CliRunner().invoke(tunewise, ["prices", "show", chosen["model"], "--json"]).stdout)["inference"]
+    sold = {
+        "input": "input_usd_per_mtok",
+        "input from the cache": "cached_usd_per_mtok",
+        "input written to the cache": "cache_write_usd_per_mtok",
+        "output": "output_usd_per_mtok",
+    }
+    monthly = [line for line in cost["lines"] if line["period"] == "month"]
+    assert [line["unit_usd"] for line in monthly] == [prices[sold[line["name"]]] for line in monthly]
+
+
+def _budget(file: Path, workload: dict[str, Any]) -> dict[str, Any]:
+    return document("budget", "--workload", str(file), "--limit", str(workload.get("budget_usd", 1_000_000)))

@@ -156,6 +156,9 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         Asked(prompt(0.8, quality_target=0.95)), "hosted:bedrock/", "scores 80%", "medium"),
     "a target of 0.95 against a prompt at 0.75 and few-shot at 0.8": (
         Asked({"measured": {"prompt": 0.75, "few_shot": 0.8}, "quality_target": 0.95}), "hosted:bedrock/",
+        "scores 80%", "medium"),
+    "a target of 0.88 against a prompt at 0.75 and few-shot at 0.8": (
+        Asked({"measured": {"prompt": 0.75, "few_shot": 0.8}, "quality_target": 0.88}), "hosted:bedrock/",
         "scores 80%", "high"),
     "a target of 0.97 against a prompt at 0.9": (
         Asked(prompt(0.9, quality_target=0.97), "classification", 5000, 2), "hosted:bedrock/",

@@ -13,7 +13,8 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from advisor.cli.wizard.questions import Answers, questions, workload_of
+from advisor.cli.wizard.answers import Answers, workload_of
+from advisor.cli.wizard.questions import questions
 from advisor.recommend import read_plan
 from advisor.runs import Ledger
 
@@ -83,42 +84,43 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_good_data_ends_in_a_rehearsal_and_a_saved_plan(folder: Path) -> None:
     terminal = Terminal(folder, columns=80)
-    terminal.answer(TICKETS, "", "20000", "any", "none", "never_fine_tuned", "0.71", "none", "5")
+    terminal.answer(TICKETS, "", "20000", "any", "none", "other", "0.71", "none", "5")
     terminal.answer("none", "rehearse")
     terminal.agree("y")
     terminal.answer("save", "stop")
     assert terminal.finish() == 0
-    assert "REHEARSAL of together: nothing is trained or paid" in terminal.seen
+    plan = read_plan(folder / "plan.yaml")
+    assert f"REHEARSAL of {plan.option.backend}: nothing is trained or paid" in terminal.seen
     (run,) = Ledger.open().runs()
-    assert run.rehearses == "together"
+    assert run.rehearses == plan.option.backend
     # At 80 columns every reason and every option is one line: a question is its title, those, and the prompt.
     asked, _, _ = terminal.raw.replace("\r", "").partition("$ tunewise plan")
-    assert [len(screen.splitlines()) for screen in asked.split("\n\n")[2:8]] == [15, 4, 7, 4, 7, 4]
+    assert [len(screen.splitlines()) for screen in asked.split("\n\n")[2:8]] == [15, 4, 7, 4, 4, 4]
     assert "400 examples" in terminal.seen
     assert "$ tunewise plan" in terminal.seen
-    assert "1 of 8" in terminal.seen and "10 of 10" in terminal.seen
+    assert "1 of 7" in terminal.seen and "10 of 10" in terminal.seen
     assert "To say it again: fine-tune" in terminal.seen
     (explained,) = re.findall(r"tunewise plan [^$]* --explain ", terminal.seen.partition("Every sum, setting")[2])
     assert "--workload" in explained  # without it the sums would be others
-    assert read_plan(folder / "plan.yaml").workload.measured == {"prompt": 0.71}
+    assert plan.workload.measured == {"prompt": 0.71}
 
 
 def test_no_data_plans_from_a_description(folder: Path) -> None:
     terminal = Terminal(folder)
     terminal.answer(
-        *("none", "60", "300", "0.1", "classification", "5000", "any", "none", "never_fine_tuned", "0.93"),
-        *("0.9", "0.02", "none", "save", "stop"),
+        *("none", "60", "300", "0.1", "classification", "4", "5000", "any", "none", "gpt-6-luna", "prompt", "900"),
+        *("0.93", "0.9", "none", "save", "stop"),
     )
     assert terminal.finish() == 0
     plan = read_plan(folder / "plan.yaml")
-    assert plan.option.strategy in ("prompt", "few_shot")
+    assert plan.option.id == "prompt:openai/gpt-6-luna"
 
 
 def test_without_data_no_launch_is_offered_and_no_plan_is_replaced(folder: Path) -> None:
     (folder / "plan.yaml").write_text("mine", encoding="utf-8")
     terminal = Terminal(folder)
-    terminal.answer("none", "5000", "300", "unknown", "classification", "5000", "on_premises", "rtx-4090", "0.4")
-    terminal.answer("0.9", "0.02", "none", "", "launch", "stop")
+    terminal.answer("none", "5000", "300", "unknown", "classification", "4", "5000", "on_premises", "rtx-4090", "other")
+    terminal.answer("0.4", "0.9", "0.02", "none", "", "launch", "stop")
     assert terminal.finish() == 0
     assert "To say it again: fine-tune" in terminal.seen
     assert "Give a number from 1 to 2" in terminal.seen  # save and stop
@@ -128,7 +130,7 @@ def test_without_data_no_launch_is_offered_and_no_plan_is_replaced(folder: Path)
 
 def test_answers_that_lead_nowhere_are_asked_for_again_with_a_reason(folder: Path) -> None:
     terminal = Terminal(folder)
-    terminal.answer("none", "500", "300", "unknown", "other", "unknown", "on_premises", "none", "unknown", "none")
+    terminal.answer("none", "500", "300", "unknown", "other", "unknown", "on_premises", "none", "none", "none")
     terminal.answer("", "", "", "", "", "", "", "rtx-4090", "", "", "stop")
     assert terminal.finish() == 0
     refused, _, then = terminal.seen.partition("These answers lead nowhere")
@@ -138,9 +140,7 @@ def test_answers_that_lead_nowhere_are_asked_for_again_with_a_reason(folder: Pat
 
 def test_a_missing_file_is_asked_for_again(folder: Path) -> None:
     terminal = Terminal(folder)
-    terminal.answer(
-        "nowhere.jsonl", TICKETS, "", "unknown", "any", "none", "never_fine_tuned", "unknown", "none", "stop"
-    )
+    terminal.answer("nowhere.jsonl", TICKETS, "", "unknown", "any", "none", "none", "none", "stop")
     assert terminal.finish() == 0
     assert "nowhere.jsonl" in terminal.seen
     assert "Give another file" in terminal.seen
@@ -200,7 +200,8 @@ def test_nonsense_answers_are_asked_again_with_a_sentence(folder: Path) -> None:
         "any",
         "gtx-1",
         "none",
-        "active",
+        "gpt-99",
+        "other",
         "1.7",
         "71%",
     )
@@ -209,6 +210,7 @@ def test_nonsense_answers_are_asked_again_with_a_sentence(folder: Path) -> None:
     assert "[1500]" in terminal.seen
     for sentence in (
         "There is no GPU 'gtx-1'",
+        "Nothing is known of a model 'gpt-99'",
         "is not a whole number such as",
         "Give a number from 1 to 11",
         "is not a share from 0 to 1",
@@ -219,12 +221,12 @@ def test_nonsense_answers_are_asked_again_with_a_sentence(folder: Path) -> None:
 
 def test_a_changed_mind_goes_back_and_takes_the_new_answer(folder: Path) -> None:
     terminal = Terminal(folder)
-    terminal.answer(TICKETS, "", "1000", "on_premises", "b", "any", "none", "active", "b", "never_fine_tuned", "0.5")
-    terminal.answer("none", "unknown", "none", "save", "stop")
+    terminal.answer(TICKETS, "", "1000", "on_premises", "b", "any", "none", "gpt-4o-mini-2024-07-18")
+    terminal.answer("hosted", "active", "b", "inactive", "0.5", "none", "unknown", "none", "save", "stop")
     assert terminal.finish() == 0
     workload = read_plan(folder / "plan.yaml").workload
     assert workload.privacy == "any"
-    assert workload.standing == {"openai": "never_fine_tuned"}
+    assert workload.standing == {"openai": "inactive"}
 
 
 def test_ctrl_c_keeps_the_answers_for_the_next_start(folder: Path) -> None:
@@ -233,7 +235,7 @@ def test_ctrl_c_keeps_the_answers_for_the_next_start(folder: Path) -> None:
     terminal.interrupt()
     assert terminal.finish() == 130
     again = Terminal(folder)
-    again.answer("", "b", "", "", "", "", "", "")
+    again.answer("", "b", "", "", "", "", "")
     again.answer("stop")
     assert again.finish() == 0
     assert "123,456 requests a month" in again.seen
@@ -243,7 +245,8 @@ def test_ctrl_c_keeps_the_answers_for_the_next_start(folder: Path) -> None:
 
 def test_on_premises_never_asks_about_a_hosted_provider_and_ctrl_c_starts_nothing(folder: Path) -> None:
     terminal = Terminal(folder)
-    terminal.answer(TICKETS, "", "1000", "on_premises", "rtx-4090", "0.5", "none", "unknown", "none", "launch")
+    terminal.answer(TICKETS, "", "1000", "on_premises", "rtx-4090", "other", "0.5", "none", "unknown", "none")
+    terminal.answer("launch")
     terminal.interrupt(r"Start\? \[y/N\]: ")
     assert terminal.finish() == 130
     assert "fine-tuned at OpenAI?" not in terminal.seen
@@ -258,7 +261,7 @@ def test_on_premises_never_asks_about_a_hosted_provider_and_ctrl_c_starts_nothin
 
 def test_a_tiny_terminal_and_no_colour(folder: Path) -> None:
     terminal = Terminal(folder, columns=60, rows=15, NO_COLOR="1")
-    terminal.answer(TICKETS, "", "1000", "any", "none", "never_fine_tuned", "0.7", "none", "unknown", "none", "stop")
+    terminal.answer(TICKETS, "", "1000", "any", "none", "other", "0.7", "none", "unknown", "none", "stop")
     assert terminal.finish() == 0
     assert "\x1b[" not in terminal.raw.replace("\x1b[?", "")
     before, _, after = terminal.raw.replace("\r", "").partition("$ tunewise plan")
@@ -274,7 +277,7 @@ def test_a_rehearsal_then_a_real_launch_on_this_machine(folder: Path) -> None:
             file.write(json.dumps({"messages": json.loads(row)["messages"][1:]}) + "\n")  # short: no system prompt
     terminal = Terminal(folder)
     terminal.answer(
-        "my data.jsonl", "", "1000", "on_premises", "rtx-4090", "0.4", "none", "unknown", "none", "rehearse"
+        *("my data.jsonl", "", "1000", "on_premises", "rtx-4090", "other", "0.4", "none", "unknown", "none", "rehearse")
     )
     terminal.answer("b", "100", "rehearse", "try")
     terminal.agree("y")
@@ -292,3 +295,11 @@ def test_what_a_request_is_is_asked_of_conversations_alone() -> None:
     assert len(questions(chats)) == len(questions(replace(chats, turns=1.0))) + 1
     assert workload_of(chats)["requests_are"] == "conversations"
     assert "requests_are" not in workload_of(replace(chats, turns=1.0))
+
+
+def test_the_team_with_a_dear_prompt_is_told_to_try_a_cheap_model(folder: Path) -> None:
+    terminal = Terminal(folder)
+    terminal.answer("none", "3000", "370+30", "unknown", "classification", "12", "2000000", "any", "none")
+    terminal.answer("gpt-6.1-sol", "few_shot", "5000", "0.86", "none", "unknown", "none", "stop")
+    assert terminal.finish() == 0
+    assert "Why: The same prompt on gpt-6-luna costs $779 a month against $15,080 on gpt-6.1-sol" in terminal.seen

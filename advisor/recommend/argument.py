@@ -45,6 +45,12 @@ class Asked:
         return (money(self.price, self.workload),) if self.price else ()
 
     @property
+    def out_of_reach(self) -> bool:
+        """Tell that a target is named which tuning usually does not reach even where it wins."""
+        score, target = self.score, self.workload.quality_target
+        return score is not None and target is not None and score + packaged().gain.high * (1 - score) < target
+
+    @property
     def support(self) -> tuple[Reason, ...]:
         return (*of_the_data(self.facts.situation), *of_the_task(self.task), *of_the_score(self.score))
 
@@ -90,7 +96,7 @@ def target_reason(asked: Asked) -> tuple[Reason, ...]:
     low, high = (score + share * (1 - score) for share in (gain.low, gain.high))
     text = (
         f"your target of {target:.0%} is not met; where tuning wins it usually gets from {score:.0%} to {low:.0%}-"
-        f"{high:.0%}, {'so it may' if high >= target else 'so it is unlikely to, by this alone'}"
+        f"{high:.0%}, {'so it is unlikely to, by this alone' if asked.out_of_reach else 'so it may'}"
     )
     return (Reason(text, packaged().source),)
 

@@ -247,8 +247,8 @@ def _tuned(asked: Asked, tuned: Option) -> Choice:
     few = asked.profile.examples < _FEW_EXAMPLES
     if asked.judgement.odds.p < 0.5 or asked.profile.is_preference or asked.score is None or few:
         confidence = "low"  # a try that pays; or hardly any published case is of so few, or of preference tuning
-    elif confidence == "high" and (untried_recipes(asked.workload) or not _priced(asked)):
-        confidence = "medium"  # a better prompt than the plain one may be all that it takes
+    elif confidence == "high" and (untried_recipes(asked.workload) or not _priced(asked) or asked.out_of_reach):
+        confidence = "medium"  # a better prompt than the plain one may be all that it takes, or tuning not enough
     target = target_reason(asked)
     reasons = (*asked.money, *target, *asked.support, *of_the_method(tuned))
     return Choice(tuned, odds_reason(asked), reasons, asked.judgement, confidence)

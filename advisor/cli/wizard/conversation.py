@@ -14,9 +14,10 @@ import yaml
 from advisor.atomic import write_whole
 from advisor.cli import render
 from advisor.cli.reachability import hub_answers
+from advisor.cli.wizard.answers import Answers, said, workload_of
 from advisor.cli.wizard.columns import unused
 from advisor.cli.wizard.prompt import Back, choose, say
-from advisor.cli.wizard.questions import Answers, questions, said, workload_of
+from advisor.cli.wizard.questions import questions
 from advisor.errors import AdvisorError
 from advisor.paths import home
 from backends import BackendError

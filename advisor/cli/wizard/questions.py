@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from decimal import Decimal
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 
-from advisor.cli.flags.common import read
-from advisor.cli.wizard.prompt import ask, choose, say
-from advisor.errors import AdvisorError, WorkloadError
+from advisor.cli.wizard.answers import TUNED, UNLISTED, Answers, closing_seller
+from advisor.cli.wizard.data_question import ask_data
+from advisor.cli.wizard.prompt import ask, choose
+from advisor.errors import WorkloadError
 from advisor.money import parse_count, parse_share, parse_usd
-
-if TYPE_CHECKING:
-    from advisor.dataset import UnknownFields
-    from advisor.tokens import Profile
 
 TASKS = (
     ("classification", "one label per request"),
@@ -41,138 +35,33 @@ REQUESTS = (
     ("turns", "one answer each, with what was said before sent again"),
     ("conversations", "all answers of one"),
 )
+STRATEGIES = (
+    ("prompt", "with instructions alone"),
+    ("few_shot", "with examples in its prompt"),
+    (TUNED, "it is a model fine-tuned for this"),
+)
 STANDING = (
     ("never_fine_tuned", "we never fine-tuned there"),
     ("active", "we used a model fine-tuned there in the last 60 days"),
     ("inactive", "we fine-tuned there, but not lately"),
 )
-SHOWN = 3  # problems of the data, before 'tunewise check' has the rest
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """What the person said so far; None is: not asked yet, or not known."""
-
-    data: tuple[str, ...] | None = None
-    examples: int | None = None
-    tokens_per_example: int | None = None
-    task: str | None = None
-    requests_per_month: int | None = None
-    privacy: str | None = None
-    gpus: tuple[str, ...] | None = None
-    prompt_score: float | None = None
-    standing: str | None = None  # at the provider that sells to some longer than to others
-    quality_target: float | None = None
-    error_cost_usd: Decimal | None = None
-    budget_usd: Decimal | None = None
-    label_usd: Decimal | None = None
-    turns: float = 1.0
-    requests_are: str | None = None
-
 
 Step = Callable[[Answers], Answers]
 
 
 def questions(answers: Answers) -> list[Step]:
-    """Return what to ask, given what was said so far."""
+    """Return what to ask, given what was said so far: seven questions where there is data and nothing was tried."""
     described = [_ask_examples, _ask_tokens, _ask_label] if answers.data == () else []
-    standing = [_ask_standing] if _asked_about() is not None and answers.privacy != "on_premises" else []
-    worth = [] if answers.prompt_score is None else [_ask_target, _ask_error_cost]
+    labels = [_ask_labels] if answers.data == () and answers.task == "classification" else []
     counted = [_ask_requests_are] if answers.data and answers.turns > 1 and answers.requests_per_month else []
-    asked = [_ask_task, _ask_volume, *counted, _ask_privacy, _ask_gpus, *standing, _ask_score, *worth, _ask_budget]
-    return [_ask_data, *described, *asked]
-
-
-def said(answers: Answers) -> str:
-    """Return in one line what the person said, for a start that goes on from there."""
-    parts = [shlex.join(answers.data) if answers.data else "no data yet", answers.task]
-    if answers.requests_per_month is not None:
-        parts.append(f"{answers.requests_per_month:,} requests a month")
-    return ", ".join(part for part in parts if part)
-
-
-def workload_of(answers: Answers) -> dict[str, object]:
-    """Write the answers as the content of a workload file; what was not said is left out."""
-    content: dict[str, object] = {"task": answers.task, "privacy": answers.privacy}
-    if not answers.data:
-        content["data"] = {"examples": answers.examples, "tokens_per_example": answers.tokens_per_example}
-        if answers.label_usd is not None:
-            content["label_usd"] = str(answers.label_usd)
-    if answers.requests_per_month is not None:
-        content["requests_per_month"] = answers.requests_per_month
-    if answers.data and answers.turns > 1 and answers.requests_are is not None:
-        content["requests_are"] = answers.requests_are
-    if answers.gpus:
-        content["gpus"] = list(answers.gpus)
-    seller = _asked_about()
-    if answers.standing is not None and seller is not None and answers.privacy != "on_premises":
-        content["standing"] = {seller[0]: answers.standing}
-    if answers.prompt_score is not None:
-        content["measured"] = {"prompt": answers.prompt_score}
-    if answers.prompt_score is not None and answers.quality_target is not None:
-        content["quality_target"] = answers.quality_target
-    if answers.prompt_score is not None and answers.error_cost_usd is not None:
-        content["error_cost_usd"] = str(answers.error_cost_usd)
-    if answers.budget_usd is not None:
-        content["budget_usd"] = str(answers.budget_usd)
-    return content
-
-
-def _ask_data(answers: Answers) -> Answers:
-    from advisor.dataset import UnknownFields
-
-    def parse(text: str) -> tuple[tuple[str, ...], Profile | UnknownFields | None]:
-        if text == "none":
-            return (), None
-        paths = _paths(text)
-        try:
-            return paths, read(paths)
-        except UnknownFields as error:
-            return paths, error
-        except AdvisorError as error:
-            raise ValueError(f"{error} Give another file, or 'none' to describe the data instead.") from error
-
-    paths, found = ask(
-        "Where is your data?",
-        reason="A file of examples: JSONL, CSV, Parquet. None yet? Say none and describe it.",
-        default=shlex.join(answers.data) if answers.data else "none",
-        parse=parse,
-    )
-    if isinstance(found, UnknownFields):
-        from advisor.cli.wizard.columns import with_columns_named
-
-        try:
-            paths = (with_columns_named(paths, found),)
-            found = read(paths)
-        except AdvisorError as error:
-            say(str(error), style="yellow")
-            return _ask_data(answers)
-    if found is None:
-        return replace(answers, data=(), turns=1.0)
-    _say_what_was_found(found)
-    same = paths == answers.data and answers.task is not None
-    return replace(answers, data=paths, turns=found.turns, task=answers.task if same else found.task_type.value)
-
-
-def _say_what_was_found(profile: Profile) -> None:
-    """Show the examples, their tokens, the task, and the first problems; errors before remarks."""
-    tokens = next(iter(profile.tokens.values()))
-    say(f"{_many(profile.examples, 'example')}, {_many(tokens, 'token')}, longest {profile.longest:,}.")
-    say(f"Looks like {profile.task_type}: {profile.task_reason}.")
-    errors = [problem for problem in profile.problems if problem.level == "error"]
-    others = len(profile.problems) - len(errors)
-    secrets = [problem for problem in profile.problems if problem.code == "secret"]
-    shown = [*secrets[:1], *[problem for problem in errors or profile.problems if problem.code != "secret"]][:SHOWN]
-    if profile.problems:
-        counted = f"{_many(len(errors), 'error')} and {_many(others, 'remark')}"
-        say(f"{counted}; 'tunewise check' lists them, here {len(shown)}:")
-    for problem in shown:
-        place = f"{problem.unit} {problem.line}: " if problem.line else ""
-        say(f"- {place}{problem.message}", hang=2, most=2)
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+    way = [_ask_strategy] if answers.listed else []
+    prompt = [_ask_prompt] if answers.listed and not answers.tuned else []
+    standing = [_ask_standing] if answers.asks_standing else []
+    score = [_ask_score] if answers.today else []
+    target = [_ask_target] if answers.today and answers.score is not None else []
+    error = [_ask_error_cost] if answers.today and answers.falls_short else []
+    needs = [*described, _ask_task, *labels, _ask_volume, *counted, _ask_privacy, _ask_gpus]
+    return [ask_data, *needs, _ask_today, *way, *prompt, *standing, *score, *target, *error, _ask_budget]
 
 
 def _typed(field: str, question: str, reason: str, default: str, parse: Callable[[str], object]) -> Step:
@@ -225,6 +114,49 @@ def _ask_gpus(answers: Answers) -> Answers:
     return replace(answers, gpus=owned)
 
 
+def _ask_tokens(answers: Answers) -> Answers:
+    def parse(text: str) -> tuple[int, int | None]:
+        whole, _, answer = text.partition("+")
+        first, second = _above_zero(whole), _above_zero(answer) if answer else None
+        return first + (second or 0), second
+
+    total, output = answers.tokens_per_example, answers.output_tokens
+    before = f"{total - output}+{output}" if total and output else str(total or 500)
+    total, output = ask(
+        "How long is one example, in tokens?",
+        reason="Prompt and answer together, or apart as 470+30; a page of English is about 500 tokens.",
+        default=before,
+        parse=parse,
+    )
+    return replace(answers, tokens_per_example=total, output_tokens=output)
+
+
+def _ask_today(answers: Answers) -> Answers:
+    def parse(text: str) -> str:
+        if text in ("none", UNLISTED):
+            return "" if text == "none" else UNLISTED
+        if not _is_known(text):
+            raise ValueError(f"Nothing is known of a model '{text}': give its whole id, or say none or other.")
+        return text
+
+    model = ask(
+        "Which model answers it today, or did you try with a prompt?",
+        reason="Such as gpt-6-luna; 'other' if it is not known here, 'none' if you tried none.",
+        default=answers.today or "none",
+        parse=parse,
+    )
+    return replace(answers, today=model)
+
+
+def _is_known(model: str) -> bool:
+    from advisor.hardware import architecture
+    from advisor.pricing import PriceBook
+
+    book = PriceBook.load()
+    sold = any(book.offer(seller, model) for seller in book.providers)
+    return sold or architecture(model) is not None or book.inference(model, on=datetime.now(UTC).date()) is not None
+
+
 def _ask_task(answers: Answers) -> Answers:
     inferred = " (read from your data)" if answers.data and answers.task else ""
     reason = f"What usually pays differs by task{inferred}."
@@ -237,27 +169,29 @@ def _above_zero(text: str) -> int:
     return number
 
 
-def _paths(text: str) -> tuple[str, ...]:
-    """Read one path, or several with spaces between; ~ is the home folder, a backslash on Windows is itself."""
-    if Path(text).expanduser().is_file():
-        return (str(Path(text).expanduser()),)
-    words = shlex.split(text) if os.name != "nt" else [word.strip("'\"") for word in shlex.split(text, posix=False)]
-    return tuple(str(Path(word).expanduser()) for word in words)
-
-
 _ask_examples = _typed(
     "examples",
     "How many examples do you have, or could you write?",
-    "Below about 100, fine-tuning is rarely worth it.",
+    "Below about 100, fine-tuning is rarely worth it; 0 if there are none yet.",
     "500",
-    _above_zero,
+    parse_count,
 )
-_ask_tokens = _typed(
-    "tokens_per_example",
-    "How long is one example, in tokens?",
-    "Prompt and answer together; a page of English is about 500 tokens.",
-    "500",
-    _above_zero,
+_ask_labels = _typed(
+    "labels",
+    "How many labels are there to choose from?",
+    "Each needs its own examples; 'unknown' if that is open.",
+    "unknown",
+    _unless("unknown", _above_zero),
+)
+_ask_strategy = _chosen(
+    "strategy", "How is it asked?", STRATEGIES, "A cheaper model with the same prompt is tried before tuning.", "prompt"
+)
+_ask_prompt = _typed(
+    "system_tokens",
+    "How long is its fixed prompt, in tokens?",
+    "All that goes with every request, instructions and examples; it is paid for each time.",
+    "unknown",
+    _unless("unknown", parse_count),
 )
 _ask_volume = _typed(
     "requests_per_month",
@@ -278,31 +212,22 @@ _ask_privacy = _chosen(
 )
 
 
-def _asked_about() -> tuple[str, str] | None:
-    """Return the provider, with its name, that sells to some organisations longer than to others."""
-    from advisor.pricing import PriceBook
-
-    book = PriceBook.load()
-    seller = next(iter(book.asks_standing), None)
-    return None if seller is None else (seller, book.name_of(seller))
-
-
 def _ask_standing(answers: Answers) -> Answers:
-    seller = _asked_about()
+    seller = closing_seller()
     assert seller is not None
     ask = _chosen(
         "standing",
         f"Has your organisation fine-tuned at {seller[1]}?",
         STANDING,
         f"{seller[1]} is closing fine-tuning; who may still start a job depends on this.",
-        "never_fine_tuned",
+        "active",
     )
     return ask(answers)
 
 
 _ask_score = _typed(
-    "prompt_score",
-    "How well does your best prompt do today, from 0 to 1?",
+    "score",
+    "How often is its answer right, from 0 to 1?",
     "It predicts best whether fine-tuning pays; 'unknown' is an honest answer.",
     "unknown",
     _unless("unknown", parse_share),

@@ -1,0 +1,85 @@
+"""The wizard's first question: where the data is, and what was found in it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from advisor.cli.flags.common import read
+from advisor.cli.wizard.answers import Answers
+from advisor.cli.wizard.prompt import ask, say
+from advisor.errors import AdvisorError
+
+if TYPE_CHECKING:
+    from advisor.dataset import UnknownFields
+    from advisor.tokens import Profile
+
+SHOWN = 3  # problems of the data, before 'tunewise check' has the rest
+
+
+def ask_data(answers: Answers) -> Answers:
+    from advisor.dataset import UnknownFields
+
+    def parse(text: str) -> tuple[tuple[str, ...], Profile | UnknownFields | None]:
+        if text == "none":
+            return (), None
+        paths = _paths(text)
+        try:
+            return paths, read(paths)
+        except UnknownFields as error:
+            return paths, error
+        except AdvisorError as error:
+            raise ValueError(f"{error} Give another file, or 'none' to describe the data instead.") from error
+
+    paths, found = ask(
+        "Where is your data?",
+        reason="A file of examples: JSONL, CSV, Parquet. None yet? Say none and describe it.",
+        default=shlex.join(answers.data) if answers.data else "none",
+        parse=parse,
+    )
+    if isinstance(found, UnknownFields):
+        from advisor.cli.wizard.columns import with_columns_named
+
+        try:
+            paths = (with_columns_named(paths, found),)
+            found = read(paths)
+        except AdvisorError as error:
+            say(str(error), style="yellow")
+            return ask_data(answers)
+    if found is None:
+        return replace(answers, data=(), turns=1.0)
+    _say_what_was_found(found)
+    same = paths == answers.data and answers.task is not None
+    return replace(answers, data=paths, turns=found.turns, task=answers.task if same else found.task_type.value)
+
+
+def _say_what_was_found(profile: Profile) -> None:
+    """Show the examples, their tokens, the task, and the first problems; errors before remarks."""
+    tokens = next(iter(profile.tokens.values()))
+    say(f"{_many(profile.examples, 'example')}, {_many(tokens, 'token')}, longest {profile.longest:,}.")
+    say(f"Looks like {profile.task_type}: {profile.task_reason}.")
+    errors = [problem for problem in profile.problems if problem.level == "error"]
+    others = len(profile.problems) - len(errors)
+    secrets = [problem for problem in profile.problems if problem.code == "secret"]
+    shown = [*secrets[:1], *[problem for problem in errors or profile.problems if problem.code != "secret"]][:SHOWN]
+    if profile.problems:
+        counted = f"{_many(len(errors), 'error')} and {_many(others, 'remark')}"
+        say(f"{counted}; 'tunewise check' lists them, here {len(shown)}:")
+    for problem in shown:
+        place = f"{problem.unit} {problem.line}: " if problem.line else ""
+        say(f"- {place}{problem.message}", hang=2, most=2)
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _paths(text: str) -> tuple[str, ...]:
+    """Read one path, or several with spaces between; ~ is the home folder, a backslash on Windows is itself."""
+    if Path(text).expanduser().is_file():
+        return (str(Path(text).expanduser()),)
+    words = shlex.split(text) if os.name != "nt" else [word.strip("'\"") for word in shlex.split(text, posix=False)]
+    return tuple(str(Path(word).expanduser()) for word in words)
