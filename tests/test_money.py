@@ -164,7 +164,7 @@ PLACES: dict[str, tuple[int, Callable[[str], object]]] = {
     "--target": (SHARE, by_flag(Share())),
     "--cache-hit": (SHARE, by_workload_flag("--cache-hit={}", lambda said: said.cache_hit)),
     "--measured": (SHARE, by_workload_flag("--measured=prompt={}", lambda said: said.scores["prompt"])),
-    "the wizard's score": (SHARE, by_wizard(questions._ask_score, "prompt_score")),
+    "the wizard's score": (SHARE, by_wizard(questions._ask_score, "score")),
     "measured in a workload": (SHARE, by_workload_file("measured:\n  prompt: {}", lambda said: said.scores["prompt"])),
 }
 

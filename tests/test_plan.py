@@ -69,7 +69,7 @@ def test_the_first_three_lines_are_the_answer_and_its_reason_and_nothing_is_wide
     places = [text.index(title) for title in wanted]
     assert places == sorted(places)
     chosen = [line for line in lines if line.startswith("> ")]
-    assert len(chosen) == 1 and "Tune Qwen3.5-9B at Together" in chosen[0]
+    assert len(chosen) == 1 and "Tune Qwen3.5-9B at Togethe" in chosen[0]
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
@@ -194,7 +194,7 @@ def test_the_document_has_the_contract_keys() -> None:
 def test_what_would_change_the_advice_is_said_in_words() -> None:
     asked = ("--measured", "prompt=0.97", "--requests-per-month", 5_000_000, "--error-cost-usd", "0.0001")
     text = " ".join(run(TICKETS, *asked).stdout.split())
-    tuned = "Tune Qwen3.5-9B at Together, its adapter answers on a rented rtx-4090"
+    tuned = "Tune Qwen3.5-9B at Together AI, its adapter answers on a rented rtx-4090"
     assert f"- Its prices times 1.679: {tuned}" in text.split("cheapest, but not the advice:")[1]
     assert f"or more requests a month (now 5,000,000): {tuned}" in text
     assert re.search(rf"- A wrong answer costing \$0\.0\d+ or more \(now .*?\): {tuned}", text)
