@@ -124,7 +124,7 @@ def test_nothing_is_pretended(
     assert "not in the catalogue" in launch(monkeypatch, capfd, data, "--model", "nobody/unknown", code=1)
     assert "these are known" in launch(monkeypatch, capfd, data, "--model", "Qwen/Qwen3-8B", "--gpu", "mi300x", code=2)
     one = (data, "--model", "Qwen/Qwen3-8B", "--dry-run")
-    assert "over --max-cost $0.01" in launch(monkeypatch, capfd, *one, "--max-cost", "0.01", code=4)
+    assert "over --max-cost $0.0010" in launch(monkeypatch, capfd, *one, "--max-cost", "0.001", code=4)
     assert "over --max-cost" in launch(monkeypatch, capfd, *one, "--max-cost", "0", code=4)
     assert "has no option 'speed'" in launch(monkeypatch, capfd, *one, "-o", "speed=1", code=1)
     assert "leave --min-workers out" in launch(monkeypatch, capfd, *one, "--min-workers", "2", code=2)
@@ -132,7 +132,7 @@ def test_nothing_is_pretended(
     for flags in (("--rehearse",), ("--watch",), ("--settle", "5")):
         assert f"leave {flags[0]} out" in launch(monkeypatch, capfd, data, *one[1:3], *flags, code=2)
     data.write_text(data.read_text() + '{"messages": []}\n')
-    limited = ("--monthly-limit", "5", "--max-cost", "0.01")
+    limited = ("--monthly-limit", "5", "--max-cost", "0.001")
     assert "--monthly-limit does not count a rented machine" in launch(monkeypatch, capfd, *one, *limited, code=4)
     [note] = json.loads(launch(monkeypatch, capfd, *one, "--json", code=0))["notes"]
     assert "1 row left out, " in note
