@@ -72,6 +72,8 @@ FORMS = {
 NOT_THERE = {
     ("tools", "replicate"), ("a tool's answer in parts", "replicate"), ("several turns", "replicate"),
     ("text in parts", "replicate"), ("Anthropic", "replicate"),
+    ("the assistant first", "bedrock"), ("tools", "bedrock"), ("a tool's answer in parts", "bedrock"),
+    ("plain text", "bedrock"),
 }  # fmt: skip
 
 
@@ -132,7 +134,7 @@ def trained(backend: str, out: Path, objective: Objective, tokenizer: PreTrained
         taught = copy.copy(tokenizer)
         if "reasoning_content" in out.read_text():
             taught.chat_template = THINKING
-        items, _ = load(out, taught, objective=objective, loss_on="answers", longest=4096)
+        items, *_ = load(out, taught, objective=objective, loss_on="answers", longest=4096)
         assert sorted({item.line for item in items}) == list(range(1, N + 1))
         return
     spec = JobSpec("run-1", backend, "m", out, objective=objective, options={"stands_for": backend})

@@ -264,7 +264,7 @@ def test_a_rehearsal_is_shown_as_one() -> None:
         None, replace(told, view=replace(told.view, rehearses="together", backend="rehearsal"), scorecard=None)
     )
     said = visible(page(story))
-    assert "A rehearsal of Qwen3-8B at Together: nothing was sent, trained or paid." in said
+    assert "A rehearsal of Qwen3-8B at Together AI: nothing was sent, trained or paid." in said
     assert "This curve is drawn" in said and "is trained" not in said
     assert "### A rehearsal of Qwen3-8B at Together" in markdown(story)
     assert "rehearsal" not in visible(page(a_story(None, told))).lower()
@@ -325,7 +325,7 @@ def test_an_answer_of_unknown_cost_is_named_and_others_are_not_compared_with_it(
     plan = replace(plan, option=blank, advice=replace(plan.advice, recommendation=blank, options=options))
     said = visible(page(a_story(plan)))
     assert "Its cost is not known." in said and "Not drawn, because a price is unknown: LoRA of Secret-7B." in said
-    assert "than the answer" not in said and "cheaper than Tune Qwen3-8B at Together only up to 200,000" in said
+    assert "than the answer" not in said and "cheaper than Tune Qwen3-8B at Together AI only up to 200,000" in said
 
 
 def test_no_requests_at_all_is_no_division_by_zero() -> None:

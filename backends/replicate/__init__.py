@@ -23,7 +23,14 @@ from backends._refusals import About
 from backends._replies import count
 from backends._rows import RowFormat
 from backends.replicate.http import Line, base_url
-from backends.replicate.inputs import check_inputs, declared_inputs, file_input, hyperparameter_inputs, prompt_inputs
+from backends.replicate.inputs import (
+    check_inputs,
+    declared_inputs,
+    file_input,
+    hyperparameter_inputs,
+    prompt_inputs,
+    trainer,
+)
 from backends.replicate.replies import (
     TrainingReply,
     address,
@@ -67,7 +74,7 @@ class ReplicateBackend(Hosted[Line]):
 
     def check(self, spec: JobSpec) -> None:
         super().check(spec)
-        _trainer(spec.model)
+        trainer(spec.model)
         if spec.validation_file is not None:
             raise SpecRefused("Replicate takes no validation file; leave it out, or use an input of the trainer.")
         if not isinstance(spec.options.get("inputs", {}), dict):
@@ -97,7 +104,7 @@ class ReplicateBackend(Hosted[Line]):
 
     def requests(self, spec: JobSpec) -> tuple[Request, ...]:
         self.check(spec)
-        base, (owner, name, version) = base_url() + "/v1", _trainer(spec.model)
+        base, (owner, name, version) = base_url() + "/v1", trainer(spec.model)
         destination = str(spec.options.get("destination", f"(your account)/{spec.run}"))
         # Only the trainer's version says what its inputs are called, and reading it would be a request.
         settings = {
@@ -143,7 +150,7 @@ class ReplicateBackend(Hosted[Line]):
         self.ask(lambda: line.send("DELETE", f"/v1/files/{name}"), about=About.FILE)
 
     def create(self, spec: JobSpec, job: Job, save: Save) -> Job:
-        owner, name, version = _trainer(spec.model)
+        owner, name, version = trainer(spec.model)
         inputs: Json = self._inputs(spec, self._declared(spec), job.extra["training_url"])
         destination = self._destination(spec)
         self._make_destination(spec, destination)
@@ -199,7 +206,7 @@ class ReplicateBackend(Hosted[Line]):
         """Ask ``owner/name:version`` by a prediction; its inputs are read from what the version declares."""
         if tools:
             raise SpecRefused("Models on Replicate take a prompt and no tools; ask without them.")
-        owner, name, version = _trainer(model)
+        owner, name, version = trainer(model)
         declared = declared_inputs(self._version(owner, name, version), "Input") or {}
         if "prompt" not in declared:
             raise ModelNotTunable(f"{model} takes no text prompt; its inputs are: {', '.join(sorted(declared))}.")
@@ -259,7 +266,7 @@ class ReplicateBackend(Hosted[Line]):
         return self._get(f"/v1/models/{owner}/{name}/versions/{version}", About.MODEL)
 
     def _declared(self, spec: JobSpec) -> Mapping[str, Mapping[str, Json]]:
-        declared = declared_inputs(self._version(*_trainer(spec.model)), "TrainingInput")
+        declared = declared_inputs(self._version(*trainer(spec.model)), "TrainingInput")
         if declared is None:
             raise ModelNotTunable(
                 f"{spec.model} cannot be trained: this version declares no training inputs. Replicate's public "
@@ -308,14 +315,6 @@ class ReplicateBackend(Hosted[Line]):
     def _uploads_of(self, run: str) -> list[dict[str, object]]:
         """Return the files uploaded for ``run``, newest first."""
         return [row for row in self._rows("/v1/files") if metadata(row).get(_TAG) == run and address(row)]
-
-
-def _trainer(model: str) -> tuple[str, str, str]:
-    owner, _, rest = model.partition("/")
-    name, _, version = rest.partition(":")
-    if not (owner and name and version):
-        raise SpecRefused(f"'{model}' is no version on Replicate; write owner/name:version.")
-    return owner, name, version
 
 
 BACKEND = ReplicateBackend

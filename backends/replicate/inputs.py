@@ -117,3 +117,11 @@ def _text(message: Message) -> str:
     if isinstance(content, list):
         return " ".join(str(part.get("text", "")) for part in content)
     return content or ""
+
+
+def trainer(model: str) -> tuple[str, str, str]:
+    owner, _, rest = model.partition("/")
+    name, _, version = rest.partition(":")
+    if not (owner and name and version):
+        raise SpecRefused(f"'{model}' is no version on Replicate; write owner/name:version.")
+    return owner, name, version
