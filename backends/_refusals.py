@@ -119,7 +119,7 @@ def read(error: Exception) -> Refusal | None:
             code=str(fields.get("code") or fields.get("type") or ""),
             param=str(fields.get("param") or ""),
             retry_after_s=stated_wait_s(headers, message) if status in (429, 503) else None,
-            elsewhere=_host(headers.get("location")) if 300 <= status < 400 else "",
+            elsewhere=host_of(headers.get("location")) if 300 <= status < 400 else "",
         )
     if kind.__name__ in _CONNECTION_ERRORS or package in _TRANSPORT_PACKAGES:
         cause = error if package in _TRANSPORT_PACKAGES else error.__cause__
@@ -224,7 +224,7 @@ def _rate_limited(refusal: Refusal, name: str, said: str) -> RateLimited:
     return RateLimited(f"{name} limits the request rate: {said} {when}", wait)
 
 
-def _host(location: object) -> str:
+def host_of(location: object) -> str:
     try:
         return (urlsplit(str(location)).hostname or "")[:100] if location else ""
     except ValueError:

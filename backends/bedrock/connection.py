@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
-from backends._refusals import Refusal
+from backends._refusals import Refusal, host_of, unreadable
 from backends._remote import CONNECT_TIMEOUT_S
 
 if TYPE_CHECKING:
@@ -72,6 +73,9 @@ def address(service: str, region: str) -> str:
 def refusal_of(error: Exception) -> Refusal | None:
     """Return what an error of botocore says, or None when it is none of its errors."""
     kind = type(error)
+    frames = (frame for frame, _ in walk_tb(error.__traceback__))
+    if any(frame.f_globals.get("__name__") == "botocore.parsers" for frame in frames):
+        return unreadable(error)  # its readers trust the shape of a reply, and stumble in any way over another
     if kind.__module__.split(".")[0] not in ("botocore", "boto3", "urllib3"):
         return None
     response = getattr(error, "response", None)
@@ -86,7 +90,13 @@ def refusal_of(error: Exception) -> Refusal | None:
         headers = {str(name).lower(): str(value) for name, value in (about.get("HTTPHeaders") or {}).items()}
         wait = headers.get("retry-after", "")
         message = f"{code}: {said.get('Message') or 'no reason given'}" if code and not code.isdigit() else str(error)
-        return Refusal(status, message, code=code, retry_after_s=float(wait) if wait.isdecimal() else None)
+        return Refusal(
+            status,
+            message,
+            code=code,
+            retry_after_s=float(wait) if wait.isdecimal() else None,
+            elsewhere=host_of(headers.get("location")) if 300 <= status < 400 else "",
+        )
     if kind.__name__ in _NO_KEY:
         return Refusal(401, str(error))
     if kind.__name__ == "ParamValidationError":
