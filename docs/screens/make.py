@@ -27,11 +27,8 @@ SCREENS = {
 }
 
 
-WIZARD = (DATA, "", "20000", "any", "none", "never_fine_tuned", "0.71", "none")
-
-
-def record(arguments: list[str], answers: tuple[str, ...] = ()) -> str:
-    """Run ``tunewise`` with ``arguments`` and return its screen as SVG; with ``answers``, of what was asked alone."""
+def record(arguments: list[str]) -> str:
+    """Run ``tunewise`` with ``arguments`` and return its screen as SVG."""
     with tempfile.TemporaryDirectory() as home:
         environment = {**os.environ, "TUNEWISE_HOME": home, "XDG_CONFIG_HOME": home, "TERM": "xterm-256color"}
         process = pexpect.spawn(
@@ -43,26 +40,20 @@ def record(arguments: list[str], answers: tuple[str, ...] = ()) -> str:
             dimensions=(200, 80),
             timeout=120,
         )
-        screen = ""
-        for answer in answers:
-            process.expect(r"\(b: back\): ")
-            screen += process.before + process.after
-            process.sendline(answer)
-        process.expect(r"\$ tunewise plan" if answers else pexpect.EOF)
-        screen += process.before
+        process.expect(pexpect.EOF)
+        screen = process.before
         process.close(force=True)
     screen = screen.replace("\r\n", "\n")
     shown = [word for word in arguments if word not in (*UNSEEN, "--today", TODAY)]
     console = Console(record=True, width=80, file=io.StringIO(), force_terminal=True)
     console.print(Text.assemble(("$ ", "bold"), (" ".join(["tunewise", *shown]), "bold")))
     console.print(Text.from_ansi(screen.rstrip()))
-    return console.export_svg(title="tunewise", unique_id="tunewise-" + (arguments[0] if arguments else "wizard"))
+    return console.export_svg(title="tunewise", unique_id="tunewise-" + arguments[0])
 
 
 def main() -> None:
     for name, arguments in SCREENS.items():
         (HERE / f"{name}.svg").write_text(record(arguments), encoding="utf-8")
-    (HERE / "wizard.svg").write_text(record([], WIZARD), encoding="utf-8")
 
 
 if __name__ == "__main__":
