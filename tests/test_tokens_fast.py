@@ -10,7 +10,7 @@ from pathlib import Path
 from unicodedata import category
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from advisor.dataset import Dataset
@@ -345,11 +345,14 @@ def test_a_missing_vocabulary_says_what_to_do(monkeypatch: pytest.MonkeyPatch, t
 _PIECES = (
     "sk-abc123DEF456ghi789JKL0", "AKIA1234567890ABCDEF", "\x07", "\x7f", "jane.doe@firm.io", "4111 1111 1111 1111",
     "<|endoftext|>", "\u00c3\u0083", "\u00e2\u20ac\u2122", "\ufffd", "+49 30 1234567", "2024 ",
-    "DE89370400440532013000", "hello ", "\u65e5\u672c\u8a9e", " ", "-", "\n",
+    "DE89370400440532013000", "AB123456C", "call me ", "= ", "https://jo", ":s3cr3t!@db.firm.io", "hello ", "\u65e5\u672c\u8a9e", " ", "-", "\n",
 )  # fmt: skip
 
 
 @settings(max_examples=300, deadline=None)
+@example(["+49 30 1234567", "4111 1111 1111 1111"])
+@example(["call 555 123 4567", "AB123456C", "=", "account 12345678"])
+@example(["https://jo", ":s3cr3t!@db.firm.io"])
 @given(st.lists(st.lists(st.sampled_from(_PIECES), max_size=10).map("".join), min_size=1, max_size=5))
 def test_searching_texts_together_finds_what_searching_each_alone_does(texts: list[str]) -> None:
     alone = [replace(hit, index=number) for number, text in enumerate(texts) for hit in scan([utf8(text)])]

@@ -15,15 +15,14 @@ HINTS = (b"0000", b"000.000", b"00.00.00")
 _FEWEST = 6
 _MOST = 34
 _BEFORE = 48  # bytes in which a word says what a number is
+_AFTER = 28  # bytes in which a form may end, and a sign of reckoning follow it
 _CARD = re.compile(
     rb"(?<![\d.,-])(?:\d{4}[ -]?){3}\d{1,7}(?![\d-])|(?<![\d.,-])3[47]\d{2}[ -]?\d{6}[ -]?\d{5}(?![\d-])"
 )
 # Issuers' first digits (ISO/IEC 7812): Visa, Mastercard, American Express, Diners, Discover, JCB, UnionPay, Maestro.
 _ISSUER = re.compile(rb"4|5[0-8]|2[2-7]|3[4-8]|35|6[0-9]")
-_SUM = re.compile(
-    rb"(?:[+*/=%]|\xc3\x97|\xc3\xb7|(?:sum|total|plus|minus|times)(?: of)?) ?$"
-    rb"|^ ?(?:[+*/=%]|\xc3\x97|\xc3\xb7|(?:plus|minus|times|divided|multiplied)\b)", re.IGNORECASE
-)  # fmt: skip
+_SUM_BEFORE = re.compile(rb"(?:[+*/=%]|\xc3\x97|\xc3\xb7|(?:sum|total|plus|minus|times)(?: of)?) ?$", re.IGNORECASE)
+_SUM_AFTER = re.compile(rb" ?(?:[+*/=%]|\xc3\x97|\xc3\xb7|(?:plus|minus|times|divided|multiplied)\b)", re.IGNORECASE)
 _SSN = re.compile(rb"(?<![\d-])(?!000|666|9)\d{3}-\d{2}-\d{4}(?![\d-])")
 _ABROAD = re.compile(
     rb"(?<![\w=+)])(?:\+|00[ ]?(?=[1-9]))\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{1,4}(?:[ .-]?\d{1,4}){2,5}(?!\d)"
@@ -173,23 +172,29 @@ def _span(shapes: bytes, at: int) -> tuple[int, int]:
 
 
 def _within(block: bytes, start: int, end: int, count: int) -> Iterator[tuple[str, int, int]]:
-    """Yield what the stretch of digits holds: the known forms in it, else what the words before it say."""
-    low, high = max(0, start - 8), min(len(block), end + 12)
+    """Yield what the stretch of digits holds: the known forms in it, else what the words before it say.
+
+    Texts are divided by a zero byte; nothing is read beyond it.
+    """
+    before = block[max(0, start - _BEFORE) : start].rpartition(b"\0")[2]
+    after = block[end : end + _AFTER].partition(b"\0")[0]
+    begin, finish = start - len(before), end + len(after)
     taken: list[tuple[int, int]] = []
     for name, pattern, sure in _FORMS:
-        for match in pattern.finditer(block, low, high):
+        for match in pattern.finditer(block, max(begin, start - 8), min(finish, end + 12)):
             first, last = match.span()
-            if any(first < after and before < last for before, after in taken) or not sure(match.group()):
+            if first >= end or last <= start:  # a neighbour's
+                continue
+            if any(first < there and here < last for here, there in taken) or not sure(match.group()):
                 continue
             if name == "a payment card number" and (
-                _SUM.search(block[max(0, first - 16) : first]) or _SUM.search(block[last : last + 16])
+                _SUM_BEFORE.search(block[begin:first]) or _SUM_AFTER.match(block[last:finish])
             ):
                 continue
             taken.append((first, last))
             yield name, first, last
     if taken or count > _MOST:
         return
-    before = block[max(0, start - _BEFORE) : start].rpartition(b"\0")[2]
     said = max(((match.start(), name) for name, words in _WORDS for match in words.finditer(before)), default=None)
     if said is None:
         return
@@ -197,8 +202,8 @@ def _within(block: bytes, start: int, end: int, count: int) -> Iterator[tuple[st
     first = start + len(text) - len(text.lstrip(_BETWEEN))
     last = end - (len(text) - len(text.rstrip(_BETWEEN)))
     is_date = _DATE.search(block[first:last]) is not None
-    signs = _MATH.search(block[max(0, start - 2) : start]) or _MATH.search(block[end : end + 2]) or b" / " in text
-    if signs or (said[1] != "a phone number" and block[start - 1 : start] == b"+"):
+    signs = _MATH.search(before[-2:]) or _MATH.search(after[:2]) or b" / " in text
+    if signs or (said[1] != "a phone number" and before.endswith(b"+")):
         return
     least, most = _SIZES[said[1]]
     if is_date is (said[1] == "a date of birth") and least <= count <= most:

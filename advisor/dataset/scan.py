@@ -38,7 +38,7 @@ def _mixed(found: bytes) -> bool:
 
 
 _MAIL = rb"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*\.[A-Za-z]{2,24}"
-_LOGIN = re.compile(rb"://[^\s/:@?#\"'<>]{0,64}:[^\s/:@?#\"'<>]{3,128}@")
+_LOGIN = re.compile(rb"://[^\s\0/:@?#\"'<>]{0,64}:[^\s\0/:@?#\"'<>]{3,128}@")
 _PATTERNS = (
     Pattern("special_token", "", b"<|", SPECIAL),
     Pattern("secret", "a private key", b"-----BEGIN", re.compile(rb"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----")),
