@@ -345,7 +345,8 @@ def test_a_missing_vocabulary_says_what_to_do(monkeypatch: pytest.MonkeyPatch, t
 _PIECES = (
     "sk-abc123DEF456ghi789JKL0", "AKIA1234567890ABCDEF", "\x07", "\x7f", "jane.doe@firm.io", "4111 1111 1111 1111",
     "<|endoftext|>", "\u00c3\u0083", "\u00e2\u20ac\u2122", "\ufffd", "+49 30 1234567", "2024 ",
-    "DE89370400440532013000", "AB123456C", "call me ", "= ", "https://jo", ":s3cr3t!@db.firm.io", "hello ", "\u65e5\u672c\u8a9e", " ", "-", "\n",
+    "DE89370400440532013000", "AB123456C", "call me ", "= ", "https://jo", ":s3cr3t!@db.firm.io",
+    "hello ", "\u65e5\u672c\u8a9e", " ", "-", "\n",
 )  # fmt: skip
 
 
