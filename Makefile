@@ -4,9 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 JOBS ?= 2
+FUZZ ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format golden clean
+.PHONY: help demo test fuzz check format golden clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -25,6 +26,9 @@ demo: $(STAMP) ## The main job with a small real model on shipped data: no key, 
 
 test: $(STAMP) ## Run the tests, a file at a time on each of $(JOBS) processes
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
+fuzz: $(STAMP) ## Search for inputs that break a property: $(FUZZ) rounds, each with new examples
+	for round in $$(seq $(FUZZ)); do TUNEWISE_FUZZ=1 $(BIN)/python -m pytest -q -m hypothesis -n $(JOBS) || exit 1; done
 
 check: $(STAMP) ## Lint, types, import contracts
 	$(BIN)/ruff check .
