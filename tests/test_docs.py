@@ -129,10 +129,12 @@ def unknown(words: list[str]) -> list[str]:
     """Return what the command line does not know: a command, or its flags."""
     command: click.Command | None = tunewise
     while isinstance(command, click.Group) and words and not words[0].startswith(("-", "[")):
-        name, *words = words
-        command = command.get_command(click.Context(command), name.rstrip(".,"))
-        if command is None:
-            return [name]
+        found = command.get_command(click.Context(command), words[0].rstrip(".,"))
+        if found is None and any(isinstance(one, click.Argument) for one in command.params):
+            break  # a word that is its own
+        if found is None:
+            return words[:1]
+        command, words = found, words[1:]
     assert command is not None
     flags = {flag for one in command.params for flag in (*one.opts, *one.secondary_opts)}
     flags |= {"--help", "--pricing", *EVERYWHERE}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from advisor.recommend.advise import recommend, with_gpu_names
 from advisor.recommend.measurements import Measurement, sharpened
-from advisor.recommend.plan_file import Plan, PlanError, read_plan, write_plan
+from advisor.recommend.plan_diff import PlanDiff, plan_diff
+from advisor.recommend.plan_file import DataFacts, Plan, PlanError, read_plan, write_plan
 from advisor.recommend.quality_rule import Facts, Judgement, Verdict, Way, judge
 from advisor.recommend.values import EvidenceRef, Flip, Option, Quality, Reason, Recommendation
 from advisor.recommend.worth import in_tenths, odds_in_words
 
 __all__ = [
+    "DataFacts",
     "EvidenceRef",
     "Facts",
     "Flip",
@@ -17,6 +19,7 @@ __all__ = [
     "Measurement",
     "Option",
     "Plan",
+    "PlanDiff",
     "PlanError",
     "Quality",
     "Reason",
@@ -26,6 +29,7 @@ __all__ = [
     "in_tenths",
     "judge",
     "odds_in_words",
+    "plan_diff",
     "read_plan",
     "recommend",
     "sharpened",

@@ -13,9 +13,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from advisor.atomic import write_whole
+from advisor.dataset import Level
 from advisor.errors import AdvisorError
 from advisor.evidence import Odds
 from advisor.recommend.values import Deadline, EvidenceRef, Flip, Option, Reason, Recommendation
+from advisor.tokens import Profile
 from advisor.workload import Workload
 
 VERSION = 1
@@ -33,9 +35,34 @@ class PlanError(AdvisorError):
 
 
 @dataclass(frozen=True, slots=True)
+class DataFacts:
+    """What the advice took from the data: examples, tokens of o200k_base, findings by level."""
+
+    examples: int
+    tokens: int | None
+    longest: int
+    task: str
+    errors: int
+    warnings: int
+
+    @classmethod
+    def of(cls, profile: Profile) -> DataFacts:
+        levels = [problem.level for problem in profile.problems]
+        return cls(
+            examples=profile.examples,
+            tokens=profile.tokens.get("o200k_base"),
+            longest=profile.longest,
+            task=profile.task_type,
+            errors=levels.count(Level.ERROR),
+            warnings=levels.count(Level.WARNING),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a plan file holds. ``option`` is the chosen one, ``fingerprint`` of the data it was made for (or "").
 
+    ``data_facts`` is None where the file does not hold them.
     ``advice`` is the recommendation as it was written; a file without its argument gives one with nothing but options.
     """
 
@@ -48,6 +75,7 @@ class Plan:
     reason: str
     options: tuple[Option, ...]
     advice: Recommendation
+    data_facts: DataFacts | None = None
 
 
 class _Argument(BaseModel):
@@ -77,6 +105,7 @@ class _File(BaseModel):
     today: date
     data: tuple[Path, ...]
     fingerprint: str
+    data_facts: DataFacts | None = None
     workload: Workload
     reason: str
     option: Option
@@ -93,6 +122,7 @@ def write_plan(
     workload: Workload,
     today: date,
     created: date,
+    data_facts: DataFacts | None = None,
 ) -> None:
     """Write the advice to ``path``; the whole file or nothing. Raises PlanError when nothing was recommended."""
     if found.recommendation is None:
@@ -103,6 +133,7 @@ def write_plan(
         "today": today,
         "data": [str(source.resolve()) for source in data],
         "fingerprint": fingerprint,
+        **({"data_facts": _plain(data_facts)} if data_facts else {}),
         "workload": workload.model_dump(mode="json", exclude_defaults=True),
         "reason": found.reason,
         "option": _plain(found.recommendation),
@@ -142,6 +173,7 @@ def read_plan(path: Path) -> Plan:
     return Plan(
         data=found.data,
         fingerprint=found.fingerprint,
+        data_facts=found.data_facts,
         option=found.option,
         workload=found.workload,
         created=found.created,

@@ -95,7 +95,8 @@ def _commands() -> Iterator[str]:
         context = click.Context(command, info_name=name, parent=top)
         yield from _command(command, context, "##")
         for part in getattr(command, "commands", {}).values():
-            yield from _command(part, click.Context(part, info_name=part.name, parent=context), "###")
+            above = click.Context(click.Group(name), info_name=name, parent=top)  # without arguments of its own
+            yield from _command(part, click.Context(part, info_name=part.name, parent=above), "###")
 
 
 def _command(command: click.Command, context: click.Context, level: str) -> Iterator[str]:
@@ -115,6 +116,7 @@ def _command(command: click.Command, context: click.Context, level: str) -> Iter
 def _documents() -> Iterator[str]:
     from advisor.cli.commands.doctor import Check
     from advisor.evaluate import Scorecard
+    from advisor.recommend import PlanDiff
     from advisor.runs import Accuracy, Receipt
     from advisor.runs.evaluation.pilot import Pilot
     from advisor.runs.run_view import View
@@ -135,6 +137,7 @@ def _documents() -> Iterator[str]:
         "launch, show, watch, cancel (several runs: a list under `runs`); jobs: a list": View,
         "evaluate": Scorecard,
         "pilot": Pilot,
+        "plan diff": PlanDiff,
         "receipt RUN": Receipt,
         "receipt": Accuracy,
         "doctor: a list under `checks`": Check,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli import WORDS, render
+from advisor.cli.commands import plan_diff
 from advisor.cli.flags import common
 from advisor.cli.flags.workload import workload_flags
 from advisor.errors import OverLimit
@@ -22,7 +23,21 @@ if TYPE_CHECKING:
     from advisor.workload import Workload
 
 
-@click.command("plan")
+class _Plan(click.Group):
+    """The advice on DATA; ``diff`` as the first word compares two kept plans. A file of that name is ./diff."""
+
+    allow_interspersed_args = True  # flags may stand behind DATA
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: object
+    ) -> click.Context:
+        if args[:1] != [plan_diff.command.name]:
+            return super().make_context(info_name, args, parent, **extra)
+        between = click.Context(click.Group(info_name), parent, info_name)  # without DATA in the usage it shows
+        return plan_diff.command.make_context(args[0], args[1:], between)
+
+
+@click.command("plan", cls=_Plan, invoke_without_command=True, subcommand_metavar="")
 @click.argument("data", nargs=-1, type=click.Path(path_type=Path))
 @workload_flags
 @click.option(
@@ -64,7 +79,7 @@ def command(
     """
     from advisor.cli.render import plan as pages
     from advisor.pricing import PriceBook
-    from advisor.recommend import recommend, write_plan
+    from advisor.recommend import DataFacts, recommend, write_plan
     from advisor.runs.evaluation.measurements import of_ledger, of_pilot
     from advisor.runs.evaluation.plain_classifier import measured_on
 
@@ -93,7 +108,8 @@ def command(
 
     def keep(path: Path) -> None:
         made = {"today": today, "created": date.today()}
-        write_plan(path, found, data=data, fingerprint=profile.fingerprint, workload=workload, **made)
+        facts = DataFacts.of(profile)
+        write_plan(path, found, data=data, fingerprint=profile.fingerprint, data_facts=facts, workload=workload, **made)
         render.note(f"plan written to {path}")
 
     if out and found.recommendation:  # before the page, so that who stops reading it has the file
@@ -107,6 +123,9 @@ def command(
     if out and not found.recommendation:
         keep(out)  # says that there is no plan to write
     _hold(found, limits)
+
+
+command.add_command(plan_diff.command)
 
 
 def _again(data: tuple[Path, ...]) -> str:

@@ -59,7 +59,8 @@ def _plan(plan: Plan, *, beside: bool) -> list[str]:
     parts += _listed("Mind", minded)
     parts += _listed("Not known", advice.unknowns)
     prices = f"Prices read by {words.day(advice.prices_as_of)}. " if advice.prices_as_of else ""
-    following = f"Next: `{advice.next_step.replace('`', '')}`" if advice.next_step and not beside else ""
+    step = " ".join(advice.next_step.replace("`", "").split())  # nothing ends a code span but these
+    following = f"Next: `{step}`" if step and not beside else ""
     parts.append(prices + following)
     return parts
 
