@@ -6,9 +6,10 @@ from collections.abc import Callable
 from functools import partial
 
 from advisor.cli.render import to_json
-from advisor.cli.render.report.advice import flips_section, ruled_out_section, why
+from advisor.cli.render.report.advice import flips_section, source_list, why
 from advisor.cli.render.report.data import data_section
 from advisor.cli.render.report.markup import Html, spread, table, tag
+from advisor.cli.render.report.options import label, ruled_out_section
 from advisor.cli.render.report.run import receipt_section, scorecard_section
 from advisor.evaluate import Scorecard
 from advisor.recommend import Option, Recommendation
@@ -31,18 +32,27 @@ def _advice(advice: Recommendation) -> Html:
         "section",
         tag("h3", words.headline(advice.recommendation)),
         tag("p", advice.reason),
-        table("What stands", ("option", "a month", "a request"), [_row(option) for option in standing], numbers=(1, 2)),
+        table(
+            "Options that fit",
+            ("option", "a month", "a request"),
+            [_row(option) for option in standing],
+            numbers=(1, 2),
+        ),
         why(advice),
         flips_section(advice),
         ruled_out_section(advice),
+        source_list(advice),
         tag("p", "Next: ", tag("code", advice.next_step)),
     )
 
 
 def _row(option: Option) -> list[str]:
     costs = option.estimate
-    named = " ".join(part for part in (words.name(option), words.detail(option)) if part)
-    return [named, spread(costs.monthly_usd if costs else None), spread(costs.per_request_usd if costs else None)]
+    return [
+        label(option),
+        spread(costs.monthly_usd if costs else None),
+        spread(costs.per_request_usd if costs else None),
+    ]
 
 
 def _scorecard(card: Scorecard) -> Html:

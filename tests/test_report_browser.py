@@ -54,6 +54,18 @@ def test_axe_finds_no_violation(tab: Browser, file: Path, width: int, dark: bool
     assert json.loads(str(tab.run(asked))) == []
 
 
+def test_a_table_that_goes_on_says_so_until_its_end_is_seen(tab: Browser, file: Path) -> None:
+    hidden = "document.querySelector('#options .hint').hidden"
+    tab.open(file, width=1280)
+    assert tab.run(hidden) is True
+    tab.open(file, width=390)
+    assert tab.run(hidden) is False
+    box = "document.querySelector('#options .scroll')"
+    scrolled = f"new Promise((seen) => {{ {box}.onscroll = () => setTimeout(seen, 0); {box}.scrollLeft = 9999; }})"
+    tab.run(f"{scrolled}.then(() => 0)")
+    assert tab.run(hidden) is True
+
+
 def test_the_page_refuses_what_is_not_its_own(tab: Browser, tmp_path: Path) -> None:
     planted = page(WHOLE).replace("</body>", "<script>document.title = 'changed'</script></body>")
     path = tmp_path / "planted.html"
@@ -91,7 +103,7 @@ def test_a_pointer_reads_the_histogram(tab: Browser, file: Path) -> None:
 def test_without_a_script_everything_is_there_to_read(tab: Browser, file: Path) -> None:
     tab.open(file, script=False)
     html = file.read_text(encoding="utf-8")
-    assert "At 100,000 requests a month" in html and html.count("The same as a table") == 4
+    assert "At 100,000 requests a month" in html and html.count("Show as a table") == 4
     tab.call("Emulation.setScriptExecutionDisabled", value=False)
     assert tab.run("document.querySelector('[data-chart]').tabIndex") == -1, "nothing to focus that does nothing"
 

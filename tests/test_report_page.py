@@ -11,12 +11,14 @@ from decimal import Decimal
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from report_story import TODAY, VOLUME, WHOLE, a_plan, a_profile, a_run, a_story, costs
 
 from advisor.cli import render
-from advisor.cli.render.report import Story, figures, markdown, page
+from advisor.cli.render.report import Story, figures, markdown, page, slide, svg
+from advisor.cli.render.report.markup import table, tiles
 
 GOLDEN = Path(__file__).parent / "golden"
 # The fixture `home` takes TUNEWISE_* out of the environment of a test, so this is read when the module is.
@@ -80,9 +82,10 @@ def visible(html: str) -> str:
 @pytest.mark.parametrize("name", STORIES)
 @pytest.mark.parametrize("kind", ["html", "md"])
 def test_golden(name: str, kind: str) -> None:
-    """The style sheet and the script, files of their own in the source, are left out of what is compared."""
+    """Style and script, files of their own, are left out; each element has a line, for the diff's sake."""
     text = (page if kind == "html" else markdown)(STORIES[name])
     text = re.sub(r"(<style>|<script>)(.+?)(?=</style>|</script>)", r"\1", text, flags=re.S)
+    text = re.sub(r"(?=<(?:section|nav|figure|h\d|p|tr|li|div|details|svg|text|path|rect)\b)", "\n", text)
     path = GOLDEN / f"report-{name}.{kind}"
     if RENEW:
         path.write_text(text, encoding="utf-8")
@@ -101,7 +104,8 @@ def test_the_page_is_well_formed_and_its_references_resolve(story: Story) -> Non
     assert headings.count("h1") == 1
     assert all(int(after[1]) - int(before[1]) <= 1 for before, after in pairwise(headings))
     drawings = [attributes for tag, attributes in found.attributes if tag == "svg"]
-    assert all("aria-labelledby" in one or one.get("aria-hidden") == "true" for one in drawings)
+    named = ("aria-labelledby", "aria-label", "aria-hidden")
+    assert all(any(one.get(name) for name in named) for one in drawings)
 
 
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
@@ -129,17 +133,79 @@ def test_the_figures_on_the_page_are_those_of_the_plan() -> None:
         estimate = option.estimate
         assert estimate is not None
         if option.ruled_out_by is None and estimate.total_usd is not None:
-            for amount in (estimate.total_usd, estimate.monthly_usd, estimate.one_off_usd, estimate.per_request_usd):
+            each = estimate.per_request_usd.times(Decimal(1000)) if estimate.per_request_usd else None
+            for amount in (estimate.total_usd, estimate.monthly_usd, estimate.one_off_usd, each):
                 assert amount is not None and render.decimal_text(amount.mid) in shown
 
 
 def test_the_options_table_holds_each_sum_in_its_column() -> None:
     html = page(WHOLE)
-    table = html[html.index("Options that stand") :]
+    table = html[html.index("Options that fit") :]
     row = table[table.index("Tune Qwen3-8B at Together") : table.index("Prompt old-1")]
-    # 240 + 12 x (20 + 100,000 x 0.0001) = 600; a month 30; once 240; a request 0.0001.
-    assert re.findall(r'<data value="([^"]+)">', row)[:4] == ["600", "30", "240", "0.0001"]
+    # 240 + 12 x (20 + 100,000 x 0.0001) = 600; a month 30; once 240; 1,000 requests 0.1.
+    assert re.findall(r'<data value="([^"]+)">', row)[:4] == ["600", "30", "240", "0.1"]
     assert "2,400,000" in row
+
+
+def cells(html: str) -> list[list[list[str]]]:
+    """Return the rows of every table's body that has more than one."""
+    bodies = re.findall(r"<tbody>(.*?)</tbody>", html, re.S)
+    rows = [[re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in body.split("<tr")[1:]] for body in bodies]
+    return [one for one in rows if len(one) > 1]
+
+
+@pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
+def test_no_two_rows_have_the_same_name_and_no_column_is_the_same_in_every_row(story: Story) -> None:
+    for rows in cells(page(story)):
+        names, *columns = zip(*rows, strict=True)
+        assert len(set(names)) == len(names)
+        assert len(columns) == 1 or all(len(set(column)) > 1 for column in columns), names
+
+
+def test_what_is_the_same_in_every_row_is_said_once_beneath() -> None:
+    rows = [["a", "open", "1", ""], ["b", "open", "2", ""]]
+    shown = visible(table("Options", ["Option", "available", "cost", "note"], rows))
+    assert shown.split() == "Options Option cost a 1 b 2 The same for all: available: open.".split()  # noqa: SIM905
+    alone = visible(table("Options", ["Option", "available"], [["a", "open"], ["b", "open"]]))
+    assert "The same" not in alone and alone.count("open") == 2
+
+
+@pytest.mark.parametrize(("count", "columns"), [(1, 1), (3, 3), (4, 4), (5, 5), (6, 3), (7, 4), (8, 4), (10, 5)])
+def test_tiles_fill_their_rows(count: int, columns: int) -> None:
+    assert f'class="tiles of-{columns}"' in tiles([(f"name {one}", "x") for one in range(count)])
+
+
+def test_the_front_figure_stands_alone_and_compares_what_the_page_does() -> None:
+    found = slide(WHOLE)
+    assert found is not None
+    assert found.title == "Prompt gpt-6-luna with instructions alone. Do not fine-tune"
+    assert (
+        "$360 over 12 months at 100,000 requests a month" in found.said and "prices read by 1 Nov 2026" in found.source
+    )
+    # 12 x 100,000 x 0.0003 = 360; 240 + 12 x (20 + 10) = 600; 4.5 months x 40 = 180.
+    assert [(bar.shown, bar.chosen) for bar in found.bars] == [("$360", True), ("$600", False), ("$180", False)]
+    assert (found.bars[0].low, found.bars[0].high) == (360, 720)
+    drawn = ElementTree.fromstring(svg(found))
+    texts = {str(one.text) for one in drawn.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"$360", "Source: tunewise 1.2.3, 22 Nov 2026; prices read by 1 Nov 2026"} <= texts
+    assert not [one for one in drawn.iter() if {"href", "style", "class"} & one.attrib.keys()]
+    widths = [float(one.attrib["width"]) for one in drawn.iter("{http://www.w3.org/2000/svg}rect")][2:]
+    assert widths[1] / widths[0] == pytest.approx(600 / 360, rel=0.01)
+
+
+def test_the_front_figure_of_a_run_shows_its_scores_and_needs_some() -> None:
+    found = slide(a_story(None, a_run()))
+    assert found is not None and [bar.shown for bar in found.bars] == ["0.500", "0.800"]
+    assert [bar.chosen for bar in found.bars] == [False, True] and found.highest == 1
+    assert slide(a_story(None, replace(a_run(), scorecard=None))) is None
+
+
+def test_a_hostile_name_is_only_text_in_the_front_figure() -> None:
+    evil = '"><script>alert(1)</script>'
+    found = slide(a_story(a_plan(model=evil)))
+    assert found is not None
+    drawn = ElementTree.fromstring(svg(found))
+    assert not [one for one in drawn.iter() if one.tag.endswith("script")]
 
 
 def test_a_planted_script_stays_text_everywhere() -> None:
@@ -177,7 +243,7 @@ def test_an_unknown_cost_is_not_drawn_and_said() -> None:
 def test_without_a_volume_no_cost_over_time_is_drawn_and_that_is_said() -> None:
     html = page(STORIES["no-volume"])
     assert "time" not in embedded(html)["charts"]
-    assert "no volume of requests was given" in visible(html)
+    assert "you did not say how many requests a month there will be" in visible(html)
 
 
 def test_the_crossing_is_where_both_cost_the_same() -> None:
@@ -275,8 +341,8 @@ def test_the_comment_says_what_the_likely_sums_rest_on() -> None:
     assert plan.option.estimate
     told = replace(plan.option.estimate, condition="gpt-6-luna told not to reason")
     comment = markdown(a_story(replace(plan, option=replace(plan.option, estimate=told))))
-    assert "The likely sums are for gpt-6-luna told not to reason." in comment
-    assert "likely sums" not in markdown(a_story(plan))
+    assert "The likely costs are for gpt-6-luna told not to reason." in comment
+    assert "likely costs" not in markdown(a_story(plan))
 
 
 def test_a_long_curve_is_thinned_by_means_and_says_so() -> None:

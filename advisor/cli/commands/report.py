@@ -27,27 +27,40 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.argument("what", metavar="PLAN.yaml|RUN")
 @click.option("--html", type=_FILE, help="Write the page here: one file, which asks the network for nothing.")
 @click.option("--md", type=_FILE, help="Write a comment for a pull request here.")
+@click.option("--svg", type=_FILE, help="Write the front figure here, for a slide.")
 @click.option("--offline", is_flag=True, help="Of a run, what the ledger knows, without asking the provider.")
 @common.today
 @common.as_json
-def command(what: str, html: Path | None, md: Path | None, offline: bool, today: date, as_json: bool) -> None:
+def command(
+    what: str, html: Path | None, md: Path | None, svg: Path | None, offline: bool, today: date, as_json: bool
+) -> None:
     """Make a page to share of a plan or of a run: costs, sources, what would change the answer.
 
     \b
     tunewise report plan.yaml --html plan.html
     tunewise report tw-1122-7f3a9c01 --html run.html --md comment.md
     """
-    if html is None and md is None and not as_json:
-        raise click.UsageError("Say what to write: --html OUT.html, --md OUT.md, or --json.")
+    if html is None and md is None and svg is None and not as_json:
+        raise click.UsageError("Say what to write: --html OUT.html, --md OUT.md, --svg OUT.svg, or --json.")
     story = _of_plan(Path(what), today) if _is_plan(what) else _of_run(what, today, offline=offline)
     from advisor.cli.render.report import figures, markdown, page
 
-    for path, text in ((html, page), (md, markdown)):
+    for path, text in ((html, page), (md, markdown), (svg, _front)):
         if path is not None:
             write(path, text(story))
             render.note(f"written: {path}")
     if as_json:
         render.json_document(figures(story))
+
+
+def _front(story: Story) -> str:
+    from advisor.cli.render.report import slide, svg
+    from advisor.errors import AdvisorError
+
+    found = slide(story)
+    if found is None:
+        raise AdvisorError("There is no front figure: nothing with a known cost or a score can be compared yet.")
+    return svg(found) + "\n"
 
 
 def _is_plan(what: str) -> bool:

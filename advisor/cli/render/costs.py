@@ -10,13 +10,11 @@ from decimal import Decimal
 from advisor.cli import render
 from advisor.cli.render.chart import BOTTOM, LEFT, RIGHT, TOP, Chart, Series
 from advisor.cli.render.curves import Crossing, Line, crossings
-from advisor.cli.render.scale import Scale, linear, powers, short
+from advisor.cli.render.scale import Scale, linear, short
 from advisor.recommend import wording as words
 from advisor.workload import Volume, Workload
 
 _SAMPLES = 60
-_FAR = 20.0  # times apart from which a drawing counts in powers of ten
-_PER_DECADE = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
 _USUAL = Decimal(10_000)  # requests a month, read where nobody said how many
 
 
@@ -27,16 +25,15 @@ def over_requests(found: Sequence[Line], workload: Workload, than: str) -> Chart
     """
     volume = workload.requests_per_month
     here = Decimal(volume.mid) if volume and volume.mid else _USUAL
-    costs = [float(line.monthly(here).mid) for line in found]
-    if not found or not any(costs):
+    if not any(line.monthly(here).mid for line in found):
         return None
     met = crossings(found)
-    x = _requests(here, volume, met, costs)
+    x = _requests(here, volume, met)
     at = _positions(x, here, met)
     values = [[float(line.monthly(Decimal(str(position))).mid) for position in at] for line in found]
     low = [float(found[0].monthly(Decimal(str(position))).low) for position in at]
     high = [float(found[0].monthly(Decimal(str(position))).high) for position in at]
-    y = _money([value for curve in (*values, low, high) for value in curve], x.log)
+    y = _money([value for curve in (*values, low, high) for value in curve])
     shown = [render.usd(line.monthly(here).mid) for line in found]
     series = _series(found, values, shown, low, high)
     you = "your volume" if volume and volume.mid else f"read here, at {short(float(here))}"
@@ -46,7 +43,7 @@ def over_requests(found: Sequence[Line], workload: Workload, than: str) -> Chart
         summary=" ".join(crossing_sentences(found, workload, than)),
         x=x,
         y=y,
-        x_title="requests a month" + (", each step ten times the one before" if x.log else ""),
+        x_title="requests a month",
         y_title="US dollars a month",
         x_ticks=[(value, short(value)) for value in x.ticks(6)],
         unit="$",
@@ -64,26 +61,31 @@ def over_requests(found: Sequence[Line], workload: Workload, than: str) -> Chart
 
 def crossing_sentences(found: Sequence[Line], workload: Workload, than: str) -> list[str]:
     """Say for each option drawn where it starts, or stops, to cost less than the first, which is called ``than``."""
+    said = zip(found[1:], crossing_phrases(found, workload, than), strict=True)
+    return [f"{words.full_name(line.option)}: {phrase}." for line, phrase in said]
+
+
+def crossing_phrases(found: Sequence[Line], workload: Workload, than: str) -> list[str]:
+    """Say the same of every line but the first, without naming it."""
     volume = workload.requests_per_month
     here = Decimal(volume.mid) if volume and volume.mid else None
     met = {one.second: one for one in crossings(found) if one.first == 0}
     said = []
     for place, line in enumerate(found[1:], 1):
-        name = words.full_name(line.option)
         if place in met:
             at = met[place].requests
             times = f", {_times(at / here)} times your volume" if here else ""
             if met[place].cheaper:
-                said.append(f"{name}: cheaper than {than} from {_about(at)} requests a month on{times}.")
+                said.append(f"cheaper than {than} from {_about(at)} requests a month on{times}")
             else:
-                said.append(f"{name}: cheaper than {than} only up to {_about(at)} requests a month{times}.")
+                said.append(f"cheaper than {than} only up to {_about(at)} requests a month{times}")
             continue
         at = here or _USUAL
         gap = [line.fixed(at).mid - found[0].fixed(at).mid, line.each.mid - found[0].each.mid]
         if not any(gap):
-            said.append(f"{name}: as dear as {than}.")
+            said.append(f"costs the same as {than}")
         else:
-            said.append(f"{name}: {'dearer' if max(gap) > 0 else 'cheaper'} than {than} at every volume.")
+            said.append(f"{'more expensive' if max(gap) > 0 else 'cheaper'} than {than} at every volume")
     return said
 
 
@@ -95,27 +97,22 @@ def over_time(found: Sequence[Line], workload: Workload, start: date) -> Chart |
     horizon = workload.horizon_months
     at = sorted({*map(float, range(horizon + 1)), *(float(month) for line in told for month, _ in line.cumulative)})
     values = [_over(line, at, "mid") for line in told]
-    last = [float(line.cumulative[-1][1].mid) for line in told]
     low, high = _over(told[0], at, "low"), _over(told[0], at, "high")
-    log = min(last) > 0 and max(last) / min(last) > _FAR
-    if log:
-        # A scale by powers of ten has no zero: it starts with the first month paid.
-        at, values, low, high = at[1:], [curve[1:] for curve in values], low[1:], high[1:]
-    y = _money([value for curve in (*values, low, high) for value in curve if value is not None], log)
-    x = Scale(at[0], float(horizon), LEFT, RIGHT)
+    y = _money([value for curve in (*values, low, high) for value in curve if value is not None])
+    x = Scale(0.0, float(horizon), LEFT, RIGHT)
     every = max(1, math.ceil(horizon / 5))
-    ticks = [(float(month), _short_month(start, month)) for month in range(0, horizon + 1, every) if month >= at[0]]
+    ticks = [(float(month), _short_month(start, month)) for month in range(0, horizon + 1, every)]
     shown = [_end_value(line, horizon, start) for line in told]
     series = _series(told, values, shown, low, high, ends=[_end(line, horizon) for line in told])
     end = words.month_after(start, horizon)
     return Chart(
         id="time",
-        title="What has been spent, month by month",
+        title="What you will have spent by the end of each month",
         summary=" ".join(f"{one.name}: {one.shown}." for one in series),
         x=x,
         y=y,
-        x_title="end of month" + (" (upwards in steps of ten times)" if log else ""),
-        y_title="US dollars spent",
+        x_title="end of month",
+        y_title="US dollars",
         x_ticks=ticks,
         unit="$",
         positions=at,
@@ -137,25 +134,15 @@ def retirements(found: Sequence[Line], workload: Workload) -> list[str]:
     return said
 
 
-def _requests(here: Decimal, volume: Volume | None, met: Sequence[Crossing], costs: Sequence[float]) -> Scale:
-    """Return the axis of requests: even while everything of interest is near, else by powers of ten."""
+def _requests(here: Decimal, volume: Volume | None, met: Sequence[Crossing]) -> Scale:
+    """Return the axis of requests, as far as the highest volume and what is near it; what is farther is said."""
     high = max(here, Decimal(volume.high)) if volume else here
     near = [float(one.requests) for one in met if one.requests <= 4 * high]
-    far = [float(one.requests) for one in met if 4 * high < one.requests <= 1000 * high]
-    low = min(costs)
-    if low > 0 and (far or max(costs) / low > _FAR):
-        ends = [float(here) / 10, float(here) * 10, *near, *(1.5 * at for at in far)]
-        return powers([max(1.0, end) for end in ends], LEFT, RIGHT)
     return linear(0, max(2 * float(high), *(1.25 * at for at in near), 1.0), LEFT, RIGHT)
 
 
 def _positions(x: Scale, here: Decimal, met: Sequence[Crossing]) -> list[float]:
-    if x.log:
-        decades = range(math.floor(math.log10(x.low)), math.ceil(math.log10(x.high)) + 1)
-        even = [factor * 10.0**power for power in decades for factor in _PER_DECADE]
-        even = [value for value in even if x.low <= value <= x.high]
-    else:
-        even = [x.high * step / _SAMPLES for step in range(_SAMPLES + 1)]
+    even = [x.high * step / _SAMPLES for step in range(_SAMPLES + 1)]
     known = [float(here), *(round(float(one.requests)) for one in met if _seen(one, x))]
     return sorted({*even, *known})
 
@@ -174,9 +161,7 @@ def _seen(one: Crossing, x: Scale) -> bool:
     return x.low <= float(one.requests) <= x.high
 
 
-def _money(values: Sequence[float], log: bool) -> Scale:
-    if log and min(values) > 0:
-        return powers(values, BOTTOM, TOP)
+def _money(values: Sequence[float]) -> Scale:
     return linear(0, max(values), BOTTOM, TOP)
 
 
@@ -214,7 +199,7 @@ def _end_value(line: Line, horizon: int, start: date) -> str:
     if line.months >= horizon:
         return spent
     when = words.day(line.option.retires) if line.option.retires else _label(start, float(line.months))
-    return f"{spent} by {when}, then gone"
+    return f"{spent} by {when}, when it ends"
 
 
 def _series(

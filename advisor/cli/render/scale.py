@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
@@ -11,33 +10,25 @@ _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Maps ``low``..``high`` to ``start``..``end`` (drawing units), evenly or by powers of ten."""
+    """Maps ``low``..``high`` evenly to ``start``..``end`` (drawing units)."""
 
     low: float
     high: float
     start: float
     end: float
-    log: bool = False
 
     def __call__(self, value: float) -> float:
         """Return where ``value`` lies; what lies outside is put on the edge."""
         inside = min(max(value, self.low), self.high)
-        if self.log:
-            share = math.log(inside / self.low) / math.log(self.high / self.low)
-        else:
-            share = (inside - self.low) / (self.high - self.low)
+        share = (inside - self.low) / (self.high - self.low)
         return round(self.start + share * (self.end - self.start), 2)
 
     def ticks(self, most: int) -> list[float]:
-        """Return at most ``most`` round values, or the powers of ten inside."""
-        if not self.log:
-            step = nice((self.high - self.low) / (most - 1))
-            first = math.ceil(self.low / step - 1e-9)
-            last = math.floor(self.high / step + 1e-9)
-            return [number * step for number in range(first, last + 1)]
-        lowest, highest = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
-        every = max(1, math.ceil((highest - lowest + 1) / most))
-        return [10.0**power for power in range(lowest, highest + 1, every)]
+        """Return at most ``most`` round values."""
+        step = nice((self.high - self.low) / (most - 1))
+        first = math.ceil(self.low / step - 1e-9)
+        last = math.floor(self.high / step + 1e-9)
+        return [number * step for number in range(first, last + 1)]
 
 
 def nice(step: float) -> float:
@@ -50,19 +41,6 @@ def linear(low: float, high: float, start: float, end: float, most: int = 6) -> 
     """Return an even scale whose ends are round and that holds both values."""
     step = nice((high - low or abs(high) or 1.0) / (most - 1))
     return Scale(math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step, start, end)
-
-
-def powers(values: Iterable[float], start: float, end: float) -> Scale:
-    """Return a scale by powers of ten that holds all values, which must be positive."""
-    found = list(values)
-    low, high = _below(min(found)), nice(max(found))
-    return Scale(low, high if high > low else 10 * low, start, end, log=True)
-
-
-def _below(value: float) -> float:
-    """Return the largest of 1, 2 and 5 times a power of ten that is not above ``value``."""
-    power = 10.0 ** math.floor(math.log10(value) + 1e-9)
-    return max(factor * power for factor in (1.0, 2.0, 5.0) if factor * power <= value * (1 + 1e-9))
 
 
 def short(value: float, unit: str = "") -> str:

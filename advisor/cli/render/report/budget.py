@@ -10,10 +10,12 @@ from advisor.cli.render.budget import document as figures
 from advisor.cli.render.chart import BOTTOM, LEFT, RIGHT, TOP, Chart, Series
 from advisor.cli.render.estimate import flip
 from advisor.cli.render.report import charts
-from advisor.cli.render.report.markup import Html, bullets, folded, section, spread, table, tag, usd
+from advisor.cli.render.report.markup import Html, bullets, folded, section, spread, table, tag, tiles, usd
+from advisor.cli.render.report.options import label
 from advisor.cli.render.report.outer import contents, document, embedded
 from advisor.cli.render.scale import Scale, linear
-from advisor.estimate import Range, Scenario
+from advisor.estimate import Affordable, Range, Scenario
+from advisor.recommend import Option
 from advisor.recommend import wording as words
 from advisor.recommend.spending import Spending
 
@@ -33,7 +35,7 @@ def page(found: Spending) -> str:
     drawn = {} if chart is None else {chart.id: charts.payload(chart)}
     inside = render.to_json({"budget": figures(found), "charts": drawn})
     assert isinstance(inside, dict)
-    title = f"What {render.usd(found.limit_usd)} buys"
+    title = f"Is {render.usd(found.limit_usd)} enough?"
     prices = f" with prices read by {words.day(found.advice.prices_as_of)}" if found.advice.prices_as_of else ""
     footer = [f"Made by tunewise on {words.day(found.today)}{prices}. Nothing on this page came from a network."]
     return document(title, content, footer, embedded(inside))
@@ -58,17 +60,17 @@ def spending_chart(found: Spending) -> Chart | None:
         name = f"{_traffic(one)}: {one.requests:,} requests a month"
         series.append(Series(name, _floats(spent, "mid"), render.usd(spent[-1].mid), low, high))
     limit = float(found.limit_usd)
-    series.append(Series("the sum", [limit] * len(months), render.usd(found.limit_usd), dashed=True))
+    series.append(Series("Budget", [limit] * len(months), render.usd(found.limit_usd), dashed=True))
     highest = max(value for one in series for value in (*one.values, *one.high) if value is not None)
     x, y = Scale(0.0, float(months[-1]), LEFT, RIGHT), linear(0, highest, BOTTOM, TOP)
     return Chart(
         id="spending",
-        title="What has been spent by the end of each month",
+        title="What you will have spent by the end of each month",
         summary=" ".join(f"{one.name}: {one.shown} in the end." for one in series),
         x=x,
         y=y,
         x_title="end of month",
-        y_title="US dollars spent",
+        y_title="US dollars",
         x_ticks=[(float(month), str(month)) for month in months if month == int(month) and _ticked(month, months)],
         unit="$",
         positions=[float(month) for month in months],
@@ -92,18 +94,17 @@ def _traffic(one: Scenario) -> str:
 
 def _answer(found: Spending) -> Html:
     said = [tag("p", text) for text in (found.condition, found.beside) if text]
-    tiles: list[tuple[str, Html | str]] = [("The sum", usd(found.limit_usd))]
+    figures: list[tuple[str, str]] = [("Budget", usd(found.limit_usd))]
     if found.buys is not None:
         buys = found.buys
-        tiles.append((f"Likely, over {words.months(buys.months)}", usd(buys.total_usd)))
-        tiles.append(("At the dear end", usd(buys.dear_usd)))
-        tiles.append(("A month", spread(buys.monthly_usd)))
-        tiles.append(("Left over", usd(buys.left_usd)))
-    figures = tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in tiles), class_="tiles")
+        figures.append((f"Likely cost over {words.months(buys.months)}", usd(buys.total_usd)))
+        figures.append(("Upper end", usd(buys.dear_usd)))
+        figures.append(("A month", spread(buys.monthly_usd)))
+        figures.append(("Left over", usd(buys.left_usd)))
     over = tag("p", "Budget", class_="over")
-    title = tag("h1", f"Does {render.usd(found.limit_usd)} do?")
+    title = tag("h1", f"Is {render.usd(found.limit_usd)} enough?")
     verdict = tag("p", tag("strong", found.verdict), class_="lede")
-    return tag("header", over, title, verdict, *said, figures, id="answer", tabindex="-1")
+    return tag("header", over, title, verdict, *said, tiles(figures), id="answer", tabindex="-1")
 
 
 def _months(found: Spending, chart: Chart | None) -> Html:
@@ -111,15 +112,16 @@ def _months(found: Spending, chart: Chart | None) -> Html:
     if buys is None:
         return Html("")
     rows = [[str(month.number), words.day(month.starts), usd(month.usd), usd(month.so_far_usd)] for month in buys.spend]
-    shown = table("The likely spending, month by month", ["month", "from", "spends", "so far"], rows, numbers=(2, 3))
-    cuts = [f"To stay within the sum it {cut}." for cut in buys.cuts]
+    head = ["month", "from", "cost", "total so far"]
+    shown = table("The likely cost, month by month", head, rows, numbers=(2, 3))
+    cuts = [f"To stay within budget it {cut}." for cut in buys.cuts]
     return section(
         "months",
         "Month by month",
         bullets([*plan_lines(found)]),
         bullets(cuts, "warnings"),
         charts.figure(chart) if chart else "",
-        folded("The likely spending as a table", shown) if rows else "",
+        folded("The likely cost, month by month, as a table", shown, class_="appendix") if rows else "",
     )
 
 
@@ -131,32 +133,50 @@ def _scenarios(found: Spending) -> Html:
         rows.append([_traffic(one), f"{one.requests:,}", spread(one.monthly_usd), spread(one.total_usd), carried])
     if not rows or found.buys is None:
         return Html("")
-    head = ["Traffic", "requests a month", "a month", words.months(found.buys.of_months), "does the sum carry it?"]
-    return section("traffic", "Less and more traffic", table("Scenarios of traffic", head, rows, numbers=(1, 2, 3)))
+    head = ["Traffic", "requests a month", "a month", words.months(found.buys.of_months), "within budget?"]
+    return section("traffic", "Less and more traffic", table("Costs by traffic", head, rows, numbers=(1, 2, 3)))
 
 
 def _more(found: Spending) -> Html:
     items = [f"{render.usd(one.usd)}, {render.usd(one.extra_usd)} more: {one.buys}." for one in found.steps]
     if found.dollar:
         items.insert(0, f"{words.sentence(found.dollar)}")
-    return section("more", "What more money buys", bullets(items))
+    return section("more", "What more money would buy", bullets(items))
 
 
 def _others(found: Spending) -> Html:
+    """Return the other options by their price: for the whole time, or for a request where no volume was given."""
+    others = [(choice.option, choice.buys) for choice in found.choices if choice.buys and choice is not found.best]
+    if not others:
+        return Html("")
+    by_time = all(_whole(option) for option, _ in others)
+    priced = sorted(others, key=lambda one: _price(one[0], by_time=by_time))
+    months = words.months(found.workload.horizon_months)
+    head = ["Option", *([months] if by_time else ["per 1,000 requests", "requests"]), "within budget"]
     rows = [
         [
-            words.full_name(choice.option),
-            usd(choice.buys.total_usd),
-            usd(choice.buys.dear_usd),
-            "; ".join(choice.buys.cuts) or "whole",
+            label(option),
+            *((spread(_whole(option)),) if by_time else (usd(_price(option, by_time=False)), _requests(buys))),
+            "; ".join(buys.cuts) or f"all {months}",
         ]
-        for choice in found.choices
-        if choice.buys and choice is not found.best
+        for option, buys in priced
     ]
-    if not rows:
-        return Html("")
-    head = ["Option", "likely", "at the dear end", "what the sum does not carry"]
-    return section("others", "What else the sum buys", table("Other options", head, rows, numbers=(1, 2)))
+    numbers = range(1, len(head) - 1)
+    return section("others", "Other options", table("Other options by price", head, rows, numbers=numbers))
+
+
+def _whole(option: Option) -> Range | None:
+    return option.estimate.total_usd if option.estimate else None
+
+
+def _price(option: Option, *, by_time: bool) -> Decimal:
+    found = option.estimate
+    amount = (found.total_usd if by_time else found.marginal_usd) if found else None
+    return Decimal("Infinity") if amount is None else amount.mid * (1 if by_time else 1000)
+
+
+def _requests(buys: Affordable) -> str:
+    return "unknown" if buys.requests_left is None else f"{buys.requests_left:,}"
 
 
 def _grounds(found: Spending) -> Html:
@@ -170,9 +190,9 @@ def _grounds(found: Spending) -> Html:
         "grounds",
         "What this rests on",
         bullets([found.advice.reason]),
-        tag("h3", "What would make another cheaper") if flips else "",
+        tag("h3", "What would make another option cheaper") if flips else "",
         bullets(flips),
-        tag("h3", "Taken for granted") if lines else "",
+        tag("h3", "Assumptions") if lines else "",
         bullets(lines),
         bullets(estimate.warnings if estimate else (), "warnings"),
     )

@@ -137,6 +137,12 @@ def badge(place: int, x: float, y: float) -> Html:
     )
 
 
+def letters(places: Sequence[int]) -> str:
+    """Write the letters of series in a sentence: B, C and D."""
+    *before, last = (_LETTERS[place] for place in places)
+    return f"{', '.join(before)} and {last}" if before else last
+
+
 def _legend(chart: Chart) -> Html:
     rows = []
     for place, one in enumerate(chart.series):
@@ -154,7 +160,7 @@ def _table(chart: Chart) -> Html:
         rows.append([chart.labels[place], *(_cell(value, chart.unit) for value in found)])
     numbers = tuple(range(1, len(chart.series) + 1))
     head = [chart.x_title.split(",")[0].split(" (")[0], *(one.name for one in chart.series)]
-    return folded("The same as a table", table(chart.title, head, rows, numbers=numbers), class_="appendix")
+    return folded("Show as a table", table(chart.title, head, rows, numbers=numbers), class_="appendix")
 
 
 def _cell(value: float | None, unit: str) -> str:

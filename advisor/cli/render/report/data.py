@@ -92,7 +92,7 @@ def histogram(lengths: Mapping[int, int], profile: Profile) -> Html:
         tag("figcaption", title),
         tag("div", open_svg("svg-tokens", title, summary, *parts), class_="plot", data_chart="tokens"),
         tag("p", summary, class_="reading", aria_live="polite"),
-        folded("The same as a table", table(title, ["length", "examples"], rows, numbers=(1,)), class_="appendix"),
+        folded("Show as a table", table(title, ["length", "examples"], rows, numbers=(1,)), class_="appendix"),
         class_="chart",
         id="chart-tokens",
     )
@@ -110,7 +110,7 @@ def _findings(profile: Profile) -> Html:
     order = {"error": 0, "warning": 1, "info": 2}
     ranked = sorted(kinds.values(), key=lambda found: order[found[0].level])
     if not ranked:
-        return tag("p", "Nothing is wrong with it that we know to look for.") if profile.fingerprint else Html("")
+        return tag("p", "No problem was found.") if profile.fingerprint else Html("")
     items = []
     for found in ranked[:_MOST]:
         where = [str(one.line) for one in found if one.line is not None]

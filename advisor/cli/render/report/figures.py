@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from advisor.cli import render
 from advisor.cli.render.report import charts
-from advisor.cli.render.report.advice import cost_charts
 from advisor.cli.render.report.data import bins, histogram_payload
+from advisor.cli.render.report.money import cost_charts
 from advisor.cli.render.report.run import losses_chart
 from advisor.cli.render.report.story import Story
 from advisor.cli.render.safe_text import without_folders

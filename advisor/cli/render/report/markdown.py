@@ -41,7 +41,7 @@ def _plan(plan: Plan, *, beside: bool) -> list[str]:
     said = f"**{words.plain_range(total)} over {words.months(months)}.** " if total else "**The cost is not known.** "
     confidence = f" Confidence: {advice.confidence}." if advice.confidence else ""
     condition = estimate.condition if estimate and total else ""
-    rests = f" The likely sums are for {for_markdown(condition)}." if condition else ""
+    rests = f" The likely costs are for {for_markdown(condition)}." if condition else ""
     parts.append(said + for_markdown(plan.reason) + confidence + rests)
     standing = [option for option in advice.options if option.ruled_out_by is None]
     head = ["", words.months(months), "a month", "once", "available"]
@@ -50,13 +50,13 @@ def _plan(plan: Plan, *, beside: bool) -> list[str]:
     parts.append(_table(head, rows, figures=range(1, 4)))
     left = len(standing) - len(rows)
     ruled_out = len(advice.options) - len(standing)
-    also = [f"{left} more stand" if left else "", f"{ruled_out} are ruled out" if ruled_out else ""]
+    also = [f"{left} more fit" if left else "", f"{ruled_out} are ruled out" if ruled_out else ""]
     parts.append(f"{' and '.join(one for one in also if one)}." if any(also) else "")
     changes, alone = flip_sentences(advice)
     parts += _listed("What would change this", changes)
-    parts += _listed("What would change the cheapest, but not this", alone)
+    parts += _listed("What would change which is cheapest, but not this", alone)
     minded = [one.text for one in advice.warnings] + list(estimate.warnings if estimate else ())
-    parts += _listed("Mind", minded)
+    parts += _listed("Watch out", minded)
     parts += _listed("Not known", advice.unknowns)
     prices = f"Prices read by {words.day(advice.prices_as_of)}. " if advice.prices_as_of else ""
     step = " ".join(advice.next_step.replace("`", "").split())  # nothing ends a code span but these
@@ -80,7 +80,7 @@ def _run(told: Told) -> list[str]:
         rows.append([f"{mark}{for_markdown(str(row['name']))}{mark}", f"{score:.3f}", written(low, high)])
     parts.append(_table(["", f"{told.scorecard.get('metric')}", "95 % interval"], rows, figures=range(1, 3)))
     parts += _listed("Found", findings(told.scorecard))
-    for title, key in (("Mind", "warnings"), ("What the scores rest on", "notes")):
+    for title, key in (("Watch out", "warnings"), ("What the scores rest on", "notes")):
         said = told.scorecard.get(key)
         parts += _listed(title, [str(one) for one in said] if isinstance(said, list) else [])
     return parts

@@ -10,6 +10,8 @@ from advisor.cli import render
 from advisor.cli.render.safe_text import without_folders
 from advisor.estimate import Range
 
+_NOTHING = ("", "–")
+
 
 class Html(str):
     """Text that is markup already and is not escaped again."""
@@ -53,19 +55,32 @@ def table(
     """Return a table in a box of its own that scrolls sideways where the screen is narrow.
 
     ``numbers`` are the columns that hold figures, ``marked`` the row that is the answer; a row's first cell heads it.
+    A column that holds the same in every row says it once, beneath the table.
     """
+    alike = _alike(rows)
+    shown = [column for column in range(len(head)) if column not in alike]
 
     def kind(column: int) -> dict[str, str]:
         return {"class_": "figure"} if column in numbers else {}
 
-    top = [tag("th", cell, scope="col", **kind(column)) for column, cell in enumerate(head)]
+    top = [tag("th", head[column], scope="col", **kind(column)) for column in shown]
     body = []
     for place, row in enumerate(rows):
         cells = [tag("th", row[0], scope="row")]
-        cells += [tag("td", cell, **kind(column)) for column, cell in enumerate(row[1:], 1)]
+        cells += [tag("td", row[column], **kind(column)) for column in shown[1:]]
         body.append(tag("tr", *cells, **({"class_": "chosen"} if place == marked else {})))
     inside = tag("table", tag("caption", caption), tag("thead", tag("tr", *top)), tag("tbody", *body))
-    return tag("div", inside, class_="scroll", role="region", aria_label=caption, tabindex="0")
+    box = tag("div", inside, class_="scroll", role="region", aria_label=caption, tabindex="0")
+    said = [join((head[column], ": ", rows[0][column])) for column in alike if rows[0][column] not in _NOTHING]
+    return join((box, tag("p", "The same for all: ", join(said, "; "), ".", class_="note alike"))) if said else box
+
+
+def _alike(rows: Sequence[Sequence[str]]) -> list[int]:
+    """Return the columns that tell no row from another; none where no other column would be left."""
+    if len(rows) < 2:
+        return []
+    found = [column for column in range(1, len(rows[0])) if len({row[column] for row in rows}) == 1]
+    return found if len(found) < len(rows[0]) - 1 else []
 
 
 def folded(summary: str, *content: str, class_: str = "") -> Html:
@@ -78,6 +93,14 @@ def usd(amount: Decimal | None) -> Html:
     if amount is None:
         return tag("span", "unknown", class_="unknown")
     return tag("data", render.usd(amount), value=render.decimal_text(amount))
+
+
+def tiles(found: Sequence[tuple[str, str]]) -> Html:
+    """Return figures side by side, each with its name, in rows that are full."""
+    columns = next((count for count in (5, 4, 3) if len(found) % count == 0), 4)
+    columns = min(columns, len(found))
+    boxes = [tag("div", tag("dt", name), tag("dd", value)) for name, value in found]
+    return tag("dl", *boxes, class_=f"tiles of-{columns}")
 
 
 def spread(amount: Range | None) -> Html:

@@ -6,6 +6,8 @@ from advisor.cli.render.report import advice
 from advisor.cli.render.report.data import data_section
 from advisor.cli.render.report.figures import figures
 from advisor.cli.render.report.markup import Html, join, tag
+from advisor.cli.render.report.money import cost_section
+from advisor.cli.render.report.options import options_section, ruled_out_section
 from advisor.cli.render.report.outer import contents, document, embedded
 from advisor.cli.render.report.run import (
     loss_section,
@@ -15,6 +17,7 @@ from advisor.cli.render.report.run import (
     scorecard_section,
     verdict,
 )
+from advisor.cli.render.report.slide import slide, svg
 from advisor.cli.render.report.story import Story
 from advisor.cli.render.report.sums import sums_section
 from advisor.recommend import wording as words
@@ -24,7 +27,7 @@ def page(story: Story) -> str:
     """Return the whole page. The same story gives the same page, to the byte."""
     title = headline(story)
     parts = _sections(story)
-    content = (_answer(story), contents(parts), *(part for _, _, part in parts))
+    content = (_answer(story), contents(parts), _front(story), *(part for _, _, part in parts))
     return document(title, content, _footer(story), embedded(figures(story)))
 
 
@@ -51,8 +54,20 @@ def _answer(story: Story) -> Html:
     assert story.plan is not None
     step = story.plan.advice.next_step
     following = tag("p", "Next: ", tag("code", *_words(step)), class_="next") if step else ""
-    content = (*top, advice.lede(story.plan), advice.tiles(story.plan), following)
+    content = (*top, advice.lede(story.plan), advice.figures(story.plan), following)
     return tag("header", *content, id="answer", tabindex="-1")
+
+
+def _front(story: Story) -> Html:
+    found = slide(story)
+    if found is None:
+        return Html("")
+    how = ("For a slide: ", tag("code", f"tunewise report {_what(story)} --svg figure.svg"))
+    return tag("figure", svg(found), tag("figcaption", *how), class_="slide")
+
+
+def _what(story: Story) -> str:
+    return story.run.view.run if story.run else "PLAN.yaml"
 
 
 def _sections(story: Story) -> list[tuple[str, str, Html]]:
@@ -66,13 +81,13 @@ def _sections(story: Story) -> list[tuple[str, str, Html]]:
     if plan is not None:
         behind = "Why" if run is None else f"The plan behind it: {words.headline(plan.option)}"
         found.append(("why", "Why" if run is None else "Plan", advice.why(plan.advice, behind)))
-        found.append(("options", "Options", advice.options_section(plan)))
-        found.append(("cost", "Cost", advice.cost_section(plan)))
+        found.append(("options", "Options", options_section(plan)))
+        found.append(("cost", "Cost", cost_section(plan)))
         found.append(("flips", "What would change it", advice.flips_section(plan.advice)))
     found.append(("data", "Data", data_section(story.profile, story.notes)))
     if plan is not None:
-        found.append(("ruled-out", "Ruled out", advice.ruled_out_section(plan.advice)))
-        found.append(("sums", "Sums and sources", sums_section(plan)))
+        found.append(("ruled-out", "Ruled out", ruled_out_section(plan.advice)))
+        found.append(("sums", "Cost lines", sums_section(plan)))
         found.append(("grounds", "Grounds", advice.grounds_section(plan)))
     return [one for one in found if one[2]]
 

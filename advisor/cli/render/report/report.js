@@ -85,6 +85,17 @@
   };
 
   document.querySelectorAll("[data-chart]").forEach(attach);
+  // A table wider than its box says that it goes on, until it has been scrolled to its end.
+  document.querySelectorAll(".scroll").forEach((box) => {
+    const hint = document.createElement("p");
+    hint.className = "hint";
+    hint.setAttribute("aria-hidden", "true");
+    hint.textContent = "More columns to the right \u2192";
+    box.after(hint);
+    const look = () => (hint.hidden = box.scrollLeft + box.clientWidth >= box.scrollWidth - 1);
+    box.addEventListener("scroll", look);
+    new ResizeObserver(look).observe(box);
+  });
   // Paper cannot be clicked: what is folded opens for it, and closes again. Appendices stay as the reader left
   // them.
   let opened = [];

@@ -8,7 +8,7 @@ from decimal import Decimal
 from advisor.cli import render
 from advisor.cli.render.chart import BOTTOM, LEFT, RIGHT, TOP, Chart, Series
 from advisor.cli.render.report.charts import figure
-from advisor.cli.render.report.markup import Html, bullets, join, section, table, tag, text, usd
+from advisor.cli.render.report.markup import Html, bullets, join, section, table, tag, text, tiles, usd
 from advisor.cli.render.report.story import Told
 from advisor.cli.render.scale import linear, short
 from advisor.evaluate.statistics import written
@@ -52,7 +52,7 @@ def run_facts(told: Told) -> Html:
         ("Method", f"{one.method}, {one.objective}"),
         ("Tuned model", one.tuned_model),
     ]
-    return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in facts if value), class_="tiles")
+    return tiles([(name, value) for name, value in facts if value])
 
 
 def losses_chart(told: Told) -> Chart | None:
@@ -108,25 +108,25 @@ def scorecard_section(scorecard: Mapping[str, Json] | None, run: str) -> Html:
     """Return every option's score with its interval, the comparisons, and what tuning broke."""
     if scorecard is None:
         why = f"Nothing was measured yet: 'tunewise evaluate {run}' compares base and tuned on held-out examples."
-        return section("scorecard", "Was it worth it?", tag("p", why))
+        return section("scorecard", "Did tuning help?", tag("p", why))
     rows = [row for row in _list(scorecard, "rows") if isinstance(row, dict)]
     shown = [
         [
             str(row["name"]),
             f"{_number(row, 'score'):.3f}",
             join((_interval(row), tag("small", _ends(row, ".3f")))),
-            usd(_decimal(row.get("usd_per_request"))),
+            usd(_per_thousand(row.get("usd_per_request"))),
             _milliseconds(row.get("latency_ms_p50")),
         ]
         for row in rows
     ]
-    head = ["option", "score", "95 % interval, from 0 to 1", "a request", "half answered within"]
+    head = ["Option", "score", "95 % interval, 0 to 1", "per 1,000 requests", "median latency"]
     best = next((place for place, row in enumerate(rows) if row["name"] == scorecard.get("winner")), -1)
     caption = f"Scores by {scorecard.get('metric')} on {scorecard.get('examples')} held-out examples"
     warnings = [str(one) for one in _list(scorecard, "warnings")]
     return section(
         "scorecard",
-        "Was it worth it?",
+        "Did tuning help?",
         table(caption, head, shown, numbers=(1, 3, 4), marked=best),
         bullets(findings(scorecard)),
         bullets(warnings, "warnings"),
@@ -156,8 +156,8 @@ def receipt_section(found: Receipt) -> Html:
         ]
         for line in found.lines
     ]
-    head = ["quantity", "quoted", "actual", "difference", "who says so"]
-    return section("receipt", "Quoted beside billed", table("Receipt", head, rows, numbers=(1, 2, 3)))
+    head = ["Item", "quoted", "actual", "difference", "source"]
+    return section("receipt", "Quote and bill", table("Every item, quoted and billed", head, rows, numbers=(1, 2, 3)))
 
 
 def _thinned(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
@@ -244,8 +244,8 @@ def _ends(found: Mapping[str, Json], form: str = "+.3f") -> str:
     return written(_number(found, "low"), _number(found, "high"), form)
 
 
-def _decimal(value: Json) -> Decimal | None:
-    return None if value is None else Decimal(str(value))
+def _per_thousand(value: Json) -> Decimal | None:
+    return None if value is None else 1000 * Decimal(str(value))
 
 
 def _milliseconds(value: Json) -> Html:

@@ -20,13 +20,13 @@ def sums_section(plan: Plan) -> Html:
     answer = [_told(option) for option in priced if option.id == plan.option.id]
     others = [option for option in priced if option.id != plan.option.id]
     parts = []
-    for title, fallen in (("other options that stand", False), ("options ruled out", True)):
+    for title, fallen in (("other options that fit", False), ("options ruled out", True)):
         found = [option for option in others if (option.ruled_out_by is not None) is fallen]
         if found:
             inside = [folded(words.full_name(option), _sums(option)) for option in found]
-            told = f"The sums of {len(found)} {title}"
+            told = f"The cost lines of {len(found)} {title}"
             parts.append(folded(told, tag("div", *inside, class_="inside"), class_="appendix"))
-    return section("sums", "Every sum and its source", *answer, *parts)
+    return section("sums", "Every cost line and its source", *answer, *parts)
 
 
 def _told(option: Option) -> Html:
@@ -38,7 +38,7 @@ def _sums(option: Option) -> Html:
     if found is None:
         return Html("")
     rows = [_line_row(line) for line in found.lines]
-    head = ["Line", "when", "quantity", "at", "makes", "source of the price"]
+    head = ["Item", "when", "quantity", "unit price", "cost", "source of the price"]
     sums = [
         f"{name}: {words.plain_range(amount)}"
         for name, amount in (
@@ -54,9 +54,10 @@ def _sums(option: Option) -> Html:
         sums.append(f"GPU memory at its peak: {found.gpu_gb:.1f} GB")
     return join(
         (
-            table(f"Sums of {words.full_name(option)}", head, rows, numbers=(2, 3, 4)),
+            table(f"Cost lines of {words.full_name(option)}", head, rows, numbers=(2, 3, 4)),
             tag("p", ". ".join(sums) + "."),
-            bullets([f"Assumed: {one}" for one in found.assumptions]),
+            tag("p", "It assumes:") if found.assumptions else "",
+            bullets(found.assumptions),
             bullets(found.warnings, "warnings"),
         )
     )
