@@ -159,6 +159,7 @@ def launch(
     hyperparameters: Hyperparameters | None = None,
     options: Mapping[str, Json] | None = None,
     held_out: float = 0.1,
+    name: str | None = None,
     monthly_usd: Decimal | int | None = None,
     gpu: str | None = None,
     today: date | None = None,
@@ -168,7 +169,7 @@ def launch(
     What costs money needs ``max_usd``, the most that all of it may cost together. Raises OverLimit above it, RunError,
     DataError or BackendError; where several are started, the first error is raised after all were tried.
     """
-    wanted, _ = orders([str(part) for part in sources], backends, models)
+    wanted, _ = orders([str(part) for part in sources], backends, models, name)
     check_models(wanted)
     wanted = [
         replace(

@@ -288,7 +288,7 @@ def test_what_names_no_run_to_cancel_is_asked_again(tunewise: Tunewise, openai: 
     for typed in ("xyz", "tw-", f"{second[-4:]} xyz"):
         child.expect_exact("or all")
         child.sendline(typed)
-        child.expect_exact("is the beginning or end of no single one of")
+        child.expect_exact("means no single one of")
     child.expect_exact("or all")
     child.sendline(second[:-1])
     child.expect_exact(f"Cancel {second}?")

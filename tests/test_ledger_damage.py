@@ -164,7 +164,7 @@ def test_an_older_ledger_is_brought_up_to_date_and_a_backup_kept(tmp_path: Path)
     before = path.read_bytes()
     ledger = Ledger(path)
     assert [run.id for run in ledger.runs()] == [BAD, GOOD]
-    (backup,) = tmp_path.glob("ledger.before-number-runs-*.sqlite3")
+    (backup,) = tmp_path.glob("ledger.before-name-runs-*.sqlite3")
     assert backup.stat().st_mode & 0o777 == 0o600
     with closing(sqlite3.connect(backup)) as connection:
         assert [row[0] for row in connection.execute("SELECT id FROM runs ORDER BY id")] == [GOOD, BAD]
@@ -193,7 +193,7 @@ def test_the_last_run_is_the_last_launched_whatever_the_clock_said() -> None:
 
 
 def test_an_ambiguous_id_lists_the_candidates(ledger: Ledger) -> None:
-    with pytest.raises(RunError, match=f"'tw-1122' fits 2 runs: {BAD}, {GOOD}; give more of the id"):
+    with pytest.raises(RunError, match=f"'tw-1122' fits 2 runs: {BAD}, {GOOD}; give more of the id or name"):
         ledger.get("tw-1122")
 
 

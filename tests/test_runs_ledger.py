@@ -17,7 +17,9 @@ import pytest
 from advisor.errors import AdvisorError, OverLimit, RunError
 from advisor.estimate import LineItem
 from advisor.runs import Ledger, Origin, Quote, Run, record
+from advisor.runs.launch.orders import orders
 from advisor.runs.ledger import only_one
+from advisor.runs.names import checked_name
 from advisor.runs.run import new_id
 from advisor.serialization import from_json, to_json
 from backends import Hyperparameters, Job, JobSpec, JobStatus, Method
@@ -252,3 +254,33 @@ def test_what_a_newer_version_wrote_can_be_read() -> None:
     assert from_json(Job, {**saved, "colour": "blue"}) == a_run().job
     del saved["detail"]
     assert from_json(Job, saved).detail == ""
+
+
+def test_a_run_is_found_by_its_name_or_any_part_of_id_or_name() -> None:
+    ledger = Ledger.open()
+    ledger.add(replace(a_run("tw-1122-00000001"), name="tickets"))
+    ledger.add(replace(a_run("tw-1122-00000002"), name="tickets-long"))
+    ledger.add(a_run("tw-1122-00500003"))
+    for typed, id in (("tickets", "1"), ("long", "2"), ("005", "3"), ("tw-1122-00000002", "2")):
+        assert ledger.get(typed).id.endswith(id), typed
+    with pytest.raises(
+        RunError, match=r"fits 2 runs: tw-1122-00000002 \(tickets-long\), tw-1122-00000001 \(tickets\);"
+    ):
+        ledger.get("ticket")
+    with pytest.raises(RunError, match="tw-1122-00000001 is named 'tickets' already; choose another --name"):
+        ledger.add(replace(a_run("tw-1122-00000004"), name="tickets"))
+    assert ledger.knows("tickets") and not ledger.knows("ticket")
+
+
+@pytest.mark.parametrize("name", ["", "two words", "\x1b[31mred", "a/b", "-x", "last", "TW-1", "ü", "x" * 41])
+def test_a_name_that_would_mislead_or_steer_a_terminal_is_refused(name: str) -> None:
+    with pytest.raises(AdvisorError, match="cannot be named"):
+        checked_name(name)
+
+
+def test_several_runs_launched_together_are_numbered(tmp_path: Path) -> None:
+    data = tmp_path / "train.jsonl"
+    data.write_text("{}")
+    found, _ = orders([str(data)], ["local", "openai"], ["a"], "night")
+    assert [order.name for order in found] == ["night-1", "night-2"]
+    assert checked_name("Qwen3.5-9B_v1") == "Qwen3.5-9B_v1"

@@ -10,7 +10,7 @@ import click
 from advisor.cli import render
 
 if TYPE_CHECKING:
-    from advisor.runs import Ledger
+    from advisor.runs import Ledger, Run
     from advisor.runs.follow.notify import Notifier
     from backends import Backend
 
@@ -106,14 +106,15 @@ def _leaves(ledger: Ledger, runs: Sequence[str], backend_of: Callable[[str], Bac
     import backends
     from advisor.runs import cancel
 
-    live = [run for run in dict.fromkeys(runs) if not ledger.get(run).job.status.finished]
+    known = [ledger.get(run) for run in dict.fromkeys(runs)]
+    live = [run for run in known if not run.job.status.finished]
     jobs = "job" if len(live) == 1 else f"{len(live)} jobs"
     asked = f"Leave the {jobs} running (Enter), cancel (c), or go on watching (w)?"
     try:
         answer = click.prompt(asked, type=click.Choice(["l", "c", "w"]), default="l", show_choices=False, err=True)
         if answer != "c":
             return bool(answer == "l")
-        chosen = live if len(live) < 2 else _which(live)
+        chosen = [run.id for run in live] if len(live) < 2 else _which(live)
         if not chosen or not render.confirm(
             f"Cancel {', '.join(chosen)}? What was trained so far may be billed.", err=True
         ):
@@ -128,16 +129,16 @@ def _leaves(ledger: Ledger, runs: Sequence[str], backend_of: Callable[[str], Bac
     return False
 
 
-def _which(live: Sequence[str]) -> list[str]:
+def _which(live: Sequence[Run]) -> list[str]:
     """Ask which of several runs are meant, until all that was typed names one; Enter is none of them."""
-    from advisor.runs.ledger_rows import matching
+    from advisor.runs.names import matching, with_name
 
     while True:
-        typed = click.prompt("Which? Their ids with spaces between, or all", default="none", err=True).split()
+        typed = click.prompt("Which? Ids or names with spaces between, or all", default="none", err=True).split()
         if typed in (["all"], ["none"]):
-            return list(live) if typed == ["all"] else []
-        meant = [matching(name, live) for name in typed]
+            return [run.id for run in live] if typed == ["all"] else []
+        meant = [matching(name, {run.id: run.name for run in live}) for name in typed]
         unclear = [name for name, fits in zip(typed, meant, strict=True) if len(fits) != 1]
         if not unclear:
             return list(dict.fromkeys(run for fits in meant for run in fits))
-        render.note(f"'{unclear[0]}' is the beginning or end of no single one of {', '.join(live)}.")
+        render.note(f"'{unclear[0]}' means no single one of {', '.join(with_name(run.id, run.name) for run in live)}.")

@@ -15,7 +15,8 @@ from advisor.errors import OverLimit, RunError
 from advisor.money import usd as written
 from advisor.paths import home
 from advisor.runs.ledger_file import connect, prepare, unreadable, unwritable
-from advisor.runs.ledger_rows import Damaged, matching, read_event, read_run, run_ids, usd_of
+from advisor.runs.ledger_rows import Damaged, read_event, read_run, run_ids, run_names, usd_of
+from advisor.runs.names import matching, with_name
 from advisor.runs.run import Event, Run, folder_of
 from advisor.serialization import to_json
 from backends import Job, Json
@@ -51,26 +52,37 @@ class Ledger:
         return cls(path or home() / "ledger.sqlite3")
 
     def add(self, run: Run, *, beside: Collection[str] | None = None) -> None:
-        """Insert a run. Raises RunError when its id is taken.
+        """Insert a run. Raises RunError when its id or name is taken.
 
         ``beside``: the only runs of the same work it may stand beside; TwinRunning names another that has not ended.
         None: any. No process can add one between the look and the insert.
         """
-        row = [run.id, _when(run.created), *(json.dumps(to_json(part)) for part in (run.spec, run.quote, run.origin))]
+        row = [
+            run.id,
+            run.name,
+            _when(run.created),
+            *(json.dumps(to_json(part)) for part in (run.spec, run.quote, run.origin)),
+        ]
         try:
             with self._writing() as connection:
+                _check_free(connection, run.name)
                 if beside is not None:
                     known = (read_run(connection, id) for id in run_ids(connection)[0])
                     twins = [one for one in known if isinstance(one, Run) and one.is_twin_of(run)]
                     if strange := [twin for twin in twins if twin.id not in beside]:
                         raise TwinRunning(strange)
                 connection.execute(
-                    "INSERT INTO runs (id, number, created, spec, quote, plan) "
-                    "SELECT ?1, COALESCE(MAX(number), 0) + 1, ?2, ?3, ?4, ?5 FROM runs",
+                    "INSERT INTO runs (id, number, name, created, spec, quote, plan) "
+                    "SELECT ?1, COALESCE(MAX(number), 0) + 1, ?2, ?3, ?4, ?5, ?6 FROM runs",
                     row,
                 )
         except sqlite3.IntegrityError as error:
             raise RunError(f"There is already a run {run.id}; launch again.") from error
+
+    def check_free(self, name: str | None) -> None:
+        """Raise RunError when a run has this name already; None is free."""
+        with self._reading() as connection:
+            _check_free(connection, name)
 
     def append(self, run: str, kind: str, body: object, at: datetime | None = None) -> None:
         """Add one event to a run."""
@@ -144,10 +156,11 @@ class Ledger:
             return sum((usd for usd in _held(connection, month).values() if usd is not None), Decimal(0))
 
     def get(self, run: str) -> Run:
-        """Return a run by its id, an unambiguous beginning or ending of it, or ``last``. Raises RunError."""
+        """Return a run by its id or name, by a part of either that no other run has, or ``last``. Raises RunError."""
         with self._reading() as connection:
             ids, trouble = run_ids(connection)
-            fits = ids[:1] if run == "last" else matching(run, ids)
+            names = run_names(connection)
+            fits = ids[:1] if run == "last" else matching(run, {id: names.get(id) for id in ids})
             if not fits and trouble is not None:
                 raise unreadable(self.path, trouble)
             if not fits and run == "last":
@@ -156,13 +169,17 @@ class Ledger:
                 raise RunError(f"The ledger knows no run '{run}'; 'tunewise jobs' lists them.")
             if len(fits) > 1:
                 more = f" and {len(fits) - _MOST_NAMED} more" if len(fits) > _MOST_NAMED else ""
-                raise RunError(
-                    f"'{run}' fits {len(fits)} runs: {', '.join(fits[:_MOST_NAMED])}{more}; give more of the id."
-                )
+                listed = ", ".join(with_name(id, names.get(id)) for id in fits[:_MOST_NAMED])
+                raise RunError(f"'{run}' fits {len(fits)} runs: {listed}{more}; give more of the id or name.")
             found = read_run(connection, fits[0])
         if isinstance(found, Damaged):
             raise found.error()
         return found
+
+    def knows(self, run: str) -> bool:
+        """Tell whether a run has exactly this id or name."""
+        with self._reading() as connection:
+            return run in run_ids(connection)[0] or run in run_names(connection).values()
 
     def runs(self) -> tuple[Run, ...]:
         """Return all runs that can be read, newest first; ``damaged`` names the others."""
@@ -178,7 +195,7 @@ class Ledger:
         Raises RunError where there is no such run, or it can be read.
         """
         waiting = [one.run for one in self.damaged() if one.run is not None]
-        fits = matching(run, waiting)
+        fits = matching(run, dict.fromkeys(waiting))
         if len(fits) != 1:
             known = f"there are {', '.join(waiting)}" if waiting else "all can be read"
             raise RunError(f"'{run}' is no single run that cannot be read; {known}.")
@@ -256,6 +273,12 @@ def only_one(run: str) -> Iterator[None]:
 
 def _cents(amount: Decimal) -> str:
     return written(amount, cents=True)
+
+
+def _check_free(connection: sqlite3.Connection, name: str | None) -> None:
+    named = next((id for id, known in run_names(connection).items() if known == name), None)
+    if named is not None:
+        raise RunError(f"{named} is named '{name}' already; choose another --name.")
 
 
 def _append(connection: sqlite3.Connection, run: str, kind: str, body: Json, at: datetime) -> None:

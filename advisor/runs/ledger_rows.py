@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -58,12 +57,12 @@ def run_ids(connection: sqlite3.Connection) -> tuple[list[str], str | None]:
     return list(found), trouble
 
 
-def matching(typed: str, ids: Iterable[str]) -> list[str]:
-    """Return the run whose id was typed, else all whose id begins or ends so."""
-    known = list(ids)
-    if typed in known:
-        return [typed]
-    return [id for id in known if typed and (id.startswith(typed) or id.endswith(typed))]
+def run_names(connection: sqlite3.Connection) -> dict[str, str]:
+    """Return the names of the runs that have one; none where they cannot be read, since the ids still can."""
+    try:
+        return dict(connection.execute("SELECT id, name FROM runs WHERE name IS NOT NULL").fetchall())
+    except sqlite3.DatabaseError:
+        return {}
 
 
 def read_run(connection: sqlite3.Connection, id: str) -> Run | Damaged:
@@ -93,7 +92,7 @@ def usd_of(row: sqlite3.Row) -> Decimal | None:
 
 
 def _run(connection: sqlite3.Connection, id: str) -> Run:
-    row = connection.execute("SELECT id, created, spec, quote, plan FROM runs WHERE id = ?", [id]).fetchone()
+    row = connection.execute("SELECT id, name, created, spec, quote, plan FROM runs WHERE id = ?", [id]).fetchone()
     newest: dict[str, sqlite3.Row] = {
         event["kind"]: event
         for event in connection.execute(
@@ -114,6 +113,7 @@ def _run(connection: sqlite3.Connection, id: str) -> Run:
         job = replace(job, status=JobStatus.QUEUED, detail=detail, error=None, finished=None)
     return Run(
         id=id,
+        name=row["name"],
         created=created,
         spec=spec,
         quote=from_json(Quote, json.loads(row["quote"])),

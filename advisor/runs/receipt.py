@@ -44,6 +44,7 @@ class Receipt(Shown):
     serving: str = ""  # how what was trained can be served, and what that costs; "" on this machine
     provider_quote_usd: Decimal | None = None  # the provider's own, where it gives one before it is paid
     missing: tuple[str, ...] = ()  # what could not be read of a run that has ended
+    name: str | None = None  # of the run
     twins: tuple[str, ...] = ()  # other jobs there that carry this run's tag, whose bills are not in this one
 
 
@@ -66,6 +67,7 @@ def receipt(ledger: Ledger, run_id: str) -> Receipt:
         serving=run.quote.serving,
         provider_quote_usd=_money(run.job.extra.get("provider_quote_usd")),
         missing=_missing(ledger, run_id),
+        name=run.name,
         twins=run.job.twins,
     )
 

@@ -89,11 +89,17 @@ class Run:
     job: Job
     scorecard: Json = None
     unanswered: bool = False
+    name: str | None = None  # what the person calls it; no provider is told
 
     @property
     def folder(self) -> Path:
         """Where this run keeps its files."""
         return folder_of(self.id)
+
+    @property
+    def called(self) -> str:
+        """What a person calls it: its name, else its id."""
+        return self.name or self.id
 
     @property
     def askable(self) -> str | None:

@@ -18,6 +18,7 @@ class View:
     """What ``launch`` and ``show`` print under --json. US dollars; None is unknown."""
 
     run: str
+    name: str | None
     backend: str
     model: str
     status: JobStatus
@@ -60,6 +61,7 @@ def view(run: Run, standing: Standing | None = None) -> View:
     job = run.job
     return View(
         run=run.id,
+        name=run.name,
         backend=run.spec.backend,
         model=run.spec.model,
         status=job.status,

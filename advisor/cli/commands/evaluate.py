@@ -141,7 +141,7 @@ def command(
                 found = evaluate_data((Path(what),), place, model, book, chosen, today=today, progress=progress)
             finally:
                 place.close()
-        elif Path(what).suffix:  # no run has one
+        elif Path(what).suffix and not Ledger.open().knows(what):
             raise DataError(f"{what}: there is no such file; check the spelling and the folder you are in.")
         else:
             given = click.get_current_context().get_parameter_source  # a default of tunewise.yaml is for DATA
@@ -151,7 +151,9 @@ def command(
             run = common.current_run(ledger, what)
             place = backends.get(run.spec.backend)
             try:
-                runs = [name for name in chosen.against if name == "last" or name.startswith("tw-")]
+                runs = [
+                    name for name in chosen.against if name == "last" or name.startswith("tw-") or ledger.knows(name)
+                ]
                 others = {other.id: other for other in (common.current_run(ledger, name) for name in runs)}
                 if "group" in chosen.against:
                     runs.append("group")

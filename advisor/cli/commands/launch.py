@@ -49,7 +49,7 @@ _RESUMED = frozenset(
         Training=hyperparameters.names(),
         Machines=workers.NAMES,
         Money=("max_cost", "monthly_limit", "yes", "stale_too", "again"),
-        Start_and_follow=("dry_run", "rehearse", "follow_it", "notify", "resume", "settle"),
+        Start_and_follow=("name", "dry_run", "rehearse", "follow_it", "notify", "resume", "settle"),
     ),
 )
 @click.argument("sources", nargs=-1)
@@ -79,6 +79,7 @@ _RESUMED = frozenset(
     "--accept-stale-prices", "stale_too", is_flag=True, help="With --yes: launch on prices over 120 days old."
 )
 @click.option("--again", is_flag=True, help="Pay also beside a run of the same work that has not ended.")
+@click.option("--name", help="What to call the run here; of several, NAME-1, NAME-2 and so on.")
 @click.option("--dry-run", is_flag=True, help="Show the exact requests, secrets hidden, and send nothing.")
 @click.option("--rehearse", is_flag=True, help="Walk the way of a hosted launch: no key, nothing sent, nothing paid.")
 @click.option("--watch", "follow_it", is_flag=True, help="Follow the run until it ends.")
@@ -107,6 +108,7 @@ def command(
     yes: bool,
     stale_too: bool,
     again: bool,
+    name: str | None,
     dry_run: bool,
     rehearse: bool,
     follow_it: bool,
@@ -149,7 +151,7 @@ def command(
         ctx.exit(go_on(resume, limits, settle, dry_run, follow_it, tells, as_json))
     asked = workers.machines(ctx)
     given = Hyperparameters(**hyperparameters.given(ctx), seed=seed)  # type: ignore[arg-type]
-    ordered, notes = orders(sources, backend_names or asked.backends, models)
+    ordered, notes = orders(sources, backend_names or asked.backends, models, name)
     for note in notes:
         render.note(f"note: {note}")
     wanted = [
@@ -173,7 +175,12 @@ def command(
     if asked.rents:
         if len(wanted) != 1:
             raise click.UsageError("--engine skypilot writes the task of one run; name one model.")
-        unheard = {"--rehearse": rehearse, "--watch": follow_it, "--settle": settle is not None}
+        unheard = {
+            "--name": name is not None,
+            "--rehearse": rehearse,
+            "--watch": follow_it,
+            "--settle": settle is not None,
+        }
         if any(unheard.values()):
             flag = next(flag for flag, given in unheard.items() if given)
             raise click.UsageError(f"--engine skypilot writes a task and starts nothing here; leave {flag} out.")

@@ -50,6 +50,7 @@ class Sizes(click.ParamType[tuple[int, ...]]):
 @click.option("--epochs", type=click.IntRange(1), help="Passes over each part.")
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="At its highest; default: by method.")
 @click.option("--option", "-o", "extra", multiple=True, metavar="KEY=VALUE", help="What only this backend understands.")
+@click.option("--name", help="Name the runs: NAME-50, NAME-100 and so on, by their examples.")
 @click.option("--metric", help="What is measured; 'likelihood' needs no answers, only a backend that can score.")
 @click.option("--max-tokens", type=click.IntRange(1), help="The longest answer.")
 @click.option("--limit", type=click.IntRange(1), help="Test on this many of the examples set aside.")
@@ -76,6 +77,7 @@ def command(
     epochs: int | None,
     learning_rate: float | None,
     extra: tuple[str, ...],
+    name: str | None,
     metric: str | None,
     max_tokens: int | None,
     limit: int | None,
@@ -118,7 +120,14 @@ def command(
         raise click.UsageError(f"There is no metric '{metric}'; choose one of: {', '.join(METRICS)}, {LIKELIHOOD}.")
     given = backends.Hyperparameters(epochs=epochs, learning_rate=learning_rate, seed=seed)
     order = Order(
-        data, backend, model, backends.Method(method), hyperparameters=given, options=extras(extra), held_out=0
+        data,
+        backend,
+        model,
+        backends.Method(method),
+        hyperparameters=given,
+        options=extras(extra),
+        held_out=0,
+        name=name,
     )
     plan = design(data, sizes or (), key=f"{backend} {model} {method} {given} {sorted(extra)}", seed=seed)
     ledger = Ledger.open()

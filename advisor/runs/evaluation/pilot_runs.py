@@ -21,6 +21,7 @@ from advisor.runs.launch.proposal import Proposal
 from advisor.runs.launch.start import kept
 from advisor.runs.launch.submit import Order, send
 from advisor.runs.ledger import Ledger, TwinRunning
+from advisor.runs.names import checked_name
 from advisor.runs.receipt import bill, minutes_of
 from advisor.runs.run import Run
 from backends import JobStatus
@@ -40,10 +41,15 @@ class Measured:
 
 
 def orders_left(ledger: Ledger, design: Design, order: Order) -> list[Order]:
-    """Return an order for each part that no run of the ledger trains."""
+    """Return an order for each part that no run of the ledger trains; its size stands behind the order's name."""
     known = runs_of(ledger, design)
     return [
-        replace(order, data=(str(path),), group=f"{design.id}/{size}")
+        replace(
+            order,
+            data=(str(path),),
+            group=f"{design.id}/{size}",
+            name=None if order.name is None else checked_name(f"{order.name}-{size}"),
+        )
         for size, path in design.parts
         if size not in known
     ]

@@ -14,6 +14,7 @@ from advisor.errors import DataError, RunError, UsageError
 from advisor.pricing import PriceBook
 from advisor.recommend import read_plan
 from advisor.runs.launch.submit import Order
+from advisor.runs.names import checked_name
 from advisor.runs.run import new_id
 from backends import ModelNotTunable
 
@@ -21,12 +22,13 @@ _UNDATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
 def orders(
-    sources: Sequence[str], backends: Sequence[str] = (), models: Sequence[str] = ()
+    sources: Sequence[str], backends: Sequence[str] = (), models: Sequence[str] = (), name: str | None = None
 ) -> tuple[list[Order], tuple[str, ...]]:
     """Return what a plan file, or data with backends and models, asks for; and notes on what a plan did not choose.
 
     One model serves all backends, one backend trains all models, else they go in pairs. Raises UsageError when
-    something is missing, DataError when a file is, and RunError when a plan trains nothing. Several are a group.
+    something is missing, DataError when a file is, and RunError when a plan trains nothing. Several are a group, and
+    ``name`` gets the number of each behind it.
     """
     if not sources:
         raise UsageError("Give a plan file, or DATA with --backend and --model.")
@@ -41,7 +43,9 @@ def orders(
     else:
         found = [Order(data=tuple(sources), backend=name, model=model) for name, model in _pairs(backends, models)]
     group = new_id(datetime.now(UTC)) if len(found) > 1 else None
-    return [replace(order, group=group) for order in found], notes
+    names = [name] if len(found) == 1 else [f"{name}-{number}" for number in range(1, len(found) + 1)]
+    called = [None if name is None else checked_name(str(one)) for one in names]
+    return [replace(order, group=group, name=one) for order, one in zip(found, called, strict=True)], notes
 
 
 def _planned(source: str, names: Sequence[str], models: Sequence[str]) -> tuple[list[Order], tuple[str, ...]]:

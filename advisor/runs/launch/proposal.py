@@ -59,6 +59,7 @@ def propose(
     the data cannot be used, and BackendError.
     """
     order, spelt = resolved(order)
+    Ledger.open().check_free(order.name)
     backend = backends.get(order.backend)
     run, crowded = None, None
     try:

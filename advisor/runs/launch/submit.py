@@ -57,6 +57,7 @@ class Order:
     plan: str | None = None
     fingerprint: str | None = None
     group: str | None = None
+    name: str | None = None
 
 
 def stage(
@@ -247,7 +248,7 @@ def _staged(
         decides=decides and validation is not None,
     )
     job = Job(run=run, backend=order.backend, model=order.model, detail="not sent yet", created=now)
-    staged = Run(id=run, created=now, spec=spec, quote=Quote(), origin=origin, job=job)
+    staged = Run(id=run, name=order.name, created=now, spec=spec, quote=Quote(), origin=origin, job=job)
     return staged, tuple(dict.fromkeys(problem.message for problem in lost))
 
 
