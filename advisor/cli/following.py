@@ -10,7 +10,7 @@ import click
 from advisor.cli import render
 
 if TYPE_CHECKING:
-    from advisor.runs import Ledger, Run
+    from advisor.runs import Ledger, Run, View
     from advisor.runs.follow.notify import Notifier
     from backends import Backend
 
@@ -68,15 +68,28 @@ def follow(runs: Sequence[str], tells: Notifier | None = None, *, as_json: bool,
                         f"The job goes on. Follow it again: tunewise watch {names}; stop it: tunewise cancel {runs[0]}"
                     )
                     raise
+        progress.finish()
     for failed in () if tells is None else tells.finish():
         render.note(f"warning: {failed}")
     last = [ledger.get(run) for run in dict.fromkeys(runs)]
     ended = tuple(view(run, standings.of(run, datetime.now(UTC))) for run in last)
     if as_json and document:
         render.json_document(ended[0] if len(ended) == 1 else {"runs": ended})
+    elif document and len(ended) == 1 and render.draws(stderr=False):
+        render.out(f"Next: {_next(ended[0])}")
     if any(one.status == "failed" for one in ended):
         return 3
     return 1 if lost else 0
+
+
+def _next(run: View) -> str:
+    """Return the command that a run which is no longer followed asks for."""
+    name = run.name or run.run
+    if run.status == "succeeded" and not run.rehearses:
+        return f"tunewise evaluate {name}"
+    if run.status == "failed":
+        return f"tunewise logs {name}"
+    return f"tunewise {'receipt' if run.status.finished else 'show'} {name}"
 
 
 def notifier(ctx: click.Context, addresses: Sequence[str]) -> Notifier | None:

@@ -16,7 +16,10 @@ from backends import Job, JobStatus
 
 @dataclass(frozen=True, slots=True)
 class ReceiptLine:
-    """One quantity, quoted and actual, in ``unit``. None is unknown; ``error_pct`` is actual over quoted, minus one."""
+    """One quantity, quoted and actual, in ``unit``; None is unknown.
+
+    ``error_pct`` is actual over quoted, minus one, once the run has ended.
+    """
 
     name: str
     unit: str
@@ -219,6 +222,6 @@ def _decimal(value: float | int | None) -> Decimal | None:
 
 
 def _line(run: Run, name: str, unit: str, quoted: Decimal | None, actual: Decimal | None, basis: str) -> ReceiptLine:
-    measured = quoted and actual is not None and not run.rehearses
+    measured = quoted and actual is not None and run.job.status.finished and not run.rehearses
     error = float(actual / quoted - 1) * 100 if measured and quoted and actual is not None else None
     return ReceiptLine(name, unit, quoted, actual, error, basis, run.quote.corrected.get(name, 1.0))
