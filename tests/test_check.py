@@ -57,7 +57,7 @@ def test_a_clean_file_ends_with_0_and_the_next_step(tmp_path: Path) -> None:
     result = run(path)
     assert result.exit_code == 0
     assert "60 examples" in result.stdout
-    assert "No problems found" in result.stdout
+    assert "no problems found" in result.stdout
     assert f"tunewise plan {path}" in result.stdout
 
 
@@ -65,7 +65,7 @@ def test_the_page_fits_80_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("COLUMNS", "80")
     for path in (lay(tmp_path / "a.jsonl", "{oops", row(3)), shared / "data/datasets/banking77/test.csv"):
         lines = run(path).stdout.splitlines()
-        assert len(lines) > 15
+        assert 10 < len(lines) <= 30
         paths = [line for line in lines if str(path) in line]  # a long path is not broken
         assert max(len(line) for line in lines if line not in paths) <= 80
 
@@ -78,19 +78,19 @@ def test_no_line_is_wider_than_the_screen_but_commands(
     monkeypatch.chdir(tmp_path)
     lay(tmp_path / "a.jsonl", "{oops", row(3), {"messages": [], "note": 1}, count=600)
     page = run("a.jsonl", "--for", "openai").stdout
-    assert max(len(line) for line in page.splitlines() if not line.startswith("  tunewise")) <= min(columns, 100)
+    assert max(len(line) for line in page.splitlines() if not line.startswith("  tunewise")) <= columns
     listed = run("--explain", "list").stdout
-    assert max(map(len, listed.splitlines())) <= min(columns, 100)
+    assert max(map(len, listed.splitlines())) <= columns
     assert "\x1b" not in page  # no terminal, no colours
 
 
 def test_one_is_no_plural(tmp_path: Path) -> None:
     page = run(lay(tmp_path / "a.jsonl", count=1)).stdout
     assert "1 example, chat" in page
-    assert "1 warning:" in page
+    assert "Ready: 1 warning" in page
     assert "Very few examples: 1 [too_few_examples]" in page
     page = run(lay(tmp_path / "b.jsonl", "", "{oops", count=60), "--for", "openai").stdout
-    assert "1 error, 1 note for openai:" in page
+    assert "Not ready: 1 error, 1 note for openai. More: --all" in page
     assert "A line that is not JSON: line 62, expecting" in page
     assert "Blank lines: 1 line [blank_lines]" in page
     page = run(lay(tmp_path / "c.jsonl", *["{oops"] * 101)).stdout
@@ -104,8 +104,8 @@ def test_labels_are_shown_with_their_baseline_and_the_rarest(tmp_path: Path) -> 
     names = [f"kind {n}" for n in range(12) for _ in range(10 + n)]
     texts = [json.dumps({"prompt": f"Case {n * 37} of {n}", "completion": name}) for n, name in enumerate(names)]
     path.write_text("\n".join(texts))
-    page = run(path).stdout
-    assert "12, with 10 to 21 examples each; always 'kind 11' would be right in 11%" in " ".join(page.split())
+    page = run(path, "--all").stdout
+    assert "12, with 10 to 21 examples each; always 'kind 11' would be right 11% of the time" in " ".join(page.split())
     shown = [line.split()[1] for line in page.splitlines() if line.lstrip().startswith("kind ")]
     assert shown == ["11", "10", "9", "8", "7", "2", "1", "0"]
     assert "... 4 more ..." in page
@@ -167,7 +167,7 @@ def test_levels_have_colours_in_a_terminal_alone(tmp_path: Path, monkeypatch: py
         )
         return found.decode()
 
-    assert "\x1b[31m  error    \x1b[0m A line" in screen() or "\x1b[31m  error    \x1b[0mA line" in screen()
+    assert "\x1b[31m  error      \x1b[0m A line" in screen() or "\x1b[31m  error      \x1b[0mA line" in screen()
     assert "\x1b[3" not in screen(NO_COLOR="1")
 
 
@@ -258,7 +258,7 @@ def test_fix_writes_a_clean_file_and_says_what_changed(tmp_path: Path) -> None:
     assert path.read_bytes() == before
     again = run(out)
     assert again.exit_code == 0
-    assert "No problems" in again.stdout
+    assert "no problems" in again.stdout
     assert run(path, "--fix", path).exit_code == 1
     assert path.read_bytes() == before
 

@@ -50,7 +50,7 @@ def volumes(workload: Workload) -> tuple[tuple[str, int], ...]:
         return ()
     if said.low < said.high:
         return ("low", said.low), ("mid", said.mid), ("high", said.high)
-    return ("half of it", said.mid // 2), ("as you say", said.mid), ("double", 2 * said.mid)
+    return ("half", said.mid // 2), ("as given", said.mid), ("double", 2 * said.mid)
 
 
 def scenarios(
@@ -88,7 +88,7 @@ def steps(limit_usd: Decimal, buys: Affordable, name: str, better: Estimate | No
         found += [
             (once.mid + monthly.mid, f"the first month of {better_name}"),
             (once.mid + months * monthly.mid, f"{_all(months)} of {better_name}"),
-            (once.high + months * monthly.high, f"the same at the dear end of every range ({better_name})"),
+            (once.high + months * monthly.high, f"the same at the highest estimate ({better_name})"),
         ]
     found = [(usd, text) for usd, text in found if usd > limit_usd]
     return [Step(usd, usd - limit_usd, text) for usd, text in sorted(found)]
@@ -112,7 +112,7 @@ def _of_the_plan(buys: Affordable, name: str) -> Iterator[tuple[Decimal, str]]:
     if buys.cuts:
         yield whole.mid + months * buys.monthly_usd.mid, f"{_all(months)} of {name}, nothing cut"
     dear = whole.high + months * buys.monthly_usd.high
-    yield dear, f"{name} even at the dear end of every range"
+    yield dear, f"{name} even at the highest estimate"
 
 
 def _all(months: Decimal) -> str:

@@ -78,8 +78,8 @@ class Spending:
         if self.best is None or buys is None:
             if self.advice.recommendation is None:
                 return f"No: {sum_} buys nothing. {self.advice.reason}"
-            first = f"the cheapest takes {usd(self.needed_usd)} for its first"
-            return f"No: {sum_} buys not one month of any option; {first}."
+            first = f"the cheapest needs {usd(self.needed_usd)} for its first"
+            return f"No: {sum_} does not pay for one month of any option; {first}."
         name, head = words.phrase(self.best.option), _WORDS[self.fit]
         if self.fit is Fit.OPEN:
             left = buys.requests_left
@@ -90,17 +90,17 @@ class Spending:
             return f"{head}: no volume of requests was given. {sum_} pays for {name}{many}{month}."
         covers = "the whole month" if buys.of_months == 1 else f"all {words.months(buys.of_months)}"
         if self.fit is Fit.YES:
-            return f"{head}: {sum_} carries {name} for {covers}, even at the dear end ({usd(buys.dear_usd)})."
+            return f"{head}: {sum_} covers {name} for {covers}, even at the highest estimate ({usd(buys.dear_usd)})."
         if self.fit is Fit.LIKELY:
             return (
-                f"{head}: {sum_} carries {name} for {covers} at the likely cost of {usd(buys.total_usd)}; "
-                f"at the dear end it takes {usd(buys.dear_usd)}."
+                f"{head}: {sum_} covers {name} for {covers} at the likely cost of {usd(buys.total_usd)}, "
+                f"but not at the highest estimate, {usd(buys.dear_usd)}."
             )
-        return f"{head}: {sum_} carries {name} for {buys.months:f} of {words.months(buys.of_months)}."
+        return f"{head}: {sum_} covers {name} for {buys.months:f} of {words.months(buys.of_months)}."
 
     @property
     def beside(self) -> str | None:
-        """Say that the advice is another option where the sum does not carry that."""
+        """Say that the advice is another option where the sum does not cover that."""
         advised = self.advice.recommendation
         if advised is None or self.best is None or advised.id == self.best.option.id:
             return None
@@ -108,11 +108,11 @@ class Spending:
         if total is None:
             return f"Without a limit the advice is {name}."
         over = words.months(self.workload.horizon_months)
-        return f"Without a limit the advice is {name}: that takes {words.plain_range(total)} over the {over}."
+        return f"Without a limit the advice is {name}: {words.plain_range(total)} over {over}."
 
     @property
     def condition(self) -> str | None:
-        """Say what the likely cost rests on, where the dear end is another matter."""
+        """Say what the likely cost rests on, where the upper end rests on something else."""
         found = self.best.option.estimate if self.best else None
         return f"The likely cost is for {found.condition}." if found and found.condition else None
 
@@ -125,14 +125,15 @@ class Spending:
             return None
         named = ", ".join(f"{words.full_name(known[id])} in {share:.0%}" for share, id in ranked[:2])
         mine = self.shares.get(self.best.option.id)
-        own = "" if mine is None or self.best.option.id in [id for _, id in ranked[:2]] else f"; this one in {mine:.0%}"
-        return f"Cheapest on price alone, every uncertain figure drawn from its range: {named}{own} of 2,000 draws."
+        is_named = self.best.option.id in [id for _, id in ranked[:2]]
+        own = "" if mine is None or is_named else f"; this plan in {mine:.0%}"
+        return f"Cheapest on price alone: {named}{own} of 2,000 simulations over the ranges of prices and volume."
 
     @property
     def dollar(self) -> str | None:
-        """Say what one more dollar buys; nothing where the sum carries everything already."""
+        """Say what one more dollar buys; nothing where the sum covers everything already."""
         if self.fit is Fit.YES or self.per_dollar is None:
-            return None if self.steps or self.fit is not Fit.YES else "nothing: the rest of the sum stays yours"
+            return None if self.steps or self.fit is not Fit.YES else "nothing: the budget covers everything already"
         return f"each dollar more: {self.per_dollar}"
 
     def named(self, id: str) -> str:
@@ -203,7 +204,7 @@ def _steps(limit_usd: Decimal, best: Choice | None, advised: Option | None) -> l
 def _best(choices: list[Choice], within: Option | None, workload: Workload) -> Choice | None:
     """Return what a plan with this budget advises; where nothing fits it whole, what lasts longest.
 
-    Of what the sum carries for a part of the time only, a prompt that was measured goes before one that was not.
+    Of what the sum covers for a part of the time only, a prompt that was measured goes before one that was not.
     """
     partly = {choice.option.id: choice for choice in choices if choice.buys is not None}
     if within is not None and within.id in partly:
@@ -273,7 +274,7 @@ def _why_not(option: Option) -> str:
         return "What it costs is not known."
     monthly = option.estimate.monthly_usd if option.estimate else None
     first = "" if monthly is None else f" and {usd(monthly.mid)} for the first month"
-    return f"It takes {usd(once.mid)} once{first}, over the sum."
+    return f"It needs {usd(once.mid)} once{first}, more than the budget."
 
 
 def _cheapest(choices: list[Choice]) -> Decimal | None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.command("budget")
 @click.argument("data", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--limit", "usd", required=True, type=common.Usd(), help="The sum, in US dollars, for everything.")
+@click.option("--limit", "usd", required=True, type=common.Usd(), help="The budget, in US dollars, for everything.")
 @workload_flags
 @click.option(
     "--backend",
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 )
 @click.option("--model", "models", multiple=True, help="Weigh only this model; again for each one.")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to share here.")
+@common.everything
 @common.exact
 @common.today
 @common.as_json
@@ -42,13 +43,14 @@ def command(
     backends: tuple[str, ...],
     models: tuple[str, ...],
     html: Path | None,
+    everything: bool,
     exact: bool,
     today: date,
     as_json: bool,
 ) -> None:
-    """Does the sum do? Which option, how many epochs and examples, for how long, and what more money would buy.
+    """Say what a budget buys: which option, how many epochs and examples, for how long; and what more would buy.
 
-    Exits with 4 when the sum buys nothing.
+    Exits with 4 when the budget buys nothing.
 
     \b
     tunewise budget train.jsonl --limit 200 --requests-per-month 20000:50000:90000
@@ -78,6 +80,6 @@ def command(
     if as_json:
         render.json_document(screen.document(found))
     else:
-        screen.page(found)
+        screen.page(found, everything=everything)
     if found.best is None:
         raise OverLimit(found.verdict.removeprefix("No: "))

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, default=0, show_default=True, help="With --held-out: which examples are drawn.")
 @click.option("--each", is_flag=True, help="Check every file on its own, not as one set of data.")
 @click.option("--explain", metavar="CODE", help="Say why a problem matters and what to do about it.")
+@common.everything
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def command(
@@ -58,6 +59,7 @@ def command(
     seed: int,
     each: bool,
     explain: str | None,
+    everything: bool,
     as_json: bool,
 ) -> None:
     """Read DATA (files, globs, or - for stdin), count its tokens and find what is wrong with it.
@@ -76,7 +78,9 @@ def command(
     from advisor.cli.render.reading import reading
 
     if explain:
-        show.explanation(explain, as_json)
+        from advisor.cli.render.problem_page import explanation
+
+        explanation(explain, as_json)
         return
     if not data:
         raise click.UsageError("Name the data: tunewise check train.jsonl")
@@ -138,7 +142,7 @@ def command(
     if as_json:
         render.json_document({**show.document(found, fixed), "classifier": plain})
     else:
-        show.page(found, dataset, Asked(data, backend, model, columns, validation), fixed, plain)
+        show.page(found, dataset, Asked(data, backend, model, columns, validation), fixed, plain, everything=everything)
     if any(problem.level is Level.ERROR for problem in found.problems):
         if fixed is not None:
             render.note(f"Exit code 1, since the data given has errors; {fixed.out} is what was mended.")

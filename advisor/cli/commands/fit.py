@@ -41,6 +41,7 @@ COMMON = ("rtx-4090", "l4", "l40s", "a100-40gb", "a100-80gb", "h100-80gb-sxm", "
     is_flag=True,
     help="First run two short trainings of this model here, five minutes at most, and learn from them.",
 )
+@common.everything
 @common.as_json
 def command(
     model: str,
@@ -56,6 +57,7 @@ def command(
     epochs: int,
     exact: bool,
     calibrate: bool,
+    everything: bool,
     as_json: bool,
 ) -> None:
     """Say whether a model trains on a GPU, which part of memory is the peak, how fast, and for how much.
@@ -100,7 +102,7 @@ def command(
     if as_json:
         render.json_document([page.document(answer) for answer in found])
     else:
-        page.show(arch, chosen, seq, rank, found, exact=exact)
+        page.show(arch, chosen, seq, rank, found, exact=exact, everything=everything)
 
 
 def _shape(model: str, params: str | None) -> Architecture:

@@ -10,8 +10,9 @@ from advisor.cli.flags import common
 
 @click.command("receipt")
 @click.argument("run", required=False)
+@common.everything
 @common.as_json
-def command(run: str | None, as_json: bool) -> None:
+def command(run: str | None, everything: bool, as_json: bool) -> None:
     """Show what a run was quoted at beside what it took: tokens, minutes, dollars, memory.
 
     Without RUN: how well all runs were quoted, as 'tunewise receipts' shows.
@@ -31,4 +32,4 @@ def command(run: str | None, as_json: bool) -> None:
     if as_json:
         render.json_document(found)
     else:
-        receipt_table(found)
+        receipt_table(found, everything=everything)

@@ -13,7 +13,7 @@ from advisor.cli.flags import common
 @click.option("--offline", is_flag=True, help="What the ledger knows, without asking the provider.")
 @common.as_json
 def command(run: str, offline: bool, as_json: bool) -> None:
-    """Show one run; RUN is its id, or the beginning or ending of it.
+    """Show one run; RUN is its id or name, or a part of either that no other run has.
 
     \b
     tunewise show tw-1122-7f3a9c01

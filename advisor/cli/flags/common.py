@@ -136,6 +136,7 @@ today = click.option(
     envvar="TUNEWISE_TODAY",
     help="Judge availability and prices as of this day (default: today, or TUNEWISE_TODAY).",
 )
+everything = click.option("--all", "everything", is_flag=True, help="Show everything, not only what decides.")
 as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document to stdout and nothing else there."
 )

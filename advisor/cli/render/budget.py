@@ -1,6 +1,8 @@
-"""How a budget looks in a terminal: yes or no, the months, less and more traffic, what more money would buy."""
+"""How a budget looks in a terminal: yes or no, the figures, less and more traffic; the rest on demand."""
 
 from __future__ import annotations
+
+from textwrap import wrap
 
 from advisor.cli import render
 from advisor.cli.render.estimate import flip
@@ -10,75 +12,80 @@ from advisor.recommend import wording as words
 from advisor.recommend.spending import Choice, Spending
 
 _BAR = 24  # columns of a month's bar
-_OTHERS = 6
+_OTHERS = 3  # unless all are asked for
 _OFTEN = 0.05  # options cheapest in this share of the draws come first
 FITS = {
     Fit.YES: "yes",
-    Fit.LIKELY: "likely, not at the dear end",
-    Fit.PARTLY: "for a part",
+    Fit.LIKELY: "likely, not at the highest estimate",
+    Fit.PARTLY: "for part of the time",
     Fit.NO: "no",
-    Fit.OPEN: "not known",
+    Fit.OPEN: "unknown",
 }
 
 
-def page(found: Spending) -> None:
-    """Print the verdict, the plan, its months, the scenarios and what else the sum would buy."""
+def page(found: Spending, *, everything: bool = False) -> None:
+    """Print the verdict, the figures, the scenarios and the total; ``everything``: months and all options too."""
     screen = Screen()
     screen.paragraph(found.verdict, "bold")
     if found.best is None or found.buys is None:
         return
-    buys = found.buys
     for said in (found.condition, found.beside, f"Why this one: {found.advice.reason}" if not found.beside else None):
         if said:
             screen.paragraph(said)
     screen.line()
-    for item in plan_lines(found):
-        screen.bullet(item)
-    for cut in buys.cuts:
-        screen.bullet(f"To stay within the sum it {cut}.", "magenta")
-    _months(found, screen)
+    for label, figure, remark in _figures(found):
+        remarks = screen.wrapped(remark, " " * 26, " " * 26) if remark else [""]
+        screen.line(f"  {label:<12}{figure:>10}  {remarks[0].strip()}")
+        for line in remarks[1:]:
+            screen.line(line)
+    for cut in found.buys.cuts:
+        screen.bullet(f"To stay within the budget it {cut}.", "magenta")
+    if everything:
+        _months(found, screen)
     _scenarios(found, screen)
-    _more(found, screen)
-    flips = [
-        f"{words.capital(flip(one.variable, one.current, one.flips_at))}: {found.named(one.to)}" for one in found.flips
-    ]
-    screen.section("Another option becomes cheaper at", flips)
-    often = {id: share or 0 for id, share in found.shares.items()}
-    others = sorted(
-        (choice for choice in found.choices if choice.buys and choice is not found.best),
-        key=lambda choice: -often.get(choice.option.id, 0) if often.get(choice.option.id, 0) >= _OFTEN else 0,
-    )
-    screen.section(
-        "The same sum would also buy",
-        [
-            f"{words.full_name(choice.option)}: {render.usd(choice.buys.total_usd)}"
-            + (f" ({'; '.join(choice.buys.cuts)})" if choice.buys.cuts else "")
-            for choice in others[:_OTHERS]
-            if choice.buys
-        ],
-    )
-    if len(others) > _OTHERS:
-        screen.line(f"  and {len(others) - _OTHERS} more; --json lists all, --html FILE draws it.", "dim")
+    if everything:
+        _grounds(found, screen)
+    _others(found, screen, everything=everything)
+    screen.line()
+    screen.paragraph(_total(found), "bold")
+
+
+def _figures(found: Spending) -> list[tuple[str, str, str]]:
+    """Return what the plan is made of, as label, figure and remark."""
+    buys = found.buys
+    assert buys is not None and found.best is not None
+    made = []
+    if buys.epochs is not None:
+        epochs = "1 epoch" if buys.epochs == 1 else f"{buys.epochs} epochs"
+        made.append(f"trains {epochs} on {buys.examples:,} examples")
+    made.append(f"evaluates on {buys.evaluation_rows} held-out examples" if buys.evaluation_rows else "no evaluation")
+    rows = [("once", render.usd(buys.one_off_usd.mid), ", ".join(made))]
+    if buys.monthly_usd is not None:
+        month = buys.monthly_usd
+        spread = "" if month.low == month.high else f"{render.usd(month.low)} to {render.usd(month.high)}"
+        rows.append(("a month", render.usd(month.mid), spread))
+        rows.append((words.months(buys.months), render.usd(buys.total_usd), f"at most {render.usd(buys.dear_usd)}"))
+    mistakes = found.mistakes.get(found.best.option.id)
+    if mistakes is not None:
+        rows.append(("a request", render.usd(mistakes), "with the cost of its mistakes"))
+    return rows
 
 
 def plan_lines(found: Spending) -> list[str]:
-    """Return what the plan is made of: training, evaluation, what a mistake adds, what is left."""
+    """Return what the plan is made of as sentences, and what is cheapest."""
+    figures = [
+        f"{words.capital(label)}: {usd}{f', {remark}' if remark else ''}." for label, usd, remark in _figures(found)
+    ]
+    return [*figures, found.cheapest] if found.cheapest else figures
+
+
+def _total(found: Spending) -> str:
     buys = found.buys
-    assert buys is not None and found.best is not None
-    said = []
-    if buys.epochs is not None:
-        epochs = "1 epoch" if buys.epochs == 1 else f"{buys.epochs} epochs"
-        said.append(f"Trained for {epochs} on {buys.examples:,} examples.")
-    rows = f"evaluation on {buys.evaluation_rows} held-out examples" if buys.evaluation_rows else "no evaluation"
-    said.append(f"Once: {render.usd(buys.one_off_usd.mid)}, with {rows}.")
-    if buys.monthly_usd is not None:
-        said.append(f"A month: {words.plain_range(buys.monthly_usd)}. Left over: {render.usd(buys.left_usd)}.")
-    mistakes = found.mistakes.get(found.best.option.id)
-    if mistakes is not None:
-        said.append(f"A request costs {render.usd(mistakes)} with its mistakes paid for.")
-    if found.cheapest:
-        said.append(found.cheapest)
-    return said
+    assert buys is not None
+    limit, left = render.usd(found.limit_usd), render.usd(buys.left_usd)
+    if buys.monthly_usd is None:
+        return f"Total: {render.usd(buys.total_usd)} of {limit} before the first request; {left} left for requests."
+    return f"Total: {render.usd(buys.total_usd)} of {limit} for {words.months(buys.months)}; {left} left over."
 
 
 def _months(found: Spending, screen: Screen) -> None:
@@ -104,23 +111,53 @@ def _scenarios(found: Spending, screen: Screen) -> None:
         return
     screen.line()
     covers = words.months(found.buys.of_months if found.buys else 0)
-    screen.line(f"  {'traffic':<11} {'requests':>11}  {'a month':>9}  {covers:>10}  does the sum carry it?", "bold")
+    screen.line(f"  {'traffic':<11}{'requests':>11}  {'a month':>9}  {covers:>10}  covered?", "bold")
     for one in found.scenarios:
-        carried = FITS[one.fit]
+        covered = FITS[one.fit].partition(",")[0]
         if one.fit is Fit.PARTLY and one.buys:
-            carried = f"for {words.months(one.buys.months)}"
-        requests = f"{one.requests:,}"
+            covered = f"{words.months(one.buys.months)}"
         screen.line(
-            f"  {one.name:<11} {requests:>11}  {render.usd(one.monthly_usd.mid):>9}  "
-            f"{render.usd(one.total_usd.mid):>10}  {carried}"
+            f"  {one.name:<11}{one.requests:>11,}  {render.usd(one.monthly_usd.mid):>9}  "
+            f"{render.usd(one.total_usd.mid):>10}  {covered}"
         )
 
 
-def _more(found: Spending, screen: Screen) -> None:
+def _grounds(found: Spending, screen: Screen) -> None:
+    """Write what more money buys, what is cheapest how often, and what would make another option cheaper."""
     items = [f"{render.usd(one.usd)}, {render.usd(one.extra_usd)} more: {one.buys}" for one in found.steps]
     if found.dollar:
         items.insert(0, found.dollar)
     screen.section("What more money buys", items)
+    screen.section("The cheapest option", [found.cheapest] if found.cheapest else [])
+    flips = [
+        f"{words.capital(flip(one.variable, one.current, one.flips_at))}: {found.named(one.to)}" for one in found.flips
+    ]
+    screen.section("Another option becomes cheaper at", flips)
+
+
+def _others(found: Spending, screen: Screen, *, everything: bool) -> None:
+    """Write what else the sum buys in full, the likeliest to be cheapest first; cut short unless all is wanted."""
+    often = {id: share or 0 for id, share in found.shares.items()}
+    others = sorted(
+        ((choice, choice.buys) for choice in found.choices if choice.buys and choice is not found.best),
+        key=lambda pair: -often.get(pair[0].option.id, 0) if often.get(pair[0].option.id, 0) >= _OFTEN else 0,
+    )
+    if not others:
+        return
+    shown = others if everything else others[:_OTHERS]
+    screen.line()
+    screen.line("  The same budget also buys", "bold")
+    room = min(screen.width - 14, max(len(words.full_name(choice.option)) for choice, _ in shown))
+    for choice, buys in shown:
+        name, *rest = wrap(words.full_name(choice.option), room, break_on_hyphens=False)
+        screen.line(f"  {name:<{room}}  {render.usd(buys.total_usd):>10}")
+        for line in rest:
+            screen.line(f"    {line}")
+        for cut in buys.cuts:
+            screen.paragraph(cut, "dim", first="    ", rest="    ")
+    if not everything:
+        more = f"{len(others) - len(shown)} more options, " if len(others) > len(shown) else ""
+        screen.paragraph(f"{more}month by month, and what more money buys: --all", "dim", first="  ", rest="  ")
 
 
 def document(found: Spending) -> dict[str, object]:

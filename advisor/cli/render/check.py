@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
-import textwrap
 from collections.abc import Iterator, Sequence
 
 from advisor.cli import render
 from advisor.cli.render.bars import histogram, labels
 from advisor.cli.render.next_steps import Asked, next_steps
-from advisor.cli.render.screen import Screen
+from advisor.cli.render.screen import Screen, hanging, page_width
 from advisor.dataset import CATALOGUE, Dataset, Fixed, Format, Level, Problem
-from advisor.dataset.checks import levels_elsewhere
 from advisor.evaluate.classifier import INSTALL, ClassifierScore, is_installed
 from advisor.task import TaskType
 from advisor.tokens import BILLED_BY, Profile
 
+_KINDS = 5  # of problems shown unless all are asked for
 _LINES = 6  # line numbers named per problem
 _LINES_FIXED = 5  # and per kind of change
-_WORDS = {Level.ERROR: "error", Level.WARNING: "warning", Level.INFO: "note"}
+WORDS = {Level.ERROR: "error", Level.WARNING: "warning", Level.INFO: "note"}
 _COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.INFO: "cyan"}
 _FORMATS = {
     Format.OPENAI_CHAT: "chat", Format.PREFERENCE: "preference pairs", Format.INSTRUCTION: "instruction",
@@ -59,45 +57,74 @@ def document(profile: Profile, fixed: Fixed | None = None) -> dict[str, object]:
 
 def _classifier(plain: ClassifierScore | None) -> str:
     if plain is None and not is_installed():
-        return f"What a plain classifier scores on these rows, without a key or a bill: {INSTALL}"
+        return f"to see what a plain classifier scores, without a key or a bill: {INSTALL}"
     if plain is None:
-        return "Too few rows to tell what a plain classifier would score."
+        return "too few rows to tell what a plain classifier would score"
     return (
-        f"A plain classifier (TF-IDF and a linear model) gets {plain.score:.1%} right ({plain.low:.1%} to "
-        f"{plain.high:.1%}), cross-validated on {plain.examples:,} of these rows. What you pay for has to beat that."
+        f"a plain classifier (TF-IDF and a linear model) gets {plain.score:.0%} right ({plain.low:.0%} to "
+        f"{plain.high:.0%}), cross-validated on {plain.examples:,} rows; what you pay for has to beat that"
     )
 
 
-def page(profile: Profile, dataset: Dataset, asked: Asked, fixed: Fixed | None, plain: ClassifierScore | None) -> None:
-    """Print the page; ``plain`` is what a plain classifier scores on the data."""
-    width = _width()
+def page(
+    profile: Profile,
+    dataset: Dataset,
+    asked: Asked,
+    fixed: Fixed | None,
+    plain: ClassifierScore | None,
+    *,
+    everything: bool = False,
+) -> None:
+    """Print what the data is, what is wrong with it and what to do next, the verdict last.
+
+    ``plain`` is what a plain classifier scores on the data; ``everything``: the distributions and each remedy too.
+    """
+    width = page_width()
     names = ", ".join(source.name for source in dataset.sources)
     several = len(dataset.sources) > 1
     render.out(f"{len(dataset.sources)} files" if several and len(names) >= width else names)
-    for label, text in _facts(profile, dataset, asked):
-        _wrapped(f"  {label:<10} ", text, width)
+    for label, text in _facts(profile, dataset, asked, everything=everything):
+        hanging(f"  {label:<10} ", text, width)
+    if everything:
+        _distributions(profile, width)
+    if profile.labels and profile.task_type is TaskType.CLASSIFICATION:
+        hanging("  baseline   ", _classifier(plain), width)
+    render.out()
+    _problems(profile, width, "" if several else names, everything=everything)
+    if fixed is not None:
+        _fixed(fixed, width)
+    render.out("Next:")
+    screen = Screen()
+    for command, purpose in next_steps(profile, asked, fixed):
+        screen.command(command)
+        hanging("      ", purpose, width)
+    hanging("", _verdict(profile, asked.backend) + ("" if everything else " More: --all"), width)
+
+
+def _verdict(profile: Profile, backend: str | None) -> str:
+    """Say whether the data can be used as it is, and what was found."""
+    where = f" for {backend}" if backend else ""
+    if not profile.problems:
+        return f"Ready: no problems found{where}."
+    codes = {level: len({one.code for one in profile.problems if one.level is level}) for level in Level}
+    counts = [_many(number, WORDS[level]) for level, number in codes.items() if number]
+    return f"{'Not ready' if codes[Level.ERROR] else 'Ready'}: {', '.join(counts)}{where}."
+
+
+def _distributions(profile: Profile, width: int) -> None:
+    """Draw how long the examples are and how many each label has, where they differ."""
     if len(profile.lengths) > 1:
         render.out("\n  Tokens per example")
         for line in histogram(profile.lengths, width - 2):
             render.out(f"  {line}")
-    if profile.labels:
+    if len(set(profile.labels.values()) if profile.labels else ()) > 1:
         render.out("\n  Examples per label")
-        for line in labels(profile.labels, width - 2):
+        for line in labels(profile.labels or {}, width - 2):
             render.out(f"  {line}")
-    if profile.labels and profile.task_type is TaskType.CLASSIFICATION:
-        render.out()
-        _wrapped("  ", _classifier(plain), width)
     render.out()
-    _problems(profile, width, asked.backend, "" if several else names)
-    if fixed is not None:
-        _fixed(fixed, width)
-    render.out("Next:")
-    for command, purpose in next_steps(profile, asked, fixed):
-        render.out(f"  {command}")
-        _wrapped("      ", purpose, width)
 
 
-def _facts(profile: Profile, dataset: Dataset, asked: Asked) -> Iterator[tuple[str, str]]:
+def _facts(profile: Profile, dataset: Dataset, asked: Asked, *, everything: bool) -> Iterator[tuple[str, str]]:
     size = dataset.bytes
     amount = f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"
     plain = profile.format is Format.TEXT
@@ -111,7 +138,7 @@ def _facts(profile: Profile, dataset: Dataset, asked: Asked) -> Iterator[tuple[s
     else:
         sides = " in both answers of each pair" if profile.is_preference else ""
         share = f" ({learnt / total:.0%})" if total else ""
-        yield "tokens", f"{total:,}{sides}; {learnt:,}{share} of them are answers to learn"
+        yield "tokens", f"{total:,}{sides}; {learnt:,}{share} are answers to learn"
     named = profile.quality.get("model_tokens")
     if isinstance(named, dict):
         span = "" if named["exact"] else f" (between {named['low']:,} and {named['high']:,})"
@@ -120,8 +147,21 @@ def _facts(profile: Profile, dataset: Dataset, asked: Asked) -> Iterator[tuple[s
         yield "billed", _billed(profile, asked.model)
     each = profile.per_example
     if profile.examples > 1:
-        spread = f"median {each.p50:,} tokens, 95% up to {each.p95:,}, longest {each.max:,}"
-        yield "example", spread
+        yield "example", f"median {each.p50:,} tokens, 95% up to {each.p95:,}, longest {each.max:,}"
+    if everything:
+        yield from _means(profile)
+    if profile.languages and (everything or len(profile.languages) > 1):
+        known = [(name, share) for name, share in profile.languages.items() if share >= 0.005]
+        yield "language", ", ".join(f"{_LANGUAGES.get(name, name)} {share:.0%}" for name, share in known[:4])
+    if profile.labels:
+        least, most = min(profile.labels.values()), max(profile.labels.values())
+        spread = _many(most, "example") if least == most else f"{least:,} to {most:,} examples"
+        always = profile.quality.get("majority_baseline")
+        guess = f"; always '{next(iter(profile.labels))}' would be right {always:.0%} of the time" if always else ""
+        yield "labels", f"{len(profile.labels):,}, with {spread} each{guess}"
+
+
+def _means(profile: Profile) -> Iterator[tuple[str, str]]:
     means = {
         "system and tools" if profile.has_tools else "system": profile.system_tokens,
         "prompt": profile.user_tokens,
@@ -130,16 +170,7 @@ def _facts(profile: Profile, dataset: Dataset, asked: Asked) -> Iterator[tuple[s
     told = [f"{name} {mean:,.0f}" for name, mean in means.items() if mean >= 0.5]
     if len(told) > 1:
         turns = f"; {profile.turns:.1f} answers each" if profile.turns >= 1.05 and not profile.is_preference else ""
-        yield "average", f"{', '.join(told)}{turns}"
-    if profile.languages:
-        known = [(name, share) for name, share in profile.languages.items() if share >= 0.005]
-        yield "language", ", ".join(f"{_LANGUAGES.get(name, name)} {share:.0%}" for name, share in known[:4])
-    if profile.labels:
-        least, most = min(profile.labels.values()), max(profile.labels.values())
-        spread = _many(most, "example") if least == most else f"{least:,} to {most:,} examples"
-        always = profile.quality.get("majority_baseline")
-        guess = f"; always '{next(iter(profile.labels))}' would be right in {always:.0%}" if always else ""
-        yield "labels", f"{len(profile.labels):,}, with {spread} each{guess}"
+        yield "average", f"{', '.join(told)} tokens{turns}"
 
 
 def _billed(profile: Profile, model: str | None) -> str:
@@ -166,25 +197,25 @@ def _is_billed_so(profile: Profile, backend: str | None) -> bool:
     return any(book.offer(backend, model) is not None for model in profile.billed_tokens_per_epoch)
 
 
-def _problems(profile: Profile, width: int, backend: str | None, main: str) -> None:
-    """Print each kind of problem once, errors first; lines of the one file ``main`` go without its name."""
-    problems = profile.problems
-    where = f" for {backend}" if backend else ""
-    if not problems:
-        render.out(f"No problems found{where}.\n")
-        return
-    codes = {level: len({problem.code for problem in problems if problem.level is level}) for level in Level}
-    counts = [_many(number, _WORDS[level]) for level, number in codes.items() if number]
-    render.out(f"{', '.join(counts)}{where}:")
+def _problems(profile: Profile, width: int, main: str, *, everything: bool) -> None:
+    """Print each kind of problem once, errors first; lines of the one file ``main`` go without its name.
+
+    Unless ``everything`` is wanted, notes go without their remedy, and of many kinds the first are shown.
+    """
     groups: dict[str, list[Problem]] = {}
-    for problem in sorted(problems, key=lambda one: list(Level).index(one.level)):
+    for problem in sorted(profile.problems, key=lambda one: list(Level).index(one.level)):
         groups.setdefault(problem.code, []).append(problem)
-    for code, group in groups.items():
+    shown = list(groups.items()) if everything else list(groups.items())[:_KINDS]
+    for code, group in shown:
         level = group[0].level
         found = _finding(group, main, _found(profile, code))
-        _wrapped(f"  {_WORDS[level]:<8} ", f"{found} [{code}]", width, _COLOURS[level])
-        _wrapped(" " * 11, group[0].fix, width)
-    render.out()
+        hanging(f"  {WORDS[level]:<10} ", f"{found} [{code}]", width, _COLOURS[level])
+        if everything or level is not Level.INFO:
+            hanging(" " * 13, group[0].fix, width)
+    if len(shown) < len(groups):
+        render.out(f"  {len(groups) - len(shown)} more kinds of problems: --all")
+    if groups:
+        render.out()
 
 
 def _found(profile: Profile, code: str) -> int:
@@ -219,13 +250,13 @@ def _fixed(fixed: Fixed, width: int) -> None:
         for code, change in changes.items():
             where = f"{fixed.unit}{'' if change.rows == 1 else 's'} {_first(change.lines, change.rows)}"
             title = CATALOGUE[code].title
-            _wrapped(f"{sign} ", f"{change.rows:,} {verb}: {title[0].lower()}{title[1:]} ({where})", width)
+            hanging(f"{sign} ", f"{change.rows:,} {verb}: {title[0].lower()}{title[1:]} ({where})", width)
     lost: dict[str, list[int]] = {}
     for problem in fixed.lost:
         lost.setdefault(problem.message, []).extend([] if problem.line is None else [problem.line])
     for message, places in lost.items():
         lines = f" ({fixed.unit}{'' if len(places) == 1 else 's'} {_first(places)})" if places else ""
-        _wrapped("! ", f"{message.rstrip('.')}{lines}.", width)
+        hanging("! ", f"{message.rstrip('.')}{lines}.", width)
     kept = fixed.rows_written - fixed.rows_held_out
     was = ", in place of the file that was there" if fixed.replaced else ""
     render.out(f"+ {kept:,} of {_many(fixed.rows_read, 'row')} written to {fixed.out}{was}")
@@ -240,52 +271,5 @@ def _first(lines: Sequence[int], count: int = 0) -> str:
     return f"{', '.join(map(str, lines[:_LINES_FIXED]))}{f' and {more:,} more' if more else ''}"
 
 
-def explanation(code: str, as_json: bool) -> None:
-    """Print the page of one problem; a list of all for 'list'."""
-    from difflib import get_close_matches
-
-    from advisor.errors import UsageError
-
-    width = _width()
-    if code == "list":
-        if as_json:
-            render.json_document([_entry(name) for name in CATALOGUE])
-        for name, entry in () if as_json else CATALOGUE.items():
-            _wrapped(f"{name:<23} {_WORDS[entry.level]:<8} ", entry.title, width)
-        return
-    if code not in CATALOGUE:
-        near = get_close_matches(code, CATALOGUE, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else "'tunewise check --explain list' lists them."
-        raise UsageError(f"There is no problem '{code}'; {hint}")
-    entry = CATALOGUE[code]
-    if as_json:
-        render.json_document(_entry(code))
-        return
-    levels = [f"{_WORDS[level]} for {name}" for name, level in levels_elsewhere(code).items()]
-    _wrapped("", f"{code}: {entry.title} ({', '.join((_WORDS[entry.level], *levels))})", width)
-    render.out()
-    _wrapped("", entry.why, width)
-    render.out()
-    _wrapped("What to do: ", entry.fix, width)
-
-
-def _entry(code: str) -> dict[str, object]:
-    entry = CATALOGUE[code]
-    told = {"level": entry.level, "title": entry.title, "why": entry.why, "fix": entry.fix}
-    return {"code": code, **told, "at": levels_elsewhere(code)}
-
-
 def _many(count: int, word: str) -> str:
     return f"{count:,} {word}{'' if count == 1 else 's'}"
-
-
-def _width() -> int:
-    return max(60, min(100, shutil.get_terminal_size((80, 24)).columns))
-
-
-def _wrapped(start: str, text: str, width: int, colour: str = "") -> None:
-    """Print a paragraph that hangs beside its ``start``, which takes the colour where there are colours."""
-    lines = textwrap.wrap(text, width - len(start), break_long_words=False, break_on_hyphens=False) or [""]
-    screen = Screen()
-    for number, line in enumerate(lines):
-        screen.parts((start, colour) if number == 0 else (" " * len(start), ""), (line, ""))

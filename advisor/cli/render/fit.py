@@ -1,4 +1,4 @@
-"""How a fit looks: one row a GPU within 80 columns, the advice below, and the --json list."""
+"""How a fit looks: one row a GPU within 80 columns, the verdict last, and the --json list."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from decimal import Decimal
 from textwrap import fill
 
 from advisor.cli import render
+from advisor.cli.render.screen import page_width
 from advisor.hardware import Architecture, Band, Fit, Gpu
 from advisor.hardware.training_stacks import TUNEWISE
 from advisor.pricing import GpuRent
 from backends import Method
 
-_TABLE, _WIDEST = 74, 100  # columns: what the table needs, and what a line of text is still read well at
+_TABLE = 74  # columns that the table needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +73,20 @@ def document(answer: Answer) -> dict[str, object]:
     }
 
 
-def show(arch: Architecture, method: Method, seq: int, rank: int, answers: Sequence[Answer], *, exact: bool) -> None:
-    """Print the table and, per GPU, what the peak is and what lowers it; a narrow screen gets a paragraph a GPU."""
-    width = min(render.console().width, _WIDEST)
+def show(
+    arch: Architecture,
+    method: Method,
+    seq: int,
+    rank: int,
+    answers: Sequence[Answer],
+    *,
+    exact: bool,
+    everything: bool = False,
+) -> None:
+    """Print the table, what to change where a GPU is too small, and the verdict.
+    ``everything``: what the peak is on every GPU, and what the ranges rest on.
+    """
+    width = page_width()
     adapter = "" if method is Method.FULL else f", rank {rank}"
     _paragraph(f"{arch.model}: {_size(arch.params)} parameters, {method}{adapter}, sequences of {seq:,} tokens", width)
     beyond = f"the model's context is {arch.context:,} tokens" if arch.context and seq > arch.context else ""
@@ -85,68 +97,89 @@ def show(arch: Architecture, method: Method, seq: int, rank: int, answers: Seque
             _paragraph(f"({note})", width)
     timed = any(answer.tokens for answer in answers)
     render.out()
-    if width < _TABLE:
-        for answer in answers:
-            _paragraph(f"{answer.fit.gpu}: {_told(answer, timed=timed)} {answer.fit.advice}", width)
-    else:
-        last = f"{'minutes':<11}USD" if timed else "USD/hour"
-        render.out(f"{'GPU':<14}{'fits':<6}{'peak GB':<17}{'batch':<7}{'tokens/s':<10}{last}")
-        for answer in answers:
-            render.out(_row(answer, timed=timed).rstrip())
-        render.out()
-        for answer in answers:
+    for line in _table(answers, width, timed=timed):
+        render.out(line)
+    render.out()
+    for answer in answers:
+        if everything or answer.fit.fits != "yes" or len(answers) == 1:
             _paragraph(f"{answer.fit.gpu}: {answer.fit.advice}", width)
-    _paragraph(_footing(answers), width)
+    _paragraph(_footing(answers) if everything else _caution(answers), width)
+    _paragraph(_verdict(answers), width)
+
+
+def _verdict(answers: Sequence[Answer]) -> str:
+    """Say where it fits, and where it is cheapest or fastest."""
+    fitting = [answer for answer in answers if answer.fit.fits != "no"]
+    if not fitting:
+        names = answers[0].fit.gpu if len(answers) == 1 else f"any of the {len(answers)} GPUs"
+        return f"Verdict: does not fit on {names}."
+    where = fitting[0].fit.gpu if len(answers) == 1 else f"{len(fitting)} of {len(answers)} GPUs"
+    sure = [answer for answer in fitting if answer.fit.fits == "yes"]
+    said = f"Verdict: fits on {where}" + ("" if sure else ", tightly")
+    priced = [(answer.usd["mid"], answer) for answer in fitting if answer.usd]
+    rented = [(answer.rent.typical, answer) for answer in fitting if answer.rent]
+    if len(fitting) > 1 and priced:
+        usd, best = min(priced, key=lambda pair: pair[0])
+        return f"{said}; cheapest: {best.fit.gpu}, about {render.usd(usd)}."
+    if len(fitting) > 1 and rented:
+        usd, best = min(rented, key=lambda pair: pair[0])
+        return f"{said}; cheapest to rent: {best.fit.gpu}, about {render.usd(usd)} an hour."
+    return f"{said}."
 
 
 def _paragraph(text: str, width: int) -> None:
     render.out(fill(text, width, subsequent_indent="  ", break_on_hyphens=False))
 
 
-def _told(answer: Answer, *, timed: bool) -> str:
-    """Return a row of the table as a sentence."""
-    memory, batch, speed, tail = _cells(answer, timed=timed)
-    said = f"{answer.fit.fits}, peak {memory} GB, batch {batch}"
-    if answer.fit.fits == "no":
-        return f"{said}."
-    units = (" minutes", "") if timed else (" USD/hour",)
-    known = [f", {cell}{unit}" for cell, unit in zip(tail, units, strict=True) if cell != "-"]
-    return f"{said}, {speed} tokens/s{''.join(known)}."
+def _table(answers: Sequence[Answer], width: int, *, timed: bool) -> list[str]:
+    """Return a heading and a row a GPU; on a narrow screen without the peak's range, and times without the speed."""
+    wide = width >= _TABLE
+    names = ["GPU", "fits", "peak GB", "batch", "tokens/s", *(("minutes", "USD") if timed else ("USD/hour",))]
+    widths = [14, 6, 17 if wide else 9, 7, 10, 11, 11]
+    kept = [place for place in range(len(names)) if wide or not timed or place != 4]
+
+    def row(cells: Sequence[str]) -> str:
+        return "".join(f"{cells[place]:<{widths[place]}}" for place in kept if place < len(cells)).rstrip()
+
+    return [row(names), *(row(_cells(answer, wide=wide, timed=timed)) for answer in answers)]
 
 
-def _row(answer: Answer, *, timed: bool) -> str:
-    memory, batch, speed, tail = _cells(answer, timed=timed)
-    last = "".join(f"{cell:<11}" for cell in tail)
-    return f"{answer.fit.gpu[:13]:<14}{answer.fit.fits:<6}{memory:<17}{batch:<7}{speed:<10}{last}"
-
-
-def _cells(answer: Answer, *, timed: bool) -> tuple[str, str, str, tuple[str, ...]]:
-    """Return memory, batch and speed, and either minutes and dollars or dollars an hour."""
+def _cells(answer: Answer, *, wide: bool, timed: bool) -> list[str]:
+    """Return the cells of a GPU: memory, batch, speed, and either minutes and dollars or dollars an hour."""
     fit = answer.fit
-    memory = f"{_gb(fit.peak_gb)} ({_gb(fit.peak_low_gb)}-{_gb(fit.peak_high_gb)})"
+    spread = f" ({_gb(fit.peak_low_gb)}-{_gb(fit.peak_high_gb)})" if wide else ""
     batch = f"{fit.micro_batch}{' ckpt' if fit.checkpointing else ''}"
+    cells = [fit.gpu[:13], fit.fits, f"{_gb(fit.peak_gb)}{spread}", batch]
     if fit.fits == "no":
-        return memory, batch, "-", ("-",)
+        return [*cells, "-", "-"]
     speed = f"{_short(fit.tokens_per_s.low)}-{_short(fit.tokens_per_s.high)}" if fit.tokens_per_s else "unknown"
     if not timed:
-        return memory, batch, speed, (f"{answer.rent.low:.2f}-{answer.rent.high:.2f}" if answer.rent else "-",)
+        return [*cells, speed, f"{answer.rent.low:.2f}-{answer.rent.high:.2f}" if answer.rent else "-"]
     minutes, usd = answer.minutes, answer.usd
     money = f"{render.usd(usd['low'])}-{render.usd(usd['high'])[1:]}" if usd else "unknown" if answer.rent else "-"
-    return memory, batch, speed, (f"{_short(minutes.low)}-{_short(minutes.high)}" if minutes else "unknown", money)
+    return [*cells, speed, f"{_short(minutes.low)}-{_short(minutes.high)}" if minutes else "unknown", money]
+
+
+def _caution(answers: Sequence[Answer]) -> str:
+    recomputed = "ckpt: with --checkpointing. " if any(answer.fit.checkpointing for answer in answers) else ""
+    if all(answer.fit.calibrated for answer in answers):
+        return f"{recomputed}Time and memory are corrected by what runs on this machine measured. More: --all"
+    return f"{recomputed}Estimated from published runs; --calibrate measures this machine. More: --all"
 
 
 def _footing(answers: Sequence[Answer]) -> str:
     margin = round(100 * (TUNEWISE.margin - 1))
     counted = (
-        f"A peak holds the process beside torch (0.4 to 0.5 GB); yes leaves {margin} % more for the estimate's error."
+        "A peak includes what the process holds beside torch (0.4 to 0.5 GB). 'yes' leaves "
+        f"{margin}% more for the error of the estimate."
     )
     if all(answer.fit.calibrated for answer in answers):
         return f"{counted} Time and memory are corrected by what runs on this machine measured."
     unmeasured = (
-        "Our own trainer was not measured on a GPU yet: for programs like that, 2.6 % of the answers near a card's "
+        "Our own trainer was not measured on a GPU yet; of comparable programs, 2.6% of the answers near a card's "
         "limit were a wrong yes."
     )
-    ranges = "Ranges: memory as 95 % of published runs came out, speed by kind of GPU; a run of yours narrows both."
+    ranges = "The ranges: for memory 95% of published runs, for speed the kind of GPU. A run of yours narrows both."
     return f"{counted} {unmeasured} {ranges}"
 
 

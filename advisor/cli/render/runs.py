@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from advisor.cli import render
+from advisor.cli.render.screen import Screen
+from advisor.runs.names import with_name
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,10 +31,12 @@ def table(views: Sequence[View]) -> None:
     from rich.markup import escape
     from rich.padding import Padding
 
-    grid = grid_of("run", "backend", "model", "status", "steps", "quoted", "billed", "created")
+    named = ["name"] if any(one.name for one in views) else []
+    grid = grid_of("run", *named, "backend", "model", "status", "steps", "quoted", "billed", "created")
     for one in views:
         grid.add_row(
             one.run,
+            *([escape(one.name or "")] if named else []),
             _place(one),
             escape(short(one.model)),
             f"[{COLOURS[one.status]}]{one.status}[/]{_so_far(one)}",
@@ -46,7 +50,10 @@ def table(views: Sequence[View]) -> None:
         console.print(grid)
         return
     for one in views:
-        console.print(f"{one.run} [{COLOURS[one.status]}]{one.status}[/]{_so_far(one)} {one.created:%Y-%m-%d %H:%M}")
+        console.print(
+            f"{escape(with_name(one.run, one.name))} [{COLOURS[one.status]}]{one.status}[/]{_so_far(one)} "
+            f"{one.created:%Y-%m-%d %H:%M}"
+        )
         how_far = steps(one.steps_done, one.steps_total)
         parts = [f"{how_far} steps"] if how_far else []
         parts += [f"quoted {render.usd(one.quote_usd)}", f"billed {render.usd(one.billed_usd)}"]
@@ -61,6 +68,7 @@ def card(one: View) -> None:
     grid = grid_of()
     rows: list[tuple[str, str | None]] = [
         ("run", one.run),
+        ("name", escape(one.name) if one.name else None),
         ("status", f"[{COLOURS[one.status]}]{one.status}[/] {escape(_beside(one))}".strip()),
         ("stages", escape(stages_text(one.stages)) or None),
         ("stands still", f"[yellow]{escape(one.standstill)}[/]" if one.standstill else None),
@@ -127,35 +135,48 @@ def log(events: Iterable[JobEvent]) -> None:
         render.out(f"{event.time:%Y-%m-%d %H:%M:%S} {level}{event.message} {numbers}".rstrip())
 
 
-def receipt_table(found: Receipt) -> None:
-    """Print quoted beside actual."""
-    grid = grid_of("", "quoted", "actual", "error", "says")
+def receipt_table(found: Receipt, *, everything: bool = False) -> None:
+    """Print quoted beside actual, the total last; ``everything``: the lines of the quote too."""
+    over = found.status.finished
+    grid = grid_of("", "quoted", *(("actual", "off by") if over else ("so far",)), "says")
+    for column in grid.columns[1:-1]:
+        column.justify = "right"
     for line in found.lines:
-        error = "" if line.error_pct is None else f"{line.error_pct:+.1f} %"
-        grid.add_row(line.name, _amount(line.quoted, line.unit), _amount(line.actual, line.unit), error, line.basis)
-    from rich.markup import escape
-
-    console = render.console()
-    console.print(escape(f"Receipt of {found.run}: {found.model} on {found.backend}, {found.status}"))
-    console.print(grid)
-    taught = [f"{line.name} {100 * (line.corrected - 1):+.1f} %" for line in found.lines if line.corrected != 1]
+        error = "" if line.error_pct is None else f"{line.error_pct:+.1f}%"
+        cells = [_amount(line.quoted, line.unit), _amount(line.actual, line.unit), *([error] if over else [])]
+        grid.add_row(line.name, *cells, line.basis)
+    grid.columns[0].no_wrap = True
+    screen = Screen()
+    name = with_name(found.run, found.name)
+    screen.paragraph(f"Receipt of {name}: {short(found.model)} on {found.backend}, {found.status}", "bold")
+    render.console().print(grid)
+    taught = [f"{line.name} {100 * (line.corrected - 1):+.1f}%" for line in found.lines if line.corrected != 1]
     if taught:
-        console.print(f"The quote was corrected by the median error of earlier runs: {', '.join(taught)}.")
+        screen.paragraph(f"The quote was corrected by the median error of earlier runs: {', '.join(taught)}.")
     if found.missing:
-        console.print(f"Missing here, since {found.backend} did not give it: {', '.join(found.missing)}.")
+        screen.paragraph(f"Missing here, since {found.backend} did not give it: {', '.join(found.missing)}.")
     if found.twins:
-        console.print(twins_text(found))
+        screen.paragraph(twins_text(found), "yellow")
     if found.provider_quote_usd is not None:
-        console.print(f"{found.backend} itself had quoted {render.usd(found.provider_quote_usd)}.")
+        screen.paragraph(f"{found.backend} itself quoted {render.usd(found.provider_quote_usd)}.")
     if found.serving:
-        console.print(escape(found.serving))
-    for item in found.quote_lines:
+        screen.paragraph(found.serving)
+    for item in found.quote_lines if everything else ():
         checked = f", read {item.checked}" if item.checked else ""
         quantity = render.decimal_text(round(item.quantity, 4))
-        console.print(
-            f"[dim]quoted: {escape(item.name)}: {quantity} {item.unit} x {render.usd(item.unit_usd)} = "
-            f"{render.usd(item.usd)} ({escape(item.source)}{checked})[/]"
+        screen.bullet(
+            f"quoted: {item.name}: {quantity} {item.unit} x {render.usd(item.unit_usd)} = "
+            f"{render.usd(item.usd)} ({item.source}{checked})",
+            "dim",
         )
+    screen.paragraph(_receipt_total(found) + ("" if everything else " The lines of the quote: --all"), "bold")
+
+
+def _receipt_total(found: Receipt) -> str:
+    quoted = render.usd(found.quote_usd)
+    if not found.status.finished:
+        return f"It is {found.status}, so nothing is final yet; quoted {quoted}."
+    return f"Total: {render.usd(found.billed_usd)}, quoted {quoted}."
 
 
 def accuracy_table(found: Sequence[Accuracy]) -> None:
@@ -163,14 +184,14 @@ def accuracy_table(found: Sequence[Accuracy]) -> None:
     if not found:
         render.out("No run has ended yet that was quoted and measured.")
         return
-    grid = grid_of("backend", "quantity", "runs", "median error", "median size of it", "within 10 %")
+    grid = grid_of("backend", "quantity", "runs", "median error", "median size of it", "within 10%")
     for one in found:
         grid.add_row(
             one.backend,
             one.quantity,
             str(one.runs),
-            f"{one.median_error_pct:+.1f} %",
-            f"{one.median_abs_pct:.1f} %",
+            f"{one.median_error_pct:+.1f}%",
+            f"{one.median_abs_pct:.1f}%",
             f"{one.within_10_pct:.0%}",
         )
     render.console().print(grid)
@@ -227,8 +248,12 @@ def clock(moment: datetime | None) -> str:
 
 
 def _amount(value: Decimal | None, unit: str) -> str:
+    from advisor.recommend.wording import duration
+
     if unit == "USD":
         return render.usd(value)
     if value is None:
         return "unknown"
+    if unit == "minutes":
+        return duration(float(value))
     return f"{value:,.0f}" if unit == "tokens" else f"{value:,.2f} {unit}"

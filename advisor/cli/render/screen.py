@@ -18,7 +18,7 @@ class Screen:
     """Writes to stdout. ``width`` is that of the terminal, within reason; ``ascii``: nothing else can be shown."""
 
     def __init__(self) -> None:
-        self.width = max(_NARROWEST, min(_WIDEST, shutil.get_terminal_size((80, 24)).columns))
+        self.width = page_width()
         self.ascii = render.says_ascii_alone()
         self._console = render.console() if sys.stdout.isatty() else None
 
@@ -81,3 +81,16 @@ class Screen:
     def cut(self, text: str, room: int) -> str:
         """Return the text within ``room`` columns, its end left out where it is longer."""
         return text if len(text) <= room else f"{text[: room - 2]}.."
+
+
+def page_width() -> int:
+    """Return the columns a page of text may have."""
+    return max(_NARROWEST, min(_WIDEST, shutil.get_terminal_size((80, 24)).columns))
+
+
+def hanging(start: str, text: str, width: int, colour: str = "") -> None:
+    """Print a paragraph that hangs beside its ``start``, which takes the colour where there are colours."""
+    lines = textwrap.wrap(text, width - len(start), break_long_words=False, break_on_hyphens=False) or [""]
+    screen = Screen()
+    for number, line in enumerate(lines):
+        screen.parts((start, colour) if number == 0 else (" " * len(start), ""), (line, ""))
