@@ -84,6 +84,7 @@ def show(
     everything: bool = False,
 ) -> None:
     """Print the table, what to change where a GPU is too small, and the verdict.
+
     ``everything``: what the peak is on every GPU, and what the ranges rest on.
     """
     width = page_width()
