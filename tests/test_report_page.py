@@ -187,7 +187,7 @@ def test_the_front_figure_stands_alone_and_compares_what_the_page_does() -> None
     assert (found.bars[0].low, found.bars[0].high) == (360, 720)
     drawn = ElementTree.fromstring(svg(found))
     texts = {str(one.text) for one in drawn.iter("{http://www.w3.org/2000/svg}text")}
-    assert {"$360", "Source: tunewise 1.2.3, 22 Nov 2026; prices read by 1 Nov 2026"} <= texts
+    assert {"$360", "Made by tunewise 1.2.3 on 22 Nov 2026; prices read by 1 Nov 2026"} <= texts
     assert not [one for one in drawn.iter() if {"href", "style", "class"} & one.attrib.keys()]
     widths = [float(one.attrib["width"]) for one in drawn.iter("{http://www.w3.org/2000/svg}rect")][2:]
     assert widths[1] / widths[0] == pytest.approx(600 / 360, rel=0.01)

@@ -52,7 +52,7 @@ class Slide:
 
 def slide(story: Story) -> Slide | None:
     """Return the front figure of a report; None where there is nothing to compare: no price, no scorecard."""
-    source = f"tunewise {story.version}, {words.day(story.made)}"
+    source = f"Made by tunewise {story.version} on {words.day(story.made)}"
     if story.run is not None:
         return _of_run(story.run, source)
     return _of_plan(story.plan, source) if story.plan is not None else None
@@ -74,7 +74,7 @@ def svg(found: Slide) -> Html:
     step = min(64.0, (_LAST - first) / len(bars))
     parts += [_bar(bar, x, first + step * place, step) for place, bar in enumerate(bars)]
     parts.append(f'<path d="M{_LEFT} {first}V{first + step * len(bars):.1f}" stroke="{_QUIET}"/>')
-    parts.append(_text(40, _HEIGHT - 24, f"Source: {found.source}", 13, _QUIET))
+    parts.append(_text(40, _HEIGHT - 24, found.source, 13, _QUIET))
     summary = "; ".join(f"{bar.name}, {bar.detail}: {bar.shown}" for bar in bars)
     head = tag("title", found.title) + tag("desc", f"{found.said} {found.measure}: {summary}.")
     return Html(
