@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BROWSER := $(VENV)/browser/.fetched
 JOBS ?= 2
 FUZZ ?= 10
 
@@ -24,7 +25,12 @@ $(STAMP): pyproject.toml
 demo: $(STAMP) ## The main job with a small real model on shipped data: no key, no GPU
 	PATH="$(abspath $(BIN)):$$PATH" bash examples/demo.sh
 
-test: $(STAMP) ## Run the tests, a file at a time on each of $(JOBS) processes
+# A browser and axe-core for the tests of pages: outside what git keeps, fetched by npm where it is there.
+$(BROWSER): $(STAMP) tests/browser_setup.py
+	$(BIN)/python tests/browser_setup.py $(VENV)/browser
+	touch $(BROWSER)
+
+test: $(STAMP) $(BROWSER) ## Run the tests, a file at a time on each of $(JOBS) processes
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 fuzz: $(STAMP) ## Search for inputs that break a property: $(FUZZ) rounds, each with new examples

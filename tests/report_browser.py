@@ -8,26 +8,39 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
-)
+AXE, CHROMIUM_FOLDER = "axe.min.js", "chromium"
+_FETCHED = Path(sys.prefix) / "browser"  # where `make test` has tests/browser_setup.py put both
 _START = 'exec "$0" "$@" 3<&"$READ" 4>&"$WRITE"'
 
 
+def installed_chromium() -> str:
+    """Return the browser on the PATH, or nothing."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return next((found for name in names if (found := shutil.which(name))), "")
+
+
+def chromium() -> str:
+    """Return the browser to test with: the installed one, else the fetched one, else nothing."""
+    fetched = _FETCHED / CHROMIUM_FOLDER / "chromium"
+    return installed_chromium() or (str(fetched) if fetched.is_file() else "")
+
+
+CHROMIUM = chromium()
+NO_CHROMIUM = "no chromium on the PATH, and none in .venv/browser: make test fetches one where npm is"
+NO_AXE = "axe-core is not in .venv/browser: make test fetches it where npm is, or name axe.min.js in AXE_CORE"
+
+
 def axe() -> Path | None:
-    """Return axe.min.js: named by AXE_CORE, or where npm keeps global packages."""
-    places = [Path(os.environ["AXE_CORE"])] if "AXE_CORE" in os.environ else []
-    places += [
-        root / "axe-core/axe.min.js" for root in map(Path, ("/usr/lib/node_modules", "/usr/local/lib/node_modules"))
-    ]
-    places += [Path(__file__).parent.parent / "node_modules/axe-core/axe.min.js"]
-    return next((place for place in places if place.is_file()), None)
+    """Return axe.min.js: named by AXE_CORE, or fetched by the set-up of the tests."""
+    found = Path(os.environ.get("AXE_CORE", _FETCHED / AXE))
+    return found if found.is_file() else None
 
 
 class Browser:
@@ -41,6 +54,8 @@ class Browser:
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
+        self.call("Page.bringToFront")
+        self.call("Emulation.setFocusEmulationEnabled", enabled=True)
 
     def call(self, method: str, **given: object) -> dict:
         self._count += 1
@@ -67,6 +82,15 @@ class Browser:
         until = time.monotonic() + 30
         while self.run("document.readyState") != "complete":
             assert time.monotonic() < until, "the page never finished loading"
+
+    def violations(self) -> list[list[str]]:
+        """Return what axe-core finds on the page with all that folds laid open: [rule, impact] each."""
+        found = axe()
+        assert found is not None
+        self.run("document.querySelectorAll('details').forEach((one) => (one.open = true)); 0")
+        self.run(found.read_text(encoding="utf-8") + "; 0")
+        asked = "axe.run().then((found) => JSON.stringify(found.violations.map((one) => [one.id, one.impact])))"
+        return json.loads(str(self.run(asked)))
 
     def run(self, script: str) -> object:
         found = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
@@ -106,6 +130,15 @@ class Browser:
         return said
 
 
+def _environment() -> dict[str, str]:
+    """Return the environment, in which a fetched Chromium finds the libraries and fonts that came with it."""
+    fetched = _FETCHED / CHROMIUM_FOLDER
+    if not Path(CHROMIUM).is_relative_to(fetched):
+        return dict(os.environ)
+    libraries = f"{fetched / 'lib'}:{os.environ.get('LD_LIBRARY_PATH', '')}".rstrip(":")
+    return {**os.environ, "LD_LIBRARY_PATH": libraries, "FONTCONFIG_PATH": str(fetched)}
+
+
 @contextmanager
 def browser() -> Iterator[Browser]:
     """Start Chromium with a profile of its own and end it, whatever happens."""
@@ -115,7 +148,7 @@ def browser() -> Iterator[Browser]:
         options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-pipe"]
         process = subprocess.Popen(
             ["bash", "-c", _START, CHROMIUM, *options, "--disable-dev-shm-usage", f"--user-data-dir={profile}"],
-            env={**os.environ, "READ": str(theirs_read), "WRITE": str(theirs_write)},
+            env=_environment() | {"READ": str(theirs_read), "WRITE": str(theirs_write)},
             pass_fds=(theirs_read, theirs_write),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
