@@ -180,6 +180,8 @@ class Backend(ABC):
     deploys_by: ClassVar[str] = ""  # how a deployed tune is billed: "hour", "token"; "": nothing is deployed here
     validation_decides: ClassVar[bool] = False  # whether that file picks the weights that are kept
     at_once: ClassVar[int] = 8  # questions that are best asked together
+    answers_here: ClassVar[bool] = False  # its models answer on this machine, so that no answer is billed
+    gives_weights: ClassVar[bool] = False  # whether ``download`` brings what was trained
     resumes: ClassVar[bool] = False  # a paid job that broke off goes on in a further one, from its last checkpoint
     held_beside_minutes: ClassVar[int | None] = None  # a rented machine, beside training on it; None: rents none
 
@@ -292,6 +294,10 @@ class Backend(ABC):
     def stop(self, serving: Serving) -> None:
         """End a serving and its bill."""
         raise SpecRefused(f"{self.name} rents out no machines to serve a tuned model on.")
+
+    def download(self, job: Job, folder: Path) -> Path:
+        """Write what was trained, an adapter or a whole model, into ``folder``, and return it."""
+        raise SpecRefused(f"{self.name} gives out no weights: its tuned models stay there.")
 
     def delete_model(self, job: Job) -> None:
         """Delete the tuned model of ``job`` at the provider, for good, and what keeping it costs."""

@@ -17,6 +17,7 @@ from backends._hyperparameters import Hyperparameters, stated
 from backends._remote import C, Remote
 from backends._replies import Unreadable
 
+DOWNLOAD_S = 6 * 3600.0  # of the weights of the largest models
 _LAST = datetime.max.replace(tzinfo=UTC)
 
 
@@ -215,6 +216,13 @@ def id_of(job: Job) -> str:
     if job.id is None:
         raise SpecRefused(f"Run {job.run} has no job at the provider yet; submit it first.")
     return job.id
+
+
+def tuned_of(job: Job) -> str:
+    """Return the provider's name of the tuned model of ``job``. Raises SpecRefused where there is none."""
+    if job.tuned_model is None:
+        raise SpecRefused(f"Run {job.run} has no tuned model; wait until it has succeeded.")
+    return job.tuned_model
 
 
 def behind(found: Iterable[JobEvent], after: str | None) -> Iterator[JobEvent]:

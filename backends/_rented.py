@@ -12,6 +12,7 @@ import io
 import json
 import re
 import tarfile
+import threading
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -19,7 +20,7 @@ from datetime import UTC
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import ClassVar, Generic
+from typing import Any, ClassVar, Generic
 
 from backends._base import Backend, Completion, Job, JobEvent, JobSpec, Json, Message, Method
 from backends._errors import SpecRefused
@@ -60,10 +61,23 @@ class Rented(Hosted[C], Generic[C]):
         settings=frozenset({"parallel_tool_calls"}), reasoning="reasoning_content", text=True, images=False
     )
     brings_model: ClassVar[bool] = True
+    at_once: ClassVar[int] = 64  # as this machine's own models are asked
+    answers_here: ClassVar[bool] = True
+    gives_weights: ClassVar[bool] = True
     validation_decides: ClassVar[bool] = True
     resumes: ClassVar[bool] = True
     held_beside_minutes: ClassVar[int | None] = SETUP_MINUTES + _SAVING_MINUTES
     most_bytes: ClassVar[int] = 5_000_000_000
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self._fetching = threading.Lock()  # questions come from several threads; the first of them fetches
+        self._fetched = dict[str, str]()
+        self._here: Backend = _trainer()
+
+    @abstractmethod
+    def fetch(self, model: str) -> str:
+        """Bring a tuned model here and return its folder; a base, which the local backend finds, stays its name."""
 
     @abstractmethod
     def machines(self) -> tuple[Rate, ...]:
@@ -119,10 +133,17 @@ class Rented(Hosted[C], Generic[C]):
         temperature: float = 0.0,
         seed: int | None = None,
     ) -> Completion:
-        raise SpecRefused(
-            f"{self.provider.title} trains and answers nothing. Fetch the model, 'hf download {model} --local-dir "
-            "FOLDER', and ask it on a machine of yours: 'tunewise chat FOLDER --backend local'."
+        """Ask on this machine: these places train, and answer nothing. A tuned model is fetched first, once."""
+        with self._fetching:
+            if model not in self._fetched:
+                self._fetched[model] = self.fetch(model)
+        return self._here.complete(
+            self._fetched[model], messages, tools=tools, max_tokens=max_tokens, temperature=temperature, seed=seed
         )
+
+    def close(self) -> None:
+        super().close()
+        self._here.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +219,7 @@ def command(lock: str) -> list[str]:
 def environment(config: Mapping[str, Json], run: str, publish: str) -> dict[str, str]:
     """Return what tells the trainer on the machine what to do; the model goes to the repository ``publish``."""
     order = {"spec": dict(config), "keep": f"{KEPT}/{run}", "publish": publish}
-    return {"TUNEWISE_JOB": json.dumps(order), "PYTHONUNBUFFERED": "1"}
+    return {"TUNEWISE_JOB": json.dumps(order), "PYTHONUNBUFFERED": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 
 @cache

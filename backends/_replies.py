@@ -11,13 +11,15 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, FiniteFloat, ValidationError, WrapValidator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError, WrapValidator
+from pydantic.alias_generators import to_camel
 
 T = TypeVar("T")
 _LATEST_S = 7_258_118_400  # the year 2200; what counts beyond it does not count seconds
 _EARLIEST_S = 946_684_800  # the year 2000
+UNTIMED = datetime.fromtimestamp(0, UTC)  # stands for a time that a reply does not state
 
 
 class Unreadable(ValueError):
@@ -40,6 +42,17 @@ Above = Annotated[FiniteFloat | None, Field(gt=0), LENIENT]  # a setting that ha
 Texts = Annotated[
     tuple[str, ...], BeforeValidator(lambda found: tuple(filter(_is_text, found)) if isinstance(found, list) else ())
 ]
+
+
+class CamelReply(BaseModel):
+    """A reply whose fields are written inCamelCase on the wire."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+    @classmethod
+    def of(cls, found: object) -> Self:
+        """Read a part of a reply; what is no object says nothing."""
+        return cls.model_validate(found if isinstance(found, dict) else {})
 
 
 def _is_text(value: object) -> bool:

@@ -7,6 +7,7 @@ reply one that its classes read.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import signal
@@ -142,6 +143,32 @@ class HuggingFaceEmulator(Emulator):
         if found is None:
             return Reply(404, b"", {"x-error-code": "EntryNotFound", "x-error-message": "Entry not found"})
         return Reply(200, b"", {"x-linked-size": str(found["bytes"])})
+
+    @route("GET", "/api/models/{namespace}/{repo}/revision/{revision}")
+    def describe(self, call: Call) -> Reply:
+        name = f"{call.params['namespace']}/{call.params['repo']}"
+        if name not in self.state["repos"]:
+            return Reply(404, {"error": "Repository not found"}, {"x-error-code": "RepoNotFound"})
+        files = [{"rfilename": key.split(":")[1]} for key in self.state["others"] if key.startswith(f"{name}:")]
+        return Reply(200, {"id": name, "sha": "0" * 40, "private": True, "siblings": files})
+
+    @route("GET", "/api/models/{namespace}/{repo}/tree/{revision}")
+    def tree(self, call: Call) -> Reply:
+        name = "{namespace}/{repo}".format(**call.params)
+        kept = {key.split(":")[1]: one for key, one in self.state["others"].items() if key.startswith(f"{name}:")}
+        return Reply(
+            200, [{"type": "file", "path": path, "size": one["bytes"], "oid": "0" * 40} for path, one in kept.items()]
+        )
+
+    @route("HEAD", "/{namespace}/{repo}/resolve/{revision}/{path*}")
+    @route("GET", "/{namespace}/{repo}/resolve/{revision}/{path*}")
+    def fetch(self, call: Call) -> Reply:
+        kept = self.state["others"].get("{namespace}/{repo}:{path}".format(**call.params))
+        if kept is None:
+            return Reply(404, b"", {"x-error-code": "EntryNotFound", "x-error-message": "Entry not found"})
+        content = base64.b64decode(kept["content"])
+        headers = {"etag": f'"{hashlib.sha256(content).hexdigest()}"', "x-repo-commit": "0" * 40}
+        return Reply(200, content, {**headers, "content-type": "application/octet-stream"})
 
     @route("POST", "/api/buckets/{namespace}/{name}")
     def make_bucket(self, call: Call) -> Reply:

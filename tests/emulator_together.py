@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
+import tarfile
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -466,7 +468,7 @@ class TogetherEmulator(Emulator):
     def download(self, call: Call) -> Reply:
         if call.query["ft_id"] not in self.state["jobs"]:
             return refusal(404, "not found")
-        return Reply(200, b"weights of " + call.query["ft_id"].encode(), {"content-type": "application/octet-stream"})
+        return Reply(200, packed(call.query["ft_id"]), {"content-type": "application/octet-stream"})
 
     def advance(self, job: dict[str, Any]) -> None:
         if job["status"] == "cancel_requested":
@@ -537,6 +539,20 @@ def _shown(stored: dict[str, Any]) -> dict[str, Any]:
 
 def _job(job: dict[str, Any]) -> dict[str, Any]:
     return {name: job[name] for name in FIELDS if job.get(name) is not None}
+
+
+def packed(job: str) -> bytes:
+    """Return an adapter as the provider packs one: a tar.zst."""
+    import zstandard
+
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w") as tar:
+        for name in ("adapter_config.json", "adapter_model.safetensors"):
+            content = f"{name} of {job}".encode()
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return zstandard.ZstdCompressor().compress(held.getvalue())
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import tarfile
@@ -25,10 +26,12 @@ from backends import (
     JobSpec,
     JobStatus,
     Method,
+    ModelNotTunable,
     OutcomeUnknown,
     ProviderUnavailable,
     SpecRefused,
 )
+from backends._refusals import RightMissing
 from backends._rented import read_log, shipped
 from backends.huggingface.replies import snapshot
 
@@ -81,6 +84,31 @@ def test_the_very_command_trains_and_goes_on_after_a_failure(hub: Hosted) -> Non
     assert "acme/tunewise-run-1:adapter_model.safetensors" in published
     assert hub.emulator.key not in log
     assert hub.backend.submit(spec, resume=done).id == done.id  # nothing is left to do
+
+    # Its base was made on the machine; one of the hub would be found there.
+    folder = hub.backend.download(done, hub.folder / "adapter")
+    assert (folder / "adapter_model.safetensors").stat().st_size > 0
+    answer = hub.backend.complete(done.tuned_model, [{"role": "user", "content": "Hello"}], max_tokens=4)
+    assert answer.completion_tokens
+    fetched = hub.asked("GET /acme/tunewise-run-1/resolve/")
+    hub.backend.complete(done.tuned_model, [{"role": "user", "content": "Again"}], max_tokens=4)
+    assert hub.asked("GET /acme/tunewise-run-1/resolve/") == fetched
+
+
+def test_a_tuned_model_is_fetched_into_a_folder(hub: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(hub.folder / "cache"))
+    done = ended(hub, hub.submit(rented(hub)))
+    with pytest.raises(ModelNotTunable):  # the machine is drawn here, and has published nothing
+        hub.backend.download(done, hub.folder / "none")
+    hub.emulator.state["repos"]["acme/tunewise-run-1"] = "model"
+    content = base64.b64encode(b"weights").decode()
+    hub.emulator.state["others"]["acme/tunewise-run-1:adapter_model.safetensors"] = {"content": content, "bytes": 7}
+    hub.emulator.fault("GET /api/models/{namespace}/{repo}/tree/{revision}", "status", status=403, body={"error": "no"})
+    with pytest.raises(RightMissing, match="may not do that: no"):
+        hub.backend.download(done, hub.folder / "none")
+    folder = hub.backend.download(done, hub.folder / "adapter")
+    assert [path.name for path in folder.iterdir()] == ["adapter_model.safetensors"]
+    assert (folder / "adapter_model.safetensors").read_bytes() == b"weights"
 
 
 def test_the_job_is_capped_labelled_and_reads_private_storage(hub: Hosted) -> None:

@@ -13,6 +13,7 @@ from hosted_stage import Hosted, hosted
 
 from backends import (
     AuthenticationFailed,
+    BackendError,
     FileRejected,
     FundsMissing,
     Hyperparameters,
@@ -256,9 +257,16 @@ def test_checkpoints_and_download(together: Hosted) -> None:
     job = together.finish(together.submit())
     (last,) = together.backend.checkpoints(job)
     assert last.step == job.steps_total
-    path = together.backend.download(job, together.folder / "adapter.tar.zst")
-    assert path.read_bytes() == b"weights of " + (job.id or "").encode()
-    assert not path.with_name("adapter.tar.zst.part").exists()
+    folder = together.backend.download(job, together.folder / "adapter")
+    assert sorted(path.name for path in folder.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
+    assert (folder / "adapter_model.safetensors").read_text() == f"adapter_model.safetensors of {job.id}"
+
+
+def test_weights_that_arrive_cut_are_refused(together: Hosted) -> None:
+    job = together.finish(together.submit())
+    together.emulator.fault("GET /finetune/download", "status", status=200, body="no archive")
+    with pytest.raises(BackendError, match="did not arrive from Together in full"):
+        together.backend.download(job, together.folder / "adapter")
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,10 @@ def warnings(lines: Sequence[LineItem], today: date) -> tuple[str, ...]:
             continue
         age = (today - oldest.checked).days
         kind = "Hourly prices move by the week" if hourly else "Prices change"
-        found.append(f"{kind}: that of '{oldest.name}' was read {age} days ago, on {oldest.checked.isoformat()}.")
+        text = f"{kind}: that of '{oldest.name}' was read {age} days ago, on {oldest.checked.isoformat()}."
+        if age > REFUSE_DAYS:
+            text += f" 'launch --yes' refuses prices over {REFUSE_DAYS} days old: run 'tunewise prices refresh' first."
+        found.append(text)
     return tuple(found)
 
 

@@ -1,4 +1,4 @@
-"""Which open models to train on a provider's own rented machines, where somebody asked for that provider."""
+"""Which open models to train on the machines that a provider rents out by the minute."""
 
 from __future__ import annotations
 
@@ -21,15 +21,17 @@ _SHOWN = 2  # models, where none is named
 def on_rented_machines(
     profile: Profile, workload: Workload, book: PriceBook, places: tuple[str, ...], models: tuple[str, ...]
 ) -> Iterator[Prospect]:
-    """Yield LoRA of each model on the cheapest machine that holds it, at each of the ``places`` with machines.
+    """Yield LoRA of each model on the cheapest machine that holds it, at each of ``places`` (empty: all) with machines.
 
     It answers on such a GPU, rented anywhere. The launch chooses again, by the price of a whole run.
     """
     known = frozenset(backends.names())
     objective = Objective.DPO if profile.is_preference else Objective.SFT
     length = max(128, -(-int(profile.per_example.p95) // 128) * 128)
-    for place in (name for name in places if name in book.providers and book.providers[name].machines):
-        sold = sorted(book.providers[place].machines.values(), key=lambda one: one.usd_per_hour)
+    for place, provider in book.providers.items():
+        if not provider.machines or (places and place not in places):
+            continue
+        sold = sorted(provider.machines.values(), key=lambda one: one.usd_per_hour)
         for model in models or [item.model for item in catalogue().local][:_SHOWN]:
             arch = hardware.architecture(model)
             if arch is None:
@@ -54,7 +56,7 @@ def on_rented_machines(
                     serving="self_hosted",
                     gpu=machine.gpu,
                 ),
-                variant=f"trained and answered on a rented {machine.gpu}, trained at {book.providers[place].name}",
+                variant=f"trained and answered on a rented {machine.gpu}, trained at {provider.name}",
                 arch=arch,
                 served=hardware.placed(arch, card, profile.per_example.p95, owned=None) if card else None,
                 fits="yes",

@@ -9,7 +9,6 @@ import io
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator
@@ -20,6 +19,7 @@ from backends._hosted import Checkpoint, later, same_model
 from backends._hyperparameters import Hyperparameters
 from backends._replies import (
     LENIENT,
+    UNTIMED,
     Above,
     Count,
     Moment,
@@ -202,7 +202,7 @@ def job_event(event: Mapping[str, object]) -> JobEvent:
     level = str(event.get("level"))
     return JobEvent(
         id=str(event["id"]),
-        time=moment(event.get("created_at")) or datetime.fromtimestamp(0, UTC),
+        time=moment(event.get("created_at")) or UNTIMED,
         level={"warn": "warning", "error": "error"}.get(level, "info"),
         message=str(event.get("message") or event.get("type") or ""),
         step=None if step is None else int(step),

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from backends._base import Completion, Job, JobEvent, JobSpec, Json, Message, Objective, Request, Save
 from backends._errors import AuthenticationFailed, FileRejected, JobNotFound, ModelNotTunable, SpecRefused
 from backends._files import FILES, files_of
-from backends._hosted import Hosted, behind, id_of
+from backends._hosted import Hosted, behind, id_of, tuned_of
 from backends._hyperparameters import Hyperparameters
 from backends._provider import Provider
 from backends._refusals import About, Refusal
@@ -230,9 +230,7 @@ class BedrockBackend(Hosted[Line]):
 
     def delete_model(self, job: Job) -> None:
         """Delete the tuned model, which ends what keeping it costs; nothing brings it back."""
-        if job.tuned_model is None:
-            raise SpecRefused(f"Run {job.run} has no tuned model at Bedrock.")
-        bedrock, model = self.client().client("bedrock", _region(job)), job.tuned_model
+        bedrock, model = self.client().client("bedrock", _region(job)), tuned_of(job)
         self.ask(lambda: bedrock.delete_custom_model(modelIdentifier=model), about=About.MODEL)
 
     def complete(

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
-from pydantic.alias_generators import to_camel
+from pydantic import BeforeValidator
 
 from backends._base import Job, JobEvent, JobStatus
 from backends._hosted import later
 from backends._hyperparameters import Hyperparameters
-from backends._replies import LENIENT, Moment, Text, Unreadable, number
+from backends._replies import LENIENT, UNTIMED, CamelReply, Moment, Text, Unreadable, number
 from backends.bedrock.names import other_region
 
 _STATUSES = {
@@ -25,28 +24,19 @@ _STATUSES = {
 }
 
 
-class _Reply(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
-
-    @classmethod
-    def of(cls, found: object) -> Self:
-        """Read a part of a reply; what is no object says nothing."""
-        return cls.model_validate(found if isinstance(found, dict) else {})
-
-
-class Stage(_Reply):
+class Stage(CamelReply):
     status: Text = None
     creation_time: Moment = None
     last_modified_time: Moment = None
 
 
-class _Stages(_Reply):
+class _Stages(CamelReply):
     validation_details: Annotated[Stage, BeforeValidator(Stage.of)] = Stage()
     data_processing_details: Annotated[Stage, BeforeValidator(Stage.of)] = Stage()
     training_details: Annotated[Stage, BeforeValidator(Stage.of)] = Stage()
 
 
-class JobReply(_Reply):
+class JobReply(CamelReply):
     job_name: str
     job_arn: Text = None
     status: Text = None
@@ -126,7 +116,7 @@ def _stage(reply: JobReply) -> tuple[str, datetime | None]:
 
 def job_events(reply: JobReply) -> Iterator[JobEvent]:
     """Yield the beginning and end of every stage, from the job's own record: there is no list of events."""
-    made = (reply.creation_time or datetime.fromtimestamp(0, UTC)).astimezone(UTC)
+    made = (reply.creation_time or UNTIMED).astimezone(UTC)
     yield JobEvent("created", made, "info", "created")
     at = made
     for name, stage in reply.stages:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from backends._base import JobSpec, Json, Objective
+from backends._base import JobSpec, Json
 from backends._errors import SpecRefused
 from backends._hosted import within
 from backends.bedrock.names import bucket_of, output_prefix, region_of, role_of
@@ -18,8 +18,6 @@ MOST_RECORDS = 20_000  # training and validation together, a quota
 
 def check_settings(spec: JobSpec) -> None:
     """Check what the docs say; the bucket and the role are looked at with the account. Raises SpecRefused."""
-    if spec.objective is not Objective.SFT:
-        raise SpecRefused("Bedrock learns from single answers here; change the objective to sft.")
     steps = spec.options.get("warmup_steps", 10)
     if not isinstance(steps, int) or isinstance(steps, bool):
         raise SpecRefused("The option 'warmup_steps' is a whole number of steps.")

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backends._base import Completion, Job, JobSpec, Json, Message
-from backends._errors import ModelNotTunable, SpecRefused
+from backends._errors import ModelNotTunable
+from backends._hosted import tuned_of
 from backends._refusals import About
 from backends._remote import ANSWER_TIMEOUT_S
 from backends._replies import Unreadable, count
@@ -37,9 +38,8 @@ def serve(backend: Hosted[Line], job: Job) -> Serving:
 
     It is called like the run, so that it is found instead of made again.
     """
-    if job.tuned_model is None:
-        raise SpecRefused(f"Run {job.run} has no tuned model that can be deployed; wait until it has succeeded.")
-    bedrock = backend.client().client("bedrock", region_in(job.tuned_model) or region_of(None))
+    model = tuned_of(job)
+    bedrock = backend.client().client("bedrock", region_in(model) or region_of(None))
     try:
         found = backend.ask(
             lambda: bedrock.get_custom_model_deployment(customModelDeploymentIdentifier=job.run),
@@ -49,7 +49,7 @@ def serve(backend: Hosted[Line], job: Job) -> Serving:
     except ModelNotTunable:
         arn = backend.ask(
             lambda: bedrock.create_custom_model_deployment(
-                modelDeploymentName=job.run, modelArn=job.tuned_model, clientRequestToken=job.run
+                modelDeploymentName=job.run, modelArn=model, clientRequestToken=job.run
             ),
             lambda reply: _text(reply, "customModelDeploymentArn"),
             about=About.MODEL,

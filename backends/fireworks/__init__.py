@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from backends._base import Completion, Job, JobEvent, JobSpec, Json, Message, Method, Objective, Request, Save
-from backends._errors import JobNotFound, SpecRefused
+from backends._errors import JobNotFound
 from backends._files import content_hash, files_of
-from backends._hosted import id_of
+from backends._hosted import DOWNLOAD_S, id_of, tuned_of
 from backends._hyperparameters import Hyperparameters
 from backends._openai.chat import chat
 from backends._provider import Provider
@@ -32,7 +32,6 @@ from backends.fireworks.replies import JobReply, Money, addresses, job_events, j
 from backends.fireworks.request import LARGEST_RANK, body, check_settings
 
 _SUPERVISED, _PREFERENCES = "supervisedFineTuningJobs", "dpoJobs"
-_DOWNLOAD_S = 6 * 3600.0  # of the weights of the largest models
 
 
 class FireworksBackend(Account):
@@ -52,6 +51,7 @@ class FireworksBackend(Account):
     validates: ClassVar[frozenset[Objective]] = frozenset({Objective.SFT})
     rows: ClassVar[RowFormat] = RowFormat(settings=frozenset({"weight"}), reasoning="reasoning_content")
     deploys_by: ClassVar[str] = "hour"
+    gives_weights: ClassVar[bool] = True
     most_bytes: ClassVar[int] = 50_000_000_000
 
     def connect(self) -> Line:
@@ -162,7 +162,7 @@ class FireworksBackend(Account):
 
     def download(self, job: Job, folder: Path) -> Path:
         """Write the trained adapter's files into ``folder``; a half-written file never gets its name."""
-        line, path = self.client(), f"/v1/{_tuned(job)}"
+        line, path = self.client(), f"/v1/{tuned_of(job)}"
         found = self.ask(lambda: line.get(f"{path}:getDownloadEndpoint"), addresses, about=About.MODEL)
         folder.mkdir(parents=True, exist_ok=True)
         for name, address in sorted(found.items()):
@@ -170,14 +170,14 @@ class FireworksBackend(Account):
             self.ask(
                 lambda address=address, part=part: _fetch(line, address, part),  # type: ignore[misc]
                 about=About.FILE,
-                within_s=_DOWNLOAD_S,
+                within_s=DOWNLOAD_S,
             )
             part.replace(folder / Path(name).name)
         return folder
 
     def delete_model(self, job: Job) -> None:
         """Delete the tuned model there; its adapter cannot be downloaded afterwards."""
-        line, path = self.client(), f"/v1/{_tuned(job)}"
+        line, path = self.client(), f"/v1/{tuned_of(job)}"
         self.ask(lambda: line.delete(path), about=About.MODEL)
 
     # The model
@@ -232,12 +232,6 @@ def _kind(spec: JobSpec) -> str:
 
 def _id_query(spec: JobSpec) -> str:
     return "dpoJobId" if spec.objective is Objective.DPO else "supervisedFineTuningJobId"
-
-
-def _tuned(job: Job) -> str:
-    if job.tuned_model is None:
-        raise SpecRefused(f"Run {job.run} has no tuned model at Fireworks; wait until it has succeeded.")
-    return job.tuned_model
 
 
 def _fetch(line: Line, address: str, part: Path) -> None:

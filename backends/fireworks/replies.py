@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date
 from decimal import Decimal
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
-from pydantic.alias_generators import to_camel
+from pydantic import BeforeValidator
 
 from backends._base import Job, JobEvent, JobStatus
 from backends._hosted import later
 from backends._hyperparameters import Hyperparameters
 from backends._replies import (
     LENIENT,
+    UNTIMED,
     Above,
+    CamelReply,
     Count,
     Moment,
     Number,
@@ -49,16 +50,7 @@ _EXPLAINED = {
 _NANO = Decimal(10) ** -9
 
 
-class _Reply(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
-
-    @classmethod
-    def of(cls, found: object) -> Self:
-        """Read a part of a reply; what is no object says nothing."""
-        return cls.model_validate(found if isinstance(found, dict) else {})
-
-
-class Money(_Reply):
+class Money(CamelReply):
     """An amount: whole units and billionths of one."""
 
     units: Count = None  # int64, so that it comes as text
@@ -71,7 +63,7 @@ class Money(_Reply):
         return (self.units or 0) + (self.nanos or 0) * _NANO
 
 
-class Status(_Reply):
+class Status(CamelReply):
     """How the last operation went; ``code`` is a name of gRPC's, or its number."""
 
     code: Annotated[str | int | None, LENIENT] = None
@@ -82,12 +74,12 @@ class Status(_Reply):
         return None if self.code in (None, "OK", 0) else self.message or str(self.code)
 
 
-class _Progress(_Reply):
+class _Progress(CamelReply):
     percent: Count = None
     epoch: Count = None
 
 
-class _Settings(_Reply):
+class _Settings(CamelReply):
     """The settings: in the job itself where it is supervised, in its trainingConfig where it learns preferences."""
 
     output_model: Text = None
@@ -110,7 +102,7 @@ class JobReply(_Settings):
     completed_time: Moment = None
     job_progress: Annotated[_Progress, BeforeValidator(_Progress.of)] = _Progress()
     training_config: Annotated[_Settings | None, LENIENT] = None
-    loss_config: Annotated[dict[str, object], LENIENT] = {}
+    loss_config: Annotated[dict[str, object] | None, LENIENT] = None
 
     @property
     def word(self) -> str:
@@ -139,7 +131,7 @@ class JobReply(_Settings):
         )
 
 
-class ModelReply(_Reply):
+class ModelReply(CamelReply):
     """A model's flags. What is false is left out on the wire, so that None says no."""
 
     state: Text = None
@@ -160,7 +152,7 @@ class ModelReply(_Reply):
             return None
 
 
-class DeploymentReply(_Reply):
+class DeploymentReply(CamelReply):
     name: Text = None
     state: Text = None
     accelerator_type: Text = None
@@ -214,7 +206,7 @@ def snapshot(job: Job, reply: JobReply) -> Job:
 
 def job_events(reply: JobReply) -> Iterator[JobEvent]:
     """Yield what a job's own record says: it has no list of events, and no losses are given."""
-    made = (reply.create_time or datetime.fromtimestamp(0, UTC)).astimezone(UTC)
+    made = (reply.create_time or UNTIMED).astimezone(UTC)
     yield JobEvent("created", made, "info", "created")
     status = reply.known_status
     ended = status.finished

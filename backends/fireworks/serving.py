@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from backends._base import Job, Json
 from backends._errors import ModelNotTunable, SpecRefused
+from backends._hosted import tuned_of
 from backends._refusals import About
 from backends._replies import Unreadable, content
 from backends._serving import Serving
@@ -38,14 +39,13 @@ def serve(backend: Account, job: Job, idle_minutes: int) -> Serving:
     low, high = IDLE_MINUTES
     if not low <= idle_minutes <= high:
         raise SpecRefused(f"A deployment can stop by itself after {low} to {high} idle minutes, not {idle_minutes}.")
-    if job.tuned_model is None:
-        raise SpecRefused(f"Run {job.run} has no tuned model that can be served; wait until it has succeeded.")
+    model = tuned_of(job)
     name, standing = _standing(backend, job)
     if standing is None:
-        standing = _start(backend, job.tuned_model, name, idle_minutes)
+        standing = _start(backend, model, name, idle_minutes)
     gpu = standing.accelerator_type or ""
     return Serving(
-        model=f"{job.tuned_model}#{standing.name}",
+        model=f"{model}#{standing.name}",
         endpoint_id=name,
         deployment_id=name,
         status=(standing.state or "").lower(),

@@ -6,27 +6,27 @@ machine shows as a long wait, or as a 500 to the request. A log has no end while
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from backends._base import Job, JobEvent, JobSpec, JobStatus, Json, Request, Save
+from backends._base import Job, JobEvent, JobSpec, JobStatus, Request, Save
 from backends._errors import BackendError, FileRejected, OutcomeUnknown, SpecRefused
 from backends._files import content_hash, files_of
-from backends._hosted import behind, id_of, later
+from backends._hosted import DOWNLOAD_S, behind, id_of, later, tuned_of
 from backends._provider import Provider
 from backends._refusals import About, HttpRefusal, Refusal
-from backends._rented import DATA, KEPT, Log, Rented, command, environment, read_log, shipped
+from backends._rented import Log, Rented, read_log, shipped
 from backends._replies import content, stumbling
 from backends._serving import Rate
 from backends.huggingface.connection import QUIET_S, Line, endpoint, refusal
-from backends.huggingface.replies import DATA_LABEL, RUN_LABEL, data_name, labels_of, page, rates, snapshot
+from backends.huggingface.replies import RUN_LABEL, data_name, labels_of, page, rates, snapshot
+from backends.huggingface.request import BUCKET, DATA_REPOSITORY, MODEL, body, minutes_of
 
 T = TypeVar("T")
-_IMAGE = "ghcr.io/astral-sh/uv:python3.12-bookworm"  # what the SDK itself runs Python scripts on
-_DATA_REPOSITORY, _BUCKET = "tunewise-data", "tunewise-runs"
 
 
 class HuggingFaceBackend(Rented[Line]):
@@ -56,7 +56,7 @@ class HuggingFaceBackend(Rented[Line]):
 
     def preflight(self, spec: JobSpec) -> tuple[str, ...]:
         warnings = super().preflight(spec)
-        minutes = _minutes(spec)
+        minutes = minutes_of(spec)
         usd = self._rate(spec).usd_per_hour / 60 * minutes
         return (
             *warnings,
@@ -74,15 +74,15 @@ class HuggingFaceBackend(Rented[Line]):
         owner = str(spec.options.get("namespace") or "(you)")
         paths = {"training_file": spec.train_file, "validation_file": spec.validation_file}
         names = {key: data_name(content_hash(path)) for key, path in paths.items() if path is not None}
-        repository = f"{base}/api/datasets/{owner}/{_DATA_REPOSITORY}/commit/main"
+        repository = f"{base}/api/datasets/{owner}/{DATA_REPOSITORY}/commit/main"
         files = (*names.values(), *(name for name, _ in shipped(spec.method)))
         return (
             *(Request("POST", repository, {"file": name}) for name in files),
-            Request("POST", f"{base}/api/buckets/{owner}/{_BUCKET}", {"visibility": "private"}),
+            Request("POST", f"{base}/api/buckets/{owner}/{BUCKET}", {"visibility": "private"}),
             Request(
                 "POST",
                 f"{base}/api/jobs/{owner}",
-                self._body(spec, owner, names, {"HF_TOKEN": "(your HF_TOKEN)"}),
+                body(spec, self.trainer_config(spec, names), owner, names, {"HF_TOKEN": "(your HF_TOKEN)"}),
                 costs_money=True,
             ),
         )
@@ -114,13 +114,13 @@ class HuggingFaceBackend(Rented[Line]):
         line, owner = self.client(), self._owner(spec)
         for name, found in shipped(spec.method):
             self._put(name, found, len(found))
-        self.ask(_sdk(lambda: line.sdk.create_bucket(f"{owner}/{_BUCKET}", visibility="private", exist_ok=True)))
+        self.ask(_sdk(lambda: line.sdk.create_bucket(f"{owner}/{BUCKET}", visibility="private", exist_ok=True)))
         hourly = self._rate(spec).usd_per_hour
         extra = {
             **job.extra,
             "namespace": owner,
             "usd_per_minute": f"{(hourly / 60).normalize():f}",
-            "provider_quote_usd": f"{(hourly / 60 * _minutes(spec)).quantize(Decimal('0.01')):f}",
+            "provider_quote_usd": f"{(hourly / 60 * minutes_of(spec)).quantize(Decimal('0.01')):f}",
         }
         if job.id is None:
             job = replace(job, extra=extra)
@@ -128,7 +128,8 @@ class HuggingFaceBackend(Rented[Line]):
         else:  # it goes on: what its machines have cost so far counts
             before = "" if job.billed_usd is None else f"{job.billed_usd:f}"
             job = replace(job, extra={**extra, "billed_before_usd": before})
-        asked = self._body(spec, owner, files_of(job), {"HF_TOKEN": self.key()})
+        names = files_of(job)
+        asked = body(spec, self.trainer_config(spec, names), owner, names, {"HF_TOKEN": self.key()})
         try:
             return self.ask(
                 lambda: line.post(f"/api/jobs/{owner}", asked),
@@ -190,11 +191,17 @@ class HuggingFaceBackend(Rented[Line]):
         """Yield what the trainer says in the job's log, of the run's present machine."""
         yield from behind(self._log(job).events, after)
 
+    def fetch(self, model: str) -> str:
+        """Bring a run's model into the hub's own cache on this machine."""
+        return self._snapshot(model) if model.rsplit("/", 1)[-1].startswith(MODEL) else model
+
+    def download(self, job: Job, folder: Path) -> Path:
+        shutil.copytree(self._snapshot(tuned_of(job)), folder, dirs_exist_ok=True)
+        return folder
+
     def delete_model(self, job: Job) -> None:
         """Delete the model's repository on the hub."""
-        if job.tuned_model is None:
-            raise SpecRefused(f"Run {job.run} has no tuned model; wait until it has succeeded.")
-        line, name = self.client(), job.tuned_model
+        line, name = self.client(), tuned_of(job)
         self.ask(_sdk(lambda: line.sdk.delete_repo(name)), about=About.MODEL)
 
     # The parts of the above, in order of use
@@ -206,34 +213,9 @@ class HuggingFaceBackend(Rented[Line]):
             raise SpecRefused(f"Hugging Face rents out no machine '{asked}'; choose one of: {', '.join(found)}.")
         return found[asked]
 
-    def _body(self, spec: JobSpec, owner: str, names: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, Json]:
-        lock = shipped(spec.method)[-1][0]
-        publish = f"{owner}/{_model(spec.run)}"
-        told = environment(self.trainer_config(spec, names), spec.run, publish)
-        digest = Path(names["training_file"]).stem
-        return {
-            "command": list[Json](command(lock)),
-            "arguments": [],
-            "environment": dict[str, Json](told),
-            "flavor": spec.options["machine"],
-            "secrets": dict[str, Json](secrets),
-            "timeoutSeconds": _minutes(spec) * 60,
-            "labels": {"name": spec.run, RUN_LABEL: spec.run, DATA_LABEL: digest},
-            "volumes": [
-                {
-                    "type": "dataset",
-                    "source": f"{owner}/{_DATA_REPOSITORY}",
-                    "mountPath": DATA,
-                    "readOnly": True,
-                },
-                {"type": "bucket", "source": f"{owner}/{_BUCKET}", "mountPath": KEPT, "readOnly": False},
-            ],
-            "dockerImage": _IMAGE,
-        }
-
     def _tuned(self, job: Job) -> Job:
         done = job.status is JobStatus.SUCCEEDED
-        name = f"{job.extra['namespace']}/{_model(job.run)}" if done else None
+        name = f"{job.extra['namespace']}/{MODEL}{job.run}" if done else None
         return replace(job, tuned_model=name)
 
     def _owner(self, spec: JobSpec) -> str:
@@ -248,7 +230,7 @@ class HuggingFaceBackend(Rented[Line]):
 
     def _repository(self) -> str:
         assert self._user is not None  # every way to a file begins with the run's owner
-        return f"{self._user}/{_DATA_REPOSITORY}"
+        return f"{self._user}/{DATA_REPOSITORY}"
 
     def _put(self, name: str, what: Path | bytes, size: int) -> None:
         """Bring a file into the private data repository, unless it is there in full. A file's name is its content."""
@@ -271,6 +253,10 @@ class HuggingFaceBackend(Rented[Line]):
         )
         if not isinstance(what, Path) and not self._holds(name, size):
             raise FileRejected(f"{name} did not arrive at Hugging Face in full. Nothing was spent; try again.")
+
+    def _snapshot(self, model: str) -> str:
+        line = self.client()
+        return self.ask(_sdk(lambda: line.snapshot(model)), about=About.MODEL, within_s=DOWNLOAD_S)
 
     def _path(self, job: Job) -> str:
         owner = job.extra.get("namespace") or self._user
@@ -295,16 +281,6 @@ def _sdk(work: Callable[[], T]) -> Callable[[], T]:
             return work()
 
     return done
-
-
-def _minutes(spec: JobSpec) -> int:
-    minutes = spec.options["max_minutes"]
-    assert isinstance(minutes, int)
-    return minutes
-
-
-def _model(run: str) -> str:
-    return f"tunewise-{run}"
 
 
 BACKEND = HuggingFaceBackend

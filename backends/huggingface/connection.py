@@ -34,7 +34,10 @@ class Line:
     def __init__(self, key: str, timeout_s: float) -> None:
         import httpx2
         import huggingface_hub
+        from huggingface_hub import constants
 
+        # It would ask the hub for a list of agents, unasked, and keep whatever was answered for a day.
+        constants.HF_HUB_DISABLE_TELEMETRY = True
         self.endpoint = endpoint()
         self.sdk: HfApi = huggingface_hub.HfApi(endpoint=self.endpoint, token=key, library_name="tunewise")
         self._quiet = httpx2.ReadTimeout
@@ -67,6 +70,21 @@ class Line:
         if stated is None:
             stated = _checked(reply).headers.get("content-length")
         return int(stated) if stated is not None and stated.isdigit() else None
+
+    def snapshot(self, model: str) -> str:
+        """Fetch what of a model is not in the hub's cache on this machine, and return its folder there."""
+        from huggingface_hub.errors import LocalEntryNotFoundError
+        from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+        shown = not are_progress_bars_disabled()
+        disable_progress_bars()
+        try:
+            return str(self.sdk.snapshot_download(model))
+        except LocalEntryNotFoundError as error:  # it hides what went wrong
+            raise error.__cause__ or error from None
+        finally:
+            if shown:
+                enable_progress_bars()
 
     def log(self, path: str, quiet_s: float) -> list[str]:
         """Return the lines of a job's log so far, oldest first."""

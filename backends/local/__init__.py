@@ -67,6 +67,7 @@ class LocalBackend(Backend):
     name: ClassVar[str] = "local"
     validation_decides: ClassVar[bool] = True
     at_once: ClassVar[int] = 64  # one batch takes little longer than one question
+    answers_here: ClassVar[bool] = True
     rows: ClassVar[RowFormat] = RowFormat(
         settings=frozenset({"parallel_tool_calls"}), reasoning="reasoning_content", text=True, images=False
     )

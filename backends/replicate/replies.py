@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from backends._base import Completion, Job, JobEvent, JobStatus
 from backends._errors import BackendError, ProviderUnavailable
 from backends._hosted import later
-from backends._replies import LENIENT, Moment, Text, Unreadable, count, number, rows
+from backends._replies import LENIENT, UNTIMED, Moment, Text, Unreadable, count, number, rows
 
 _STATUSES = {
     "starting": JobStatus.QUEUED,
@@ -151,7 +151,7 @@ def progress(logs: str | None) -> tuple[int, int] | None:
 
 
 def _utc(time: datetime | None) -> datetime:
-    return datetime.fromtimestamp(0, UTC) if time is None else time.astimezone(UTC)
+    return UNTIMED if time is None else time.astimezone(UTC)
 
 
 def metadata(row: Mapping[str, object]) -> dict[str, object]:

@@ -27,7 +27,7 @@ from backends._remote import CONNECT_TIMEOUT_S
 from backends._replies import content
 from backends._rows import RowFormat
 from backends._serving import Rate, Serving
-from backends.together.files import upload, wait_until_valid
+from backends.together.files import download, upload, wait_until_valid
 from backends.together.replies import (
     Estimate,
     RowPreview,
@@ -46,8 +46,6 @@ from backends.together.serving import adapters, rates, serve, stop
 
 if TYPE_CHECKING:
     from together import Together
-
-_DOWNLOAD_S = 6 * 3600.0  # of the weights of the largest models
 
 
 class TogetherBackend(Hosted["Together"]):
@@ -74,6 +72,7 @@ class TogetherBackend(Hosted["Together"]):
     advised_pair_rate: ClassVar[bool] = True
     rows: ClassVar[RowFormat] = RowFormat(settings=frozenset({"weight"}), text=True, parts_alike=True)
     deploys_by: ClassVar[str] = "hour"
+    gives_weights: ClassVar[bool] = True
     file_suffixes: ClassVar[tuple[str, ...]] = (".jsonl", ".parquet")
     most_bytes: ClassVar[int] = 50_000_000_000
 
@@ -226,24 +225,9 @@ class TogetherBackend(Hosted["Together"]):
         found = self.ask(lambda: tunes.list_checkpoints(job_id), checkpoint_rows, about=About.JOB)
         return tuple(sorted(found, key=lambda kept: -kept.step))
 
-    def download(self, job: Job, path: Path, *, checkpoint: str = "adapter") -> Path:
-        """Write the trained weights (a tar.zst) to ``path``. ``checkpoint``: adapter, merged, or model_output_path for
-        full training. A half-written file never gets the final name.
-        """
-        import together
-
-        job_id, part = id_of(job), path.with_name(path.name + ".part")
-        client = self.client()
-
-        def fetch() -> None:
-            # The weights lie in another's store: their address is followed there, which the key is not sent to.
-            with together.DefaultHttpxClient(timeout=self.patience_s) as follows:
-                tunes = client.with_options(http_client=follows).fine_tuning.with_streaming_response
-                with tunes.content(ft_id=job_id, checkpoint=checkpoint) as reply:
-                    reply.stream_to_file(part)
-
-        self.ask(fetch, about=About.JOB, within_s=_DOWNLOAD_S)
-        return part.replace(path)
+    def download(self, job: Job, folder: Path, *, checkpoint: str = "adapter") -> Path:
+        """As described in Backend. ``checkpoint``: adapter, merged, or model_output_path for full training."""
+        return download(self, id_of(job), folder, checkpoint)
 
     def preview(self, job: Job, rows: int = 3) -> tuple[RowPreview, ...]:
         """Return how the provider's own tokenizer reads the first rows of the uploaded file; supervised only, free."""

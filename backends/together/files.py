@@ -1,12 +1,21 @@
-"""Files at Together: uploaded once per content, and validated by the server afterwards."""
+"""Files at Together: uploaded once per content and validated there; trained weights are fetched and unpacked."""
 
 from __future__ import annotations
 
+import tarfile
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backends._errors import AuthenticationFailed, FileRejected, FundsMissing, ProviderUnavailable
-from backends._hosted import Hosted
+from backends._errors import (
+    AuthenticationFailed,
+    BackendError,
+    BackendMissing,
+    FileRejected,
+    FundsMissing,
+    ProviderUnavailable,
+)
+from backends._hosted import DOWNLOAD_S, Hosted
 from backends._refusals import About, RightMissing
 from backends._replies import Unreadable, content, stumbling
 
@@ -64,3 +73,42 @@ def wait_until_valid(backend: Hosted[Together], name: str) -> None:
             backend.ask(lambda: client.post(f"/v1/files/{name}/preprocess", cast_to=object), about=About.FILE)
         backend.sleep(wait)
     raise ProviderUnavailable("Together has been validating the file for half an hour. Launch again later.")
+
+
+def download(backend: Hosted[Together], job_id: str, folder: Path, checkpoint: str) -> Path:
+    """Fetch what a job trained, a packed archive, and unpack it into ``folder``."""
+    import together
+
+    client = backend.client()
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as aside:
+        archive = Path(aside) / "weights.tar.zst"
+
+        def fetch() -> None:
+            # The weights lie in another's store: their address is followed there, which the key is not sent to.
+            with together.DefaultHttpxClient(timeout=backend.patience_s) as follows:
+                tunes = client.with_options(http_client=follows).fine_tuning.with_streaming_response
+                with tunes.content(ft_id=job_id, checkpoint=checkpoint) as reply:
+                    reply.stream_to_file(archive)
+
+        backend.ask(fetch, about=About.JOB, within_s=DOWNLOAD_S)
+        _unpack(archive, folder)
+    return folder
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    try:
+        import zstandard
+    except ModuleNotFoundError:
+        raise BackendMissing(
+            "Together's weights come packed by zstandard; to unpack them: pip install 'tunewise[together]'"
+        ) from None
+    try:
+        with (
+            archive.open("rb") as packed,
+            zstandard.ZstdDecompressor().stream_reader(packed) as plain,
+            tarfile.open(fileobj=plain, mode="r|") as files,
+        ):
+            files.extractall(folder, filter="data")
+    except (zstandard.ZstdError, tarfile.TarError) as error:
+        raise BackendError(f"The weights did not arrive from Together in full ({error}); try again.") from error

@@ -16,6 +16,7 @@ from backends._hosted import Checkpoint, later, same_model
 from backends._hyperparameters import Hyperparameters
 from backends._replies import (
     LENIENT,
+    UNTIMED,
     Above,
     Count,
     Moment,
@@ -221,13 +222,10 @@ def previews(found: object) -> tuple[RowPreview, ...]:
 def job_events(events: Sequence[Mapping[str, object]], metrics: Sequence[Mapping[str, object]]) -> list[JobEvent]:
     """Merge the two lists by time, oldest first; ids are made of content, so that they stay the same."""
     found = [_event(event) for event in events]
-    latest = max((event.time for event in found), default=_UNKNOWN)
+    latest = max((event.time for event in found), default=UNTIMED)
     found += [_metric_event(row, latest) for row in metrics]
     unique = {event.id: event for event in found}
     return sorted(unique.values(), key=lambda event: (event.time, event.step or 0))
-
-
-_UNKNOWN = datetime.fromtimestamp(0, UTC)
 
 
 def _event(event: Mapping[str, object]) -> JobEvent:
@@ -235,7 +233,7 @@ def _event(event: Mapping[str, object]) -> JobEvent:
     level = str(event.get("level") or "info").removeprefix("legacy_i").removeprefix("legacy_")
     return JobEvent(
         id=hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16],
-        time=moment(event.get("created_at")) or _UNKNOWN,
+        time=moment(event.get("created_at")) or UNTIMED,
         level=level if level in ("info", "warning", "error") else "info",
         message=str(event.get("message") or event.get("type")),
         step=count(event.get("step")) or None,

@@ -14,7 +14,7 @@ _NEW = click.Path(path_type=Path)
 
 @click.command("export")
 @click.argument("run")
-@click.option("--adapter", type=_NEW, metavar="OUT", help="A folder with the adapter and its tokenizer.")
+@click.option("--adapter", type=_NEW, metavar="OUT", help="A folder with the adapter, of hosted runs too.")
 @click.option("--merged", type=_NEW, metavar="OUT", help="A folder with base and adapter in one model.")
 @click.option("--card", type=_NEW, metavar="OUT.md", help="The model card alone; of hosted runs too.")
 @click.option("--ollama", type=_NEW, metavar="OUT", help="A folder with a Modelfile and the merged model.")

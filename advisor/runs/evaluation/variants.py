@@ -97,7 +97,7 @@ def _priced(
     listed: str | None = None,
     before: Callable[[Question], Sequence[Message]] = lambda question: (),
 ) -> Variant:
-    if backend.name == "local":
+    if backend.answers_here:
         return Variant(name, backend, model, before, lambda completion: Decimal(0))
     prices = None
     if book is not None:

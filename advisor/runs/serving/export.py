@@ -7,14 +7,16 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import backends
 from advisor.dataset import Dataset
 from advisor.errors import RunError
 from advisor.runs.run import Run
 from advisor.runs.serving.model_card import model_card
 from advisor.runs.serving.modelfile import limits, modelfile
+from backends import Method
 from backends.local.chat.messages import turns_of
 from backends.local.inference.export import is_adapter, merge, turns
 
@@ -22,7 +24,12 @@ MERGED = "merged"  # the merged model inside a run's folder, where ``serve`` loo
 
 
 def export_adapter(run: Run, out: Path) -> tuple[str, ...]:
-    """Copy the run's adapter with its tokenizer and card into ``out``; return what to know about it."""
+    """Write the run's adapter, fetched from its provider where it lies there, and its card into ``out``.
+
+    Returns what to know about it. Raises RunError where the provider gives out no weights.
+    """
+    if run.spec.backend != "local":
+        return _fetch_adapter(run, out)
     tuned = tuned_folder(run)
     if not is_adapter(tuned):
         raise RunError(f"{run.id} was trained whole (method {run.spec.method}) and has no adapter; use --merged.")
@@ -32,6 +39,26 @@ def export_adapter(run: Run, out: Path) -> tuple[str, ...]:
         _, differ, unread = filecmp.cmpfiles(tuned, aside, names, shallow=False)
         if differ or unread:
             raise RunError(f"The copy is not what was trained ({', '.join([*differ, *unread])}); look at the disk.")
+        _write_card(run, aside)
+    return (f"It needs its base beside it: {base_of(run)}.",)
+
+
+def _fetch_adapter(run: Run, out: Path) -> tuple[str, ...]:
+    _trained(run)
+    place = backends.get(run.spec.backend)
+    title = place.provider.title if place.provider else place.name
+    if not place.gives_weights:
+        raise RunError(
+            f"{title} gives out no weights: the tuned model of {run.id} stays there. --card writes its card."
+        )
+    if run.spec.method is Method.FULL:
+        raise RunError(
+            f"{run.id} was trained whole (method {run.spec.method}) and has no adapter; look in {title}'s console."
+        )
+    with _fresh(out) as aside, closing(place):
+        place.download(run.job, aside)
+        if not any(aside.rglob("adapter_model.*")):
+            raise RunError(f"What {title} gave out for {run.id} holds no adapter_model file; nothing was kept of it.")
         _write_card(run, aside)
     return (f"It needs its base beside it: {base_of(run)}.",)
 
@@ -79,8 +106,8 @@ def tuned_folder(run: Run) -> Path:
     tuned = _trained(run)
     if run.spec.backend != "local":
         raise RunError(
-            f"{run.id} was trained by {run.spec.backend}, and its weights stay there: only the card can be exported, "
-            f"and 'tunewise chat {run.id}' asks it."
+            f"{run.id} was trained by {run.spec.backend}: --adapter fetches its adapter where that is given out, "
+            f"--card writes its card, and 'tunewise chat {run.id}' asks it. The rest is made of local runs."
         )
     folder = Path(tuned)
     if not folder.is_dir():
