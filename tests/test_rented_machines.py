@@ -93,13 +93,16 @@ def test_what_does_not_fit_or_is_not_known_says_what_to_give(tmp_path: Path) -> 
         chosen(tmp_path, "nobody/unknown")
 
 
-def test_plan_weighs_it_where_it_is_asked_for(tmp_path: Path) -> None:
+def test_plan_weighs_it_beside_the_others(tmp_path: Path) -> None:
     _, described = staged(tmp_path, "Qwen/Qwen3-8B")
     asked = (described, Workload.model_validate({}), BOOK)
     (found,) = on_rented_machines(*asked, ("huggingface",), ("Qwen/Qwen3-8B",))
-    assert (found.candidate.strategy, found.candidate.gpu, found.launchable) == (Strategy.LOCAL_LORA, "l4", True)
+    assert (found.candidate.strategy, found.launchable) == (Strategy.LOCAL_LORA, True)
+    assert (found.candidate.trained_on, found.candidate.gpu) == ("l4", "rtx-4090")  # trained there, answers elsewhere
     assert found.seller == "huggingface"  # it sees the data
-    assert list(on_rented_machines(*asked, (), ())) == []
+    unasked = list(on_rented_machines(*asked, (), ()))
+    assert {one.seller for one in unasked} == {"huggingface"} and len(unasked) == 2
+    assert list(on_rented_machines(*asked, ("together",), ())) == []
     rent = BOOK.gpu_at("huggingface", "l4")
     assert rent is not None and rent.typical == Decimal("0.80")
     assert BOOK.gpu_at("together", "l4") is None

@@ -59,15 +59,15 @@ def for_this_user(case: Case, prices: TokenPrices, sheet: Sheet) -> TokenPrices 
     return prices if factor == 1 else _scaled(prices, factor)
 
 
-def gpu_hour(case: Case, sheet: Sheet, *, period: str) -> Price | None:
-    """Return what an hour of the case's GPU costs: electricity when owned (off by default), else its rent."""
-    gpu = case.gpu
+def gpu_hour(case: Case, sheet: Sheet, gpu: str | None, *, period: str) -> Price | None:
+    """Return what an hour of a GPU costs: electricity when owned (off by default), else its rent."""
     if gpu is None:
         sheet.missing(period, "No GPU is named, so the price of an hour is not known.")
         return None
-    if case.owns(gpu):
+    at_provider = period == "once" and case.candidate.trained_on is not None
+    if case.owns(gpu) and not at_provider:
         return _own_hour(case, gpu, sheet, period)
-    rent = case.book.gpu_at(case.candidate.backend, gpu) if period == "once" else None
+    rent = case.book.gpu_at(case.candidate.backend, gpu) if at_provider else None
     rent = rent or case.book.gpu(gpu)
     if rent is None:
         sheet.missing(period, f"What renting a {gpu} costs is not known.")
@@ -181,8 +181,8 @@ def _dedicated(case: Case, load: Load, sheet: Sheet) -> Range | None:
 
 def _self_hosted(case: Case, load: Load, sheet: Sheet) -> Range | None:
     """Add the line of serving on a GPU owned or rented: one more request on it costs nothing."""
-    price = gpu_hour(case, sheet, period="month")
     gpu = case.gpu
+    price = gpu_hour(case, sheet, gpu, period="month")
     if price is None or gpu is None:
         return None
     served = serving_of(case, load, gpu, sheet)

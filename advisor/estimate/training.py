@@ -162,8 +162,9 @@ def _epochs(count: int) -> str:
 
 def local(case: Case, sheet: Sheet) -> tuple[Spread | None, float | None]:
     """Add the line of training on a GPU; return its minutes for one run, and the peak GPU memory in GB."""
-    price = gpu_hour(case, sheet, period="once")
-    gpu, counted, model = case.gpu, case.counted_tokens, case.candidate.model
+    rented = case.candidate.trained_on
+    gpu, counted, model = rented or case.gpu, case.counted_tokens, case.candidate.model
+    price = gpu_hour(case, sheet, gpu, period="once")
     if price is None or gpu is None:
         return None, None
     settings = case.candidate.hyperparameters
@@ -178,7 +179,7 @@ def local(case: Case, sheet: Sheet) -> tuple[Spread | None, float | None]:
         sheet.missing("once", f"How fast a {gpu} trains {model} is not known.")
         return None, memory_gb
     epochs, runs = epochs_of(settings, None, case.profile.examples), case.terms.runs
-    setup = Decimal(0) if case.owns(gpu) else case.terms.setup_hours
+    setup = Decimal(0) if rented is None and case.owns(gpu) else case.terms.setup_hours
     if setup:
         sheet.assume(f"{setup} hours to set a rented machine up, on top of training.")
     rates = [Decimal(str(round(rate, 4))) * case.terms.speed_factor for rate in reversed(speed)]

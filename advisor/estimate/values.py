@@ -133,7 +133,8 @@ class Candidate:
     ``prompted_as_trained``: a prompt longer than that of the training examples is cut to theirs.
     ``varying_shots``: the examples are chosen anew for each question, so that no cache knows them.
     ``provider`` is who sells the inference for PROMPT and FEW_SHOT; ``gpu`` where LOCAL trains and serves, or the
-    type of a dedicated endpoint; ``serving`` one of tokens, dedicated, self_hosted, none.
+    type of a dedicated endpoint; ``trained_on`` the GPU of the training where ``backend`` rents that out itself;
+    ``serving`` one of tokens, dedicated, self_hosted, none.
     """
 
     strategy: Strategy
@@ -147,6 +148,7 @@ class Candidate:
     prompted_as_trained: bool = False
     serving: str = "tokens"
     gpu: str | None = None
+    trained_on: str | None = None
     provider: str | None = None
 
 

@@ -111,7 +111,7 @@ def _hosted(
                         gpu=gpu,
                     ),
                     variant={"tokens": "answers by the token", "dedicated": "answers on a dedicated endpoint"}.get(
-                        serving, f"its adapter answers on {_whose(gpu, workload)} {gpu}"
+                        serving, f"its adapter answers on {whose(gpu, workload)} {gpu}"
                     ),
                     offer=offer,
                     arch=arch,
@@ -128,8 +128,7 @@ def _servings(offer: TrainingOffer, workload: Workload, tokens: float) -> list[t
     ways: list[tuple[str, str | None]] = []
     shape = shape_of(offer.model, offer.params_b)
     if "self_hosted" in offer.serving and shape is not None:
-        cards = (*workload.gpus, *(catalogue().rented if workload.may_rent_gpus else ()))
-        card = next((name for name in cards if _answers(shape, name, tokens, workload, most=1)), None)
+        card = answering_card(shape, tokens, workload)
         ways += [("self_hosted", card)] if card else []
     if "dedicated" in offer.serving:
         ways.append(("dedicated", None))
@@ -164,7 +163,7 @@ def _local(
         if trains and rented and rented not in workload.gpus and (rank < 2 or asked):
             yield _on_gpu(model, arch, rented, Strategy.LOCAL_LORA, profile, workload, why)
         card = next(iter(workload.gpus), rented)
-        if card and not prompted and _answers(arch, card, profile.per_example.p95, workload):
+        if card and not prompted and answers(arch, card, profile.per_example.p95, workload):
             prompted = True
             yield from _prompted_locally(model, arch, card, profile, workload)
 
@@ -172,8 +171,8 @@ def _local(
 def _prompted_locally(
     model: str, arch: Architecture, gpu: str, profile: Profile, workload: Workload
 ) -> Iterator[Prospect]:
-    served = _answers(arch, gpu, profile.per_example.p95, workload)
-    where = f"on {_whose(gpu, workload)} {gpu}{_in_four_bits(served)}"
+    served = answers(arch, gpu, profile.per_example.p95, workload)
+    where = f"on {whose(gpu, workload)} {gpu}{_in_four_bits(served)}"
     for recipe in recipes(profile, workload):
         if recipe.suffix in ("", ":retrieved"):
             candidate = Candidate(
@@ -192,7 +191,7 @@ def _prompted_locally(
 def _on_gpu(
     model: str, arch: Architecture, gpu: str, strategy: Strategy, profile: Profile, workload: Workload, why: str
 ) -> Prospect:
-    served = _answers(arch, gpu, profile.per_example.p95, workload)
+    served = answers(arch, gpu, profile.per_example.p95, workload)
     method = strategy.method
     assert method is not None
     objective = Objective.DPO if profile.is_preference else Objective.SFT
@@ -211,17 +210,13 @@ def _on_gpu(
             serving="self_hosted",
             gpu=gpu,
         ),
-        variant=f"trained and answered on {_whose(gpu, workload)} {gpu}{_in_four_bits(served)}",
+        variant=f"trained and answered on {whose(gpu, workload)} {gpu}{_in_four_bits(served)}",
         arch=arch,
         served=served,
         fits=fits,
         fit_advice=advice,
         why=why,
     )
-
-
-def _whose(gpu: str | None, workload: Workload) -> str:
-    return "your" if gpu in workload.gpus else "a rented"
 
 
 def _in_four_bits(served: Serving | None) -> str:
@@ -237,7 +232,17 @@ def _fits(arch: Architecture, method: Method, gpu: str, profile: Profile) -> tup
     return found.fits, found.advice
 
 
-def _answers(arch: Architecture, gpu: str, tokens: float, workload: Workload, *, most: int = 8) -> Serving | None:
+def answering_card(arch: Architecture, tokens: float, workload: Workload) -> str | None:
+    """Return the user's own GPU that answers with the model, else the smallest rented one; None: no single one does."""
+    cards = (*workload.gpus, *(catalogue().rented if workload.may_rent_gpus else ()))
+    return next((name for name in cards if answers(arch, name, tokens, workload, most=1)), None)
+
+
+def whose(gpu: str | None, workload: Workload) -> str:
+    return "your" if gpu in workload.gpus else "a rented"
+
+
+def answers(arch: Architecture, gpu: str, tokens: float, workload: Workload, *, most: int = 8) -> Serving | None:
     """Return how ``gpu`` answers with the model, on the user's cards or at ``most`` rented ones; None: it cannot."""
     card = hardware.gpu(gpu)
     served = hardware.placed(arch, card, tokens, owned=workload.gpus.count(gpu) or None) if card else None

@@ -119,6 +119,8 @@ def _data(prospect: Prospect, profile: Profile) -> str | None:
 
 def _hardware(prospect: Prospect, workload: Workload) -> str | None:
     candidate = prospect.candidate
+    if candidate.trained_on is not None and not workload.may_rent_gpus:
+        return f"{candidate.backend} rents out the {candidate.trained_on} it trains on, and GPUs may not be rented."
     if candidate.gpu is None:
         return None
     if candidate.gpu not in workload.gpus and not workload.may_rent_gpus:

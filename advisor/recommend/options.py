@@ -101,6 +101,7 @@ def _option(item: Prospect, profile: Profile, workload: Workload, book: PriceBoo
         serving=candidate.serving,
         serving_terms=_serving_terms(item, book),
         gpu=candidate.gpu,
+        trained_on=candidate.trained_on,
         licence=item.arch.licence if item.arch else None,
         params_b=_params_b(item),
         context=_context(item),
@@ -153,7 +154,9 @@ def _reasons(item: Prospect, lifecycle: str, terms: str | None) -> tuple[Reason,
     if item.why:
         found.append(Reason(f"{candidate.model}: {item.why}", "own-choice"))
     if item.fits in ("yes", "tight"):
-        found.append(Reason(f"fits on {candidate.gpu}: {item.fits}. {item.fit_advice}", "memory-model"))
+        found.append(
+            Reason(f"fits on {candidate.trained_on or candidate.gpu}: {item.fits}. {item.fit_advice}", "memory-model")
+        )
     if item.id.endswith(":optimised"):
         found.append(cited("prompt-optimisation"))
     if item.id.endswith(":retrieved"):

@@ -9,6 +9,7 @@ from advisor import hardware
 from advisor.estimate import Candidate, Strategy
 from advisor.evidence import catalogue
 from advisor.pricing import PriceBook
+from advisor.recommend.candidates import answering_card, answers, whose
 from advisor.recommend.hyperparameters import settings_for
 from advisor.recommend.prospect import Prospect
 from advisor.tokens import Profile
@@ -23,7 +24,7 @@ def on_rented_machines(
 ) -> Iterator[Prospect]:
     """Yield LoRA of each model on the cheapest machine that holds it, at each of ``places`` (empty: all) with machines.
 
-    It answers on such a GPU, rented anywhere. The launch chooses again, by the price of a whole run.
+    It answers on the user's GPU or one rented anywhere. The launch chooses the machine again, by a whole run's price.
     """
     known = frozenset(backends.names())
     objective = Objective.DPO if profile.is_preference else Objective.SFT
@@ -42,6 +43,7 @@ def on_rented_machines(
                     break
             else:
                 continue
+            answers_on = answering_card(arch, profile.per_example.p95, workload) or machine.gpu
             chosen = settings_for(place, Method.LORA, objective, profile, hardware.lora_params(arch, 16))
             yield Prospect(
                 id=f"{Strategy.LOCAL_LORA}:{model}@{place}",
@@ -54,11 +56,13 @@ def on_rented_machines(
                     chosen,
                     prompted_as_trained=True,
                     serving="self_hosted",
-                    gpu=machine.gpu,
+                    gpu=answers_on,
+                    trained_on=machine.gpu,
                 ),
-                variant=f"trained and answered on a rented {machine.gpu}, trained at {provider.name}",
+                variant=f"trained at {provider.name} on a rented {machine.gpu}, its adapter answers on "
+                f"{whose(answers_on, workload)} {answers_on}",
                 arch=arch,
-                served=hardware.placed(arch, card, profile.per_example.p95, owned=None) if card else None,
+                served=answers(arch, answers_on, profile.per_example.p95, workload),
                 fits="yes",
                 seller=place,
                 launchable=place in known,

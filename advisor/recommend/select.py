@@ -121,7 +121,7 @@ def _effort(option: Option, gpus: Sequence[str]) -> tuple[int, int]:
     if option.strategy is Strategy.HOSTED:
         return 1, 0
     order = (Strategy.LOCAL_LORA, Strategy.LOCAL_QLORA, Strategy.LOCAL_FULL)
-    return 0 if option.gpu in gpus else 2, order.index(option.strategy)
+    return 0 if option.gpu in gpus and option.trained_on is None else 2, order.index(option.strategy)
 
 
 def _large_enough(option: Option) -> bool:

@@ -83,6 +83,7 @@ class Option:
     serving: str = "none"
     serving_terms: str = ""  # every way a hosted tune can be served, and what that costs idle and busy
     gpu: str | None = None
+    trained_on: str | None = None
     licence: str | None = None
     params_b: float | None = None
     context: int | None = None
@@ -106,6 +107,7 @@ class Option:
             prompted_as_trained=self.strategy.tunes,
             serving=self.serving,
             gpu=self.gpu,
+            trained_on=self.trained_on,
             provider=self.provider,
         )
 

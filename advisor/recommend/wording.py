@@ -35,7 +35,7 @@ def headline(option: Option | None) -> str:
 
 def machine(option: Option) -> str:
     """Say on whose GPU an option is trained: on a rented rtx-4090."""
-    return option.variant.removeprefix("trained and answered ") or f"on {option.gpu}"
+    return option.variant.removeprefix("trained ").removeprefix("and answered ") or f"on {option.gpu}"
 
 
 def name(option: Option) -> str:
