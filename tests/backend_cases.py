@@ -40,7 +40,7 @@ class Case:
     form: str = "messages"  # of its rows
     reads: tuple[str, ...] = ()  # POST requests that only read
     curve: bool = True  # states losses while it trains
-    answers: bool = True  # the provider answers with the tuned model
+    answers: bool = True  # its tuned model answers without having been trained for real
     shares_uploads: bool = True  # the same content is uploaded once for several runs
     # How the emulator is set before a test.
     knobs: Mapping[str, bool] = field(default_factory=dict)

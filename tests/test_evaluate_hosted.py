@@ -43,7 +43,7 @@ def kill_while_it_asks(run: str, against: str, emulator: Emulator, folder: Path)
     return len((folder / "evaluation" / "samples.jsonl").read_text().splitlines())
 
 
-# Hugging Face trains and answers nothing: its model is fetched and asked elsewhere.
+# What Hugging Face trains answers here, once it is trained for real: tests/test_launch_several.py.
 @pytest.mark.parametrize("case", [case for case in HOSTED if case.name != "huggingface"], ids=lambda case: case.name)
 def test_base_and_tuned_are_compared_at_every_provider_whatever_kills_the_evaluation(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from hosted_stage import hosted
 from test_local import rows, write
 from test_runs_ledger import a_run
 from transformers import LlamaConfig, PreTrainedTokenizerBase
@@ -21,7 +22,7 @@ from advisor.runs import Ledger, Run
 from advisor.runs.serving.export import export_adapter, export_card, export_merged, tuned_folder
 from advisor.runs.serving.model_card import base_licence, model_card
 from advisor.runs.serving.modelfile import limits, modelfile
-from backends import JobStatus
+from backends import JobStatus, Method
 from backends.local.inference.chat_template import describe, end_of_turn, ends_of, ready_to_serve, shape_of
 from backends.local.inference.export import Shape, Turns
 from backends.local.trainer import tiny
@@ -280,7 +281,7 @@ def test_a_hosted_run_exports_its_card_alone(tmp_path: Path) -> None:
     run = replace(run, job=replace(run.job, status=JobStatus.SUCCEEDED, tuned_model="ft:one"))
     Ledger.open().add(run)
     Ledger.open().save(run.job)
-    with pytest.raises(RunError, match="only the card"):
+    with pytest.raises(RunError, match="--card writes its card"):
         tuned_folder(run)
     card = tmp_path / "card.md"
     done = CliRunner().invoke(tunewise, ["export", run.id, "--card", str(card), "--json"])
@@ -288,6 +289,34 @@ def test_a_hosted_run_exports_its_card_alone(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["written"] == {"card": str(card)}
     assert card.read_text() == model_card(run)
     assert CliRunner().invoke(tunewise, ["export", run.id]).exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["together", "fireworks"])
+def test_a_hosted_adapter_is_fetched_where_it_is_given_out(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with hosted(name, tmp_path, monkeypatch) as stage:
+        done = stage.finish(stage.submit())
+        run = replace(a_run(), spec=stage.spec(), job=done)
+        assert export_adapter(run, tmp_path / "out") == (f"It needs its base beside it: {run.spec.model}.",)
+        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+            "README.md", "adapter_config.json", "adapter_model.safetensors",
+        ]  # fmt: skip
+        assert (tmp_path / "out" / "README.md").read_text() == model_card(run)
+        with pytest.raises(RunError, match="was trained whole"):
+            export_adapter(replace(run, spec=replace(run.spec, method=Method.FULL)), tmp_path / "whole")
+        with pytest.raises(RunError, match="made of local runs"):
+            export_merged(run, tmp_path / "merged")
+    assert not (tmp_path / "whole").exists() and not (tmp_path / "merged").exists()
+
+
+def test_where_no_weights_are_given_out_that_is_said(tmp_path: Path) -> None:
+    run = a_run()
+    spec = replace(run.spec, backend="bedrock")
+    run = replace(run, spec=spec, job=replace(run.job, status=JobStatus.SUCCEEDED, tuned_model="arn:aws:one"))
+    with pytest.raises(RunError, match=r"AWS Bedrock gives out no weights.*--card"):
+        export_adapter(run, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_licence_of_a_folder_comes_from_its_own_card(tmp_path: Path) -> None:

@@ -12,10 +12,12 @@ import pytest
 from backend_cases import CASES, HOSTED, Case, write_rows
 from click.testing import CliRunner, Result
 from emulator_base import Emulator
+from emulator_huggingface import HuggingFaceEmulator
 
 import backends
 from advisor.cli import tunewise
 from advisor.errors import RunError
+from advisor.paths import home
 from advisor.runs import Ledger, Watch
 from advisor.runs.evaluation.variants import launched_with
 from backends import Backend, JobStatus
@@ -86,6 +88,39 @@ def test_three_places_train_the_same_rows_and_are_compared(emulators: dict[str, 
     assert {row["name"] for row in card["rows"]} == {"tuned", *others}
     assert all(row["answers"] == 6 for row in card["rows"])
     assert all(one.violations == [] for one in emulators.values())
+
+
+def test_what_a_rented_machine_trained_is_compared_and_talked_to(
+    emulators: dict[str, Emulator], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine is a child process, the model a toy made there; the rest is the way of any run."""
+    data = write_rows(tmp_path / "rows.jsonl", 40)
+    paid = ("--yes", "--max-cost", 5, *DAY, "--json")
+    beside = run("launch", data, "--backend", "together", "--model", MODELS[0], "--epochs", 1, *paid)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    with HuggingFaceEmulator() as hub:
+        hub.real = tmp_path / "machines"
+        for variable, value in CASES["huggingface"].environment(hub).items():
+            monkeypatch.setenv(variable, value)
+        asked = ("machine=a10g-small", "max_minutes=45", "device=cpu", "threads=1", "max_steps=2")
+        options = [word for one in asked for word in ("-o", one)]
+        launched = run("launch", data, "--backend", "huggingface", "--model", "tiny", *options, *paid)
+        assert launched.exit_code == 0, launched.output
+        other, name = (json.loads(one.stdout)["run"] for one in (beside, launched))
+        follow_to_the_end()
+        made = next(hub.real.glob("*/home/models"))
+        (home() / "models").symlink_to(made)  # where the base is that a machine has from the hub
+        found = run("evaluate", name, "--against", f"base,{other}", "--metric", "exact", *DAY, "--json")
+        assert found.exit_code == 0, found.output
+        rows = {row["name"]: row for row in json.loads(found.stdout)["rows"]}
+        assert set(rows) == {"base", "tuned", other}
+        assert (rows["tuned"]["usd"], rows["base"]["usd"]) == ("0", "0")  # they answered here
+        said = run("chat", name, "What comes after 7 ?", "--max-tokens", 2, "--json")
+        assert json.loads(said.stdout)["model"] == f"acme/tunewise-{name}"
+        exported = run("export", name, "--adapter", tmp_path / "adapter", "--json")
+        assert exported.exit_code == 0, exported.output
+        assert (tmp_path / "adapter" / "adapter_model.safetensors").is_file()
+        assert hub.paid_jobs == 1 and hub.violations == []
 
 
 @pytest.mark.parametrize("case", HOSTED, ids=lambda case: case.name)
