@@ -109,6 +109,8 @@ class LocalBackend(Backend):
             raise BackendMissing("Training on a Ray cluster needs the package 'ray': pip install 'tunewise[cluster]'")
         if spec.method is Method.QLORA and importlib.util.find_spec("bitsandbytes") is None:
             raise BackendMissing("QLoRA needs the package 'bitsandbytes': pip install 'tunewise[qlora]'")
+        if (name := options.log_to) is not None and importlib.util.find_spec(name) is None:
+            raise BackendMissing(f"Logging to {name} needs its package: pip install 'tunewise[{name}]'")
         for file in (spec.train_file, spec.validation_file):
             if file is not None and not file.is_file():
                 raise FileRejected(f"{file}: there is no such file; give the training data as JSON Lines.")

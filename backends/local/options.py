@@ -9,6 +9,7 @@ from typing import get_args, get_type_hints
 
 from backends import Hyperparameters, JobSpec, Json, Method, Objective, SpecRefused
 
+TRACKERS = ("wandb", "mlflow", "trackio")  # by the name of their package, and of our extra
 TINY = ("tiny", "tiny-llama", "tiny-qwen", "tiny-gemma")
 
 
@@ -22,7 +23,7 @@ class Options:
     it over them. ``engine``: who starts them, torchrun on this machine or ray on a cluster, whose ``address`` is
     HOST:PORT, or auto for the one this machine belongs to; None is a cluster of the run's own. With an address the run
     goes on with as few as ``min_workers`` (1; all of them under fsdp). ``max_hours``: the run stops, a checkpoint kept,
-    when it has held its workers that long.
+    when it has held its workers that long. ``log_to``: a tracker that is told settings and metrics.
     """
 
     folder: str | None = None
@@ -49,6 +50,7 @@ class Options:
     address: str | None = None
     min_workers: int | None = None
     max_hours: float | None = None
+    log_to: str | None = None  # wandb | mlflow | trackio
 
     @property
     def split(self) -> bool:
@@ -81,6 +83,7 @@ def read_options(options: Mapping[str, Json]) -> Options:
         ("loss_on", chosen.loss_on, ("assistant", "all", "last")),
         ("shard", chosen.shard, ("ddp", "fsdp")),
         ("engine", chosen.engine, ("torchrun", "ray")),
+        ("log_to", chosen.log_to, TRACKERS),
     ):
         if value is not None and value not in allowed:
             raise SpecRefused(f"Option {name} must be one of {', '.join(allowed)}, not '{value}'.")

@@ -21,6 +21,7 @@ from advisor.cli.launching.confirm import check_somebody_is_here, consent
 from advisor.cli.launching.skypilot import rent
 from advisor.cli.launching.start import go_on, show_requests, start
 from advisor.runs.launch.data_warnings import readable
+from backends.local.options import TRACKERS
 
 # What may be said anew of a run that goes on; all else is as it was launched.
 _RESUMED = frozenset(
@@ -49,7 +50,7 @@ _RESUMED = frozenset(
         Training=hyperparameters.names(),
         Machines=workers.NAMES,
         Money=("max_cost", "monthly_limit", "yes", "stale_too", "again"),
-        Start_and_follow=("name", "dry_run", "rehearse", "follow_it", "notify", "resume", "settle"),
+        Start_and_follow=("name", "dry_run", "rehearse", "follow_it", "notify", "log_to", "resume", "settle"),
     ),
 )
 @click.argument("sources", nargs=-1)
@@ -82,6 +83,7 @@ _RESUMED = frozenset(
 @click.option("--name", help="What to call the run here; of several, NAME-1, NAME-2 and so on.")
 @click.option("--dry-run", is_flag=True, help="Show the exact requests, secrets hidden, and send nothing.")
 @click.option("--rehearse", is_flag=True, help="Walk the way of a hosted launch: no key, nothing sent, nothing paid.")
+@click.option("--log-to", type=click.Choice(TRACKERS), help="Tell a tracker the settings and metrics of a local run.")
 @click.option("--watch", "follow_it", is_flag=True, help="Follow the run until it ends.")
 @common.notify
 @click.option("--resume", metavar="RUN", help="Go on with a launch that was interrupted.")
@@ -111,6 +113,7 @@ def command(
     name: str | None,
     dry_run: bool,
     rehearse: bool,
+    log_to: str | None,
     follow_it: bool,
     notify: tuple[str, ...],
     resume: str | None,
@@ -160,12 +163,14 @@ def command(
             method=Method(method) if method else order.method,
             objective=Objective(objective) if objective else order.objective,
             hyperparameters=over(order.hyperparameters, given),
-            options={**order.options, **extras(extra)},
+            options={**order.options, **extras(extra), **({"log_to": log_to} if log_to else {})},
             held_out=held_out,
             validation=validation,
         )
         for order in asked.apply(ordered)
     ]
+    if log_to and any(order.backend != "local" for order in wanted):
+        raise click.UsageError("--log-to is for --backend local: of a hosted run 'tunewise watch' keeps the metrics.")
     check_models(wanted)
     for order in wanted:
         if order.backend == "local":

@@ -22,7 +22,7 @@ from backends.local.folder import RunFolder, now, read_json, write_json
 from backends.local.inference.chat_template import ready_to_serve
 from backends.local.inference.merge import merge
 from backends.local.options import read_options, spec_from_json
-from backends.local.trainer import checkpoints, step
+from backends.local.trainer import checkpoints, step, tracker
 from backends.local.trainer import model as models
 from backends.local.trainer.data import DataRefused
 from backends.local.trainer.distributed import World, join
@@ -91,6 +91,8 @@ def train(folder: RunFolder, record: Record, world: World) -> None:
     if progress.recomputes:
         models.recompute_activations(models.causal(run.model))
     rehearse(run, masters, progress)
+    if run.options.log_to and world.first:
+        tracker.start(folder, run.options.log_to)
     _loop(run, masters, progress)
     _finish(run, masters, progress)
     world.wait()
