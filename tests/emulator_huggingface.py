@@ -61,6 +61,7 @@ class HuggingFaceEmulator(Emulator):
         self.real: Path | None = None
         self.ends_as = "COMPLETED"
         self.page_size = 20
+        self.may_be_public: tuple[str, ...] = ()
         self.hardware = [
             {**machine("cpu-basic", "", 0, 167), "accelerator": None},
             machine("t4-small", "T4", 16, 6667),
@@ -69,7 +70,7 @@ class HuggingFaceEmulator(Emulator):
             machine("a100-large", "A100", 80, 41667),
             machine("h200x2", "H200", 141, 166667, 2),
         ]
-        self.state.update(repos={}, others={}, buckets=[])
+        self.state.update(repos={}, others={}, buckets=[], public=[])
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         if settings.get("specs", True) is not None:
             self._description = _Wheel()
@@ -98,11 +99,26 @@ class HuggingFaceEmulator(Emulator):
         name = f"{asked.get('organization') or USER}/{asked['name']}"
         kind = asked.get("type", "model")
         if not (asked.get("private") or asked.get("visibility") == "private"):
-            self.violations.append(f"{name}: not private")
+            if name not in self.may_be_public:
+                self.violations.append(f"{name}: not private")
+            self.state["public"].append(name)
         url = f"{self.origin}/{'datasets/' if kind == 'dataset' else ''}{name}"
         known = name in self.state["repos"]
         self.state["repos"].setdefault(name, kind)
         return Reply(409, {"error": "You already created this repo", "url": url}) if known else Reply(200, {"url": url})
+
+    @route("GET", "/api/models/{namespace}/{repo}")
+    def look_at_model(self, call: Call) -> Reply:
+        name = f"{call.params['namespace']}/{call.params['repo']}"
+        if self.state["repos"].get(name) != "model":
+            return Reply(404, {"error": "Repository not found"}, {"x-error-code": "RepoNotFound"})
+        return Reply(200, {"id": name, "private": name not in self.state["public"], "siblings": [], "tags": []})
+
+    @route("POST", "/api/validate-yaml")
+    def validate_card(self, call: Call) -> Reply:
+        if not call.json["content"].startswith("---\n"):
+            return Reply(400, {"errors": [{"message": "no head"}], "warnings": []})
+        return Reply(200, {"errors": [], "warnings": []})
 
     @route("DELETE", "/api/repos/delete")
     def drop_repo(self, call: Call) -> Reply:

@@ -1,4 +1,4 @@
-"""Trackers: told settings and metrics alone, by their own packages in their offline modes; a broken one is one event."""
+"""Trackers: told settings and metrics alone, by their own packages, offline; a broken one is one event."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def _head(run: Run, whole: bool) -> Iterator[str]:
         licence = _SPDX.get(known.licence or "")
     yield "---"
     if _on_hub(run.spec.model):
-        yield f"base_model: {_name(run.spec.model)}"
+        yield f"base_model: {base_name(run.spec.model)}"
     if licence:
         yield f"license: {licence}"
     if run.spec.backend == "local":
@@ -60,11 +60,11 @@ def _what(run: Run) -> Iterator[str]:
     yield ""
     task = f" for {run.origin.task.replace('_', ' ')}" if run.origin.task else ""
     where = "on a machine of its owner" if run.spec.backend == "local" else f"by {run.spec.backend}"
-    yield f"{_name(run.spec.model)}, fine-tuned{task} on {run.created:%Y-%m-%d}, {where}, with tunewise."
+    yield f"{base_name(run.spec.model)}, fine-tuned{task} on {run.created:%Y-%m-%d}, {where}, with tunewise."
     yield ""
     yield "| | |"
     yield "|---|---|"
-    yield f"| base | {_name(run.spec.model)} |"
+    yield f"| base | {base_name(run.spec.model)} |"
     if run.spec.options.get("revision"):
         yield f"| revision of the base | {run.spec.options['revision']} |"
     yield f"| licence of the base | {base_licence(run.spec.model)} |"
@@ -154,14 +154,15 @@ def _use(run: Run) -> Iterator[str]:
 
 def _catalogued(model: str) -> Architecture | None:
     """Return what the catalogue holds on a hub id; a folder on this machine says nothing about its licence."""
-    return None if Path(model).expanduser().exists() else architecture(_name(model))
+    return None if Path(model).expanduser().exists() else architecture(base_name(model))
 
 
 def _on_hub(model: str) -> bool:
-    return "/" in _name(model) and not Path(model).expanduser().exists()
+    return "/" in base_name(model) and not Path(model).expanduser().exists()
 
 
-def _name(model: str) -> str:
+def base_name(model: str) -> str:
+    """Return a base as others know it: its id on the hub, or the name of its folder."""
     if model in PRETRAINED:
         return PRETRAINED[model].hub_id
     if model == "tiny" or model.startswith("tiny-"):
