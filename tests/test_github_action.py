@@ -161,6 +161,10 @@ def test_the_golden_comment_says_what_was_found_and_what_changed(checkout: Check
     made = github.comments[-1]["body"]
     assert Path(outputs["plan"]).is_file() and Path(outputs["comment"]).read_text("utf-8") == made
     assert checkout.git("worktree", "list").count("\n") == 0, "the base's checkout is gone"
+    (report,) = checkout.runner.glob("tunewise-*/report.md")
+    told = report.read_text("utf-8").rpartition("<sub>")[0].strip()  # held by a golden file of its own
+    assert told.startswith("### ") and told in made
+    made = made.replace(told, "(the report)")
     if RENEW:
         GOLDEN.write_text(made, encoding="utf-8")
     assert made == GOLDEN.read_text(encoding="utf-8"), "renew with TUNEWISE_RENEW_GOLDEN=1 and read the diff"
