@@ -19,6 +19,7 @@ from typing_extensions import TypedDict
 
 from advisor import library
 from advisor.errors import AdvisorError, UsageError
+from advisor.nearest import no_such
 from advisor.pricing import PriceBook
 from advisor.pricing.entries import entries
 from advisor.runs import Ledger, view
@@ -116,9 +117,7 @@ def server(roots: Sequence[Path]) -> MCPServer[None]:
         """List every figure known of a provider, with its unit, source and the day it was read."""
         book = PriceBook.load()
         if provider not in book.providers:
-            raise UsageError(
-                f"There is no provider '{provider}' in the price book; it has: {', '.join(book.providers)}."
-            )
+            raise UsageError(no_such("provider", provider, book.providers))
         return _rows(entry for entry in entries(book) if entry.provider == provider)
 
     @found.tool(annotations=_READS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -23,6 +22,7 @@ from pydantic import (
 
 from advisor.errors import WorkloadError
 from advisor.money import parse_count, parse_share, parse_usd
+from advisor.nearest import meant
 from advisor.task import TaskType
 
 Standing = Literal["never_fine_tuned", "active", "inactive"]
@@ -242,5 +242,4 @@ def _unknown(place: tuple[int | str, ...]) -> str:
         "current": Current,
     }
     known = (parts[place[0]] if len(place) > 1 else Workload).model_fields
-    near = get_close_matches(str(place[-1]), known, n=1)
-    return f"unknown key (did you mean '{near[0]}'?)" if near else f"unknown key; there are {', '.join(known)}"
+    return f"unknown key. {meant(str(place[-1]), known)}".removesuffix(".")

@@ -42,6 +42,7 @@ from backends._errors import (
     wait_s,
 )
 from backends._hyperparameters import DEFAULT_LORA_RANK, Hyperparameters, Knob
+from backends._install import install_extra, install_package, reinstall
 from backends._keyring import KEYRING_NAME, stored_key
 from backends._provider import Provider
 from backends._rows import RowFormat
@@ -87,7 +88,10 @@ __all__ = [
     "SpecRefused",
     "ToolCall",
     "get",
+    "install_extra",
+    "install_package",
     "names",
+    "reinstall",
     "stored_key",
     "wait_s",
 ]
@@ -118,9 +122,7 @@ def get(name: str) -> Backend:
     try:
         kind = plugins[name].load() if name in plugins else importlib.import_module(f"backends.{name}").BACKEND
     except ModuleNotFoundError as error:
-        raise BackendMissing(
-            f"Backend '{name}' needs the package '{error.name}': pip install 'tunewise[{name}]'"
-        ) from error
+        raise BackendMissing(f"Backend '{name}' needs the package '{error.name}': {install_extra(name)}") from error
     backend = kind()
     if not isinstance(backend, Backend):
         raise BackendMissing(f"Plugin '{name}' does not provide a backends.Backend class.")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from backends._install import install_extra
+
 
 @dataclass(frozen=True, slots=True)
 class Provider:
     """A provider as messages and ``doctor`` name it. ``closed`` explains what a closed organisation can do instead.
 
-    ``package`` is the vendor's SDK on the registry, which ``pip install 'tunewise[EXTRA]'`` brings; ``variable`` holds
-    another address than ``default_url`` (None: only the user knows it).
+    ``package`` is the vendor's SDK on the registry, which our extra of the same name, or ``extra``, brings;
+    ``variable`` holds another address than ``default_url`` (None: only the user knows it).
     """
 
     backend: str
@@ -28,4 +30,4 @@ class Provider:
 
     @property
     def install(self) -> str:
-        return f"pip install 'tunewise[{self.extra or self.package}]'"
+        return install_extra(self.extra or self.package)

@@ -20,6 +20,7 @@ from backends._errors import (
     RateLimited,
     SpecRefused,
 )
+from backends._install import install_package
 from backends._keyring import stored_key
 from backends._provider import Provider
 from backends._refusals import About, FileNotReady, Refusal, read, translate, unreadable
@@ -214,7 +215,7 @@ def _proxy_problem(error: ImportError | ValueError) -> BackendError:
     if isinstance(error, ImportError):
         return BackendMissing(
             f"The environment sets a SOCKS proxy ({where}), which needs one more package: "
-            "pip install 'httpx[socks]' 'httpx2[socks]'"
+            + install_package("httpx[socks]", "httpx2[socks]")
         )
     return SpecRefused(f"The environment's proxy ({where}) is of no kind that can be used; mend or unset it.")
 

@@ -144,14 +144,14 @@ def test_much_data_is_not_asked_or_trained_on_without_limits(tmp_path: Path, mon
     lay(tmp_path / "a.jsonl", count=600)
     plan, ask, tune = next_of(run("a.jsonl", "--for", "together", "--model", "Qwen/Qwen3-8B").stdout)
     assert plan == "tunewise plan a.jsonl"
-    assert ask == "tunewise evaluate a.jsonl --backend together --model Qwen/Qwen3-8B --limit 200 --max-cost 1"
-    assert tune == "tunewise pilot a.jsonl --backend together --model Qwen/Qwen3-8B --limit 200 --max-cost 1"
+    assert ask == "tunewise evaluate a.jsonl --backend together --model Qwen/Qwen3-8B --max-examples 200 --max-cost 1"
+    assert tune == "tunewise pilot a.jsonl --backend together --model Qwen/Qwen3-8B --max-examples 200 --max-cost 1"
     long = {"messages": [{"role": "user", "content": "w " * 30_000}, {"role": "assistant", "content": "Yes."}]}
     (tmp_path / "long.jsonl").write_text((json.dumps(long) + "\n") * 600)
     ask = next_of(run("long.jsonl").stdout)[2]
-    assert "--limit 200 --max-cost 100" in ask  # 200 x 30,000 tokens at 10 dollars a million are 60
+    assert "--max-examples 200 --max-cost 100" in ask  # 200 x 30,000 tokens at 10 dollars a million are 60
     _, ask, _ = next_of(run("a.jsonl", "--fix", "clean.jsonl", "--held-out", "100").stdout)
-    assert "evaluate clean.held_out.jsonl --backend BACKEND --model MODEL --limit 100 --max-cost" in ask
+    assert "evaluate clean.held_out.jsonl --backend BACKEND --model MODEL --max-examples 100 --max-cost" in ask
 
 
 def test_levels_have_colours_in_a_terminal_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -321,7 +321,7 @@ def test_a_reader_that_leaves_and_a_closed_stream_are_no_error(line: str) -> Non
         ("plan", DATA, "--task", "nope"),
         ("plan", DATA, "--privacy", "nope"),
         ("plan", DATA, "--backend", "nope"),
-        ("plan", DATA, "--gpu", "nope"),
+        ("plan", DATA, "--own-gpu", "nope"),
         ("plan", DATA, "--standing", "openai=nope"),
         ("plan", DATA, "--standing", "nope=active"),
         ("plan", DATA, "--measured", "nope=0.5"),

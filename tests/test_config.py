@@ -87,7 +87,7 @@ def test_limits_of_the_file_hold_a_launch_back(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("model: tiny\n\nmodle: x\n", "line 3: there is no key 'modle'; did you mean 'model'?"),
+        ("model: tiny\n\nmodle: x\n", "line 3: There is no key 'modle'. Did you mean 'model'?"),
         ("yes: true\n", "line 1: 'yes' cannot be set in a file"),
         ("accept-stale-prices: true\n", "cannot be set in a file"),
         ("max_cost: lots\n", "line 1: 'max_cost': 'lots' is not an amount of US dollars"),
@@ -118,7 +118,7 @@ def test_a_broken_file_stops_commands_but_neither_help_nor_doctor(folder: Path) 
     assert doctor.returncode == 1
     (check,) = [check for check in json.loads(doctor.stdout)["checks"] if check["name"] == "settings"]
     assert check["status"] == "broken"
-    assert "did you mean 'model'" in check["detail"]
+    assert "Did you mean 'model'" in check["detail"]
 
 
 def test_config_says_what_is_in_force_and_from_where(folder: Path) -> None:

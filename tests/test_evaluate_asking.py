@@ -269,7 +269,7 @@ def test_base_few_shot_and_tuned_are_compared_on_the_same_examples(tmp_path: Pat
 
 def test_few_examples_are_named_with_what_they_can_tell(tmp_path: Path) -> None:
     def said(metric: str, limit: int) -> str:
-        options = Options(metric=metric, limit=limit)
+        options = Options(metric=metric, max_examples=limit)
         return evaluate_run(tuned_run(tmp_path), PaperBackend(tmp_path / "paper"), None, options, today=DAY).warnings[0]
 
     assert said("exact", 12) == "Only 12 held-out examples: a difference under 50 points could be chance."
@@ -307,7 +307,7 @@ def test_the_metric_is_that_of_the_file_however_few_of_it_are_asked(tmp_path: Pa
     )
     data = tmp_path / "topics.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    card = evaluate_data((data,), PaperBackend(tmp_path / "p"), "a4", None, Options(limit=10), today=DAY)
+    card = evaluate_data((data,), PaperBackend(tmp_path / "p"), "a4", None, Options(max_examples=10), today=DAY)
     assert (card.metric, card.examples) == ("label", 10)
 
 

@@ -112,7 +112,7 @@ def test_a_failing_run_is_told_with_its_last_words(tmp_path: Path, monkeypatch: 
     (tmp_path / "base").mkdir()
     (tmp_path / "base" / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "/models/whole"}))
     monkeypatch.chdir(tmp_path)
-    found, notes = harness(("hellaswag", "mine.yaml"), *two(tmp_path), tmp_path / "out", Options(limit=7))
+    found, notes = harness(("hellaswag", "mine.yaml"), *two(tmp_path), tmp_path / "out", Options(max_examples=7))
     assert found == [] and "it ended with 3: Tasks not found: hellaswag." in notes[0]
     assert f"--tasks hellaswag,{task} " in tool.called and "--limit 7" in tool.called
     assert f"pretrained=/models/whole,peft={tmp_path / 'base'},tokenizer={tmp_path / 'base'} " in tool.called

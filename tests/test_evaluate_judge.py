@@ -234,7 +234,7 @@ def test_a_hosted_judge_is_asked_through_its_real_sdk(tmp_path: Path, monkeypatc
 
             model = "gpt-4.1-mini-2025-04-14"
             judge = replace(contestant(model, place, model, (), 0, PriceBook.load(), DAY), name="judge")
-            options = Options(judge=judge, max_usd=Decimal("0.50"), limit=10, probe=0)
+            options = Options(judge=judge, max_usd=Decimal("0.50"), max_examples=10, probe=0)
             run, paper = tuned_run(tmp_path), Paper(tmp_path / "paper")
             card = evaluate_run(run, paper, None, options, today=DAY)
             assert card.judge is not None and card.judge.pairs[0].second_wins == 10

@@ -195,7 +195,9 @@ def test_a_real_run_that_overfits_and_forgets_is_caught_in_its_curves_and_on_gen
     with closing(backends.get("local")) as local:
         codes = write_codes(tmp_path / "codes.jsonl", 80)
         done = really_trained(codes, local, str(base), epochs=24, evaluations=8)
-        card = evaluate_run(done, local, None, Options(limit=2, max_tokens=4, regression=True, probe=0), today=DAY)
+        card = evaluate_run(
+            done, local, None, Options(max_examples=2, max_tokens=4, regression=True, probe=0), today=DAY
+        )
     assert any("Overfitting: the validation loss" in said or "gap" in said for said in card.warnings)
     assert card.regression is not None
     assert (card.regression.suite, card.regression.verdict) == ("general text (loss, nats a token)", "block")
@@ -209,7 +211,9 @@ def test_a_real_run_that_knows_its_data_by_heart_is_caught_and_so_is_leaked_test
     with closing(backends.get("local")) as local:
         done = really_trained(write_codes(tmp_path / "codes.jsonl", 50), local, epochs=30)
         fair = evaluate_run(done, local, None, Options(max_tokens=8), today=DAY)
-        leaky = evaluate_run(done, local, None, Options(limit=10, max_tokens=8), today=DAY, held_out=done.origin.train)
+        leaky = evaluate_run(
+            done, local, None, Options(max_examples=10, max_tokens=8), today=DAY, held_out=done.origin.train
+        )
     assert fair.recited is not None
     assert (fair.recited.trained, fair.recited.of_trained, fair.recited.held_out) == (10, 10, 0)
     said = "\n".join(fair.warnings)
@@ -279,7 +283,7 @@ def test_real_data_goes_through_the_whole_of_evaluate_on_a_local_model(
         send(ledger, run.id, local)
         for _ in Watch(ledger, (run.id,), lambda name: local, shortest_s=0.3).updates():
             pass
-        options = Options(against=("base", "few-shot:2"), limit=6, max_tokens=8)
+        options = Options(against=("base", "few-shot:2"), max_examples=6, max_tokens=8)
         card = evaluate_run(ledger.get(run.id), local, None, options, today=DAY)
     assert card.metric == metric
     assert [row.name for row in card.rows] == ["base", "few-shot:2", "tuned"]

@@ -71,7 +71,7 @@ def test_a_dear_prompt_is_tried_on_cheaper_models_before_anything_is_tuned(monke
     then, now = (float(usd.replace(",", "")) for usd in re.findall(r"\$([\d,]+) a month against \$([\d,]+)", text)[0])
     assert then < now / 15
     assert re.search(r"evaluate DATA --backend openai --model gpt-6-luna --against base,\S+,gpt-6.1-sol", text)
-    assert re.search(r"--limit 200 --max-cost \d", text)
+    assert re.search(r"--max-examples 200 --max-cost \d", text)
     assert f"Cost: ${then:,.0f} a month" in text  # one question, one sum
 
 

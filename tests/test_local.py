@@ -256,7 +256,7 @@ def test_what_cannot_be_trained_is_refused_before_anything_starts(
     with pytest.raises(SpecRefused, match="4-bit base cannot be split"):
         local.preflight(spec(tmp_path, method=Method.QLORA, options=split))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "bitsandbytes" else find(name))
-    with pytest.raises(BackendMissing, match=r"pip install 'tunewise\[qlora\]'"):
+    with pytest.raises(BackendMissing, match=r"\[qlora\]"):
         local.preflight(spec(tmp_path, method=Method.QLORA))
     with pytest.raises(SpecRefused, match="no option 'colour'"):
         local.preflight(spec(tmp_path, options={"colour": "red"}))

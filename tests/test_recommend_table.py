@@ -575,13 +575,15 @@ def test_the_same_examples_are_five_or_show_every_label(examples: int, labels: i
     assert fixed.shots == shots == fixed_shots(labels, examples // 2, 100)
     assert fixed.variant == f"the same {shots} examples"
     if labels == 12:
-        assert found.recommendation == fixed and found.next_step.endswith("base,few-shot:24 --limit 200 --max-cost 1")
+        assert found.recommendation == fixed and found.next_step.endswith(
+            "base,few-shot:24 --max-examples 200 --max-cost 1"
+        )
 
 
 def test_of_many_labels_the_examples_near_the_question_are_shown() -> None:
     found = Asked({}, "classification", 5000, 77, tokens=100).answer()
     assert found.recommendation and found.recommendation.id.endswith(":retrieved")
-    assert "base,few-shot:20:near --limit 200 --max-cost 1" in found.next_step
+    assert "base,few-shot:20:near --max-examples 200 --max-cost 1" in found.next_step
 
 
 def test_tuning_is_set_against_the_prompt_that_is_advised() -> None:

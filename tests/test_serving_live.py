@@ -114,7 +114,7 @@ def test_a_merged_model_behind_a_server_answers_as_in_the_trainer_and_a_wrong_te
     run = at_home.plain
     merged = run.folder / "merged"
     with served(run, tmp_path / "right.log") as url:  # it merges first
-        done = CliRunner().invoke(tunewise, ["serve", run.id, "--verify", url, "--limit", "6", "--json"])
+        done = CliRunner().invoke(tunewise, ["serve", run.id, "--verify", url, "--max-examples", "6", "--json"])
     found = json.loads(done.stdout)
     assert done.exit_code == 0
     assert (found["passed"], found["same"], found["prompts"]) == (True, 6, 6)
@@ -129,7 +129,7 @@ def test_a_merged_model_behind_a_server_answers_as_in_the_trainer_and_a_wrong_te
 
     (merged / "chat_template.jinja").write_text(WRONG)
     with served(run, tmp_path / "wrong.log") as url:
-        done = CliRunner().invoke(tunewise, ["serve", run.id, "--verify", url, "--limit", "6"])
+        done = CliRunner().invoke(tunewise, ["serve", run.id, "--verify", url, "--max-examples", "6"])
     assert done.exit_code == 1
     assert "FAILED: chat template: the server makes" in done.stdout
     assert "first to differ: held_out.jsonl:" in done.stdout
@@ -155,7 +155,7 @@ def test_two_adapters_on_one_base_are_asked_in_one_session(at_home: Trained, tmp
 def test_a_gguf_export_behind_llama_cpp_answers_as_in_the_trainer(at_home: Trained, tmp_path: Path) -> None:
     run, folder = at_home.plain, os.environ["LLAMA_CPP"]
     with served(run, tmp_path / "llama.log", "llamacpp", "--installed-in", folder) as url:  # it converts first
-        done = CliRunner().invoke(tunewise, ["serve", run.id, "--verify", url, "--limit", "6", "--json"])
+        done = CliRunner().invoke(tunewise, ["serve", run.id, "--verify", url, "--max-examples", "6", "--json"])
     found = json.loads(done.stdout)
     assert (done.exit_code, found["passed"], found["same"], found["template"]) == (0, True, 6, "same")
 
@@ -213,7 +213,7 @@ def test_llama_cpp_answers_a_gguf_file_as_the_trainer_did(at_home: Trained, tmp_
     try:
         assert server.stdout is not None
         url = server.stdout.readline().strip()
-        done = CliRunner().invoke(tunewise, ["serve", run.id, "--verify", f"{url}/v1", "--limit", "6", "--json"])
+        done = CliRunner().invoke(tunewise, ["serve", run.id, "--verify", f"{url}/v1", "--max-examples", "6", "--json"])
         found = json.loads(done.stdout)
         assert (done.exit_code, found["passed"], found["prompts"]) == (0, True, 6), found["cause"]
     finally:

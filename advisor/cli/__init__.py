@@ -8,52 +8,70 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from advisor.cli import render
+from advisor.cli.flags.command import Command, Group, is_short
 from advisor.errors import AdvisorError
 from backends import BackendError
 
-# Command -> the module that holds it and the line --help shows. Kept here so that --help imports none of them.
-COMMANDS: dict[str, tuple[str, str]] = {
-    "check": ("advisor.cli.commands.check", "Read the data, count its tokens, find what is wrong with it."),
-    "plan": ("advisor.cli.commands.plan", "Recommend: prompt, few-shot, or fine-tune, where, and for how much."),
-    "budget": ("advisor.cli.commands.budget", "The best use of a given sum, month by month."),
-    "fit": ("advisor.cli.commands.fit", "Will it fit on this GPU, how long will it take, what will it cost."),
-    "launch": ("advisor.cli.commands.launch", "Start a training job on any backend."),
-    "jobs": ("advisor.cli.commands.jobs", "List the runs in the ledger."),
-    "show": ("advisor.cli.commands.show", "One run, as it stands."),
-    "watch": ("advisor.cli.commands.watch", "Follow a run live: loss, steps, spend."),
-    "cancel": ("advisor.cli.commands.cancel", "Stop a run."),
-    "logs": ("advisor.cli.commands.logs", "What the provider said, line by line."),
-    "evaluate": ("advisor.cli.commands.evaluate", "Base, few-shot and tuned on the same held-out examples."),
-    "pilot": ("advisor.cli.commands.pilot", "Small measured runs, and what more data would buy."),
-    "classifier": ("advisor.cli.commands.classifier", "Train a plain classifier on labelled data, without a key."),
-    "receipt": ("advisor.cli.commands.receipt", "Quoted beside billed."),
-    "receipts": ("advisor.cli.commands.receipts", "How well all runs were quoted."),
-    "chat": ("advisor.cli.commands.chat", "Try a model."),
-    "export": ("advisor.cli.commands.export", "Take a tuned model out: adapter, merged, card, Ollama, GGUF."),
-    "serve": ("advisor.cli.commands.serve", "Serve a tuned model, or check a server against the trainer."),
-    "report": ("advisor.cli.commands.report", "A page to share."),
-    "prices": ("advisor.cli.commands.prices", "The price book: values, ages, sources."),
-    "keys": ("advisor.cli.commands.keys", "Keep provider keys in the system keyring."),
-    "config": ("advisor.cli.commands.config", "The settings in force, and where each comes from."),
-    "mcp": ("advisor.cli.commands.mcp", "A server for agents: look at data, advice, prices and runs."),
-    "doctor": ("advisor.cli.commands.doctor", "What works on this machine, and what to do about what does not."),
-}
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
+# Heading -> command -> its module, and the line --help shows. Kept here so that --help imports none of them.
+LISTED: dict[str, dict[str, tuple[str, str]]] = {
+    "Decide": {
+        "check": ("advisor.cli.commands.check", "Read the data, count its tokens, find what is wrong with it."),
+        "plan": ("advisor.cli.commands.plan", "Recommend: prompt, few-shot, or fine-tune, where, and for how much."),
+        "budget": ("advisor.cli.commands.budget", "What a given sum buys, month by month."),
+        "fit": ("advisor.cli.commands.fit", "Whether a model fits on a GPU, how long training takes, what it costs."),
+        "classifier": ("advisor.cli.commands.classifier", "Train a plain classifier on labelled data, without a key."),
+    },
+    "Train": {
+        "pilot": ("advisor.cli.commands.pilot", "Train on small parts of the data, and see what more of it would buy."),
+        "launch": ("advisor.cli.commands.launch", "Start a training job on any backend."),
+        "jobs": ("advisor.cli.commands.jobs", "List the runs in the ledger."),
+        "show": ("advisor.cli.commands.show", "Show one run."),
+        "watch": ("advisor.cli.commands.watch", "Follow a run live: loss, steps, spend."),
+        "logs": ("advisor.cli.commands.logs", "Print what the provider said, line by line."),
+        "cancel": ("advisor.cli.commands.cancel", "Stop a run."),
+    },
+    "Look back": {
+        "evaluate": (
+            "advisor.cli.commands.evaluate",
+            "Compare base, few-shot and tuned on the same held-out examples.",
+        ),
+        "receipt": ("advisor.cli.commands.receipt", "Compare a run's quote with its bill."),
+        "receipts": ("advisor.cli.commands.receipts", "Show how accurate the quotes of all runs were."),
+        "report": ("advisor.cli.commands.report", "Write a page to share."),
+    },
+    "Use the model": {
+        "chat": ("advisor.cli.commands.chat", "Talk to a model."),
+        "export": ("advisor.cli.commands.export", "Write a tuned model as an adapter, merged, for Ollama or as GGUF."),
+        "serve": ("advisor.cli.commands.serve", "Serve a tuned model, or check a server against the trainer."),
+    },
+    "Set up": {
+        "prices": ("advisor.cli.commands.prices", "Show and update the price book: values, ages, sources."),
+        "keys": ("advisor.cli.commands.keys", "Keep provider keys in the system keyring."),
+        "config": ("advisor.cli.commands.config", "Show the settings in force, and where each comes from."),
+        "completion": ("advisor.cli.commands.completion", "Complete commands, files, runs and models with Tab."),
+        "doctor": ("advisor.cli.commands.doctor", "Say what works on this machine, and how to fix what does not."),
+        "mcp": ("advisor.cli.commands.mcp", "Run a server for agents: data, advice, prices and runs."),
+        "help": ("advisor.cli.commands.help", "Show the help of a command."),
+    },
+}
+COMMANDS = {name: about for commands in LISTED.values() for name, about in commands.items()}
 
 WITHOUT_STATE = ("check", "plan", "budget", "fit")  # which a state folder only makes faster
-EVERYWHERE = ("--quiet", "--verbose", "--no-color")
+EVERYWHERE = {"--quiet": "quiet", "-q": "quiet", "--verbose": "verbose", "--no-color": "no_color"}  # flag -> parameter
 WORDS = "tunewise.words"  # the words behind a command's name, in the meta of its context
 
 
-class _Commands(click.Group):
-    """Loads a command's module when it is called, and suggests the nearest name when there is none."""
+class _Commands(Group):
+    """Loads a command's module when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -63,25 +81,29 @@ class _Commands(click.Group):
             return None
         command = importlib.import_module(COMMANDS[cmd_name][0]).command
         assert isinstance(command, click.Command)
-        command.epilog = f"Also {', '.join(EVERYWHERE)}; 'tunewise --help' says what they do."
+        everywhere = [flag for flag in EVERYWHERE if flag.startswith("--")]
+        command.epilog = f"Also {', '.join(everywhere)}; 'tunewise --help' explains them."
         return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if ctx.resilient_parsing:  # completion: what is wrong is for the command itself to say
-            return super().resolve_command(ctx, args)
-        if args and args[0] not in COMMANDS:
-            near = get_close_matches(args[0], COMMANDS, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else " 'tunewise --help' lists them."
-            ctx.fail(f"There is no command '{args[0]}'.{hint}")
         name, command, rest = super().resolve_command(ctx, args)
+        if ctx.resilient_parsing:  # completion: what is wrong is for the command itself to say
+            return name, command, rest
         rest = _lifted(ctx, rest)
+        rest = command.renewed(rest) if isinstance(command, Command) else rest
         ctx.meta[WORDS] = tuple(rest)
         render.configure(quiet=ctx.params["quiet"], color=not ctx.params["no_color"])
         if command is not None:
             _apply_settings(ctx, command, rest)
         return name, command, rest
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        found = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -91,8 +113,13 @@ class _Commands(click.Group):
             ctx.exit(0)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+        if is_short(ctx):
+            with formatter.section("Commands"):
+                formatter.write_dl([(heading, ", ".join(commands)) for heading, commands in LISTED.items()])
+            return
+        for heading, commands in LISTED.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name, text) for name, (_, text) in commands.items()], col_max=12)
 
 
 def _lifted(ctx: click.Context, words: list[str]) -> list[str]:
@@ -102,7 +129,7 @@ def _lifted(ctx: click.Context, words: list[str]) -> list[str]:
     for word in waiting:
         flag, found, value = word.partition("=")
         if word in EVERYWHERE:
-            ctx.params[word.removeprefix("--").replace("-", "_")] = True
+            ctx.params[EVERYWHERE[word]] = True
         elif flag == "--pricing":
             ctx.params["pricing"] = value if found else next(waiting, None) or ctx.fail("--pricing needs a FILE.")
         else:
@@ -152,12 +179,12 @@ def _do_without_state(ctx: click.Context) -> None:
         )
 
 
-@click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--quiet", is_flag=True, help="No talk on stderr; results and errors only.")
-@click.option("--verbose", is_flag=True, help="Say what is read, asked and started, with times; trace errors.")
-@click.option("--no-color", is_flag=True, help="Plain text; the variable NO_COLOR does the same.")
+@click.group(cls=_Commands, invoke_without_command=True)
+@click.option("-q", "--quiet", is_flag=True, help="Print results and errors only.")
+@click.option("--verbose", is_flag=True, help="Say what is read, requested and started, with times; trace errors.")
+@click.option("--no-color", is_flag=True, help="Print plain text; the variable NO_COLOR does the same.")
 @click.option("--pricing", metavar="FILE", help="Use this price file instead of the packaged one.")
-@click.version_option(package_name="tunewise", message="%(prog)s %(version)s")
+@click.version_option(None, "-V", "--version", package_name="tunewise", message="%(prog)s %(version)s")
 @click.pass_context
 def tunewise(ctx: click.Context, quiet: bool, verbose: bool, no_color: bool, pricing: str | None) -> None:
     """Should I fine-tune at all, where, what will it cost - and then do it.

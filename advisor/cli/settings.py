@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from advisor.errors import AdvisorError
 from advisor.money import parse_usd
+from advisor.nearest import no_such
 
 if TYPE_CHECKING:
     import click
@@ -149,9 +149,7 @@ def _setting(path: Path, name: Node, value: Node) -> Setting:
             f"{where}: '{name.value}' cannot be set in a file; what costs money is agreed to on the command line."
         )
     if key not in KEYS:
-        near = get_close_matches(key, KEYS, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"keys are {', '.join(KEYS)}."
-        raise ConfigError(f"{where}: there is no key '{name.value}'; {hint}")
+        raise ConfigError(f"{where}: {no_such('key', str(name.value), KEYS)}")
     if not isinstance(value.value, str):
         raise ConfigError(f"{where}: '{key}' takes one value, not a list or a mapping.")
     text = "" if value.tag.endswith(":null") else value.value

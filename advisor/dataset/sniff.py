@@ -21,6 +21,7 @@ from advisor.dataset.source import Layout, Source, head, open_stream, read
 from advisor.dataset.table_sniff import READABLE, check_utf8, not_utf8, table_or_text, without_rows
 from advisor.dataset.types import Format
 from advisor.errors import DataError
+from advisor.nearest import no_such
 from backends import Json
 
 _LOOK = 50  # rows that are asked for their format
@@ -51,7 +52,7 @@ def sniff(source: Source, columns: Mapping[str, str]) -> Sniffed:
     """Return how to read the file. Raises DataError naming file, line and remedy when it is not training data."""
     unknown = set(columns) - set(FIELDS)
     if unknown:
-        raise DataError(f"--columns: there is no field '{min(unknown)}'; the fields are {', '.join(FIELDS)}.")
+        raise DataError(f"--columns: {no_such('field', min(unknown), FIELDS)}")
     source, container = _container(source, columns)
     if container is Container.JSON:
         lines = [line for line, _ in islice(rows(source, container), _LOOK)]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
 
 from advisor.errors import DataError
+from backends import install_extra
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -149,7 +150,7 @@ def open_stream(source: Source, progress: Progress | None = None) -> BinaryIO:
             import zstandard
         except ModuleNotFoundError:
             raise DataError(
-                f"{source.name}: reading zstandard files needs a package: pip install 'tunewise[formats]'"
+                f"{source.name}: reading .zst files needs the package 'zstandard': {install_extra('formats')}"
             ) from None
     stream = source.path.open("rb") if progress is None else io.BufferedReader(_Metered(source.path, progress), 1 << 16)
     if source.compression == "gzip":

@@ -10,7 +10,7 @@ from typing import cast
 from advisor.dataset.cells import MAX_ELEMENT, Fault, Row, undecoded
 from advisor.dataset.source import Progress, Source, open_stream
 from advisor.errors import DataError
-from backends import Json
+from backends import Json, install_extra
 
 
 def csv_rows(source: Source, progress: Progress | None) -> Iterator[tuple[int, Row | Fault]]:
@@ -49,7 +49,8 @@ def parquet_rows(source: Source, progress: Progress | None) -> Iterator[tuple[in
         import pyarrow as arrow
         import pyarrow.parquet as parquet
     except ModuleNotFoundError:
-        raise DataError(f"{source.name}: reading Parquet needs a package: pip install 'tunewise[formats]'") from None
+        remedy = install_extra("formats")
+        raise DataError(f"{source.name}: reading Parquet needs the package 'pyarrow': {remedy}") from None
     number = 0
     try:
         with parquet.ParquetFile(source.path) as file:

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 from advisor.dataset import Dataset
 from advisor.errors import DataError
 from advisor.evaluate.statistics import mean_interval
+from backends import install_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-INSTALL = "pip install 'tunewise[baseline]'"
 _MOST = 20_000  # rows looked at; more take minutes and change the score by less than its interval
 _FOLDS = 3
 _FEWEST = 3 * _FOLDS
@@ -35,6 +35,11 @@ class ClassifierScore:
     high: float
     examples: int
     labels: int
+
+
+def install() -> str:
+    """Return the command that brings scikit-learn."""
+    return install_extra("baseline")
 
 
 def is_installed() -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from advisor.errors import DataError
 from advisor.evaluate.metrics import NOT_JSON, Answer, json_of, numbers_in
+from advisor.nearest import no_such
 from backends import Json
 
 _HERE = Path(__file__).parent
@@ -78,7 +79,7 @@ def _item(line: str, number: int) -> Item | str:
         return "'kind' must be a word."
     for name, value in row.items():
         if name not in _TAKES:
-            return f"there is no check '{name}'; write one of: {', '.join(sorted(_CHECKS))}."
+            return no_such("check", name, sorted(_CHECKS))
         wanted, fits = _TAKES[name]
         if not fits(value):
             return f"'{name}' must be {wanted}."

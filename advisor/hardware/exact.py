@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 
 from advisor.errors import WorkloadError
-from backends import DEFAULT_LORA_RANK, Method
+from backends import DEFAULT_LORA_RANK, Method, install_extra
 
 _TIMEOUT_S = 300
 
@@ -31,7 +31,7 @@ def measure(model: str, method: Method, *, rank: int = DEFAULT_LORA_RANK, seq: i
     missing = [name for name in ("torch", "transformers", "peft") if importlib.util.find_spec(name) is None]
     if missing:
         raise WorkloadError(
-            f"--exact needs {', '.join(missing)}: pip install 'tunewise[local]', or leave --exact out to estimate."
+            f"--exact needs {', '.join(missing)}: {install_extra('local')}. Without --exact it is estimated."
         )
     asked = {"model": model, "method": "full" if method is Method.FULL else "lora", "rank": rank, "seq": seq}
     try:

@@ -13,6 +13,7 @@ from functools import cache
 from importlib import resources
 
 from advisor.errors import WorkloadError
+from advisor.nearest import no_such
 from backends.local.processor import processor_computes_bf16
 
 
@@ -55,8 +56,9 @@ def gpu_named(name: str) -> Gpu:
     ends = [card for card in gpus() if card.name.endswith(f"-{part}")]  # 4090 is no 4090 D
     near = [known] if known else ends or [card for card in gpus() if f"-{part}-" in f"-{card.name}-"]
     if len(near) != 1:
-        names = ", ".join(card.name for card in near or gpus())
-        raise WorkloadError(f"There is no GPU '{name}' in our list: {names}.")
+        if near:
+            raise WorkloadError(f"'{name}' could be any of these GPUs: {', '.join(card.name for card in near)}.")
+        raise WorkloadError(no_such("GPU", name, (card.name for card in gpus())))
     return near[0]
 
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from advisor.errors import PriceError
+from advisor.nearest import no_such
 from advisor.pricing.rates import Citation, Cliff, TokenPrices
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _HOUR = time(12, 0, tzinfo=UTC)
 def known_tier(tier: str) -> str:
     """Return ``tier``. Raises PriceError for a misspelt one, which must never be billed as standard."""
     if tier not in TIERS:
-        raise PriceError(f"There is no price tier '{tier}'; choose one of: {', '.join(TIERS)}.")
+        raise PriceError(no_such("price tier", tier, TIERS))
     return tier
 
 

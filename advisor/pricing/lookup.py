@@ -61,6 +61,13 @@ def look_up(book: PriceBook, name: str, today: date, standing: Standing | None) 
     )
 
 
+def names(book: PriceBook) -> tuple[str, ...]:
+    """Return every name that ``look_up`` knows: providers, models, GPUs."""
+    sold = (offer.model for offer in book.offers())
+    prompted = (one.model for one in book.prompt_models)
+    return tuple(dict.fromkeys((*book.providers, *sold, *prompted, *(entry.model for entry in entries(book)))))
+
+
 def _sold(book: PriceBook, offer: TrainingOffer, today: date, standing: Standing | None) -> Sold:
     return Sold(
         provider=offer.provider,

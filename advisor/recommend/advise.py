@@ -10,6 +10,7 @@ import backends as places
 from advisor import hardware
 from advisor.errors import WorkloadError
 from advisor.evidence import Odds, catalogue
+from advisor.nearest import meant, no_such
 from advisor.pricing import PriceBook
 from advisor.recommend import rationale
 from advisor.recommend.candidates import prospects
@@ -136,14 +137,16 @@ def _all_known(
     for name in (*backends, *workload.standing):
         if name not in (*places.names(), *book.providers):
             where = "" if name in backends else "standing: "
-            raise WorkloadError(f"{where}There is no backend '{name}'. There are: {', '.join(places.names())}.")
+            raise WorkloadError(where + no_such("backend", name, dict.fromkeys((*places.names(), *book.providers))))
     where = f" at {' or '.join(backends)}" if backends else ""
     for name in models:
         if not any(named(item.candidate.model, (name,)) for item in found):
+            hint = meant(
+                name, (item.candidate.model for item in found), see="'tunewise prices list' shows those with a price"
+            )
             raise WorkloadError(
-                f"Nothing is known of a model '{name}'{where}: no price, "
-                "no shape. 'tunewise prices list' shows the models with a price; a local folder with a config.json "
-                "works too."
+                f"Neither a price nor a size is known for a model '{name}'{where}. {hint} A local folder with a "
+                "config.json works too."
             )
 
 

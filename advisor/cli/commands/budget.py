@@ -12,14 +12,22 @@ import click
 
 from advisor.cli import render
 from advisor.cli.flags import common
-from advisor.cli.flags.workload import workload_flags
+from advisor.cli.flags.command import helped
+from advisor.cli.flags.workload import GROUPS, RENAMED, workload_flags
 from advisor.errors import OverLimit
 
 if TYPE_CHECKING:
     from advisor.workload import Workload
 
 
-@click.command("budget")
+@click.command(
+    "budget",
+    cls=helped(
+        usual=("usd", "file", "requests_per_month", "backends", "models", "html"),
+        renamed=RENAMED,
+        groups={"The sum": ("usd",), **GROUPS, "The advice": ("backends", "models", "exact", "html")},
+    ),
+)
 @click.argument("data", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--limit", "usd", required=True, type=common.Usd(), help="The budget, in US dollars, for everything.")
 @workload_flags

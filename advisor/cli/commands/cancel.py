@@ -8,13 +8,14 @@ import click
 
 from advisor.cli import render
 from advisor.cli.flags import common
+from advisor.cli.flags.command import Command
 from advisor.errors import RunError
 
 if TYPE_CHECKING:
     from advisor.runs import Run
 
 
-@click.command("cancel")
+@click.command("cancel", cls=Command)
 @click.argument("run")
 @click.option("--yes", is_flag=True, help="Do not ask. Without a terminal, or with --json, nobody is asked.")
 @click.option("--delete-uploads", "uploads_too", is_flag=True, help="Also delete what was uploaded for it.")

@@ -10,6 +10,7 @@ import click
 
 from advisor.cli import render
 from advisor.cli.flags import common
+from advisor.cli.flags.command import Command
 
 if TYPE_CHECKING:
     from advisor.runs import Run
@@ -31,7 +32,7 @@ def _misplaced(ctx: click.Context, param: click.Parameter, value: str | None) ->
         raise click.UsageError(f"chat takes the model as its first word: tunewise chat {value} --backend BACKEND.", ctx)
 
 
-@click.command("chat")
+@click.command("chat", cls=Command)
 @click.argument("what", metavar="RUN|MODEL")
 @click.argument("message", required=False)
 @click.option("--backend", type=common.BackendName(), help="Whom to ask, when a model is named.")

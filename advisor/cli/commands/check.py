@@ -9,7 +9,9 @@ import click
 
 from advisor.cli import render
 from advisor.cli.flags import common
+from advisor.cli.flags.command import helped
 from advisor.errors import AdvisorError
+from advisor.nearest import no_such
 
 if TYPE_CHECKING:
     from advisor.dataset import Dataset
@@ -17,15 +19,26 @@ if TYPE_CHECKING:
     from advisor.tokens import Profile
 
 
-@click.command("check")
+@click.command(
+    "check",
+    cls=helped(
+        usual=("backend", "model", "out", "held_out", "explain"),
+        groups={
+            "The data": ("columns", "answers", "validation", "each"),
+            "What it is for": ("backend", "model", "objective"),
+            "Repair": ("out", "held_out", "redact", "seed"),
+            "The findings": ("explain",),
+        },
+    ),
+)
 @click.argument("data", nargs=-1, metavar="DATA...")
-@click.option("--for", "backend", metavar="BACKEND", help="Check against what this backend accepts.")
+@click.option("--for", "backend", type=common.BackendName(), help="Check against what this backend accepts.")
 @click.option("--model", metavar="ID", help="Check against this model's limits, and count with its tokenizer.")
-@click.option("--objective", type=click.Choice(["sft", "dpo"]), help="Check for this way of training.")
+@click.option("--objective", type=common.Choice(["sft", "dpo"]), help="Check for this way of training.")
 @click.option("--columns", metavar="FIELD=NAME,...", help="Which column is which: prompt=question,completion=answer.")
 @click.option(
     "--answers",
-    type=click.Choice(["good", "pairs"]),
+    type=common.Choice(["good", "pairs"]),
     help="Of answers judged good or bad, or by a score: keep the good ones, or pairs of a good and a bad one.",
 )
 @click.option("--validation", metavar="FILE", help="Look for its examples in DATA (leaks).")
@@ -94,8 +107,6 @@ def command(
         raise click.BadParameter(
             "give a share of at most 0.5, such as 0.1, or a whole number of examples", param_hint="--held-out"
         )
-    if backend is not None:
-        _known(backend)
     if model is not None:
         common.made_ready(model)
 
@@ -160,13 +171,6 @@ def _plain_classifier(dataset: Dataset, found: Profile) -> ClassifierScore | Non
     return score_of(dataset)
 
 
-def _known(backend: str) -> None:
-    import backends
-
-    if backend not in backends.names():
-        raise click.BadParameter(f"choose one of {', '.join(backends.names())}", param_hint="--for")
-
-
 def _mapping(text: str | None) -> dict[str, str]:
     pairs = [part.split("=", 1) for part in (text or "").split(",") if part.strip()]
     if any(len(pair) != 2 or not pair[0].strip() or not pair[1].strip() for pair in pairs):
@@ -177,8 +181,7 @@ def _mapping(text: str | None) -> dict[str, str]:
 
         unknown = sorted(named.keys() - set(FIELDS))
         if unknown:
-            fields = f"there is no field '{unknown[0]}'; the fields are {', '.join(FIELDS)}"
-            raise click.BadParameter(fields, param_hint="--columns")
+            raise click.BadParameter(no_such("field", unknown[0], FIELDS), param_hint="--columns")
     return named
 
 

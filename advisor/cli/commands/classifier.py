@@ -11,9 +11,10 @@ import click
 
 from advisor.cli import render
 from advisor.cli.flags import common
+from advisor.cli.flags.command import Command
 
 
-@click.command("classifier")
+@click.command("classifier", cls=Command)
 @click.argument("data", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="The folder to write it to.")
 @click.option("--ask", type=click.Path(path_type=Path, file_okay=False), help="A folder written before: label texts.")
@@ -22,7 +23,7 @@ from advisor.cli.flags import common
 def command(data: tuple[Path, ...], out: Path | None, ask: Path | None, texts: tuple[str, ...], as_json: bool) -> None:
     """Train a plain classifier (TF-IDF and a linear model) on labelled data, without a key, a GPU or a bill.
 
-    The folder holds the model and serve.py, a small server for it. Needs pip install 'tunewise[baseline]'.
+    The folder holds the model and serve.py, a small server for it. It needs the extra 'baseline'.
 
     \b
     tunewise classifier tickets.jsonl --out classifier

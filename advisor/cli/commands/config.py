@@ -6,9 +6,10 @@ import click
 
 from advisor.cli import render
 from advisor.cli.flags import common
+from advisor.cli.flags.command import Command
 
 
-@click.command("config")
+@click.command("config", cls=Command)
 @common.as_json
 def command(as_json: bool) -> None:
     """Show every setting, its value, and where it comes from.

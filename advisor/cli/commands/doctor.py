@@ -16,6 +16,8 @@ import click
 from advisor.cli import render
 from advisor.cli.checks import Check
 from advisor.cli.flags import common
+from advisor.cli.flags.command import Command
+from backends import install_extra, reinstall
 
 if TYPE_CHECKING:
     from advisor.cli.reachability import Place
@@ -26,7 +28,7 @@ TRAINER = ("torch", "transformers", "peft", "safetensors")
 OLD_DAYS = 45  # after which the price list wants a look
 
 
-@click.command("doctor")
+@click.command("doctor", cls=Command)
 @click.option("--offline", is_flag=True, help="Ask no provider whether it answers.")
 @common.today
 @common.as_json
@@ -124,7 +126,7 @@ def _vocabulary() -> Check:
         for name in ("o200k_base", "cl100k_base"):
             count("tunewise", name)
     except AdvisorError as error:
-        return Check("token vocabulary", "broken", str(error), "pip install --force-reinstall bpe-openai==0.1.4")
+        return Check("token vocabulary", "broken", str(error), reinstall("bpe-openai"))
     return Check("token vocabulary", "ok", "o200k_base and cl100k_base, offline")
 
 
@@ -195,11 +197,11 @@ def _provider(backend: Backend, place: Place, problem: str | None, offline: bool
     try:
         package = f"{place.package} {version(place.package)}"
     except PackageNotFoundError:
-        return Check(name, "missing", "its package is not installed", f"pip install 'tunewise[{extra}]'")
+        return Check(name, "missing", "its package is not installed", install_extra(extra))
     wanted = _wanted(place.package)
     if not satisfies(version(place.package), wanted):
         detail = f"{package}, but {wanted} is needed"
-        return Check(name, "warning", detail, f"pip install --upgrade 'tunewise[{extra}]'")
+        return Check(name, "warning", detail, install_extra(extra))
     if place.url is None:
         return Check(name, "missing", f"{package}, no {place.variable}", f"export {place.variable}=... to launch there")
     if place.in_the_clear:
@@ -254,10 +256,10 @@ def _trainer() -> Check:
         try:
             found.append(f"{package} {version(package)}")
         except PackageNotFoundError:
-            return Check("local trainer", "missing", f"{package} is not installed", "pip install 'tunewise[local]'")
+            return Check("local trainer", "missing", f"{package} is not installed", install_extra("local"))
         wanted = _wanted(package)
         if not satisfies(version(package), wanted):
-            fix = "pip install --upgrade 'tunewise[local]'"
+            fix = install_extra("local")
             return Check("local trainer", "warning", f"{found[-1]}, but {wanted} is needed", fix)
     return Check("local trainer", "ok", ", ".join(found))
 

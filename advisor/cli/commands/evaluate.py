@@ -12,6 +12,7 @@ from click.core import ParameterSource
 
 from advisor.cli import render
 from advisor.cli.flags import common
+from advisor.cli.flags.command import helped
 from advisor.cli.flags.common import Usd
 from advisor.errors import DataError
 
@@ -24,7 +25,20 @@ if TYPE_CHECKING:
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.command("evaluate")
+@click.command(
+    "evaluate",
+    cls=helped(
+        usual=("against", "backend", "model", "metric", "max_examples", "max_cost"),
+        renamed={"--limit": "--max-examples", "--data": "--test-data"},
+        groups={
+            "Whom to ask": ("against", "prompts", "backend", "model", "max_tokens", "at_once"),
+            "With what": ("test_data", "max_examples", "seed"),
+            "The score": ("metric", "schema", "database", "judge", "rubric"),
+            "Side effects of tuning": ("regression", "suites", "lm_eval", "probe"),
+            "Money": ("max_cost",),
+        },
+    ),
+)
 @click.argument("what", metavar="RUN|DATA")
 @click.option(
     "--against",
@@ -33,15 +47,17 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="With commas: base, few-shot, few-shot:5, few-shot:5:near, MODEL, RUN, or group: what was launched with it.",
 )
 @click.option("--prompt", "prompts", multiple=True, type=_FILE, help="A system prompt to try instead; may be repeated.")
-@click.option("--metric", help="Instead of the one that fits the task.")
+@click.option("--metric", type=common.MetricName(), help="Instead of the one that fits the task.")
 @click.option("--schema", type=_FILE, help="The JSON Schema of the answers; default: what all training answers keep.")
 @click.option("--database", type=_FILE, help="SQLite: run the answers' queries on it, read only.")
 @click.option("--judge", metavar="BACKEND/MODEL", help="Let this model compare the answers, in both orders.")
 @click.option("--rubric", type=_FILE, help="What the judge goes by, instead of the built-in text.")
-@click.option("--data", type=click.Path(path_type=Path), help="Held-out examples, instead of the run's own.")
+@click.option(
+    "--test-data", type=click.Path(path_type=Path), help="Ask these examples instead of those the run held out."
+)
 @click.option("--backend", type=common.BackendName(), help="With DATA: whom to ask.")
 @click.option("--model", help="With DATA: the model to ask.")
-@click.option("--limit", type=click.IntRange(1), help="Ask only this many of the held-out examples.")
+@click.option("--max-examples", type=click.IntRange(1), help="Ask at most so many of the held-out examples.")
 @click.option("--max-tokens", type=click.IntRange(1), help="The longest answer; default: twice the longest reference.")
 @click.option(
     "--at-once", type=click.IntRange(1, 256), help="Questions on their way together; default: 8, of a local model 64."
@@ -57,7 +73,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     show_default=True,
     help="Training questions asked too, to see which answers are known by heart.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the draws: --limit, intervals.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of what is drawn: examples and intervals.")
 @common.today
 @common.as_json
 def command(
@@ -69,10 +85,10 @@ def command(
     database: Path | None,
     judge: str | None,
     rubric: Path | None,
-    data: Path | None,
+    test_data: Path | None,
     backend: str | None,
     model: str | None,
-    limit: int | None,
+    max_examples: int | None,
     max_tokens: int | None,
     at_once: int | None,
     max_cost: Decimal | None,
@@ -97,14 +113,11 @@ def command(
 
     import backends
     from advisor.cli.render.evaluate import Counter, show
-    from advisor.evaluate import METRICS
     from advisor.pricing import PriceBook
     from advisor.runs import Ledger
     from advisor.runs.evaluation.evaluate import Options, evaluate_data, evaluate_run
     from advisor.runs.evaluation.variants import launched_with, tuned
 
-    if metric is not None and metric not in METRICS:
-        raise click.UsageError(f"There is no metric '{metric}'; choose one of: {', '.join(METRICS)}.")
     chosen = Options(
         against=tuple(name.strip() for name in against.split(",") if name.strip()),
         prompts=prompts,
@@ -112,7 +125,7 @@ def command(
         schema=schema,
         database=database,
         rubric=rubric,
-        limit=limit,
+        max_examples=max_examples,
         max_tokens=max_tokens,
         at_once=at_once,
         max_usd=max_cost,
@@ -132,8 +145,8 @@ def command(
                 raise click.UsageError("DATA needs --backend and --model; or name a run.")
             if regression or suites or lm_eval:
                 raise click.UsageError("--regression, --suite and --lm-eval compare a RUN with its base.")
-            if data is not None:
-                raise click.UsageError("--data takes the place of a RUN's held-out examples; here DATA is asked.")
+            if test_data is not None:
+                raise click.UsageError("--test-data replaces the examples a RUN held out; here DATA is what is asked.")
             if backend == "local":
                 common.made_ready(model)
             place = backends.get(backend)
@@ -170,7 +183,9 @@ def command(
                     for name, other in others.items()
                 )
                 chosen = replace(chosen, against=tuple(name for name in chosen.against if name not in runs))
-                found = evaluate_run(run, place, book, chosen, today=today, held_out=data, also=also, progress=progress)
+                found = evaluate_run(
+                    run, place, book, chosen, today=today, held_out=test_data, also=also, progress=progress
+                )
             finally:
                 place.close()
             ledger.append(run.id, "scorecard", found)

@@ -10,6 +10,7 @@ import click
 
 from advisor.cli import render
 from advisor.cli.flags import common
+from advisor.cli.flags.command import Command
 
 if TYPE_CHECKING:
     from advisor.runs import Run
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _NEW = click.Path(path_type=Path)
 
 
-@click.command("export")
+@click.command("export", cls=Command)
 @click.argument("run")
 @click.option("--adapter", type=_NEW, metavar="OUT", help="A folder with the adapter, of hosted runs too.")
 @click.option("--merged", type=_NEW, metavar="OUT", help="A folder with base and adapter in one model.")

@@ -9,6 +9,7 @@ import click
 
 from advisor.cli import render
 from advisor.cli.flags import common
+from advisor.cli.flags.command import helped
 from advisor.money import parse_count
 
 if TYPE_CHECKING:
@@ -18,10 +19,21 @@ if TYPE_CHECKING:
 COMMON = ("rtx-4090", "l4", "l40s", "a100-40gb", "a100-80gb", "h100-80gb-sxm", "h200")
 
 
-@click.command("fit")
+@click.command(
+    "fit",
+    cls=helped(
+        usual=("model", "method", "gpus", "data", "epochs"),
+        groups={
+            "What to train": ("model", "params", "method", "rank", "seq", "micro_batch", "checkpointing"),
+            "Where": ("gpus",),
+            "Time and cost": ("data", "tokens", "epochs"),
+            "Measure": ("exact", "calibrate"),
+        },
+    ),
+)
 @click.option("--model", required=True, metavar="ID", help="A model id, or a folder or file with its config.json.")
 @click.option(
-    "--method", type=click.Choice(["lora", "qlora", "full"]), default="lora", show_default=True,
+    "--method", type=common.Choice(["lora", "qlora", "full"]), default="lora", show_default=True,
     help="Adapters, adapters on a 4-bit base, or every weight.",
 )  # fmt: skip
 @click.option("--rank", type=click.IntRange(1), default=16, show_default=True, help="Rank of the adapters.")
@@ -29,7 +41,11 @@ COMMON = ("rtx-4090", "l4", "l40s", "a100-40gb", "a100-80gb", "h100-80gb-sxm", "
 @click.option("--micro-batch", type=click.IntRange(1), help="Sequences at a time; left out: the fastest that fits.")
 @click.option("--checkpointing/--no-checkpointing", default=None, help="Recompute activations; left out: if it pays.")
 @click.option(
-    "--gpu", "gpus", type=common.GpuName(), multiple=True, help="A GPU (several times), or cpu; left out: yours."
+    "--gpu",
+    "gpus",
+    type=common.GpuName(),
+    multiple=True,
+    help="A GPU to train on, or cpu; repeat the flag for each. Default: those of this machine.",
 )
 @click.option("--params", metavar="N", help="Size of a model we do not know, such as 8b or 350m.")
 @click.option("--data", type=click.Path(path_type=Path, exists=True), help="Training data: gives time and cost.")

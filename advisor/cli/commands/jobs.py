@@ -8,16 +8,17 @@ import click
 
 from advisor.cli import render
 from advisor.cli.flags import common
+from advisor.cli.flags.command import Command
 
 if TYPE_CHECKING:
     from advisor.runs import Ledger, Run
 
 
-@click.command("jobs")
+@click.command("jobs", cls=Command)
 @click.option("--backend", help="Only runs on this backend.")
 @click.option(
     "--status",
-    type=click.Choice(["queued", "running", "succeeded", "failed", "cancelled"]),
+    type=common.Choice(["queued", "running", "succeeded", "failed", "cancelled"]),
     help="Only runs in this state.",
 )
 @click.option("--set-aside", metavar="RUN", help="A run that cannot be read: let others be paid for all the same.")

@@ -9,19 +9,21 @@ import click
 
 from advisor.cli import render
 from advisor.cli.flags import common
+from advisor.cli.flags.command import Group
 from advisor.errors import AdvisorError
-from backends import KEYRING_NAME, names
+from advisor.nearest import no_such
+from backends import KEYRING_NAME, install_extra, names
 
 
 def _known(ctx: click.Context, param: click.Parameter, value: str) -> str:
     if value not in names():
-        raise click.BadParameter(f"there is no backend '{value}'; choose one of: {', '.join(names())}.")
+        raise click.BadParameter(no_such("backend", value, names()))
     if value == "local":
         raise click.BadParameter("training here needs no key.")
     return value
 
 
-@click.group("keys")
+@click.group("keys", cls=Group)
 def command() -> None:
     """Keep provider keys in the system keyring; the environment's own variables win over it.
 
@@ -78,5 +80,5 @@ def _keyring() -> tuple[ModuleType, type[Exception]]:
         import keyring
         from keyring.errors import KeyringError
     except ModuleNotFoundError as error:
-        raise AdvisorError("Keeping keys needs a package: pip install 'tunewise[keys]'") from error
+        raise AdvisorError(f"Keeping keys needs the package 'keyring': {install_extra('keys')}") from error
     return keyring, KeyringError

@@ -13,8 +13,8 @@ from click.core import ParameterSource
 
 from advisor.cli import render
 from advisor.cli.flags import common, hyperparameters, workers
+from advisor.cli.flags.command import helped
 from advisor.cli.flags.common import Usd
-from advisor.cli.flags.groups import grouped
 from advisor.cli.flags.orders import extras, over
 from advisor.cli.following import notifier
 from advisor.cli.launching.confirm import check_somebody_is_here, consent
@@ -44,13 +44,16 @@ _RESUMED = frozenset(
 
 @click.command(
     "launch",
-    cls=grouped(
-        Data=("validation", "held_out", "seed"),
-        Where_and_what=("backend_names", "models", "method", "objective", "extra", "gpu"),
-        Training=hyperparameters.names(),
-        Machines=workers.NAMES,
-        Money=("max_cost", "monthly_limit", "yes", "stale_too", "again"),
-        Start_and_follow=("name", "dry_run", "rehearse", "follow_it", "notify", "log_to", "resume", "settle"),
+    cls=helped(
+        usual=("backend_names", "models", "method", "epochs", "max_cost", "yes", "dry_run", "follow_it", "resume"),
+        groups={
+            "Data": ("validation", "held_out", "seed"),
+            "Where and what": ("backend_names", "models", "method", "objective", "extra", "gpu"),
+            "Training": hyperparameters.names(),
+            "Machines": workers.NAMES,
+            "Money": ("max_cost", "monthly_limit", "yes", "stale_too", "again"),
+            "Start and follow": ("name", "dry_run", "rehearse", "follow_it", "notify", "log_to", "resume", "settle"),
+        },
     ),
 )
 @click.argument("sources", nargs=-1)
@@ -62,8 +65,8 @@ _RESUMED = frozenset(
     help="Where to train; several start one run each.",
 )
 @click.option("--model", "models", multiple=True, help="What to train; one for all backends, or one for each.")
-@click.option("--method", type=click.Choice(["lora", "qlora", "full"]), help="Default: lora.")
-@click.option("--objective", type=click.Choice(["sft", "dpo"]), help="Default: what the data is made for.")
+@click.option("--method", type=common.Choice(["lora", "qlora", "full"]), help="Default: lora.")
+@click.option("--objective", type=common.Choice(["sft", "dpo"]), help="Default: what the data is made for.")
 @hyperparameters.flags
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the split and of the training.")
 @click.option("--validation", type=click.Path(path_type=Path), help="Your own validation file, instead of a tenth.")
@@ -71,7 +74,7 @@ _RESUMED = frozenset(
 @click.option("--option", "-o", "extra", multiple=True, metavar="KEY=VALUE", help="What only this backend understands.")
 @workers.flags
 @click.option(
-    "--gpu", type=common.GpuName(), help="A rented GPU that a local run is charged for; default: this machine, free."
+    "--gpu", type=common.GpuName(), help="The GPU a local run trains on, at its rent. Default: this machine, free."
 )
 @click.option("--max-cost", type=Usd(), help="Refuse (exit 4) when the quote is higher.")
 @click.option("--monthly-limit", type=Usd(), envvar="TUNEWISE_MONTHLY_LIMIT", help="Over all runs of this month.")

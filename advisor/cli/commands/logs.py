@@ -6,9 +6,10 @@ import click
 
 from advisor.cli import render
 from advisor.cli.flags import common
+from advisor.cli.flags.command import Command
 
 
-@click.command("logs")
+@click.command("logs", cls=Command)
 @click.argument("run")
 @click.option("--metrics", is_flag=True, help="Also the lines that hold only numbers.")
 @common.as_json

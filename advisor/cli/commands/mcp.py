@@ -6,10 +6,12 @@ from pathlib import Path
 
 import click
 
+from advisor.cli.flags.command import Command
 from advisor.errors import UsageError
+from backends import install_extra
 
 
-@click.command("mcp")
+@click.command("mcp", cls=Command)
 @click.option(
     "--root", "roots", type=click.Path(path_type=Path, exists=True, file_okay=False), multiple=True,
     help="A folder whose files may be read; again for each one. Default: this folder.",
@@ -23,5 +25,5 @@ def command(roots: tuple[Path, ...]) -> None:
     try:
         from advisor.mcp_server import server
     except ModuleNotFoundError as error:
-        raise UsageError(f"This needs the package '{error.name}': pip install 'tunewise[mcp]'") from error
+        raise UsageError(f"The server needs the package '{error.name}': {install_extra('mcp')}") from error
     server(roots or (Path.cwd(),)).run("stdio")

@@ -10,6 +10,7 @@ import click
 
 from advisor.cli import render
 from advisor.cli.flags import common
+from advisor.cli.flags.command import helped
 from advisor.cli.flags.common import Usd
 from advisor.cli.flags.orders import extras
 from advisor.cli.launching.confirm import agrees_to_twin, check_somebody_is_here, consent
@@ -38,12 +39,25 @@ class Sizes(click.ParamType[tuple[int, ...]]):
         return tuple(sorted(sizes))
 
 
-@click.command("pilot")
+@click.command(
+    "pilot",
+    cls=helped(
+        usual=("backend", "model", "sizes", "metric", "max_examples", "max_cost", "yes"),
+        renamed={"--limit": "--max-examples"},
+        groups={
+            "Where and what": ("backend", "model", "method", "extra", "name"),
+            "Training": ("sizes", "epochs", "learning_rate", "seed"),
+            "The score": ("metric", "max_examples", "max_tokens"),
+            "The forecast": ("times", "target"),
+            "Money": ("max_cost", "monthly_limit", "yes", "stale_too", "again"),
+        },
+    ),
+)
 @click.argument("data", nargs=-1, required=True)
 @click.option("--backend", type=common.BackendName(), default="local", show_default=True, help="Where to train.")
 @click.option("--model", required=True, help="What to train.")
 @click.option(
-    "--method", type=click.Choice(["lora", "qlora", "full"]), default="lora", show_default=True,
+    "--method", type=common.Choice(["lora", "qlora", "full"]), default="lora", show_default=True,
     help="Adapters, adapters on a 4-bit base, or every weight.",
 )  # fmt: skip
 @click.option("--sizes", type=Sizes(), help="Examples of each part; default: an eighth, a quarter and a half.")
@@ -51,9 +65,13 @@ class Sizes(click.ParamType[tuple[int, ...]]):
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="At its highest; default: by method.")
 @click.option("--option", "-o", "extra", multiple=True, metavar="KEY=VALUE", help="What only this backend understands.")
 @click.option("--name", help="Name the runs: NAME-50, NAME-100 and so on, by their examples.")
-@click.option("--metric", help="What is measured; 'likelihood' needs no answers, only a backend that can score.")
+@click.option(
+    "--metric",
+    type=common.MetricName("likelihood"),
+    help="What is measured; 'likelihood' needs no answers, only a backend that can score.",
+)
 @click.option("--max-tokens", type=click.IntRange(1), help="The longest answer.")
-@click.option("--limit", type=click.IntRange(1), help="Test on this many of the examples set aside.")
+@click.option("--max-examples", type=click.IntRange(1), help="Test on at most so many of the held-out examples.")
 @click.option("--times", type=click.IntRange(2), default=4, show_default=True, help="How far to look ahead.")
 @click.option("--target", type=common.Share(), help="The score that is needed.")
 @click.option("--max-cost", type=Usd(), help="Refuse (exit 4) what all parts and answers cost beyond it.")
@@ -80,7 +98,7 @@ def command(
     name: str | None,
     metric: str | None,
     max_tokens: int | None,
-    limit: int | None,
+    max_examples: int | None,
     times: int,
     target: float | None,
     max_cost: Decimal | None,
@@ -108,7 +126,6 @@ def command(
     from advisor.atomic import write_whole
     from advisor.cli.render.evaluate import Counter
     from advisor.cli.render.evaluate import pilot as show
-    from advisor.evaluate import METRICS
     from advisor.runs import Ledger, Order
     from advisor.runs.evaluation.evaluate import LIKELIHOOD, Options
     from advisor.runs.evaluation.measurements import of_pilot
@@ -116,8 +133,6 @@ def command(
     from advisor.runs.evaluation.pilot_runs import measure
     from advisor.runs.launch.limits import Limits
 
-    if metric is not None and metric not in (*METRICS, LIKELIHOOD):
-        raise click.UsageError(f"There is no metric '{metric}'; choose one of: {', '.join(METRICS)}, {LIKELIHOOD}.")
     given = backends.Hyperparameters(epochs=epochs, learning_rate=learning_rate, seed=seed)
     order = Order(
         data,
@@ -135,7 +150,7 @@ def command(
         render.note("After training, every part's model is asked the test questions: that is billed too, not quoted.")
     limits = Limits(today, max_cost, monthly_limit, unattended=yes, stale_prices=stale_too, again=again)
     _train(ledger, plan, order, limits, as_json)
-    chosen = Options(metric=metric, limit=limit, max_tokens=max_tokens, max_usd=max_cost, seed=seed)
+    chosen = Options(metric=metric, max_examples=max_examples, max_tokens=max_tokens, max_usd=max_cost, seed=seed)
     with Counter() as progress:
         got = measure(ledger, plan, data, chosen, today, progress)
     for name in got.unpriced:

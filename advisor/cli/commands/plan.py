@@ -8,14 +8,15 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import click
 
 from advisor.cli import WORDS, render
 from advisor.cli.commands import plan_diff
 from advisor.cli.flags import common
-from advisor.cli.flags.workload import workload_flags
+from advisor.cli.flags.command import Group
+from advisor.cli.flags.workload import GROUPS, RENAMED, workload_flags
 from advisor.errors import OverLimit
 
 if TYPE_CHECKING:
@@ -23,10 +24,17 @@ if TYPE_CHECKING:
     from advisor.workload import Workload
 
 
-class _Plan(click.Group):
+class _Plan(Group):
     """The advice on DATA; ``diff`` as the first word compares two kept plans. A file of that name is ./diff."""
 
     allow_interspersed_args = True  # flags may stand behind DATA
+    usual = ("file", "requests_per_month", "measured", "backends", "models", "explain", "out")
+    renamed = RENAMED
+    groups: ClassVar = {
+        **GROUPS,
+        "The advice": ("backends", "models", "pilot", "exact", "explain", "out"),
+        "Refuse": ("max_cost", "max_monthly"),
+    }
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: object

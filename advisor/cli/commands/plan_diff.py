@@ -8,11 +8,12 @@ import click
 
 from advisor.cli import render
 from advisor.cli.flags import common
+from advisor.cli.flags.command import Command
 
 _PLAN = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.command("diff")
+@click.command("diff", cls=Command)
 @click.argument("old", metavar="OLD.yaml", type=_PLAN)
 @click.argument("new", metavar="NEW.yaml", type=_PLAN)
 @click.option("--md", is_flag=True, help="Print Markdown, for a comment on a pull request.")

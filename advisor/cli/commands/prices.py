@@ -13,6 +13,8 @@ import click
 
 from advisor.cli import render
 from advisor.cli.flags import common
+from advisor.cli.flags.command import Group
+from advisor.nearest import meant, no_such
 from advisor.pricing.rates import Standing
 
 if TYPE_CHECKING:
@@ -21,11 +23,12 @@ if TYPE_CHECKING:
     from advisor.pricing import PriceBook
 
 FILE = click.Path(path_type=Path, dir_okay=False)
+_LISTS = "'tunewise prices list' shows what is"
 _MOST_BYTES = 50_000_000
 _MOST_S = 60.0  # for one answer, however steadily it trickles
 
 
-@click.group("prices", invoke_without_command=True)
+@click.group("prices", cls=Group, invoke_without_command=True)
 @click.pass_context
 def command(ctx: click.Context) -> None:
     """The price book: every figure with its source, its date and how far to trust it.
@@ -61,7 +64,7 @@ def listing(provider: str | None, stale: bool, today: date, as_json: bool) -> No
     known = dict.fromkeys(entry.provider for entry in found)
     asked = [one for one in book.prompt_models if provider in (None, one.provider) and not stale]
     if provider and provider not in (*known, *book.providers) and not asked:
-        raise UsageError(f"There is no provider '{provider}' in the price book; it has: {', '.join(known)}.")
+        raise UsageError(no_such("provider", provider, known))
     chosen = [entry for entry in found if provider in (None, entry.provider) and (not stale or entry.stale(today))]
     prompted = [price for one in asked if (price := book.inference(one.model, one.provider, on=today)) is not None]
     if as_json:
@@ -72,7 +75,7 @@ def listing(provider: str | None, stale: bool, today: date, as_json: bool) -> No
 
 @command.command("show")
 @click.argument("name")
-@click.option("--standing", type=click.Choice(get_args(Standing)), help="Your organisation's there.")
+@click.option("--standing", type=common.Choice(get_args(Standing)), help="Your organisation's there.")
 @common.today
 @common.as_json
 def show(name: str, standing: Standing | None, today: date, as_json: bool) -> None:
@@ -84,11 +87,12 @@ def show(name: str, standing: Standing | None, today: date, as_json: bool) -> No
     from advisor.cli.render import prices as page
     from advisor.errors import PriceError
     from advisor.pricing import PriceBook
-    from advisor.pricing.lookup import look_up
+    from advisor.pricing.lookup import look_up, names
 
-    found = look_up(PriceBook.load(), name, today, standing)
+    book = PriceBook.load()
+    found = look_up(book, name, today, standing)
     if found is None:
-        raise PriceError(f"'{name}' is not in the price book; 'tunewise prices list' names what is.")
+        raise PriceError(f"'{name}' is not in the price book. {meant(name, names(book), see=_LISTS)}")
     if as_json:
         render.json_document(page.show_document(found, today))
     else:
@@ -239,7 +243,7 @@ def refresh(feeds: tuple[str, ...], urls: tuple[str, ...], dry_run: bool, today:
     mirrors = dict(_pair(text) for text in urls)
     for name in (*feeds, *mirrors):
         if name not in FEEDS:
-            raise click.UsageError(f"There is no feed '{name}'; there are: {', '.join(FEEDS)}.")
+            raise click.UsageError(no_such("feed", name, FEEDS))
     overlay = Overlay(today)
     results, failures = [], {}
     for name in feeds or FEEDS:

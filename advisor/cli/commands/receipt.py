@@ -6,9 +6,10 @@ import click
 
 from advisor.cli import render
 from advisor.cli.flags import common
+from advisor.cli.flags.command import Command
 
 
-@click.command("receipt")
+@click.command("receipt", cls=Command)
 @click.argument("run", required=False)
 @common.everything
 @common.as_json

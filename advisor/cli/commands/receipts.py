@@ -6,9 +6,10 @@ import click
 
 from advisor.cli import render
 from advisor.cli.flags import common
+from advisor.cli.flags.command import Command
 
 
-@click.command("receipts")
+@click.command("receipts", cls=Command)
 @common.as_json
 def command(as_json: bool) -> None:
     """Show how far all quotes were off: tokens, minutes, memory and dollars, by backend.

@@ -13,6 +13,7 @@ import click
 
 from advisor.cli import render
 from advisor.cli.flags import common
+from advisor.cli.flags.command import Command
 
 if TYPE_CHECKING:
     from advisor.cli.render.report import Story, Told
@@ -23,7 +24,7 @@ _CURVES = {"train_loss": "training", "valid_loss": "validation"}
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.command("report")
+@click.command("report", cls=Command)
 @click.argument("what", metavar="PLAN.yaml|RUN")
 @click.option("--html", type=_FILE, help="Write the page here: one file, which asks the network for nothing.")
 @click.option("--md", type=_FILE, help="Write a comment for a pull request here.")

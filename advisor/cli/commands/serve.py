@@ -12,6 +12,7 @@ import click
 
 from advisor.cli import render
 from advisor.cli.flags import common
+from advisor.cli.flags.command import helped
 
 if TYPE_CHECKING:
     from advisor.runs import Run
@@ -20,9 +21,20 @@ if TYPE_CHECKING:
 _ENGINES = ("vllm", "llamacpp", "transformers")
 
 
-@click.command("serve")
+@click.command(
+    "serve",
+    cls=helped(
+        usual=("engine", "port", "dry_run", "at_provider", "stop", "url"),
+        renamed={"--limit": "--max-examples", "--data": "--test-data"},
+        groups={
+            "Serve here": ("engine", "port", "installed_in", "gguf", "dry_run"),
+            "Serve at the provider": ("at_provider", "idle", "max_per_hour", "yes", "stop"),
+            "Check a server": ("url", "model", "test_data", "max_examples", "max_tokens", "at_least"),
+        },
+    ),
+)
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True)
-@click.option("--with", "engine", type=click.Choice(_ENGINES), help="The server.")
+@click.option("--with", "engine", type=common.Choice(_ENGINES), help="The server.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True, help="On 127.0.0.1.")
 @click.option(
     "--installed-in", type=click.Path(path_type=Path, file_okay=False), help="The environment or folder of the server."
@@ -40,8 +52,14 @@ _ENGINES = ("vllm", "llamacpp", "transformers")
 @click.option("--stop", is_flag=True, help="End what --at-provider started, and its bill.")
 @click.option("--verify", "url", metavar="URL", help="Compare a running server with the trainer's own answers.")
 @click.option("--model", help="With --verify: the name the server knows the model by.")
-@click.option("--data", type=click.Path(path_type=Path), help="With --verify: prompts, instead of those held out.")
-@click.option("--limit", type=click.IntRange(1), default=8, show_default=True, help="With --verify: how many prompts.")
+@click.option(
+    "--test-data",
+    type=click.Path(path_type=Path),
+    help="With --verify: ask these examples instead of those the run held out.",
+)
+@click.option(
+    "--max-examples", type=click.IntRange(1), default=8, show_default=True, help="With --verify: ask at most so many."
+)
 @click.option(
     "--max-tokens", type=click.IntRange(1), default=64, show_default=True, help="With --verify: of an answer."
 )
@@ -67,8 +85,8 @@ def command(
     stop: bool,
     url: str | None,
     model: str | None,
-    data: Path | None,
-    limit: int,
+    test_data: Path | None,
+    max_examples: int,
     max_tokens: int,
     at_least: float,
     as_json: bool,
@@ -101,7 +119,7 @@ def command(
     if url is not None:
         if len(found) > 1:
             raise click.UsageError("--verify checks one run at a time.")
-        passed = _verify(found[0], url, model, data, limit, max_tokens, at_least, as_json)
+        passed = _verify(found[0], url, model, test_data, max_examples, max_tokens, at_least, as_json)
         click.get_current_context().exit(0 if passed else 1)
     if engine is None:
         raise click.UsageError(
@@ -144,8 +162,8 @@ def _verify(
     run: Run,
     url: str,
     model: str | None,
-    data: Path | None,
-    limit: int,
+    test_data: Path | None,
+    max_examples: int,
     max_tokens: int,
     at_least: float,
     as_json: bool,
@@ -160,10 +178,10 @@ def _verify(
     from advisor.runs.evaluation.variants import questions
     from advisor.runs.serving import Endpoint, likely_names, verify
 
-    path = data or run.origin.held_out
+    path = test_data or run.origin.held_out
     if path is None:
-        raise RunError(f"{run.id} kept no examples back; give prompts with --data.")
-    asked = questions(Dataset.open(path).examples(), limit)
+        raise RunError(f"{run.id} held out no examples; give some with --test-data.")
+    asked = questions(Dataset.open(path).examples(), max_examples)
     names = (model,) if model is not None else likely_names(run)
     with (
         closing(Endpoint(url, names)) as endpoint,

@@ -6,9 +6,10 @@ import click
 
 from advisor.cli import render
 from advisor.cli.flags import common
+from advisor.cli.flags.command import Command
 
 
-@click.command("show")
+@click.command("show", cls=Command)
 @click.argument("run")
 @click.option("--offline", is_flag=True, help="What the ledger knows, without asking the provider.")
 @common.as_json

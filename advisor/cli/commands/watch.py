@@ -6,10 +6,11 @@ import click
 
 from advisor.cli import render
 from advisor.cli.flags import common
+from advisor.cli.flags.command import Command
 from advisor.cli.following import follow, notifier
 
 
-@click.command("watch")
+@click.command("watch", cls=Command)
 @click.argument("runs", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="Follow every run that has not ended.")
 @common.notify

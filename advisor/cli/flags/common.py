@@ -13,6 +13,7 @@ import click
 
 from advisor.cli import render
 from advisor.money import parse_count, parse_share, parse_usd
+from advisor.nearest import meant, no_such
 
 if TYPE_CHECKING:
     from advisor.runs import Ledger, Run
@@ -110,7 +111,31 @@ class BackendName(click.ParamType[str]):
 
             known += [name for name in PriceBook.load().providers if name not in known]
         if value not in known:
-            self.fail(f"there is no backend '{value}'; choose one of: {', '.join(known)}.", param, ctx)
+            self.fail(no_such("backend", str(value), known), param, ctx)
+        return str(value)
+
+
+class Choice(click.Choice[str]):
+    """One of a few values; says which of them was meant."""
+
+    def get_invalid_choice_message(self, invalid_choice: object, ctx: click.Context | None) -> str:
+        return f"'{invalid_choice}' is not a value of it. {meant(str(invalid_choice), self.choices)}"
+
+
+class MetricName(click.ParamType[str]):
+    """A metric; ``more`` are those that only this command has."""
+
+    name = "METRIC"
+
+    def __init__(self, *more: str) -> None:
+        self.more = more
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from advisor.evaluate import METRICS
+
+        known = (*METRICS, *self.more)
+        if value not in known:
+            self.fail(no_such("metric", str(value), known), param, ctx)
         return str(value)
 
 

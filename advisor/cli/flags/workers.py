@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from advisor.cli.flags.common import Usd
+from advisor.cli.flags.common import Choice, Usd
 
 if TYPE_CHECKING:
     from advisor.runs import Order
@@ -28,7 +28,7 @@ def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:
 _FLAGS = (
     click.option(
         "--engine",
-        type=click.Choice(["torchrun", "ray", _RENTS]),
+        type=Choice(["torchrun", "ray", _RENTS]),
         expose_value=False,
         callback=_keep,
         help="Who starts a local run's workers: this machine, a Ray cluster, or rented machines. Default: torchrun.",
@@ -49,7 +49,7 @@ _FLAGS = (
     ),
     click.option(
         "--shard",
-        type=click.Choice(["ddp", "fsdp"]),
+        type=Choice(["ddp", "fsdp"]),
         expose_value=False,
         callback=_keep,
         help="A copy of the model for each worker, or the model split over them.",
@@ -63,7 +63,7 @@ _FLAGS = (
     click.option("--threads", type=click.IntRange(1), expose_value=False, callback=_keep, help="CPU threads a worker."),
     click.option(
         "--loss-on",
-        type=click.Choice(["assistant", "all", "last"]),
+        type=Choice(["assistant", "all", "last"]),
         expose_value=False,
         callback=_keep,
         help="Which turns a local run learns. Default: assistant.",

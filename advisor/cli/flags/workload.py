@@ -59,13 +59,13 @@ _FLAGS = (
     click.option(
         "--task",
         metavar="TASK",
-        type=click.Choice([task.value for task in TaskType]),
+        type=common.Choice([task.value for task in TaskType]),
         help=f"One of {', '.join(TaskType)}; default: inferred.",
     ),
     click.option("--requests-per-month", type=_Requests(), help="One number (20000, 20k), or LOW:LIKELY:HIGH."),
     click.option(
         "--requests-are",
-        type=click.Choice(["turns", "conversations"]),
+        type=common.Choice(["turns", "conversations"]),
         help="What a request is where the data holds conversations. Default: turns, each with its history.",
     ),
     click.option(
@@ -76,7 +76,9 @@ _FLAGS = (
     click.option("--budget-usd", "--budget", type=common.Usd(), help="For all of it, over the horizon."),
     click.option("--privacy", metavar="WHAT", help="any, no_training_use, region:NAME or on_premises."),
     click.option("--latency-p95-ms", type=click.IntRange(1), help="In how long 95 of 100 answers must be there."),
-    click.option("--gpu", "gpus", type=common.GpuName(), multiple=True, help="A GPU you own; again for each one."),
+    click.option(
+        "--own-gpu", "gpus", type=common.GpuName(), multiple=True, help="A GPU you own; repeat the flag for each."
+    ),
     click.option("--may-rent-gpus/--no-rented-gpus", default=None, help="Default: may rent."),
     click.option("--standing", type=_Pair(), multiple=True, help="PROVIDER=never_fine_tuned, active or inactive."),
     click.option("--measured", type=_Pair(), multiple=True, help="A score, 0 to 1: prompt=0.71, hosted=0.84@MODEL."),
@@ -92,7 +94,7 @@ _FLAGS = (
     click.option("--label-usd", type=common.Usd(), help="What labelling one example costs, where there are none yet."),
     click.option(
         "--knowledge-changes",
-        type=click.Choice(["never", "monthly", "daily"]),
+        type=common.Choice(["never", "monthly", "daily"]),
         help="How often the facts it answers from do. Default: never.",
     ),
 )
@@ -101,6 +103,15 @@ _NAMES = (
     "privacy", "latency_p95_ms", "gpus", "may_rent_gpus", "standing", "measured", "measured_with", "current",
     "quality_target", "error_cost_usd", "label_usd", "knowledge_changes",
 )  # fmt: skip
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "The work": (
+        "file", "task", "requests_per_month", "requests_are", "prompt_tokens", "cache_hit", "knowledge_changes",
+    ),
+    "What it must meet": ("budget_usd", "horizon_months", "privacy", "latency_p95_ms"),
+    "What you have": ("gpus", "may_rent_gpus", "standing", "measured", "measured_with", "current"),
+    "What answers are worth": ("quality_target", "error_cost_usd", "label_usd"),
+}  # fmt: skip
+RENAMED = {"--gpu": "--own-gpu"}
 _MAPPINGS = ("prompt_tokens", "standing", "measured", "current")
 
 

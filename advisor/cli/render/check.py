@@ -9,7 +9,7 @@ from advisor.cli.render.bars import histogram, labels
 from advisor.cli.render.next_steps import Asked, next_steps
 from advisor.cli.render.screen import Screen, hanging, page_width
 from advisor.dataset import CATALOGUE, Dataset, Fixed, Format, Level, Problem
-from advisor.evaluate.classifier import INSTALL, ClassifierScore, is_installed
+from advisor.evaluate.classifier import ClassifierScore, install, is_installed
 from advisor.task import TaskType
 from advisor.tokens import BILLED_BY, Profile
 
@@ -57,7 +57,7 @@ def document(profile: Profile, fixed: Fixed | None = None) -> dict[str, object]:
 
 def _classifier(plain: ClassifierScore | None) -> str:
     if plain is None and not is_installed():
-        return f"to see what a plain classifier scores, without a key or a bill: {INSTALL}"
+        return f"to see what a plain classifier scores, without a key or a bill: {install()}"
     if plain is None:
         return "too few rows to tell what a plain classifier would score"
     return (

@@ -95,12 +95,13 @@ def _onward(
     points = math.ceil(196 * math.sqrt(0.25 / number))
     tokens = number * (profile.system_tokens + profile.user_tokens + profile.output_tokens)
     yield (
-        f"tunewise evaluate {test} {where} --limit {number} --max-cost {_limit(tokens)}",
+        f"tunewise evaluate {test} {where} --max-examples {number} --max-cost {_limit(tokens)}",
         f"how far a prompt gets: {number} of {rows:,} examples tell the share of right answers to {points} points",
     )
     trained = _EPOCHS * sum(_PARTS) * profile.per_example.mean * profile.examples
+    most = _limit(trained + (len(_PARTS) + 1) * tokens)
     yield (
-        f"tunewise pilot {data} {where} --limit {number} --max-cost {_limit(trained + (len(_PARTS) + 1) * tokens)}",
+        f"tunewise pilot {data} {where} --max-examples {number} --max-cost {most}",
         "what tuning adds, and whether more data would: trains on parts first",
     )
 

@@ -147,7 +147,7 @@ def _commands(file: Path, plan: Plan, data: tuple[str, ...]) -> Iterator[tuple[s
     trains = option.strategy.tunes and option.backend in backends.names()
     asked = next((one for one in (option, *plan.options) if one.strategy in ("prompt", "few_shot")), None)
     if data and asked is not None and asked.backend in backends.names() and asked.backend != "local":
-        to_ask = ("--backend", str(asked.backend), "--model", asked.model, "--limit", "50", "--max-cost", "1")
+        to_ask = ("--backend", str(asked.backend), "--model", asked.model, "--max-examples", "50", "--max-cost", "1")
         yield "measure", f"ask {asked.model} 50 of your examples, for $1 at most", ("evaluate", *data[:1], *to_ask)
     if trains and data:
         place = ("--backend", str(option.backend), "--model", option.model)

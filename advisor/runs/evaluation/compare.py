@@ -43,7 +43,7 @@ class Options:
     database: Path | None = None
     judge: Variant | None = None
     rubric: Path | None = None
-    limit: int | None = None
+    max_examples: int | None = None
     max_tokens: int | None = None
     at_once: int | None = None
     max_usd: Decimal | None = None

@@ -46,7 +46,7 @@ def validated_on(run: Run, held_out: Path) -> list[str]:
         return []
     return [
         f"{held_out.name} is what the trainer validated on, which picked the weights that were kept: the tuned score "
-        "is too good. Give examples that decided nothing with --data, or launch with --held-out."
+        "is too good. Give examples that decided nothing with --test-data, or launch with --held-out."
     ]
 
 

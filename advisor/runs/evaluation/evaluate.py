@@ -59,8 +59,8 @@ def evaluate_run(
     mine = tuned(run, backend, book, today)
     path = held_out or run.origin.held_out
     if path is None:
-        raise RunError(f"{run.id} kept no examples back; give a held-out file with --data.")
-    asked = questions(Dataset.open(path).examples(), options.limit, options.seed)
+        raise RunError(f"{run.id} held out no examples; give some with --test-data.")
+    asked = questions(Dataset.open(path).examples(), options.max_examples, options.seed)
     shown = questions(Dataset.open(run.origin.train).examples()) if run.origin.train is not None else []
     base = run.job.extra.get("base", run.spec.model)
     contestants = [*_named(backend, base, shown, options, book, today), *also, mine]
@@ -144,7 +144,7 @@ def tuned_score(
     The metric "likelihood" is exp(-loss), the geometric mean probability of the answers' tokens: it needs no answers,
     only a backend that can score.
     """
-    asked = questions(Dataset.open(test).examples(), options.limit, options.seed)
+    asked = questions(Dataset.open(test).examples(), options.max_examples, options.seed)
     if options.metric == LIKELIHOOD:
         found = losses(one.backend, one.model, [question.conversation for question in asked])
         if found is None:
@@ -180,7 +180,7 @@ def evaluate_data(
     if any(name.startswith("few-shot") for name in options.against):
         ours, theirs = split(held, folder, held_out=0.5, seed=options.seed)
         shown, held = questions(Dataset.open(ours).examples()), Dataset.open(theirs)
-    asked = questions(held.examples(), options.limit, options.seed)
+    asked = questions(held.examples(), options.max_examples, options.seed)
     contestants = _named(backend, model, shown, options, book, today)
     known = shown or questions(held.examples())  # beyond those asked: a few answers of many labels look like any text
     return compare_on(asked, contestants, options, None, folder / "samples.jsonl", progress, shown=known)

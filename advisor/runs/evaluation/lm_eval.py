@@ -14,7 +14,7 @@ from advisor.evaluate.regression import judged
 from advisor.evaluate.scorecard import Regression
 from advisor.runs.evaluation.compare import Options
 from advisor.runs.evaluation.question import Variant
-from backends import Json
+from backends import Json, install_package
 
 
 def harness(
@@ -29,7 +29,7 @@ def harness(
     if command is None:
         return [], [
             f"lm-eval tasks left out ({', '.join(tasks)}): lm-evaluation-harness is not installed. "
-            "pip install 'lm-eval[hf]' here, or put its lm_eval on the PATH."
+            f"Install it ({install_package('lm-eval[hf]')}) or put its lm_eval on the PATH."
         ]
     found: list[Mapping[str, Mapping[str, float]]] = []
     for one in (base, tuned):
@@ -95,7 +95,7 @@ def _arguments(tasks: Sequence[str], model: str, out: Path, options: Options) ->
     named = ",".join(str(Path(task).absolute()) if Path(task).is_file() else task for task in tasks)
     sent = ["run", "--model", "hf", "--model_args", given, "--tasks", named, "--output_path", str(out)]
     sent += ["--log_samples", "--seed", str(options.seed)]
-    return sent + (["--limit", str(options.limit)] if options.limit else [])
+    return sent + (["--limit", str(options.max_examples)] if options.max_examples else [])
 
 
 def _run(command: Sequence[str], out: Path) -> str | None:

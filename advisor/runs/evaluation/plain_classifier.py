@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from advisor.atomic import write_whole
 from advisor.errors import AdvisorError, DataError
-from advisor.evaluate.classifier import INSTALL, ClassifierScore, cross_validated, is_installed, labelled, trained
+from advisor.evaluate.classifier import ClassifierScore, cross_validated, install, is_installed, labelled, trained
 from advisor.paths import home
 from advisor.recommend import Measurement
 from advisor.task import TaskType
@@ -65,7 +65,7 @@ def write_classifier(dataset: Dataset, folder: Path) -> ClassifierScore | None:
     Raises DataError when the folder is there already, when the data has one label, or scikit-learn is missing.
     """
     if not is_installed():
-        raise DataError(f"The classifier needs scikit-learn: {INSTALL}")
+        raise DataError(f"The classifier needs scikit-learn: {install()}")
     if folder.exists():
         raise DataError(f"{folder} exists already; name a new folder.")
     import joblib
@@ -84,7 +84,7 @@ def labels_for(folder: Path, texts: Sequence[str]) -> list[str]:
 
 def _loaded(folder: Path) -> Any:
     if not is_installed():
-        raise DataError(f"The classifier needs scikit-learn: {INSTALL}")
+        raise DataError(f"The classifier needs scikit-learn: {install()}")
     if not (folder / MODEL).is_file():
         raise DataError(f"{folder} holds no {MODEL}; 'tunewise classifier DATA --out {folder}' writes one.")
     import joblib

@@ -14,6 +14,7 @@ from advisor.errors import RunError, UsageError
 from advisor.money import usd
 from advisor.runs.receipt import bill
 from advisor.runs.run import Run
+from backends import install_extra
 
 if TYPE_CHECKING:
     from apprise import NotifyBase
@@ -88,7 +89,7 @@ def _target(address: str) -> tuple[str, NotifyBase]:
     try:
         from apprise import Apprise, AppriseAsset
     except ImportError as error:
-        raise RunError("A word when a run ends needs a package: pip install 'tunewise[notify]'") from error
+        raise RunError(f"--notify needs the package 'apprise': {install_extra('notify')}") from error
     logging.getLogger("apprise").propagate = False  # it warns with addresses; finish says what failed without
     logging.getLogger("apprise").addHandler(logging.NullHandler())
     asset = AppriseAsset(app_id="tunewise", app_desc="tunewise")

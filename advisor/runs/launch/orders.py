@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from advisor.errors import DataError, RunError, UsageError
+from advisor.nearest import meant, nearest
 from advisor.pricing import PriceBook
 from advisor.recommend import read_plan
 from advisor.runs.launch.submit import Order
@@ -146,8 +147,8 @@ def _check_local(model: str) -> None:
     try:
         check_model(model)
     except ModelNotTunable as error:
-        near = get_close_matches(model.lower(), [*TINY, *PRETRAINED], n=1)
-        raise ModelNotTunable(f"{error} Did you mean '{near[0]}'?" if near else str(error)) from None
+        near = nearest(model, (*TINY, *PRETRAINED))
+        raise ModelNotTunable(f"{error} {meant(model, near)}" if near else str(error)) from None
 
 
 def _pairs(names: Sequence[str], models: Sequence[str]) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from advisor.errors import RunError
 from advisor.runs.run import Run
 from advisor.runs.serving.export import base_of, merged_folder, trainer_folder, tuned_folder
 from advisor.runs.serving.gguf import converter
+from backends import install_extra
 from backends.local.inference.export import is_adapter
 from backends.local.model_path import split_revision
 
@@ -152,9 +153,9 @@ def _transformers(run: Run, port: int, place: Path | None) -> Serving:
     program, found = _program("transformers", place)
     merged = merged_folder(run)
     needed = [name for name in ("fastapi", "uvicorn", "openai") if importlib.util.find_spec(name) is None]
-    missing = None if found else "transformers is not installed: pip install 'tunewise[local,serve]'."
+    missing = None if found else f"transformers is not installed: {install_extra('local', 'serve')}"
     if found and place is None and needed:
-        missing = f"'transformers serve' needs {', '.join(needed)}: pip install 'tunewise[serve]'."
+        missing = f"'transformers serve' needs {', '.join(needed)}: {install_extra('serve')}"
     return Serving(
         engine="transformers",
         command=(program, "serve", str(merged), "--host", "127.0.0.1", "--port", str(port)),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from advisor.errors import RunError
-from backends import Completion, Json, Message
+from backends import Completion, Json, Message, install_extra
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -27,7 +27,7 @@ class Endpoint:
         try:
             import openai
         except ImportError as error:
-            raise RunError("Asking an endpoint needs the package 'openai': pip install 'tunewise[serve]'") from error
+            raise RunError(f"Asking an endpoint needs the package 'openai': {install_extra('serve')}") from error
         self.url = url if url.rstrip("/").endswith("/v1") else f"{url.rstrip('/')}/v1"
         self._errors = (openai.OpenAIError,)
         self._refused = (openai.BadRequestError, openai.NotFoundError)

@@ -87,7 +87,7 @@ def verify(
     likely to the trainer as its own.
     """
     if not asked:
-        raise RunError("There are no held-out prompts to compare on; give some with --data.")
+        raise RunError("There are no held-out prompts to compare on; give some with --test-data.")
     tuned = tuned_folder(run)
     seen = turns(tuned, [(question.messages, question.tools) for question in asked])
     rows: list[Compared] = []

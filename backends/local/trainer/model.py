@@ -23,6 +23,7 @@ from transformers import (
 )
 
 from backends import Hyperparameters, Method
+from backends._install import install_extra, install_package
 from backends.local.chat import MaskRefused
 from backends.local.options import Options
 from backends.local.processor import processor_computes_bf16
@@ -78,7 +79,7 @@ def load_tokenizer(base: str, options: Options) -> PreTrainedTokenizerBase:
         spoken = any(word in str(error).lower() for word in ("sentencepiece", ".model"))
         if spoken and importlib.util.find_spec("sentencepiece") is None:
             raise ModelRefused(
-                f"The tokenizer of '{base}' needs the package 'sentencepiece': pip install sentencepiece"
+                f"The tokenizer of '{base}' needs the package 'sentencepiece': {install_package('sentencepiece')}"
             ) from error
         raise ModelRefused(f"The tokenizer of '{base}' cannot be loaded: {first_line(error)}") from error
     if not tokenizer.is_fast:
@@ -139,7 +140,9 @@ def load_base(
 def four_bit(dtype: torch.dtype) -> object:
     """Return the NF4 setting of QLoRA: 4-bit weights, double quantisation, computing in ``dtype``."""
     if importlib.util.find_spec("bitsandbytes") is None:
-        raise ModelRefused("QLoRA needs the package 'bitsandbytes': pip install 'tunewise[qlora]', or use method lora.")
+        raise ModelRefused(
+            f"QLoRA needs the package 'bitsandbytes': {install_extra('qlora')}. Or use --method lora, without it."
+        )
     from transformers import BitsAndBytesConfig
 
     return BitsAndBytesConfig(
