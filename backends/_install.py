@@ -8,11 +8,11 @@ import shlex
 import shutil
 import sys
 from dataclasses import dataclass
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
-from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
 
 _NAME = "tunewise"
 
@@ -52,6 +52,8 @@ def reinstall(package: str) -> str:
 
 def this_copy() -> Copy:
     """Find out how the running copy was installed, from what the installer left behind."""
+    from importlib.metadata import PackageNotFoundError, distribution  # 25 ms, so not on the way to --help
+
     prefix = Path(sys.prefix)
     if (left := prefix / "pipx_metadata.json").is_file():
         return _by_pipx(json.loads(left.read_text(encoding="utf-8"))["main_package"])
@@ -99,6 +101,9 @@ def _requirement(entry: dict[str, object]) -> str:
 
 
 def _by_pip(found: Distribution) -> Copy:
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
     pip = _pip((found.read_text("INSTALLER") or "pip").strip())
     origin = json.loads(found.read_text("direct_url.json") or "{}")
     address = str(origin.get("url", ""))
@@ -114,6 +119,8 @@ def _by_pip(found: Distribution) -> Copy:
 
 def _pip(installer: str) -> str:
     """Return how pip is called so that it installs into this environment and no other."""
+    from importlib.util import find_spec
+
     python = shlex.quote(sys.executable)
     if installer == "uv" and (find_spec("pip") is None or shutil.which("uv")):
         return f"uv pip install --python {python}"

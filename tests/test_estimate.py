@@ -32,8 +32,8 @@ from advisor.estimate import (
     too_old,
     worth,
 )
+from advisor.paths import packaged_prices
 from advisor.pricing import PriceBook
-from advisor.pricing.book import packaged
 from advisor.pricing.user_terms import OwnTerms
 from advisor.task import TaskType
 from advisor.tokens import Percentiles, Profile
@@ -56,13 +56,13 @@ ALL = (LUNA, SHOTS, MINI, NINE, PRIME, AZURE, LOCAL, RENTED)
 
 @cache
 def book() -> PriceBook:
-    return PriceBook.load(packaged(), overlays=())
+    return PriceBook.load(packaged_prices(), overlays=())
 
 
 def overlaid(folder: Path, text: str) -> PriceBook:
     path = folder / "overlay.yaml"
     path.write_text(text, encoding="utf-8")
-    return PriceBook.load(packaged(), overlays=(path,))
+    return PriceBook.load(packaged_prices(), overlays=(path,))
 
 
 def profile_of(tokens: int = 250_000, *, exact: bool = True, system: float = 300) -> Profile:

@@ -65,7 +65,7 @@ def test_in_an_environment_it_is_its_own_pip_and_the_same_source(
     monkeypatch: pytest.MonkeyPatch, prefix: Path, installer: str, origin: object, command: str
 ) -> None:
     files = {"INSTALLER": f"{installer}\n"} | ({"direct_url": json.dumps(origin)} if origin else {})
-    monkeypatch.setattr(_install, "distribution", lambda name: Fake(**files))
+    monkeypatch.setattr("importlib.metadata.distribution", lambda name: Fake(**files))
     monkeypatch.setattr(_install.shutil, "which", lambda name: f"/elsewhere/{name}")
     pip = f"uv pip install --python {PYTHON}" if installer == "uv" else f"{PYTHON} -m pip install"
     assert install_extra("local") == f"{pip} {command}"
@@ -78,7 +78,7 @@ def test_in_an_environment_it_is_its_own_pip_and_the_same_source(
 
 def test_a_clone_that_one_stands_in_is_a_dot(monkeypatch: pytest.MonkeyPatch, prefix: Path) -> None:
     origin = {"url": Path.cwd().as_uri(), "dir_info": {"editable": True}}
-    monkeypatch.setattr(_install, "distribution", lambda name: Fake(direct_url=json.dumps(origin)))
+    monkeypatch.setattr("importlib.metadata.distribution", lambda name: Fake(direct_url=json.dumps(origin)))
     assert install_extra("local", "serve").endswith("install -e '.[local,serve]'")
 
 

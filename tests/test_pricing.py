@@ -20,8 +20,9 @@ import backends
 from advisor.dataset import Dataset
 from advisor.errors import PriceError
 from advisor.estimate import Candidate, Strategy
+from advisor.paths import packaged_prices
 from advisor.pricing import Availability, PriceBook, Standing, TrainingOffer
-from advisor.pricing.book import overlay_start, packaged
+from advisor.pricing.book import overlay_start
 from advisor.pricing.entries import entries
 from advisor.pricing.schema_base import BOUNDS
 from advisor.pricing.user_terms import Own, OwnTerms
@@ -50,7 +51,7 @@ providers:
 
 @pytest.fixture(scope="module")
 def book() -> PriceBook:
-    return PriceBook.load(packaged())
+    return PriceBook.load(packaged_prices())
 
 
 def written(folder: Path, text: str, name: str = "prices.yaml") -> Path:
@@ -281,7 +282,7 @@ def test_every_packaged_price_off_by_a_thousand_is_caught() -> None:
     """Multiply and divide each figure by 1000, one at a time: its bounds must refuse both."""
     from advisor.pricing import schema, schema_base, source_file
 
-    tree = source_file.read(packaged()).tree
+    tree = source_file.read(packaged_prices()).tree
     parts: dict[str, type[schema_base.Part]] = {
         "min_charge": schema.Amount, "training": schema.Rate, "tuned": schema.Tokens, "base": schema.Tokens,
         "batch": schema.BatchTokens, "dedicated": schema.Replica, "storage": schema.Storage,
@@ -389,15 +390,15 @@ def test_the_limits_are_those_of_the_price_file_in_use(tmp_path: Path, monkeypat
 
 
 def test_every_source_is_cited_somewhere(book: PriceBook) -> None:
-    text = packaged().read_text(encoding="utf-8")
+    text = packaged_prices().read_text(encoding="utf-8")
     assert [name for name in book.content.sources if f"source: {name}," not in text] == []
 
 
 def test_an_editor_refuses_what_loading_refuses_and_takes_the_packaged_file() -> None:
-    lines = packaged().read_text(encoding="utf-8").splitlines()
+    lines = packaged_prices().read_text(encoding="utf-8").splitlines()
     assert max(map(len, lines)) <= 160
     named = lines[0].removeprefix("# yaml-language-server: $schema=")
-    validator = Draft202012Validator(json.loads((packaged().parent / named).read_text(encoding="utf-8")))
+    validator = Draft202012Validator(json.loads((packaged_prices().parent / named).read_text(encoding="utf-8")))
     loader = type("Loader", (yaml.SafeLoader,), {})
     loader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: node.value)  # as editors read a date
     content = yaml.load("\n".join(lines), Loader=loader)
@@ -409,7 +410,7 @@ def test_an_editor_refuses_what_loading_refuses_and_takes_the_packaged_file() ->
 
 
 def test_decimals_are_exact() -> None:
-    for entry in entries(PriceBook.load(packaged())):
+    for entry in entries(PriceBook.load(packaged_prices())):
         assert not isinstance(entry.value, float), entry.key
 
 
@@ -419,7 +420,7 @@ def test_decimals_are_exact() -> None:
 def test_overlays_lie_over_one_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     monkeypatch.chdir(tmp_path)
     usual = PriceBook.load()
-    assert usual.files == (packaged(),) and usual.discount("openai") == 0
+    assert usual.files == (packaged_prices(),) and usual.discount("openai") == 0
     (home / "cache").mkdir(parents=True)
     written(home / "cache", "own: {discounts: {openai: 0.1, together: 0.2}}\n", "pricing.refreshed.yaml")
     written(home, "own: {discounts: {together: 0.3}, tax_rate: 0.19}\n", "pricing.yaml")
@@ -466,7 +467,7 @@ def test_an_overlay_changes_one_price_and_keeps_the_rest(tmp_path: Path, monkeyp
 )
 def test_a_changed_figure_needs_its_own_source_and_date(tmp_path: Path, text: str, line: int, field: str) -> None:
     with pytest.raises(PriceError) as caught:
-        PriceBook.load(packaged(), overlays=(written(tmp_path, text, "mine.yaml"),))
+        PriceBook.load(packaged_prices(), overlays=(written(tmp_path, text, "mine.yaml"),))
     assert f"mine.yaml, line {line}: " in str(caught.value) and field in str(caught.value)
 
 
@@ -478,7 +479,7 @@ providers:
   together: {min_charge: {usd: 5, source: ours, checked: 2026-11-20}}
   openai: {models: {gpt-4o-2024-08-06: {tuned: {input_usd_per_mtok: 3, source: ours, checked: 2026-11-20}}}}
 """
-    book = PriceBook.load(packaged(), overlays=(written(tmp_path, text),))
+    book = PriceBook.load(packaged_prices(), overlays=(written(tmp_path, text),))
     rows = {entry.key: entry for entry in entries(book)}
     low, typical, high = (rows[f"gpu_rental.l4.{end}_usd_per_hour"] for end in ("low", "typical", "high"))
     assert (typical.value, typical.source, typical.checked) == (D("0.72"), "our contract", date(2026, 11, 20))
@@ -500,11 +501,11 @@ def test_an_error_in_an_overlay_names_the_overlay(tmp_path: Path, monkeypatch: p
 
 def test_the_starter_overlay_is_valid_as_it_is_and_with_its_comments_removed(tmp_path: Path) -> None:
     plain = written(tmp_path, overlay_start(), "a.yaml")
-    assert PriceBook.load(packaged(), overlays=(plain,)).discount("openai") == 0
+    assert PriceBook.load(packaged_prices(), overlays=(plain,)).discount("openai") == 0
     lines = overlay_start().replace("\nown: {}\n", "").splitlines()[4:]
     opened = "\n".join(line.removeprefix("# ") for line in lines)
     assert "own" in yaml.safe_load(opened)
-    book = PriceBook.load(packaged(), overlays=(written(tmp_path, opened, "b.yaml"),))
+    book = PriceBook.load(packaged_prices(), overlays=(written(tmp_path, opened, "b.yaml"),))
     rate = offer(book, "together", "Qwen/Qwen3.5-9B").rate(Method.LORA)
     assert book.discount("openai") == D("0.10") and rate is not None and rate.price.mid == D("0.30")
 
@@ -512,7 +513,7 @@ def test_the_starter_overlay_is_valid_as_it_is_and_with_its_comments_removed(tmp
 def test_the_overlay_of_the_guide_is_valid_and_complete(tmp_path: Path) -> None:
     guide = (Path(__file__).parent.parent / "docs" / "concepts" / "estimates.md").read_text(encoding="utf-8")
     block = next(text for text in guide.split("```yaml\n") if text.startswith("own:")).split("```")[0]
-    own = PriceBook.load(packaged(), overlays=(written(tmp_path, block),)).content.own
+    own = PriceBook.load(packaged_prices(), overlays=(written(tmp_path, block),)).content.own
     assert own.terms.model_fields_set == set(OwnTerms.model_fields)
     assert own.model_fields_set == set(Own.model_fields)
 

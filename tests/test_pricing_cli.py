@@ -19,8 +19,8 @@ from click.testing import CliRunner, Result
 from advisor.cli import tunewise
 from advisor.cli.commands import prices
 from advisor.errors import PriceError
+from advisor.paths import packaged_prices
 from advisor.pricing import PriceBook
-from advisor.pricing.book import packaged
 from advisor.pricing.entries import entries
 from advisor.pricing.feeds import FEEDS, collect
 
@@ -66,14 +66,14 @@ def test_a_narrow_screen_folds_and_cuts_nothing(monkeypatch: pytest.MonkeyPatch,
     page = run("list", TODAY).stdout
     assert "…" not in page and max(len(line) for line in page.splitlines()[:-1]) <= int(columns)
     flat = "".join(page.split())
-    for entry in entries(PriceBook.load(packaged())):
+    for entry in entries(PriceBook.load(packaged_prices())):
         assert entry.model in flat, entry.key
     assert all(f"{entry.value}" in page for entry in entries(PriceBook.load()) if entry.name == "retirement")
     if columns == "80":
         assert "\nopenai gpt-4.1-mini-2025-04-14\n" in page.replace(" \n", "\n")
     newer = tmp_path / "newer.yaml"
-    newer.write_text(packaged().read_text().replace("train_usd_per_mtok: 0.34,", "train_usd_per_mtok: 0.51,"))
-    changed = run("diff", str(packaged()), str(newer)).stdout
+    newer.write_text(packaged_prices().read_text().replace("train_usd_per_mtok: 0.34,", "train_usd_per_mtok: 0.51,"))
+    changed = run("diff", str(packaged_prices()), str(newer)).stdout
     assert "…" not in changed
     key = "".join(line.split("  ")[0].strip() for line in changed.splitlines()[1:])
     assert key == "providers.together.Qwen/Qwen3.5-9B.training.lora.sft.train_usd_per_mtok"
@@ -106,7 +106,7 @@ def test_check_says_what_is_old_and_holds_a_limit(tmp_path: Path) -> None:
     assert result.exit_code == 0 and "valid" in result.stdout
     assert run("check", "--max-age", "30", TODAY).exit_code == 1
     broken = tmp_path / "broken.yaml"
-    broken.write_text(packaged().read_text().replace("train_usd_per_mtok: 25.00", "train_usd_per_mtok: 25000"))
+    broken.write_text(packaged_prices().read_text().replace("train_usd_per_mtok: 25.00", "train_usd_per_mtok: 25000"))
     refused = run("check", str(broken))
     line = 1 + broken.read_text().splitlines().index(next(t for t in broken.read_text().splitlines() if "25000" in t))
     assert refused.exit_code == 1
@@ -115,14 +115,14 @@ def test_check_says_what_is_old_and_holds_a_limit(tmp_path: Path) -> None:
 
 def test_diff_names_what_changed_and_writes_markdown(tmp_path: Path) -> None:
     newer = tmp_path / "newer.yaml"
-    newer.write_text(packaged().read_text().replace("train_usd_per_mtok: 0.34,", "train_usd_per_mtok: 0.51,"))
-    changes = document("diff", str(packaged()), str(newer))["changes"]
+    newer.write_text(packaged_prices().read_text().replace("train_usd_per_mtok: 0.34,", "train_usd_per_mtok: 0.51,"))
+    changes = document("diff", str(packaged_prices()), str(newer))["changes"]
     assert isinstance(changes, list) and len(changes) == 1
     assert (changes[0]["before"], changes[0]["after"], changes[0]["percent"]) == ("0.34", "0.51", "+50.0 %")
-    table = run("diff", str(packaged()), str(newer), "--md").stdout.splitlines()
+    table = run("diff", str(packaged_prices()), str(newer), "--md").stdout.splitlines()
     assert table[0] == "| figure | before | after | change | source |"
     assert "Qwen/Qwen3.5-9B.training.lora.sft" in table[2] and "| 0.34 | 0.51 | +50.0 % |" in table[2]
-    assert "No figure differs." in run("diff", str(packaged()), str(packaged())).stdout
+    assert "No figure differs." in run("diff", str(packaged_prices()), str(packaged_prices())).stdout
 
 
 def test_diff_compares_the_estimates_of_two_plans(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_diff_compares_the_estimates_of_two_plans(tmp_path: Path) -> None:
     table = run("diff", *both, "--md").stdout.splitlines()
     assert table[1] == "|---|---|---|---|" and any(line.startswith("| monthly (month) | $") for line in table)
     assert "before: " in run("diff", *both).stdout
-    for other in ((), (str(packaged()),), (str(tmp_path / "gone.yaml"),)):
+    for other in ((), (str(packaged_prices()),), (str(tmp_path / "gone.yaml"),)):
         refused = run("diff", both[0], *other)
         assert isinstance(refused.exception, PriceError) and "old.yaml is a plan, but" in str(refused.exception)
 
@@ -156,8 +156,8 @@ def test_an_overlay_is_checked_on_the_packaged_prices(tmp_path: Path, monkeypatc
     file = tmp_path / "pricing.local.yaml"
     assert "valid, " in run("check", str(file)).stdout
     file.write_text("gpu_rental: {l4: {typical_usd_per_hour: 0.72, source: gpu-survey, checked: 2026-11-20}}\n")
-    assert document("check", str(file))["files"] == [str(packaged()), str(file)]
-    (change,) = document("diff", str(packaged()), str(file))["changes"]  # type: ignore[misc]
+    assert document("check", str(file))["files"] == [str(packaged_prices()), str(file)]
+    (change,) = document("diff", str(packaged_prices()), str(file))["changes"]  # type: ignore[misc]
     assert change["key"] == "gpu_rental.l4.typical_usd_per_hour" and change["after"] == "0.72"
     file.write_text("gpu_rental: {l4: {typical_usd_per_hour: 720, source: gpu-survey, checked: 2026-11-20}}\n")
     assert "is the unit right?" in str(run("check", str(file)).exception)
@@ -169,7 +169,7 @@ def test_copy_writes_an_overlay_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     again = run("copy")
     assert again.exit_code == 1 and "exists already" in str(again.exception)
     assert run("copy", "mine.yaml", "--whole").exit_code == 0
-    assert PriceBook.load(Path("mine.yaml")).as_of == PriceBook.load(packaged()).as_of
+    assert PriceBook.load(Path("mine.yaml")).as_of == PriceBook.load(packaged_prices()).as_of
 
 
 # Refreshing: copies of the feeds, cut to a few rows, in the form the real ones have
@@ -291,7 +291,7 @@ def test_refresh_takes_known_figures_and_refuses_leaps(feeds: str, home: Path) -
     assert len(by_feed["tinker"]["refused"]) == 1 and by_feed["tinker"]["unknown"] >= 3
     assert by_feed["openrouter"]["remarks"] == ["gpt-6-luna output: 0.5 USD/Mtok here, 0.9 at OpenRouter."]
     book = PriceBook.load()
-    assert book.files == (packaged(), home / "cache" / "pricing.refreshed.yaml")
+    assert book.files == (packaged_prices(), home / "cache" / "pricing.refreshed.yaml")
     mini = book.offer("azure", "gpt-4.1-mini")
     assert mini is not None and mini.tuned is not None
     rate, developer = mini.rate(None), mini.rate(None, tier="developer")
@@ -344,7 +344,7 @@ def test_the_cache_holds_only_what_changed_and_yields_to_a_newer_package(feeds: 
     tree = yaml.safe_load(cache.read_text())
     assert set(tree) == {"gpu_rental", "sources", "refreshed"} and set(tree["gpu_rental"]) == {"rtx-4090"}
     cache.write_text(cache.read_text().replace("refreshed: 2026-12-01", "refreshed: 2026-01-01"))
-    assert PriceBook.load().files == (packaged(),)
+    assert PriceBook.load().files == (packaged_prices(),)
 
 
 def test_a_dry_run_writes_nothing(feeds: str, home: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 from test_estimate import profile_of
 
 from advisor.estimate import Candidate, Strategy, Terms, break_even, estimate
+from advisor.paths import packaged_prices
 from advisor.pricing import PriceBook
-from advisor.pricing.book import packaged
 from advisor.pricing.serving_terms import serving_terms
 from advisor.workload import Workload
 from backends import Hyperparameters, Method, Objective
@@ -22,7 +22,7 @@ NOVA = "amazon.nova-2-lite-v1:0"
 
 @pytest.fixture(scope="module")
 def book() -> PriceBook:
-    return PriceBook.load(packaged(), overlays=())
+    return PriceBook.load(packaged_prices(), overlays=())
 
 
 def rate(book: PriceBook, provider: str, model: str, method: Method | None, objective: Objective = Objective.SFT) -> D:

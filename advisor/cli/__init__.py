@@ -215,6 +215,8 @@ def main() -> NoReturn:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):  # what a pipe on Windows cannot say is a question mark, no crash
         sys.stdout.reconfigure(errors="replace")
+    if os.environ.get("_TUNEWISE_COMPLETE", "").endswith("_complete"):  # what fails at Tab must not write over the line
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     verbose = "--verbose" in sys.argv[1:]
     if verbose:
         from advisor.cli.trace import tell

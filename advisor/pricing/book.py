@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Self
 
-from advisor.errors import PriceError
+from advisor.paths import packaged_prices
 from advisor.pricing import genai_prices, schema, source_file
 from advisor.pricing.lifecycle import availability
 from advisor.pricing.offers import cite, offer_of, serverless_prices, tuned_prices
@@ -46,7 +46,7 @@ class PriceBook:
         named = path or (Path(os.environ["TUNEWISE_PRICING"]) if os.environ.get("TUNEWISE_PRICING") else None)
         if overlays is None:
             overlays = () if named else standing_overlays()
-        paths = (named or packaged(), *overlays)
+        paths = (named or packaged_prices(), *overlays)
         files = _still_newer([source_file.read(item) for item in paths])
         content = source_file.check(files)
         offers = {
@@ -173,15 +173,6 @@ class PriceBook:
         if minimum == prices.cache_minimum_tokens and reasons == prices.reasons_by_default:
             return prices
         return replace(prices, cache_minimum_tokens=minimum, reasons_by_default=reasons)
-
-
-def packaged() -> Path:
-    """Return the price file that came with the product: inside the package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    for candidate in (package / "pricing.yaml", package.parent / "pricing.yaml"):
-        if candidate.is_file():
-            return candidate
-    raise PriceError("The packaged pricing.yaml is missing; install tunewise again, or name a file with --pricing.")
 
 
 def standing_overlays() -> tuple[Path, ...]:

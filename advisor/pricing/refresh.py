@@ -12,8 +12,9 @@ from typing import TypeAlias
 
 import yaml
 
+from advisor.paths import packaged_prices
 from advisor.pricing import source_file
-from advisor.pricing.book import PriceBook, packaged
+from advisor.pricing.book import PriceBook
 from advisor.pricing.feeds import Feed, Reading
 from advisor.pricing.overlay import Tree
 from advisor.pricing.schema_base import BOUNDS
@@ -42,8 +43,8 @@ class Overlay:
     """The overlay being made; ``tree`` is what will be written."""
 
     def __init__(self, today: date) -> None:
-        self._base = source_file.read(packaged()).tree
-        self._book = PriceBook.load(packaged(), overlays=())
+        self._base = source_file.read(packaged_prices()).tree
+        self._book = PriceBook.load(packaged_prices(), overlays=())
         self._today = today
         self.tree: Tree = {}
 
@@ -87,7 +88,7 @@ class Overlay:
         draft = path.with_suffix(".draft")
         draft.write_text(text, encoding="utf-8")
         try:
-            PriceBook.load(packaged(), overlays=(draft,))
+            PriceBook.load(packaged_prices(), overlays=(draft,))
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)

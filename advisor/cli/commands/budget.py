@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli import render
-from advisor.cli.flags import common
+from advisor.cli.flags import common, completing
 from advisor.cli.flags.command import helped
 from advisor.cli.flags.workload import GROUPS, RENAMED, workload_flags
 from advisor.errors import OverLimit
@@ -38,7 +38,13 @@ if TYPE_CHECKING:
     multiple=True,
     help="Tune only there; again for each one.",
 )
-@click.option("--model", "models", multiple=True, help="Weigh only this model; again for each one.")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    shell_complete=completing.models,
+    help="Weigh only this model; again for each one.",
+)
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to share here.")
 @common.everything
 @common.exact

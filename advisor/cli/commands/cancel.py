@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli import render
-from advisor.cli.flags import common
+from advisor.cli.flags import common, completing
 from advisor.cli.flags.command import Command
 from advisor.errors import RunError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("cancel", cls=Command)
-@click.argument("run")
+@click.argument("run", shell_complete=completing.runs)
 @click.option("--yes", is_flag=True, help="Do not ask. Without a terminal, or with --json, nobody is asked.")
 @click.option("--delete-uploads", "uploads_too", is_flag=True, help="Also delete what was uploaded for it.")
 @click.option("--delete-model", "model_too", is_flag=True, help="Also delete its tuned model there, for good.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli import render
-from advisor.cli.flags import common
+from advisor.cli.flags import common, completing
 from advisor.cli.flags.command import Command
 
 if TYPE_CHECKING:
@@ -33,12 +33,18 @@ def _misplaced(ctx: click.Context, param: click.Parameter, value: str | None) ->
 
 
 @click.command("chat", cls=Command)
-@click.argument("what", metavar="RUN|MODEL")
+@click.argument("what", metavar="RUN|MODEL", shell_complete=completing.runs_or_models)
 @click.argument("message", required=False)
 @click.option("--backend", type=common.BackendName(), help="Whom to ask, when a model is named.")
 @click.option("--base", is_flag=True, help="The run's base instead of its tuned model.")
 @click.option("--both", is_flag=True, help="The run's base and its tuned model, one below the other.")
-@click.option("--beside", multiple=True, metavar="RUN", help="Another run's tuned model too; may be repeated.")
+@click.option(
+    "--beside",
+    multiple=True,
+    metavar="RUN",
+    shell_complete=completing.runs,
+    help="Another run's tuned model too; may be repeated.",
+)
 @click.option("--system", help="The system prompt; default: that of the run's training data.")
 @click.option("--max-tokens", type=click.IntRange(1), default=512, show_default=True, help="Of an answer.")
 @click.option(

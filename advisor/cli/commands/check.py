@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli import render
-from advisor.cli.flags import common
+from advisor.cli.flags import common, completing
 from advisor.cli.flags.command import helped
 from advisor.errors import AdvisorError
 from advisor.nearest import no_such
@@ -31,9 +31,14 @@ if TYPE_CHECKING:
         },
     ),
 )
-@click.argument("data", nargs=-1, metavar="DATA...")
+@click.argument("data", nargs=-1, metavar="DATA...", shell_complete=completing.files)
 @click.option("--for", "backend", type=common.BackendName(), help="Check against what this backend accepts.")
-@click.option("--model", metavar="ID", help="Check against this model's limits, and count with its tokenizer.")
+@click.option(
+    "--model",
+    metavar="ID",
+    shell_complete=completing.models,
+    help="Check against this model's limits, and count with its tokenizer.",
+)
 @click.option("--objective", type=common.Choice(["sft", "dpo"]), help="Check for this way of training.")
 @click.option("--columns", metavar="FIELD=NAME,...", help="Which column is which: prompt=question,completion=answer.")
 @click.option(
@@ -41,7 +46,9 @@ if TYPE_CHECKING:
     type=common.Choice(["good", "pairs"]),
     help="Of answers judged good or bad, or by a score: keep the good ones, or pairs of a good and a bad one.",
 )
-@click.option("--validation", metavar="FILE", help="Look for its examples in DATA (leaks).")
+@click.option(
+    "--validation", metavar="FILE", shell_complete=completing.files, help="Look for its examples in DATA (leaks)."
+)
 @click.option(
     "--fix",
     "out",

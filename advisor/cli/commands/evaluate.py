@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from advisor.cli import render
-from advisor.cli.flags import common
+from advisor.cli.flags import common, completing
 from advisor.cli.flags.command import helped
 from advisor.cli.flags.common import Usd
 from advisor.errors import DataError
@@ -39,7 +39,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
         },
     ),
 )
-@click.argument("what", metavar="RUN|DATA")
+@click.argument("what", metavar="RUN|DATA", shell_complete=completing.runs_or_files)
 @click.option(
     "--against",
     default="base",
@@ -56,7 +56,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--test-data", type=click.Path(path_type=Path), help="Ask these examples instead of those the run held out."
 )
 @click.option("--backend", type=common.BackendName(), help="With DATA: whom to ask.")
-@click.option("--model", help="With DATA: the model to ask.")
+@click.option("--model", help="With DATA: the model to ask.", shell_complete=completing.models)
 @click.option("--max-examples", type=click.IntRange(1), help="Ask at most so many of the held-out examples.")
 @click.option("--max-tokens", type=click.IntRange(1), help="The longest answer; default: twice the longest reference.")
 @click.option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli import render
-from advisor.cli.flags import common
+from advisor.cli.flags import common, completing
 from advisor.cli.flags.command import Command
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _NEW = click.Path(path_type=Path)
 
 
 @click.command("export", cls=Command)
-@click.argument("run")
+@click.argument("run", shell_complete=completing.runs)
 @click.option("--adapter", type=_NEW, metavar="OUT", help="A folder with the adapter, of hosted runs too.")
 @click.option("--merged", type=_NEW, metavar="OUT", help="A folder with base and adapter in one model.")
 @click.option("--card", type=_NEW, metavar="OUT.md", help="The model card alone; of hosted runs too.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli import render
-from advisor.cli.flags import common
+from advisor.cli.flags import common, completing
 from advisor.cli.flags.command import helped
 from advisor.money import parse_count
 
@@ -31,7 +31,13 @@ COMMON = ("rtx-4090", "l4", "l40s", "a100-40gb", "a100-80gb", "h100-80gb-sxm", "
         },
     ),
 )
-@click.option("--model", required=True, metavar="ID", help="A model id, or a folder or file with its config.json.")
+@click.option(
+    "--model",
+    required=True,
+    metavar="ID",
+    shell_complete=completing.models,
+    help="A model id, or a folder or file with its config.json.",
+)
 @click.option(
     "--method", type=common.Choice(["lora", "qlora", "full"]), default="lora", show_default=True,
     help="Adapters, adapters on a 4-bit base, or every weight.",

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from advisor.cli.flags.command import Command, Group
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+
+def _commands(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    root = ctx.find_root()
+    assert isinstance(root.command, Group)
+    return [CompletionItem(name) for name in root.command.list_commands(root) if name.startswith(incomplete)]
+
 
 @click.command("help", cls=Command)
-@click.argument("words", metavar="[COMMAND]...", nargs=-1)
+@click.argument("words", metavar="[COMMAND]...", nargs=-1, shell_complete=_commands)
 @click.pass_context
 def command(ctx: click.Context, words: tuple[str, ...]) -> None:
     """Show the help of a command, or the list of commands.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli import render
-from advisor.cli.flags import common
+from advisor.cli.flags import common, completing
 from advisor.cli.flags.command import Command
 
 if TYPE_CHECKING:
@@ -15,13 +15,18 @@ if TYPE_CHECKING:
 
 
 @click.command("jobs", cls=Command)
-@click.option("--backend", help="Only runs on this backend.")
+@click.option("--backend", shell_complete=completing.backends, help="Only runs on this backend.")
 @click.option(
     "--status",
     type=common.Choice(["queued", "running", "succeeded", "failed", "cancelled"]),
     help="Only runs in this state.",
 )
-@click.option("--set-aside", metavar="RUN", help="A run that cannot be read: let others be paid for all the same.")
+@click.option(
+    "--set-aside",
+    metavar="RUN",
+    shell_complete=completing.runs,
+    help="A run that cannot be read: let others be paid for all the same.",
+)
 @common.as_json
 def command(backend: str | None, status: str | None, set_aside: str | None, as_json: bool) -> None:
     """List the runs in the ledger, newest first; those of this machine are looked at, no provider is asked.

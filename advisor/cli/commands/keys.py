@@ -8,7 +8,7 @@ from types import ModuleType
 import click
 
 from advisor.cli import render
-from advisor.cli.flags import common
+from advisor.cli.flags import common, completing
 from advisor.cli.flags.command import Group
 from advisor.errors import AdvisorError
 from advisor.nearest import no_such
@@ -34,7 +34,7 @@ def command() -> None:
 
 
 @command.command("set")
-@click.argument("backend", callback=_known)
+@click.argument("backend", callback=_known, shell_complete=completing.backends)
 @common.as_json
 def keep(backend: str, as_json: bool) -> None:
     """Ask for BACKEND's key without showing it (or read one line from stdin) and keep it.
@@ -56,7 +56,7 @@ def keep(backend: str, as_json: bool) -> None:
 
 
 @command.command("remove")
-@click.argument("backend", callback=_known)
+@click.argument("backend", callback=_known, shell_complete=completing.backends)
 @common.as_json
 def remove(backend: str, as_json: bool) -> None:
     """Forget BACKEND's key.

@@ -12,15 +12,10 @@ import click
 from click.core import ParameterSource
 
 from advisor.cli import render
-from advisor.cli.flags import common, hyperparameters, workers
+from advisor.cli.flags import common, completing, hyperparameters, workers
 from advisor.cli.flags.command import helped
 from advisor.cli.flags.common import Usd
 from advisor.cli.flags.orders import extras, over
-from advisor.cli.following import notifier
-from advisor.cli.launching.confirm import check_somebody_is_here, consent
-from advisor.cli.launching.skypilot import rent
-from advisor.cli.launching.start import go_on, show_requests, start
-from advisor.runs.launch.data_warnings import readable
 from backends.local.options import TRACKERS
 
 # What may be said anew of a run that goes on; all else is as it was launched.
@@ -56,7 +51,7 @@ _RESUMED = frozenset(
         },
     ),
 )
-@click.argument("sources", nargs=-1)
+@click.argument("sources", metavar="[PLAN.yaml|DATA...]", nargs=-1, shell_complete=completing.files)
 @click.option(
     "--backend",
     "backend_names",
@@ -64,7 +59,13 @@ _RESUMED = frozenset(
     multiple=True,
     help="Where to train; several start one run each.",
 )
-@click.option("--model", "models", multiple=True, help="What to train; one for all backends, or one for each.")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    shell_complete=completing.models,
+    help="What to train; one for all backends, or one for each.",
+)
 @click.option("--method", type=common.Choice(["lora", "qlora", "full"]), help="Default: lora.")
 @click.option("--objective", type=common.Choice(["sft", "dpo"]), help="Default: what the data is made for.")
 @hyperparameters.flags
@@ -89,7 +90,9 @@ _RESUMED = frozenset(
 @click.option("--log-to", type=click.Choice(TRACKERS), help="Tell a tracker the settings and metrics of a local run.")
 @click.option("--watch", "follow_it", is_flag=True, help="Follow the run until it ends.")
 @common.notify
-@click.option("--resume", metavar="RUN", help="Go on with a launch that was interrupted.")
+@click.option(
+    "--resume", metavar="RUN", shell_complete=completing.runs, help="Go on with a launch that was interrupted."
+)
 @click.option(
     "--settle", type=click.FloatRange(0), help="Seconds a lost request has to show up before it is sent again."
 )
@@ -132,6 +135,11 @@ def command(
     tunewise launch train.jsonl --backend together --model Qwen/Qwen3.5-9B --max-cost 10 --yes
     tunewise launch --resume tw-1122-7f3a9c01
     """
+    from advisor.cli.following import notifier
+    from advisor.cli.launching.confirm import check_somebody_is_here, consent
+    from advisor.cli.launching.skypilot import rent
+    from advisor.cli.launching.start import go_on, show_requests, start
+    from advisor.runs.launch.data_warnings import readable
     from advisor.runs.launch.limits import Limits, hold_rehearsal
     from advisor.runs.launch.orders import check_models, orders
     from advisor.runs.launch.proposal import Proposal, discard, propose, rehearsed, to_rehearse

@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 
 from advisor.cli import render
-from advisor.cli.flags import common
+from advisor.cli.flags import common, completing
 from advisor.cli.flags.command import Command
 
 
 @click.command("logs", cls=Command)
-@click.argument("run")
+@click.argument("run", shell_complete=completing.runs)
 @click.option("--metrics", is_flag=True, help="Also the lines that hold only numbers.")
 @common.as_json
 def command(run: str, metrics: bool, as_json: bool) -> None:

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli import render
-from advisor.cli.flags import common
+from advisor.cli.flags import common, completing
 from advisor.cli.flags.command import helped
 from advisor.cli.flags.common import Usd
 from advisor.cli.flags.orders import extras
-from advisor.cli.launching.confirm import agrees_to_twin, check_somebody_is_here, consent
-from advisor.cli.launching.start import say_uncounted
 from advisor.errors import DataError
 from advisor.money import parse_count
 
@@ -53,9 +51,9 @@ class Sizes(click.ParamType[tuple[int, ...]]):
         },
     ),
 )
-@click.argument("data", nargs=-1, required=True)
+@click.argument("data", nargs=-1, required=True, shell_complete=completing.files)
 @click.option("--backend", type=common.BackendName(), default="local", show_default=True, help="Where to train.")
-@click.option("--model", required=True, help="What to train.")
+@click.option("--model", required=True, shell_complete=completing.models, help="What to train.")
 @click.option(
     "--method", type=common.Choice(["lora", "qlora", "full"]), default="lora", show_default=True,
     help="Adapters, adapters on a 4-bit base, or every weight.",
@@ -177,6 +175,8 @@ def _train(ledger: Ledger, plan: Design, order: Order, limits: Limits, as_json: 
     from functools import partial
 
     from advisor.cli.following import follow
+    from advisor.cli.launching.confirm import agrees_to_twin, check_somebody_is_here, consent
+    from advisor.cli.launching.start import say_uncounted
     from advisor.runs.evaluation.pilot_runs import keep, orders_left, train
     from advisor.runs.launch.proposal import Proposal, discard, propose
 

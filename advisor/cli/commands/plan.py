@@ -14,7 +14,7 @@ import click
 
 from advisor.cli import WORDS, render
 from advisor.cli.commands import plan_diff
-from advisor.cli.flags import common
+from advisor.cli.flags import common, completing
 from advisor.cli.flags.command import Group
 from advisor.cli.flags.workload import GROUPS, RENAMED, workload_flags
 from advisor.errors import OverLimit
@@ -55,7 +55,13 @@ class _Plan(Group):
     multiple=True,
     help="Tune only there; again for each one.",
 )
-@click.option("--model", "models", multiple=True, help="Weigh only this model; again for each one.")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    shell_complete=completing.models,
+    help="Weigh only this model; again for each one.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Keep the advice in a file for 'tunewise launch'.")
 @click.option("--explain", metavar="OPTION", help="Everything about one option: sums, settings, sources.")
 @click.option("--max-cost", type=common.Usd(), help="Exit 4 when the advice costs more once, in US dollars.")

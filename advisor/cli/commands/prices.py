@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import click
 
 from advisor.cli import render
-from advisor.cli.flags import common
+from advisor.cli.flags import common, completing
 from advisor.cli.flags.command import Group
 from advisor.nearest import meant, no_such
 from advisor.pricing.rates import Standing
@@ -44,7 +44,7 @@ def command(ctx: click.Context) -> None:
 
 
 @command.command("list")
-@click.option("--provider", help="Only this provider's figures; 'rental' for GPUs.")
+@click.option("--provider", shell_complete=completing.sellers, help="Only this provider's figures; 'rental' for GPUs.")
 @click.option("--stale", is_flag=True, help="Only figures that should be read again.")
 @common.today
 @common.as_json
@@ -74,7 +74,7 @@ def listing(provider: str | None, stale: bool, today: date, as_json: bool) -> No
 
 
 @command.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.models)
 @click.option("--standing", type=common.Choice(get_args(Standing)), help="Your organisation's there.")
 @common.today
 @common.as_json
@@ -160,13 +160,13 @@ def diff(old: Path, new: Path | None, md: bool, as_json: bool) -> None:
 
 def _book(file: Path | None) -> PriceBook:
     """Return a price file as a book, an overlay laid over the packaged file; None: the book in use."""
+    from advisor.paths import packaged_prices
     from advisor.pricing import PriceBook
-    from advisor.pricing.book import packaged
     from advisor.pricing.source_file import read
 
     if file is None or "version" in read(file).tree:
         return PriceBook.load(file)
-    return PriceBook.load(packaged(), overlays=(file,))
+    return PriceBook.load(packaged_prices(), overlays=(file,))
 
 
 def _is_plan(file: Path) -> bool:
@@ -209,11 +209,12 @@ def copy(file: Path, whole: bool, force: bool, as_json: bool) -> None:
     tunewise prices copy
     """
     from advisor.errors import PriceError
-    from advisor.pricing.book import overlay_start, packaged
+    from advisor.paths import packaged_prices
+    from advisor.pricing.book import overlay_start
 
     if file.exists() and not force:
         raise PriceError(f"{file} exists already; give another name, or --force to overwrite it.")
-    text = packaged().read_text(encoding="utf-8") if whole else overlay_start()
+    text = packaged_prices().read_text(encoding="utf-8") if whole else overlay_start()
     file.write_text(text, encoding="utf-8")
     render.note(f"wrote {file}")
     if as_json:

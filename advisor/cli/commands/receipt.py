@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 
 from advisor.cli import render
-from advisor.cli.flags import common
+from advisor.cli.flags import common, completing
 from advisor.cli.flags.command import Command
 
 
 @click.command("receipt", cls=Command)
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=completing.runs)
 @common.everything
 @common.as_json
 def command(run: str | None, everything: bool, as_json: bool) -> None:

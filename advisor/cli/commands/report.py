@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli import render
-from advisor.cli.flags import common
+from advisor.cli.flags import common, completing
 from advisor.cli.flags.command import Command
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("report", cls=Command)
-@click.argument("what", metavar="PLAN.yaml|RUN")
+@click.argument("what", metavar="PLAN.yaml|RUN", shell_complete=completing.runs_or_files)
 @click.option("--html", type=_FILE, help="Write the page here: one file, which asks the network for nothing.")
 @click.option("--md", type=_FILE, help="Write a comment for a pull request here.")
 @click.option("--svg", type=_FILE, help="Write the front figure here, for a slide.")

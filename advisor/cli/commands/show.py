@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 
 from advisor.cli import render
-from advisor.cli.flags import common
+from advisor.cli.flags import common, completing
 from advisor.cli.flags.command import Command
 
 
 @click.command("show", cls=Command)
-@click.argument("run")
+@click.argument("run", shell_complete=completing.runs)
 @click.option("--offline", is_flag=True, help="What the ledger knows, without asking the provider.")
 @common.as_json
 def command(run: str, offline: bool, as_json: bool) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 
 from advisor.cli import render
-from advisor.cli.flags import common
+from advisor.cli.flags import common, completing
 from advisor.cli.flags.command import Command
 from advisor.cli.following import follow, notifier
 
 
 @click.command("watch", cls=Command)
-@click.argument("runs", nargs=-1)
+@click.argument("runs", nargs=-1, shell_complete=completing.runs)
 @click.option("--all", "every", is_flag=True, help="Follow every run that has not ended.")
 @common.notify
 @common.as_json

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli import render
+from advisor.cli.flags import completing
 from advisor.money import parse_count, parse_share, parse_usd
 from advisor.nearest import meant, no_such
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from advisor.runs import Ledger, Run
     from advisor.tokens import Profile
     from advisor.workload import Workload
@@ -114,6 +117,9 @@ class BackendName(click.ParamType[str]):
             self.fail(no_such("backend", str(value), known), param, ctx)
         return str(value)
 
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return (completing.sellers if self.sellers else completing.backends)(ctx, param, incomplete)
+
 
 class Choice(click.Choice[str]):
     """One of a few values; says which of them was meant."""
@@ -138,6 +144,9 @@ class MetricName(click.ParamType[str]):
             self.fail(no_such("metric", str(value), known), param, ctx)
         return str(value)
 
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return completing.metrics(ctx, param, incomplete)
+
 
 class GpuName(click.ParamType[str]):
     """A GPU by our name for it; a part of it is enough, such as 4090."""
@@ -152,6 +161,9 @@ class GpuName(click.ParamType[str]):
             return gpu_named(str(value)).name
         except WorkloadError as error:
             self.fail(str(error), param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return completing.gpus(ctx, param, incomplete)
 
 
 today = click.option(

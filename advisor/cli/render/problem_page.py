@@ -11,9 +11,8 @@ from advisor.dataset.checks import levels_elsewhere
 
 def explanation(code: str, as_json: bool) -> None:
     """Print the page of one problem; a list of all for 'list'."""
-    from difflib import get_close_matches
-
     from advisor.errors import UsageError
+    from advisor.nearest import no_such
 
     width = page_width()
     if code == "list":
@@ -23,9 +22,7 @@ def explanation(code: str, as_json: bool) -> None:
             hanging(f"{name:<23} {WORDS[entry.level]:<8} ", entry.title, width)
         return
     if code not in CATALOGUE:
-        near = get_close_matches(code, CATALOGUE, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else "'tunewise check --explain list' lists them."
-        raise UsageError(f"There is no problem '{code}'; {hint}")
+        raise UsageError(no_such("problem", code, CATALOGUE, see="'tunewise check --explain list' lists them"))
     entry = CATALOGUE[code]
     if as_json:
         render.json_document(_entry(code))
