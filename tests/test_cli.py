@@ -313,6 +313,45 @@ def test_a_reader_that_leaves_and_a_closed_stream_are_no_error(line: str) -> Non
 
 
 @pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("plna",), "plan"),
+        (("prices", "lst"), "list"),
+        (("keys", "set", "togehter"), "together"),
+        (("plan", DATA, "--max-cots", "1"), "--max-cost"),
+        (("plan", DATA, "--backend", "opnai"), "openai"),
+        (("plan", DATA, "--own-gpu", "rtx-409"), "rtx-4090"),
+        (("plan", DATA, "--task", "clasification"), "classification"),
+        (("plan", DATA, "--model", "Qwen3.5-9"), "Qwen/Qwen3.5-9B"),
+        (("plan", DATA, "--measured", "promt=0.7"), "prompt"),
+        (("plan", DATA, "--standing", "opnai=active"), "openai"),
+        (("fit", "--model", "Qwen3-8C"), "Qwen/Qwen3-8B"),
+        (("launch", DATA, "--backend", "local", "--model", "tiny", "--method", "qlra"), "qlora"),
+        (("launch", DATA, "--backend", "local", "--model", "tiny-lama"), "tiny-llama"),
+        (("evaluate", DATA, "--backend", "local", "--model", "tiny", "--metric", "rogue_l"), "rouge_l"),
+        (("prices", "list", "--provider", "tinkr"), "tinker"),
+        (("prices", "show", "gpt-4.1-mni"), "gpt-4.1-mini"),
+        (("prices", "refresh", "vats"), "vast"),
+        (("check", DATA, "--explain", "duplicat"), "exact_duplicate"),
+        (("check", DATA, "--columns", "promt=a"), "prompt"),
+    ],
+    ids=" ".join,
+)
+def test_a_slip_of_the_pen_is_told_what_was_meant(
+    words: tuple[str, ...], meant: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from advisor.cli import main
+
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["tunewise", *words])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code in (1, 2)
+    said = " ".join(capsys.readouterr().err.split())
+    assert re.search(rf"[Dd]id you mean[^?]*['\s]{re.escape(meant)}", said), said
+
+
+@pytest.mark.parametrize(
     "words",
     [
         ("check", DATA, "--for", "nope"),

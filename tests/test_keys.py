@@ -70,4 +70,4 @@ def test_no_key_and_an_unknown_backend_are_refused(keys: dict[str, str]) -> None
     assert tunewise("keys", "set", "together", environment=keys).returncode == 1
     done = tunewise("keys", "set", "nowhere", text=KEY, environment=keys)
     assert done.returncode == 2
-    assert "choose one of" in done.stderr
+    assert "Choose one of" in done.stderr

@@ -203,7 +203,7 @@ def test_an_unknown_price_is_none_and_a_misspelt_tier_an_error(book: PriceBook) 
     assert book.inference("no-such-model", "openai", on=TODAY) is None
     assert book.inference("claude-haiku-5-5", "anthropic", tier="flex", on=TODAY) is None  # exists, is not sold
     assert book.inference("gpt-6-luna", "openai", tier="batch", on=date(2026, 10, 1)) is None  # not yet verified
-    with pytest.raises(PriceError, match=r"no price tier 'bacth'; choose one of: standard, batch"):
+    with pytest.raises(PriceError, match=r"no price tier 'bacth'. Did you mean 'batch'"):
         book.inference("gpt-6-luna", "openai", tier="bacth", on=TODAY)
 
 

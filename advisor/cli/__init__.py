@@ -92,9 +92,9 @@ class _Commands(Group):
         if ctx.resilient_parsing:  # completion: what is wrong is for the command itself to say
             return name, command, rest
         rest = _lifted(ctx, rest)
+        render.configure(quiet=ctx.params["quiet"], color=not ctx.params["no_color"])
         rest = command.renewed(rest) if isinstance(command, Command) else rest
         ctx.meta[WORDS] = tuple(rest)
-        render.configure(quiet=ctx.params["quiet"], color=not ctx.params["no_color"])
         if command is not None:
             _apply_settings(ctx, command, rest)
         return name, command, rest

@@ -141,9 +141,8 @@ def _all_known(
     where = f" at {' or '.join(backends)}" if backends else ""
     for name in models:
         if not any(named(item.candidate.model, (name,)) for item in found):
-            hint = meant(
-                name, (item.candidate.model for item in found), see="'tunewise prices list' shows those with a price"
-            )
+            sold = (*(offer.model for offer in book.offers()), *(one.model for one in book.prompt_models))
+            hint = meant(name, sold, see="'tunewise prices list' shows those with a price")
             raise WorkloadError(
                 f"Neither a price nor a size is known for a model '{name}'{where}. {hint} A local folder with a "
                 "config.json works too."

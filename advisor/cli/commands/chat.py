@@ -10,7 +10,7 @@ import click
 
 from advisor.cli import render
 from advisor.cli.flags import common, completing
-from advisor.cli.flags.command import Command
+from advisor.cli.flags.command import helped
 
 if TYPE_CHECKING:
     from advisor.runs import Run
@@ -32,7 +32,16 @@ def _misplaced(ctx: click.Context, param: click.Parameter, value: str | None) ->
         raise click.UsageError(f"chat takes the model as its first word: tunewise chat {value} --backend BACKEND.", ctx)
 
 
-@click.command("chat", cls=Command)
+@click.command(
+    "chat",
+    cls=helped(
+        usual=("backend", "base", "both", "system"),
+        groups={
+            "Whom to ask": ("backend", "base", "both", "beside"),
+            "How": ("system", "max_tokens", "temperature"),
+        },
+    ),
+)
 @click.argument("what", metavar="RUN|MODEL", shell_complete=completing.runs_or_models)
 @click.argument("message", required=False)
 @click.option("--backend", type=common.BackendName(), help="Whom to ask, when a model is named.")

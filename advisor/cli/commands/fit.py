@@ -11,6 +11,7 @@ from advisor.cli import render
 from advisor.cli.flags import common, completing
 from advisor.cli.flags.command import helped
 from advisor.money import parse_count
+from advisor.nearest import meant, nearest
 
 if TYPE_CHECKING:
     from advisor.hardware import Architecture
@@ -129,15 +130,17 @@ def command(
 
 def _shape(model: str, params: str | None) -> Architecture:
     from advisor.errors import WorkloadError
-    from advisor.hardware.models import architecture, like
+    from advisor.hardware.models import architecture, catalogue, like
 
     arch = architecture(model)
     if arch is not None:
         return arch
     if params is None:
+        near = nearest(model, (known.model for known in catalogue().values()))
+        hint = f"{meant(model, near)} " if near else ""
         raise WorkloadError(
-            f"'{model}' is not in the catalogue. Give a folder that holds its config.json as --model, or its size "
-            "with --params, such as --params 8b."
+            f"'{model}' is not in the catalogue. {hint}Give a folder that holds its config.json as --model, or its "
+            "size with --params, such as --params 8b."
         )
     try:
         size = parse_count(params)

@@ -124,8 +124,8 @@ class BackendName(click.ParamType[str]):
 class Choice(click.Choice[str]):
     """One of a few values; says which of them was meant."""
 
-    def get_invalid_choice_message(self, invalid_choice: object, ctx: click.Context | None) -> str:
-        return f"'{invalid_choice}' is not a value of it. {meant(str(invalid_choice), self.choices)}"
+    def get_invalid_choice_message(self, value: object, ctx: click.Context | None) -> str:
+        return f"'{value}' is not one of its values. {meant(str(value), self.choices)}"
 
 
 class MetricName(click.ParamType[str]):
