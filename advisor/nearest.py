@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 _FEW = 14  # so many values are listed where none is near
 _MOST_NEAR = 3
@@ -38,5 +37,7 @@ def nearest(name: str, known: Iterable[str]) -> tuple[str, ...]:
     ):
         if 0 < len(fits) <= _MOST_NEAR:
             return tuple(fits)
+    from difflib import get_close_matches
+
     spelt = {one.lower(): one for one in names} | {one.lower().rpartition("/")[2]: one for one in names}
     return tuple(spelt[one] for one in get_close_matches(lower, spelt, n=1, cutoff=0.65))

@@ -226,7 +226,7 @@ def parse_workload(content: dict[str, object], where: str) -> Workload:
                 message = _unknown(where_in)
             else:
                 message = issue["msg"].removeprefix("Value error, ").removesuffix(".")
-            lines.append(f"{where}: {field}: {message}.")
+            lines.append(f"{where}: {field}: {message}{'' if message.endswith('?') else '.'}")
         raise WorkloadError("\n".join(lines)) from error
 
 

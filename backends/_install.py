@@ -1,11 +1,10 @@
-"""The command that adds a package to this copy of tunewise, in the way in which the copy itself was installed."""
+"""The command that adds a package to this copy of tunewise, in the way in which the copy itself was installed.
+
+Only errors ask for it, so what it needs is imported then: all of it would take a tenth of the time of --help.
+"""
 
 from __future__ import annotations
 
-import json
-import re
-import shlex
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,17 +30,21 @@ class Copy:
 
 def install_extra(*extras: str) -> str:
     """Return the command that adds extras to this copy, such as "pip install 'tunewise[openai]'"."""
+    from shlex import quote
+
     copy = this_copy()
     wanted = ",".join(dict.fromkeys((*copy.extras, *extras)))
     named = _NAME if copy.source.startswith(_NAME) else copy.source  # behind a name, a version or an address follows
     source = f"{named}[{wanted}]{copy.source.removeprefix(named)}"
-    return " ".join((copy.command, shlex.quote(source), *copy.others))
+    return " ".join((copy.command, quote(source), *copy.others))
 
 
 def install_package(*requirements: str) -> str:
     """Return the command that adds other packages to where this copy is."""
+    from shlex import quote
+
     copy = this_copy()
-    return " ".join((copy.add or copy.command.removesuffix(" -e"), *map(shlex.quote, requirements)))
+    return " ".join((copy.add or copy.command.removesuffix(" -e"), *map(quote, requirements)))
 
 
 def reinstall(package: str) -> str:
@@ -52,7 +55,8 @@ def reinstall(package: str) -> str:
 
 def this_copy() -> Copy:
     """Find out how the running copy was installed, from what the installer left behind."""
-    from importlib.metadata import PackageNotFoundError, distribution  # 25 ms, so not on the way to --help
+    import json
+    from importlib.metadata import PackageNotFoundError, distribution
 
     prefix = Path(sys.prefix)
     if (left := prefix / "pipx_metadata.json").is_file():
@@ -75,14 +79,15 @@ def _by_pipx(package: dict[str, object]) -> Copy:
 
 def _by_uv_tool(receipt: str) -> Copy:
     import tomllib
+    from shlex import quote
 
     wanted = tomllib.loads(receipt)["tool"]["requirements"]
     (own,) = (one for one in wanted if one["name"] == _NAME)
     others = [_requirement(one) for one in wanted if one is not own]
     editable = " --editable" if "editable" in own else ""
-    with_others = tuple(f"--with {shlex.quote(one)}" for one in others)
+    with_others = tuple(f"--with {quote(one)}" for one in others)
     install = f"uv tool install{editable}"
-    add = " ".join((install, shlex.quote(_requirement(own)), *with_others, "--with"))
+    add = " ".join((install, quote(_requirement(own)), *with_others, "--with"))
     bare, extras = _requirement({**own, "extras": ()}), tuple(own.get("extras", ()))
     return Copy(install, bare, extras, with_others, add, f"uv tool upgrade --reinstall {_NAME}")
 
@@ -101,6 +106,7 @@ def _requirement(entry: dict[str, object]) -> str:
 
 
 def _by_pip(found: Distribution) -> Copy:
+    import json
     from urllib.parse import urlsplit
     from urllib.request import url2pathname
 
@@ -119,9 +125,11 @@ def _by_pip(found: Distribution) -> Copy:
 
 def _pip(installer: str) -> str:
     """Return how pip is called so that it installs into this environment and no other."""
+    import shutil
     from importlib.util import find_spec
+    from shlex import quote
 
-    python = shlex.quote(sys.executable)
+    python = quote(sys.executable)
     if installer == "uv" and (find_spec("pip") is None or shutil.which("uv")):
         return f"uv pip install --python {python}"
     found = shutil.which("pip")
@@ -131,6 +139,8 @@ def _pip(installer: str) -> str:
 
 def _parted(requirement: str) -> tuple[str, tuple[str, ...]]:
     """Part what pipx was given into what it is without extras, and the extras."""
+    import re
+
     found = re.fullmatch(r"([^\[\]]+)\[([^\]]*)\](.*)", requirement)
     if found is None:
         return requirement, ()

@@ -99,7 +99,7 @@ def test_a_cap_that_the_judge_would_pass_ends_with_four(openai: Emulator, tmp_pa
         (("--regression",), "compare a RUN with its base"),
         (("--lm-eval", "hellaswag"), "compare a RUN with its base"),
         (("--schema", "absent.json"), "does not exist"),
-        (("--test-data", "items.jsonl"), "replaces the examples a RUN's"),
+        (("--test-data", "items.jsonl"), "replaces the examples a RUN held out"),
     ],
 )
 def test_flags_that_cannot_be_meant_are_refused(tmp_path: Path, flags: tuple[str, ...], said: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from backends import _install, install_extra, install_package, reinstall
+from backends import install_extra, install_package, reinstall
 
 PYTHON = sys.executable
 PIPX = {"main_package": {"package": "tunewise", "package_or_url": "/src/tunewise[keys]", "pip_args": []}}
@@ -66,12 +66,12 @@ def test_in_an_environment_it_is_its_own_pip_and_the_same_source(
 ) -> None:
     files = {"INSTALLER": f"{installer}\n"} | ({"direct_url": json.dumps(origin)} if origin else {})
     monkeypatch.setattr("importlib.metadata.distribution", lambda name: Fake(**files))
-    monkeypatch.setattr(_install.shutil, "which", lambda name: f"/elsewhere/{name}")
+    monkeypatch.setattr("shutil.which", lambda name: f"/elsewhere/{name}")
     pip = f"uv pip install --python {PYTHON}" if installer == "uv" else f"{PYTHON} -m pip install"
     assert install_extra("local") == f"{pip} {command}"
     assert install_package("six") == f"{pip} six"
     assert reinstall("six") == f"{pip} --force-reinstall six"
-    monkeypatch.setattr(_install.shutil, "which", lambda name: str(Path(PYTHON).with_name(name)))
+    monkeypatch.setattr("shutil.which", lambda name: str(Path(PYTHON).with_name(name)))
     if installer == "pip":  # the one that a shell would take is that of this environment
         assert install_extra("local") == f"pip install {command}"
 

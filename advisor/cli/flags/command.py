@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -73,7 +72,9 @@ class _Helped(_Mixed):
         if not is_short(ctx):
             super().format_help_text(ctx, formatter)
             return
-        words, _, examples = inspect.cleandoc(self.help or "").partition("\n\b\n")
+        from inspect import cleandoc
+
+        words, _, examples = cleandoc(self.help or "").partition("\n\b\n")
         formatter.write_paragraph()
         with formatter.indentation():
             formatter.write_text(words.partition("\n\n")[0])
