@@ -62,7 +62,7 @@ def assumptions(
     if choice.judgement is not None and workload.measured_with and (same := _of_the_same_model(choice.judgement)):
         found.append(f"Your score is of {workload.measured_with}. {same}")
     if not workload.gpus and not workload.on_premises:
-        found.append("This assumes you own no GPU; say --own-gpu NAME if you do.")
+        found.append("You are assumed to own no GPU; say --own-gpu NAME if you do.")
     return (*found, *(chosen.estimate.assumptions if chosen and chosen.estimate else ()))
 
 
