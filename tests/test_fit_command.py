@@ -183,6 +183,6 @@ def test_the_command_line_does_not_import_torch() -> None:
 def test_a_gpu_goes_by_a_part_of_its_name_as_in_a_plan() -> None:
     (answer,) = json.loads(run("--model", "tiny", "--gpu", "4090", "--json").stdout)
     assert answer["gpu"] == "rtx-4090"
-    with pytest.raises(WorkloadError, match="There is no GPU 'l4x'. Did you mean 'l4'"):
+    with pytest.raises(WorkloadError, match=r"no GPU 'l4x'\. Did you mean 'l4'"):
         gpu_named("l4x")
     assert gpu_named("L4").name == "l4"
