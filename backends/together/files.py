@@ -16,6 +16,7 @@ from backends._errors import (
     ProviderUnavailable,
 )
 from backends._hosted import DOWNLOAD_S, Hosted
+from backends._install import install_extra
 from backends._refusals import About, RightMissing
 from backends._replies import Unreadable, content, stumbling
 
@@ -101,7 +102,7 @@ def _unpack(archive: Path, folder: Path) -> None:
         import zstandard
     except ModuleNotFoundError:
         raise BackendMissing(
-            "Together's weights come packed by zstandard; to unpack them: pip install 'tunewise[together]'"
+            f"Together packs its weights by zstandard; to unpack them: {install_extra('together')}"
         ) from None
     try:
         with (

@@ -87,7 +87,7 @@ _RESUMED = frozenset(
 @click.option("--name", help="What to call the run here; of several, NAME-1, NAME-2 and so on.")
 @click.option("--dry-run", is_flag=True, help="Show the exact requests, secrets hidden, and send nothing.")
 @click.option("--rehearse", is_flag=True, help="Walk the way of a hosted launch: no key, nothing sent, nothing paid.")
-@click.option("--log-to", type=click.Choice(TRACKERS), help="Tell a tracker the settings and metrics of a local run.")
+@click.option("--log-to", type=common.Choice(TRACKERS), help="Tell a tracker the settings and metrics of a local run.")
 @click.option("--watch", "follow_it", is_flag=True, help="Follow the run until it ends.")
 @common.notify
 @click.option(
