@@ -10,7 +10,7 @@ import click
 
 from advisor.cli import render
 from advisor.cli.flags import common, completing
-from advisor.cli.flags.command import Command
+from advisor.cli.flags.command import helped
 
 if TYPE_CHECKING:
     from advisor.runs import Run
@@ -18,7 +18,16 @@ if TYPE_CHECKING:
 _NEW = click.Path(path_type=Path)
 
 
-@click.command("export", cls=Command)
+@click.command(
+    "export",
+    cls=helped(
+        usual=("adapter", "merged", "ollama", "gguf", "push_to_hub"),
+        groups={
+            "Write": ("adapter", "merged", "card", "ollama", "gguf", "installed_in"),
+            "Upload": ("push_to_hub", "public", "yes"),
+        },
+    ),
+)
 @click.argument("run", shell_complete=completing.runs)
 @click.option("--adapter", type=_NEW, metavar="OUT", help="A folder with the adapter, of hosted runs too.")
 @click.option("--merged", type=_NEW, metavar="OUT", help="A folder with base and adapter in one model.")
