@@ -74,6 +74,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Training questions asked too, to see which answers are known by heart.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of what is drawn: examples and intervals.")
+@common.everything
 @common.today
 @common.as_json
 def command(
@@ -97,6 +98,7 @@ def command(
     lm_eval: tuple[str, ...],
     probe: int,
     seed: int,
+    everything: bool,
     today: date,
     as_json: bool,
 ) -> None:
@@ -150,6 +152,7 @@ def command(
             if backend == "local":
                 common.made_ready(model)
             place = backends.get(backend)
+            called = Path(what).name
             try:
                 found = evaluate_data((Path(what),), place, model, book, chosen, today=today, progress=progress)
             finally:
@@ -162,6 +165,7 @@ def command(
                 raise click.UsageError("A RUN knows its backend and model; --against MODEL asks another one beside it.")
             ledger = Ledger.open()
             run = common.current_run(ledger, what)
+            called = run.called
             place = backends.get(run.spec.backend)
             try:
                 runs = [
@@ -192,7 +196,7 @@ def command(
     if as_json:
         render.json_document(found)
     else:
-        show(found)
+        show(found, called, everything=everything)
 
 
 def _judge(name: str, held: ExitStack, book: PriceBook, today: date) -> Variant:

@@ -12,14 +12,17 @@ from advisor.evaluate.statistics import written
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+    from rich.table import Table
 
     from advisor.evaluate import Regression, Scorecard
     from advisor.evaluate.judge import Judgement
+    from advisor.evaluate.recited import Recited
     from advisor.runs.evaluation.pilot import Pilot
 
 _BAR, _SHORT_BAR = 24, 10  # characters of the score's bar; in a narrow terminal
 _SILENT_S = 15.0  # without a terminal: between two lines on how far it is
-_WIDE = 100  # columns from which a long bar has room
+_WIDE, _NARROW = 100, 76  # columns from which a long bar has room; a short one
+_WARNINGS = 6  # unless all are asked for
 
 
 class Counter:
@@ -55,35 +58,16 @@ class Counter:
         self._bar.update(self._task, completed=done, total=total)
 
 
-def show(found: Scorecard) -> None:
-    """Print the scorecard."""
+def show(found: Scorecard, of: str, *, everything: bool = False) -> None:
+    """Print the scorecard of what is called ``of``, the verdict last; ``everything``: each measure and note too."""
     from rich.markup import escape
-    from rich.table import Table
 
     from advisor.cli.render.evaluate_chart import chart
 
     console = render.console()
-    console.print(f"{found.examples} held-out examples, metric {found.metric} (95 % intervals)")
-    bar = _BAR if console.width >= _WIDE else _SHORT_BAR
-    grid = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("", "score", "", "interval", "a request", "p50", "p95"):
-        grid.add_column(name)
-    for row in found.rows:
-        filled = round(max(0.0, min(1.0, row.score)) * bar)
-        mark = "[green]" if row.name == found.winner else ""
-        grid.add_row(
-            f"{mark}{escape(row.name)}",
-            f"{row.score:.3f}",
-            "█" * filled + "[dim]" + "░" * (bar - filled) + "[/]",
-            written(row.low, row.high),
-            render.usd(row.usd_per_request),
-            "" if row.latency_ms_p50 is None else f"{row.latency_ms_p50:,.0f} ms",
-            "" if row.latency_ms_p95 is None else f"{row.latency_ms_p95:,.0f} ms",
-        )
-    console.print(grid)
-    for row in found.rows:
-        more = ", ".join(_measures(row.more))
-        console.print(f"[dim]{escape(row.name)}: {more}[/]")
+    console.print(f"{escape(of)}: {found.examples} held-out examples, metric {found.metric} (95% intervals)\n")
+    console.print(_rows(found, console.width))
+    console.print()
     for one in found.comparisons:
         certain = "beyond chance" if one.significant else "could be chance"
         p = "" if one.p is None else f", McNemar p {one.p:.3f}"
@@ -91,18 +75,8 @@ def show(found: Scorecard) -> None:
             f"{escape(one.second)} minus {escape(one.first)}: {one.change:+.3f} "
             f"({written(one.low, one.high, '+.3f')}{p}): {certain}"
         )
-    if found.winner:
-        console.print(f"[bold green]{escape(found.winner)}[/] wins.")
-    elif len(found.rows) > 1:
-        needed = f"; about {found.examples_needed:,} examples would show it" if found.examples_needed else ""
-        console.print(f"No winner: the difference could be chance{needed}.")
-    if found.judge is not None:
-        for line in _judgement(found.judge):
-            console.print(line)
-    for line in chart(found.rows, found.frontier, console.width):
-        console.print(escape(line))
-    if found.frontier and len(found.rows) > 1 and any(row.score for row in found.rows):
-        console.print(f"Worth their price, cheapest first: {escape(', then '.join(found.frontier))}")
+    for line in _judgement(found.judge, everything=everything) if found.judge is not None else ():
+        console.print(line)
     if found.loss is not None:
         loss = found.loss
         verdict = "better" if loss.better else ("worse" if loss.low > 0 else "no certain difference")
@@ -110,23 +84,84 @@ def show(found: Scorecard) -> None:
             f"Loss on the held-out answers: base {loss.base:.3f}, tuned {loss.tuned:.3f}, change {loss.change:+.3f} "
             f"({written(loss.low, loss.high, '+.3f')}) nats a token: {verdict}"
         )
-    if found.recited is not None:
-        heard = found.recited
-        certain = ": [red]memorised[/]" if heard.by_heart else ""
-        console.print(
-            f"Come back word for word: {heard.trained} of {heard.of_trained} training answers, "
-            f"{heard.held_out} of {heard.of_held_out} unseen (p {heard.p:.3f}){certain}"
-        )
     for regression in found.suites:
         console.print(_regression(regression))
-    for right, given, count in found.confusion[:5]:
-        console.print(f"[dim]{count} x {escape(right)} taken for {escape(given[:60])}[/]")
-    for warning in found.warnings:
+    if found.recited is not None and (everything or found.recited.by_heart):
+        console.print(_recited(found.recited))
+    for line in chart(found.rows, found.frontier, console.width, trade_off=not everything):
+        console.print(escape(line))
+    if everything:
+        for line in _details(found):
+            console.print(line)
+    shown = found.warnings if everything else found.warnings[:_WARNINGS]
+    for warning in shown:
         console.print(f"[yellow]{escape(warning)}[/]")
-    for note in found.notes:
-        console.print(f"[dim]{escape(note)}[/]")
-    if found.samples_path is not None:
+    if everything and found.samples_path is not None:
         console.print(f"[dim]Every answer: {escape(str(found.samples_path))}[/]", soft_wrap=True)
+    if not everything:
+        more = len(found.warnings) - len(shown)
+        console.print(f"[dim]{f'{more} more warnings, ' if more else ''}further measures and notes: --all[/]")
+    console.print(f"[bold]{_verdict(found)}[/]")
+
+
+def _rows(found: Scorecard, width: int) -> Table:
+    """Return one row an option; a narrow terminal gets no bars and only the median time."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    bar = _BAR if width >= _WIDE else _SHORT_BAR if width >= _NARROW else 0
+    grid = Table(box=None, pad_edge=False, header_style="dim")
+    names = ["", "score", *([""] if bar else []), "interval", "a request", "p50", *(["p95"] if bar else [])]
+    for place, name in enumerate(names):
+        grid.add_column(name, justify="left" if place == 0 or not name else "right")
+    for row in found.rows:
+        filled = round(max(0.0, min(1.0, row.score)) * bar)
+        mark = "[green]" if row.name == found.winner else ""
+        times = (row.latency_ms_p50, *([row.latency_ms_p95] if bar else []))
+        grid.add_row(
+            f"{mark}{escape(row.name)}",
+            f"{row.score:.3f}",
+            *(["█" * filled + "[dim]" + "░" * (bar - filled) + "[/]"] if bar else []),
+            written(row.low, row.high),
+            render.usd(row.usd_per_request),
+            *("" if time is None else f"{time:,.0f} ms" for time in times),
+        )
+    return grid
+
+
+def _verdict(found: Scorecard) -> str:
+    from rich.markup import escape
+
+    if found.winner:
+        row = next(row for row in found.rows if row.name == found.winner)
+        return f"Verdict: [green]{escape(row.name)}[/] wins with {row.score:.3f}."
+    if len(found.rows) > 1:
+        needed = f"; about {found.examples_needed:,} examples would show it" if found.examples_needed else ""
+        return f"Verdict: no winner. The difference could be chance{needed}."
+    row = found.rows[0]
+    return f"Score: {row.score:.3f} ({written(row.low, row.high)})."
+
+
+def _recited(heard: Recited) -> str:
+    certain = ": [red]memorised[/]" if heard.by_heart else ""
+    return (
+        f"Repeated word for word: {heard.trained} of {heard.of_trained} training answers, "
+        f"{heard.held_out} of {heard.of_held_out} unseen ones (p {heard.p:.3f}){certain}"
+    )
+
+
+def _details(found: Scorecard) -> Iterator[str]:
+    """Yield the further measures, which options are worth their price, what was mixed up, and the notes."""
+    from rich.markup import escape
+
+    for row in found.rows:
+        yield f"[dim]{escape(row.name)}: {', '.join(_measures(row.more))}[/]"
+    if found.frontier and len(found.rows) > 1 and any(row.score for row in found.rows):
+        yield f"Nothing scores as high for less, cheapest first: {escape(', then '.join(found.frontier))}"
+    for right, given, count in found.confusion[:5]:
+        yield f"[dim]{count} x {escape(right)} answered as {escape(given[:60])}[/]"
+    for note in found.notes:
+        yield f"[dim]{escape(note)}[/]"
 
 
 def pilot(found: Pilot) -> None:
@@ -136,7 +171,7 @@ def pilot(found: Pilot) -> None:
 
     console = render.console()
     console.print(
-        f"{found.id}: {found.metric} on {found.test_examples} test examples (95 % intervals of what was measured)"
+        f"{found.id}: {found.metric} on {found.test_examples} test examples (95% intervals of what was measured)"
     )
     bar = _BAR if console.width >= _WIDE else _SHORT_BAR
     grid = Table(box=None, pad_edge=False, header_style="dim")
@@ -180,7 +215,7 @@ def _measure(name: str, value: float) -> str:
     return f"{'macro-F1' if name == 'macro_f1' else name} {value:.3f}"
 
 
-def _judgement(found: Judgement) -> list[str]:
+def _judgement(found: Judgement, *, everything: bool) -> list[str]:
     from rich.markup import escape
 
     lines = [f"Judge {escape(found.judge)}, {found.verdicts} verdicts, {render.usd(found.usd)}:"]
@@ -192,7 +227,7 @@ def _judgement(found: Judgement) -> list[str]:
             f"({pair.low:.0%} to {pair.high:.0%}), won {pair.second_wins}, tied {pair.ties}, lost {pair.first_wins}"
             f"{same}: {certain}"
         )
-    return [*lines, *(f"[dim]  {escape(limit)}[/]" for limit in found.limits)]
+    return [*lines, *(f"[dim]  {escape(limit)}[/]" for limit in found.limits if everything)]
 
 
 def _regression(one: Regression) -> str:

@@ -19,8 +19,10 @@ _ROWS, _WIDEST, _LEFT = 9, 72, 7  # lines of the plot; its most columns; columns
 _LOG_FROM = 20  # dearest over cheapest from which the axis is logarithmic
 
 
-def chart(rows: Sequence[Row], best: Sequence[str], width: int) -> list[str]:
+def chart(rows: Sequence[Row], best: Sequence[str], width: int, *, trade_off: bool = False) -> list[str]:
     """Return the chart's lines, none wider than ``width``; no lines when fewer than two options can be placed.
+
+    ``trade_off``: nor when one option is both the best and the cheapest (or quickest), which the scores say already.
 
     The horizontal axis is the price of 1,000 requests; where that is the same for all, the median answer time.
     ``best`` are the names on the frontier of score and price.
@@ -28,10 +30,15 @@ def chart(rows: Sequence[Row], best: Sequence[str], width: int) -> list[str]:
     priced = [(row, float(row.usd_per_request * 1000)) for row in rows if row.usd_per_request is not None]
     timed = [(row, row.latency_ms_p50) for row in rows if row.latency_ms_p50 is not None]
     if len({cost for _, cost in priced}) > 1:
+        if trade_off and len(set(best) & {row.name for row, _ in priced}) < 2:
+            return []
         left_out = [row.name for row in rows if row.usd_per_request is None]
-        return _drawn(priced, set(best), "USD for 1,000 requests", _usd, left_out, width)
+        return _drawn(priced, set(best), "USD for 1,000 requests", "for less", _usd, left_out, width)
     if len({time for _, time in timed}) > 1 and len(priced) != 1:
-        return _drawn(timed, _quickest(timed), "median answer time", _time, [], width)
+        quickest = _quickest(timed)
+        if trade_off and len(quickest) < 2:
+            return []
+        return _drawn(timed, quickest, "median answer time", "in less time", _time, [], width)
     return []
 
 
@@ -39,6 +46,7 @@ def _drawn(
     points: Sequence[tuple[Row, float]],
     best: set[str],
     axis: str,
+    cheaper: str,
     worded: Callable[[float], str],
     left_out: Sequence[str],
     width: int,
@@ -67,7 +75,7 @@ def _drawn(
         title + ":",
         *[f"{name}," for name in names[:-1]],
         f"{names[-1]}.",
-        f"{BEST} nothing else is as good for less.",
+        f"{BEST} nothing else is as good {cheaper}.",
     ]
     if left_out:
         words.append(f"Not shown, price unknown: {', '.join(left_out)}.")
