@@ -312,7 +312,7 @@ def test_replicas_follow_the_speed_of_the_gpu_and_its_range_is_in_the_price() ->
     rented = made(RENTED, work(gpus=[], requests_per_month=int(7.5 * mid * 730 * 3600)))
     fewest, most = ceil(37.5 * mid / high), ceil(37.5 * mid / low)
     assert rented.monthly_usd == Range(fewest * 730 * D("1.39"), 38 * 730 * D("1.75"), most * 730 * D("3.4309"))
-    assert any("38 replicas carry a peak of 3x the mean at 60% use" in text for text in rented.assumptions)
+    assert any("38 replicas handle a peak of 3x the mean load at 60% use" in text for text in rented.assumptions)
     assert made(RENTED, work(gpus=[])).answer_s == rented.answer_s == found.answer_s
 
 

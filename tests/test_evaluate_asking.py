@@ -204,9 +204,9 @@ def test_what_is_thought_aloud_is_no_part_of_the_answer(tmp_path: Path) -> None:
     options = Options(against=("base", "endless"), metric="exact", max_tokens=9)
     card = evaluate_data((data,), Thinker(tmp_path / "p"), "brief", None, options, today=DAY)
     assert [row.score for row in card.rows] == [1.0, 0.0]
-    assert [one for one in card.warnings if "thoughts alone" in one] == [
-        "30 of 30 answers of endless are thoughts alone, cut off at 9 tokens; --max-tokens 4096 leaves room for an "
-        "answer."
+    assert [one for one in card.warnings if "nothing but reasoning" in one] == [
+        "30 of 30 answers of endless are nothing but reasoning, cut off at 9 tokens; "
+        "--max-tokens 4096 leaves room for an answer."
     ]
 
 
@@ -290,7 +290,7 @@ def test_training_data_among_the_held_out_examples_is_named(tmp_path: Path) -> N
     clean = evaluate_run(run, PaperBackend(tmp_path / "paper"), None, Options(), today=DAY)
     card = evaluate_run(leaked, PaperBackend(tmp_path / "paper"), None, Options(), today=DAY)
     assert not any("Leak" in warning for warning in clean.warnings)
-    assert any("Leak: 40 of 40 held-out questions (100 %)" in warning for warning in card.warnings)
+    assert any("Leak: 40 of 40 held-out questions (100%)" in warning for warning in card.warnings)
 
 
 def test_models_can_be_compared_on_a_file_without_any_run(tmp_path: Path) -> None:

@@ -221,7 +221,7 @@ def test_a_real_run_that_knows_its_data_by_heart_is_caught_and_so_is_leaked_test
     assert "Overfitting: the loss is" in said and "Leak" not in said
     (tuned,) = (row for row in leaky.rows if row.name == "tuned")
     assert tuned.score == 1.0  # what it would have been praised for
-    assert any("Leak: 10 of 10 held-out questions (100 %) are in the training data" in said for said in leaky.warnings)
+    assert any("Leak: 10 of 10 held-out questions (100%) are in the training data" in said for said in leaky.warnings)
 
 
 def test_a_leak_is_named_beside_the_score_it_spoils(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_a_leak_is_named_beside_the_score_it_spoils(tmp_path: Path) -> None:
     train = write_sums(tmp_path / "leaky.jsonl", 60, start=1020)
     leaked = replace(run, origin=replace(run.origin, train=train))
     card = evaluate_run(leaked, ScoringBackend(tmp_path / "p"), None, Options(), today=DAY)
-    assert any("Leak: 20 of 40 held-out questions (50 %)" in warning for warning in card.warnings)
+    assert any("Leak: 20 of 40 held-out questions (50%)" in warning for warning in card.warnings)
 
 
 def banking(folder: Path) -> list[tuple[str, str]]:

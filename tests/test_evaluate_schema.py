@@ -137,8 +137,8 @@ def test_the_scorecard_says_what_json_was_checked_against(tmp_path: Path) -> Non
     assert metric == "json_fields"
     assert references[0].schema == inferred_schema(ROWS)
     assert notes == [
-        "JSON is checked against what all 10 known answers keep: category, order, items, score; "
-        "--schema FILE takes its place."
+        "JSON is checked against what all 10 known answers have in common: category, order, items, score; "
+        "--schema FILE replaces that."
     ]
     assert "all 10 known answers" in judged_by(asked, (), None, Options())[2][0]
     given = written(tmp_path / "mine.json", {"type": "object"})
@@ -146,7 +146,7 @@ def test_the_scorecard_says_what_json_was_checked_against(tmp_path: Path) -> Non
     assert references[0].schema == {"type": "object"} and notes == ["JSON is checked against mine.json."]
     stricter = written(tmp_path / "mine.json", {"type": "object", "required": ["nowhere"]})
     _, _, notes = judged_by(asked, (), None, Options(schema=stricter))
-    assert notes == ["JSON is checked against mine.json. 10 of 10 right answers do not keep it themselves."]
+    assert notes == ["JSON is checked against mine.json. 10 of 10 right answers break it themselves."]
     dangling = written(tmp_path / "mine.json", {"type": "object", "properties": {"order": {"$ref": "#/nowhere"}}})
     with pytest.raises(DataError, match=r"put it under \$defs"):
         judged_by(asked, (), None, Options(schema=dangling))

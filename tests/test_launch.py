@@ -111,7 +111,7 @@ def test_a_key_in_the_data_is_said_and_not_sent_unattended(
     assert "1 row left out, 63 examples read (1 messages_empty; line 61), 1 exact duplicate kept" in notes
     assert "what looks like personal data (line 63)" in notes
     said = tunewise(*hosted, "--yes", "--max-cost", "5", expect=1).stderr
-    assert "--fix clean.jsonl --redact" in said and "Nobody has agreed to sending it" in said
+    assert "--fix clean.jsonl --redact" in said and "Nobody has agreed to send it" in said
     child = in_a_terminal(*map(str, hosted))
     child.expect_exact("hold a key or password, which would be sent along. Start? [y/N]")
     child.sendline("")
@@ -847,7 +847,7 @@ def test_all_quotes_are_judged_together(tunewise: Tunewise, openai: OpenAIEmulat
     tunewise.launched(data, "--watch")
     found = {line["quantity"]: line for line in tunewise.document("receipt")}
     assert (found["price"]["runs"], found["price"]["median_abs_pct"], found["price"]["within_10_pct"]) == (1, 0, 1)
-    assert "within 10 %" in tunewise("receipt").stdout
+    assert "within 10%" in tunewise("receipt").stdout
 
 
 def test_runs_launched_together_are_compared_on_the_same_examples(

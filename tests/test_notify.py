@@ -126,7 +126,7 @@ def test_a_word_that_does_not_arrive_disturbs_nothing(
     url = "http://127.0.0.1:9/?key=s3cret" if path == "nobody" else hook.url(path)
     result = run("watch", RUN, "--json", "--notify", url)
     assert result.exit_code == 0 and json.loads(result.stdout)["status"] == "succeeded"
-    assert "warning: No word went to http://127.0.0.1; the run is not touched by that." in result.stderr
+    assert "warning: http://127.0.0.1 could not be notified; the run is not affected." in result.stderr
     assert "s3cret" not in result.output and Ledger.open().get(RUN).job.status is JobStatus.SUCCEEDED
 
 

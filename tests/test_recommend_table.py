@@ -435,7 +435,7 @@ def test_a_saving_on_machines_counts_as_many_as_carry_the_load() -> None:
     asked = Asked(prompt(0.62, **LONG), volume=5_000_000)
     chosen = asked.answer().recommendation
     assert chosen and chosen.serving == "self_hosted" and chosen.estimate and chosen.estimate.answer_s
-    assert any("carries a peak of 3x the mean" in text for text in chosen.estimate.assumptions)
+    assert any("handles a peak of 3x the mean load" in text for text in chosen.estimate.assumptions)
     in_haste = asked.answer(latency_p95_ms=200)
     slow = next(option for option in in_haste.options if option.id == chosen.id)
     assert slow.ruled_out_by and "you allow 0.2 s" in slow.ruled_out_by

@@ -21,7 +21,7 @@ def test_exact_quotes_count_in_the_median_error(home: Path) -> None:
     assert quote.usd == Decimal(10) and "price" not in quote.corrected
     assert (
         quote.assumptions[-1]
-        == "3 earlier runs of this model here cost +0.0 % on their quotes (median): that would make $10.00."
+        == "3 earlier runs of this model here cost +0.0% on their quotes (median): that would make $10.00."
     )
 
 
@@ -29,7 +29,7 @@ def test_two_runs_are_told_of_and_three_correct(home: Path) -> None:
     quote = after("12", "13")
     assert (quote.usd, quote.corrected) == (Decimal(10), {})
     assert quote.assumptions == (
-        "2 earlier runs of this model here cost +25.0 % on their quotes (median): that would make $12.50.",
+        "2 earlier runs of this model here cost +25.0% on their quotes (median): that would make $12.50.",
     )
 
 
@@ -39,9 +39,9 @@ def test_the_fourth_quote_is_corrected_by_the_median_of_three_and_says_so(home: 
     assert (quote.train_minutes, quote.gpu_gb) == (pytest.approx(60), None)
     assert quote.corrected == {"training tokens": 1.1, "time": 2.0, "price": 1.3}
     assert quote.assumptions == (
-        "Training tokens corrected by +10.0 %, the median error of 3 earlier runs of this model here.",
-        "Time corrected by +100.0 %, the median error of 3 earlier runs of this model here; it was 30.0 minutes.",
-        "Price corrected by +30.0 %, the median error of 3 earlier runs of this model here; the lines come to $10.00.",
+        "Training tokens corrected by +10.0%, the median error of 3 earlier runs of this model here.",
+        "Time corrected by +100.0%, the median error of 3 earlier runs of this model here; it was 30.0 minutes.",
+        "Price corrected by +30.0%, the median error of 3 earlier runs of this model here; the lines come to $10.00.",
     )
 
 

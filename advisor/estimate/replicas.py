@@ -45,11 +45,11 @@ def machines_of(
         formulas.whole_replicas(requests, carried) for requests, carried in ((low, fast), (mid, likely), (high, slow))
     )
     span = "" if few == many else f" ({few} to {many} over the range of volume and speed)"
-    carry = f"{count} {'replica carries' if count == 1 else 'replicas carry'}"
-    sheet.assume(f"{carry} a peak of {terms.peak_factor}x the mean at {terms.utilisation:.0%} use{span}.")
+    carry = f"{count} {'replica handles' if count == 1 else 'replicas handle'}"
+    sheet.assume(f"{carry} a peak of {terms.peak_factor}x the mean load at {terms.utilisation:.0%} use{span}.")
     owned = case.workload.gpus.count(case.gpu) if case.gpu else 0
     if serving is not None and owned and count * serving.cards > owned:
-        sheet.warn(f"Your {owned} x {case.gpu} may not carry this: {count * serving.cards} likely do.")
+        sheet.warn(f"Your {owned} x {case.gpu} may not handle this load; {count * serving.cards} probably will.")
     return Machines(one, (few, count, many), (fast, likely, slow))
 
 
@@ -66,7 +66,7 @@ def serving_of(case: Case, load: Load, gpu: str, sheet: Sheet) -> Serving | None
         sheet.warn(f"{shape.model} and a request of {load.prompt} tokens do not fit on {gpu}.")
     elif found.precision != "bf16":
         sheet.assume(
-            f"{shape.model} is served in 4 bits on {gpu}, for 16 do not fit: measure its answers as it is served."
+            f"{shape.model} is served in 4 bits on {gpu}, since 16 bits do not fit; test the 4-bit model's answers."
         )
     return found
 
@@ -87,10 +87,11 @@ def _capacity(case: Case, load: Load, serving: Serving, sheet: Sheet) -> Capacit
         return None
     sheet.answer_s = found.answer_s
     low, mid, high = found.requests_per_s
-    kept = "a token in 50 ms" if limit is None else f"95 of 100 answers in {limit:,} ms"
+    kept = "a token in 50 ms" if limit is None else f"95% of answers within {limit:,} ms"
     sheet.assume(
         f"A replica answers {mid:.2g} requests a second ({low:.2g} to {high:.2g}), {found.at_once} at once, at {kept}; "
-        f"95 of 100 are there in {found.answer_s:.2g} s. Estimated: 9 of 10 published runs are within a factor of 2."
+        f"95% of answers arrive within {found.answer_s:.2g} s. Estimated: 9 of 10 published runs are within a factor "
+        "of 2."
     )
     return found
 

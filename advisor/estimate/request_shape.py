@@ -111,7 +111,7 @@ def _learnt(said: PromptTokens, profile: Profile, sheet: Sheet) -> int:
     trained = round(profile.system_tokens + profile.user_tokens)
     fewer = said.system - min(said.system, max(0, trained - said.user))
     if fewer:
-        sheet.assume(f"Of the workload's system tokens {fewer} are not sent: the training examples do without them.")
+        sheet.assume(f"Of the workload's system tokens {fewer} are not sent: the training examples do not have them.")
     return fewer
 
 
@@ -144,7 +144,10 @@ def _hits(prefix: Decimal, prices: TokenPrices | None, cache_hit: float | None, 
         sheet.assume(f"The fixed prefix of {prefix} tokens is under {minimum:,}, {least}: none of it is cached.")
         return None, None, None
     if cache_hit is None:
-        sheet.assume("Nobody said how often the prefix is cached: half of the time, 0 to 90 % at the ends.")
+        sheet.assume(
+            "How often the prefix is found in the cache was not given: half of the time is assumed, 0 to 90% for the "
+            "range."
+        )
         return _HITS
     share = Decimal(str(cache_hit)) or None
     return share, share, share

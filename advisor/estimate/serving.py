@@ -99,7 +99,9 @@ def _residency(case: Case, provider: str, sheet: Sheet) -> Decimal | None:
 def _by_token(prices: TokenPrices, load: Load, sheet: Sheet) -> Range:
     at = prices.at(int(load.prompt))
     if at is not prices:
-        sheet.warn(f"The prompt of {load.prompt} tokens is past a price step of {prices.model}: every token is dearer.")
+        sheet.warn(
+            f"The prompt of {load.prompt} tokens is past a price step of {prices.model}: every token costs more."
+        )
     cases = [
         load.answers * formulas.request_usd(prices, prefix=load.prefix, user=load.user, output=output, hit=hit)
         for output, hit in zip(load.outputs, load.hits, strict=True)
@@ -199,7 +201,7 @@ def _own_hour(case: Case, gpu: str, sheet: Sheet, period: str) -> Price | None:
     usd = own.amortisation_usd_per_hour or Decimal(0)
     if own.electricity_usd_per_kwh is None:
         if not usd:
-            sheet.assume(f"Your own {gpu} is counted as free; electricity and wear are off.")
+            sheet.assume(f"Your own {gpu} is counted as free; electricity and wear are not counted.")
         return Price.exact(usd, OWNED)
     if own.gpu_watts is None:
         sheet.missing(period, "Electricity has a price, but own.gpu_watts is not set in your price overlay.")

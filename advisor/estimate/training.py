@@ -107,14 +107,14 @@ def _tokens_per_epoch(case: Case, offer: TrainingOffer, sheet: Sheet) -> tuple[D
                 return Decimal(tokens), _EXACT
             if known is not None and not (case.profile.is_preference or case.profile.has_images):
                 low, _, high = (round(tokens * side) for side in known)
-                sheet.assume(f"{tokens:,} billed tokens an epoch, from a sample: {low:,} to {high:,} at 95 %.")
+                sheet.assume(f"{tokens:,} billed tokens an epoch, from a sample: {low:,} to {high:,} at 95%.")
                 return Decimal(tokens), known
-            sheet.assume(f"{tokens:,} billed tokens an epoch, an estimate: 15 % either way.")
+            sheet.assume(f"{tokens:,} billed tokens an epoch, an estimate: 15% either way.")
             return Decimal(tokens), _PROXY
     counted = case.counted_tokens
     if counted is None:
         return None, _EXACT
-    sheet.assume(f"{counted:,} tokens an epoch, counted with another model's tokenizer: 15 % either way.")
+    sheet.assume(f"{counted:,} tokens an epoch, counted with another model's tokenizer: 15% either way.")
     if known is None:
         return Decimal(counted), _PROXY
     return Decimal(counted), (known[0] * _PROXY[0], Decimal(1), known[2] * _PROXY[2])

@@ -198,7 +198,7 @@ class Ledger:
         fits = matching(run, dict.fromkeys(waiting))
         if len(fits) != 1:
             known = f"there are {', '.join(waiting)}" if waiting else "all can be read"
-            raise RunError(f"'{run}' is no single run that cannot be read; {known}.")
+            raise RunError(f"'{run}' names no single unreadable run; {known}.")
         self.append(fits[0], "set_aside", {})
         return fits[0]
 

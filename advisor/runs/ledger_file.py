@@ -58,7 +58,7 @@ class LedgerUnwritable(AdvisorError):
 
 def unwritable(path: Path, error: sqlite3.Error) -> LedgerUnwritable:
     """Say why the ledger cannot be written, and what to do about it."""
-    remedy = "end what holds it" if "locked" in str(error) else "make room on the disk, or mend its rights"
+    remedy = "end what holds it" if "locked" in str(error) else "make room on the disk, or correct its permissions"
     return LedgerUnwritable(
         f"The ledger {path} cannot be written ({error}); {remedy}. 'tunewise launch --resume RUN' then goes on with "
         "what was being started."

@@ -87,7 +87,7 @@ def _corrected(quote: Quote, alike: Sequence[Run], said: list[str], quantities: 
     factors = {name: round(factor, 4) for name, factor in factors.items() if abs(factor - 1) >= _WORTH}
     for name, factor in factors.items():
         said.append(
-            f"{name.capitalize()} corrected by {100 * (factor - 1):+.1f} %, the median error of {len(ratios[name])} "
+            f"{name.capitalize()} corrected by {100 * (factor - 1):+.1f}%, the median error of {len(ratios[name])} "
             f"earlier runs of this model here{_first(quote, name)}."
         )
     prices = ratios["price"]
@@ -95,7 +95,7 @@ def _corrected(quote: Quote, alike: Sequence[Run], said: list[str], quantities: 
         off = median(prices) - 1
         likely = quote.usd * Decimal(str(round(1 + off, 4)))
         said.append(
-            f"{len(prices)} earlier runs of this model here cost {100 * off:+.1f} % on their quotes (median): that "
+            f"{len(prices)} earlier runs of this model here cost {100 * off:+.1f}% on their quotes (median): that "
             f"would make ${likely:.2f}."
         )
     return replace(_scaled(quote, factors), assumptions=tuple(said))

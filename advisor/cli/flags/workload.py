@@ -75,7 +75,9 @@ _FLAGS = (
     click.option("--horizon-months", type=click.IntRange(1, 120), help="Default: 12."),
     click.option("--budget-usd", "--budget", type=common.Usd(), help="For all of it, over the horizon."),
     click.option("--privacy", metavar="WHAT", help="any, no_training_use, region:NAME or on_premises."),
-    click.option("--latency-p95-ms", type=click.IntRange(1), help="In how long 95 of 100 answers must be there."),
+    click.option(
+        "--latency-p95-ms", type=click.IntRange(1), help="Within how many milliseconds 95% of the answers must arrive."
+    ),
     click.option(
         "--own-gpu", "gpus", type=common.GpuName(), multiple=True, help="A GPU you own; repeat the flag for each."
     ),

@@ -50,7 +50,9 @@ def host(run: Run, *, idle_minutes: int, most_per_hour: Decimal | None, yes: boo
     with closing(backends.get(run.spec.backend)) as backend:
         rates = machines(run, backend, most_per_hour)
         for rate in rates:
-            render.note(f"{rate.gpus} x {rate.gpu}, {rate.gpu_memory_gib} GiB: {render.usd(rate.usd_per_hour)} an hour")
+            render.note(
+                f"{rate.gpus} x {rate.gpu}, {rate.gpu_memory_gib * 2**30 / 1e9:.0f} GB: {render.usd(rate.usd_per_hour)} an hour"
+            )
         render.note(
             f"{run.spec.backend} chooses the machine. It is billed by the minute, from when it is ready until it has "
             f"been idle for {idle_minutes} minutes, or 'tunewise serve {run.id} --stop'."

@@ -173,7 +173,7 @@ def _inference(prices: TokenPrices) -> None:
     console.print(f"asking {escape(prices.model)} at {prices.provider}: {known} USD/Mtok ({escape(source)})")
     for cliff in prices.cliffs:
         console.print(
-            f"  above {cliff.above_input_tokens:,} input tokens every token of the request is dearer: input "
+            f"  above {cliff.above_input_tokens:,} input tokens every token of the request costs more: input "
             f"{figure(cliff.input_usd_per_mtok)}, output {figure(cliff.output_usd_per_mtok)}"
         )
 

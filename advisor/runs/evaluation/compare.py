@@ -126,8 +126,8 @@ def compare_on(
         for one in contestants
     ]
     doubts += [
-        f"{count} of {len(asked)} answers of {name} are thoughts alone, cut off at {longest} tokens; --max-tokens "
-        f"{max(_TO_THINK, 2 * longest)} leaves room for an answer."
+        f"{count} of {len(asked)} answers of {name} are nothing but reasoning, cut off at {longest} tokens; "
+        f"--max-tokens {max(_TO_THINK, 2 * longest)} leaves room for an answer."
         for name, given in answers.items()
         if (count := sum(one.answer.only_thought for one in given))
     ]
@@ -209,13 +209,14 @@ def _schema(path: Path | None, known: Sequence[Question]) -> tuple[Mapping[str, 
         broken = sum(
             not keeps(value, given) for value in values
         )  # a schema that cannot be used fails before any answer
-        told = f" {broken} of {len(values)} right answers do not keep it themselves." if broken else ""
+        told = f" {broken} of {len(values)} right answers break it themselves." if broken else ""
         return given, f"JSON is checked against {path.name}.{told}"
     schema = inferred_schema(values)
     required = schema.get("required")
     keys = f": {', '.join(map(str, required))}" if isinstance(required, list) and required else ""
     return schema, (
-        f"JSON is checked against what all {len(values)} known answers keep{keys}; --schema FILE takes its place."
+        f"JSON is checked against what all {len(values)} known answers have in common{keys}; --schema FILE replaces "
+        "that."
     )
 
 
@@ -268,7 +269,7 @@ def _doubts(asked: Sequence[Question], rows: Sequence[cards.Row], comparisons: S
         # McNemar's exact test is below 5 % from six examples on that only one of two options gets right.
         least = f"under {100 * _LEAST / len(asked):.0f} points" if len(asked) >= _LEAST else "of any size"
         right_or_wrong = any(one.p is not None for one in comparisons)
-        told = f": a difference {least} could be chance." if right_or_wrong else ": chance has a large part in them."
+        told = f": a difference {least} could be chance." if right_or_wrong else ": chance plays a large part."
         found.append(f"Only {len(asked)} held-out examples{told}")
     found += [
         f"{one.refused} of {one.answers} questions got no answer from {one.name}: the content filter refused them, or "

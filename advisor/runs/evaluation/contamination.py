@@ -34,7 +34,7 @@ def leaks(asked: Sequence[Question], trained: Sequence[Question]) -> list[str]:
         return []
     share = 100 * len(shared) / len(asked)
     return [
-        f"Leak: {len(shared)} of {len(asked)} held-out questions ({share:.0f} %) are in the training data too "
+        f"Leak: {len(shared)} of {len(asked)} held-out questions ({share:.0f}%) are in the training data too "
         f"(first: {shared[0]}); scores on them prove nothing."
     ]
 

@@ -106,7 +106,10 @@ def evaluate_run(
             "does no harm: send it nothing else, and ask the base for the rest (the adapter leaves it as it is)."
         )
     if loss is not None and loss.low > 0:
-        warnings.append("The tuned model is worse than its base on held-out loss: it has overfitted or was fed wrong.")
+        warnings.append(
+            "The tuned model is worse than its base on held-out loss: it overfitted, or its training data does not fit "
+            "the task."
+        )
     return replace(
         found,
         run=run.id,

@@ -51,7 +51,7 @@ class Notifier:
             thread.join(max(0.0, until - time.monotonic()))
             if thread.is_alive():
                 self._failed.append(name)
-        return tuple(f"No word went to {name}; the run is not touched by that." for name in dict.fromkeys(self._failed))
+        return tuple(f"{name} could not be notified; the run is not affected." for name in dict.fromkeys(self._failed))
 
     def _send(self, name: str, target: NotifyBase, title: str, body: str) -> None:
         try:

@@ -44,7 +44,7 @@ def hold(proposals: Sequence[Proposal], limits: Limits) -> None:
             raise RunError(f"{one.no_room} If you know better, launch in a terminal and agree yourself.")
         if one.secret is not None:
             raise RunError(
-                f"{one.secret} Nobody has agreed to sending it; if it is none, do so in a terminal, without --yes."
+                f"{one.secret} Nobody has agreed to send it; if it is not a secret, agree in a terminal, without --yes."
             )
 
 

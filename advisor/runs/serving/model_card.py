@@ -105,7 +105,7 @@ def _scores(run: Run) -> Iterator[str]:
         return
     yield (
         f"Measured by `tunewise evaluate` on {card['examples']} examples that were held out of training, metric "
-        f"{card['metric']}, 95 % intervals."
+        f"{card['metric']}, 95% intervals."
     )
     yield ""
     yield "| | score | interval |"
