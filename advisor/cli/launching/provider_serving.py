@@ -51,7 +51,8 @@ def host(run: Run, *, idle_minutes: int, most_per_hour: Decimal | None, yes: boo
         rates = machines(run, backend, most_per_hour)
         for rate in rates:
             render.note(
-                f"{rate.gpus} x {rate.gpu}, {rate.gpu_memory_gib * 2**30 / 1e9:.0f} GB: {render.usd(rate.usd_per_hour)} an hour"
+                f"{rate.gpus} x {rate.gpu}, {rate.gpu_memory_gib * 2**30 / 1e9:.0f} GB: "
+                f"{render.usd(rate.usd_per_hour)} an hour"
             )
         render.note(
             f"{run.spec.backend} chooses the machine. It is billed by the minute, from when it is ready until it has "

@@ -70,7 +70,7 @@ def show(found: Scorecard, of: str, *, everything: bool = False) -> None:
     console.print()
     for one in found.comparisons:
         certain = "beyond chance" if one.significant else "could be chance"
-        p = "" if one.p is None else f", McNemar p {one.p:.3f}"
+        p = "" if one.p is None else f", McNemar {_p(one.p)}"
         console.print(
             f"{escape(one.second)} minus {escape(one.first)}: {one.change:+.3f} "
             f"({written(one.low, one.high, '+.3f')}{p}): {certain}"
@@ -100,7 +100,7 @@ def show(found: Scorecard, of: str, *, everything: bool = False) -> None:
         console.print(f"[dim]Every answer: {escape(str(found.samples_path))}[/]", soft_wrap=True)
     if not everything:
         more = len(found.warnings) - len(shown)
-        console.print(f"[dim]{f'{more} more warnings, ' if more else ''}further measures and notes: --all[/]")
+        console.print(f"[dim]{f'{more} more warnings' if more else 'Further measures'} and notes: --all[/]")
     console.print(f"[bold]{_verdict(found)}[/]")
 
 
@@ -142,11 +142,15 @@ def _verdict(found: Scorecard) -> str:
     return f"Score: {row.score:.3f} ({written(row.low, row.high)})."
 
 
+def _p(value: float) -> str:
+    return "p < 0.001" if value < 0.001 else f"p {value:.3f}"
+
+
 def _recited(heard: Recited) -> str:
     certain = ": [red]memorised[/]" if heard.by_heart else ""
     return (
         f"Repeated word for word: {heard.trained} of {heard.of_trained} training answers, "
-        f"{heard.held_out} of {heard.of_held_out} unseen ones (p {heard.p:.3f}){certain}"
+        f"{heard.held_out} of {heard.of_held_out} unseen ones ({_p(heard.p)}){certain}"
     )
 
 

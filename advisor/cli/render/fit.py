@@ -114,7 +114,8 @@ def _verdict(answers: Sequence[Answer]) -> str:
     if not fitting:
         names = answers[0].fit.gpu if len(answers) == 1 else f"any of the {len(answers)} GPUs"
         return f"Verdict: does not fit on {names}."
-    where = fitting[0].fit.gpu if len(answers) == 1 else f"{len(fitting)} of {len(answers)} GPUs"
+    some = f"{len(fitting)} of" if len(fitting) < len(answers) else "all"
+    where = fitting[0].fit.gpu if len(answers) == 1 else f"{some} {len(answers)} GPUs"
     sure = [answer for answer in fitting if answer.fit.fits == "yes"]
     said = f"Verdict: fits on {where}" + ("" if sure else ", tightly")
     priced = [(answer.usd["mid"], answer) for answer in fitting if answer.usd]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from advisor.runs.standstill import StageAge
     from backends import JobEvent
 
+_SAYS = 72  # columns from which a receipt has room for who says so
 COLOURS = {"succeeded": "green", "failed": "red", "cancelled": "yellow", "running": "cyan", "queued": "dim"}
 
 
@@ -42,7 +43,7 @@ def table(views: Sequence[View]) -> None:
             f"[{COLOURS[one.status]}]{one.status}[/]{_so_far(one)}",
             steps(one.steps_done, one.steps_total),
             render.usd(one.quote_usd),
-            render.usd(one.billed_usd),
+            _billed(one),
             f"{one.created:%Y-%m-%d %H:%M}",
         )
     console = render.console()
@@ -56,7 +57,7 @@ def table(views: Sequence[View]) -> None:
         )
         how_far = steps(one.steps_done, one.steps_total)
         parts = [f"{how_far} steps"] if how_far else []
-        parts += [f"quoted {render.usd(one.quote_usd)}", f"billed {render.usd(one.billed_usd)}"]
+        parts += [f"quoted {render.usd(one.quote_usd)}", *([f"billed {billed}"] if (billed := _billed(one)) else [])]
         console.print(Padding(f"{escape(short(one.model))} on {_place(one)}", (0, 0, 0, 2)))
         console.print(Padding(", ".join(parts), (0, 0, 0, 2)))
 
@@ -138,15 +139,19 @@ def log(events: Iterable[JobEvent]) -> None:
 def receipt_table(found: Receipt, *, everything: bool = False) -> None:
     """Print quoted beside actual, the total last; ``everything``: the lines of the quote too."""
     over = found.status.finished
-    grid = grid_of("", "quoted", *(("actual", "off by") if over else ("so far",)), "says")
-    for column in grid.columns[1:-1]:
+    screen = Screen()
+    says = ["says"] if screen.width >= _SAYS else []
+    grid = grid_of("", "quoted", *(("actual", "off by") if over else ("so far",)), *says)
+    for column in grid.columns[1 : 4 if over else 3]:
         column.justify = "right"
     for line in found.lines:
+        if line.quoted is None and line.actual is None and line.unit != "USD":
+            continue
         error = "" if line.error_pct is None else f"{line.error_pct:+.1f}%"
-        cells = [_amount(line.quoted, line.unit), _amount(line.actual, line.unit), *([error] if over else [])]
-        grid.add_row(line.name, *cells, line.basis)
+        actual = "" if line.actual is None and not over else _amount(line.actual, line.unit)
+        cells = [_amount(line.quoted, line.unit), actual, *([error] if over else [])]
+        grid.add_row(line.name, *cells, *([line.basis] if says else []))
     grid.columns[0].no_wrap = True
-    screen = Screen()
     name = with_name(found.run, found.name)
     screen.paragraph(f"Receipt of {name}: {short(found.model)} on {found.backend}, {found.status}", "bold")
     render.console().print(grid)
@@ -218,6 +223,10 @@ def _so_far(one: View) -> str:
     from advisor.recommend.wording import duration
 
     return f" {duration(one.stages[-1].minutes)}" if one.stages and not one.status.finished else ""
+
+
+def _billed(one: View) -> str:
+    return render.usd(one.billed_usd) if one.status.finished else ""
 
 
 def _beside(one: View) -> str:
