@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from backends._base import (
     Backend,
     Completion,
+    Heard,
     Job,
     JobEvent,
     JobSpec,
@@ -63,6 +64,7 @@ __all__ = [
     "Completion",
     "FileRejected",
     "FundsMissing",
+    "Heard",
     "Hyperparameters",
     "Job",
     "JobEvent",

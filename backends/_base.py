@@ -155,6 +155,7 @@ class Request:
 
 
 Save: TypeAlias = Callable[[Job], None]
+Heard: TypeAlias = Callable[[str], None]
 
 
 def _discard(job: Job) -> None:
@@ -282,6 +283,14 @@ class Backend(ABC):
         seed: int | None = None,
     ) -> Completion:
         """Ask ``model`` (a base or a tuned model of this backend) once."""
+
+    def stream(
+        self, model: str, messages: Sequence[Message], heard: Heard, *, max_tokens: int = 512, temperature: float = 0.0
+    ) -> Completion:
+        """Ask as ``complete`` does; ``heard`` gets each part of the text as it comes, or all of it at the end."""
+        answer = self.complete(model, messages, max_tokens=max_tokens, temperature=temperature)
+        heard(answer.text)
+        return answer
 
     def rates(self) -> tuple[Rate, ...]:
         """Return what serving a tuned model on a machine of its own costs there, cheapest first; () where it cannot."""

@@ -7,7 +7,7 @@ import json
 from typing import Any, ClassVar
 
 from emulator_base import Call, Emulator, Reply, route, run_standalone
-from emulator_text import auto_epochs, epoch_tokens, learned_turn, rows, tokens, untrained_answer
+from emulator_text import auto_epochs, epoch_tokens, in_parts, learned_turn, rows, tokens, untrained_answer
 
 STAGES = ("validating_files", "queued", "running", "running", "running", "succeeded")
 WINDING_DOWN = (
@@ -98,29 +98,29 @@ class OpenAIEmulator(Emulator):
         calls = {"tool_calls": turn["tool_calls"]} if "tool_calls" in turn else {}
         text = untrained_answer(body["messages"]) if trained is None else str(turn.get("content") or "")
         prompt = sum(4 + tokens(str(m.get("content") or "")) for m in body["messages"])
-        return Reply(
-            200,
-            {
-                "id": self.new_id("chatcmpl-"),
-                "object": "chat.completion",
-                "created": self.now,
-                "model": name,
-                "choices": [
-                    {
-                        "index": 0,
-                        "finish_reason": "tool_calls" if calls else "stop",
-                        "logprobs": None,
-                        "message": {"role": "assistant", "content": text, "refusal": None} | calls,
-                    }
-                ],
-                "usage": {
-                    "prompt_tokens": prompt,
-                    "completion_tokens": tokens(text),
-                    "total_tokens": prompt + tokens(text),
-                    "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
-                },
+        answer = {
+            "id": self.new_id("chatcmpl-"),
+            "object": "chat.completion",
+            "created": self.now,
+            "model": name,
+            "choices": [
+                {
+                    "index": 0,
+                    "finish_reason": "tool_calls" if calls else "stop",
+                    "logprobs": None,
+                    "message": {"role": "assistant", "content": text, "refusal": None} | calls,
+                }
+            ],
+            "usage": {
+                "prompt_tokens": prompt,
+                "completion_tokens": tokens(text),
+                "total_tokens": prompt + tokens(text),
+                "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
             },
-        )
+        }
+        if body.get("stream"):
+            return Reply(200, in_parts(answer), {"content-type": "text/event-stream"})
+        return Reply(200, answer)
 
     def _trained_on(self, model: str) -> list[dict[str, Any]] | None:
         for job in self.state["jobs"].values():

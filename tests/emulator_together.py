@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from emulator_base import Call, Emulator, Reply, route, run_standalone
-from emulator_text import epoch_tokens, learned_answer, rows, tokens, untrained_answer
+from emulator_text import epoch_tokens, in_parts, learned_answer, rows, tokens, untrained_answer
 
 STAGES = ("pending", "queued", "running", "running", "running", "uploading", "compressing", "completed")
 ENDED = ("completed", "cancelled", "error", "user_error")
@@ -233,24 +233,22 @@ class TogetherEmulator(Emulator):
             )
         text = untrained_answer(body["messages"]) if trained is None else learned_answer(body["messages"], trained)
         prompt = sum(4 + tokens(str(m.get("content") or "")) for m in body["messages"])
-        return Reply(
-            200,
-            {
-                "id": self.new_id("chat-"),
-                "object": "chat.completion",
-                "created": self.now,
-                "model": body["model"],
-                "prompt": [],
-                "choices": [
-                    {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
-                ],
-                "usage": {
-                    "prompt_tokens": prompt,
-                    "completion_tokens": tokens(text),
-                    "total_tokens": prompt + tokens(text),
-                },
+        answer = {
+            "id": self.new_id("chat-"),
+            "object": "chat.completion",
+            "created": self.now,
+            "model": body["model"],
+            "prompt": [],
+            "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
+            "usage": {
+                "prompt_tokens": prompt,
+                "completion_tokens": tokens(text),
+                "total_tokens": prompt + tokens(text),
             },
-        )  # fmt: skip
+        }
+        if body.get("stream"):
+            return Reply(200, in_parts(answer), {"content-type": "text/event-stream"})
+        return Reply(200, answer)
 
     @route("POST", "/fine-tunes/preview")
     def preview(self, call: Call) -> Reply:

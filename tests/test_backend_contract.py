@@ -33,6 +33,7 @@ from backends import (
     JobNotFound,
     JobSpec,
     JobStatus,
+    Message,
     ModelNotTunable,
     OutcomeUnknown,
     ProviderUnavailable,
@@ -170,11 +171,15 @@ def test_walk(stage: Stage) -> None:
         with pytest.raises(ModelNotTunable):  # its machine is drawn, so that there is nothing to fetch
             stage.backend.complete(done.tuned_model, [{"role": "user", "content": "hello"}])
         return
-    answer = stage.backend.complete(
-        done.tuned_model,
-        [{"role": "system", "content": "Answer with a number."}, {"role": "user", "content": "what comes after 7 ?"}],
-        max_tokens=8,
-    )
+    asked: list[Message] = [
+        {"role": "system", "content": "Answer with a number."},
+        {"role": "user", "content": "what comes after 7 ?"},
+    ]
+    answer = stage.backend.complete(done.tuned_model, asked, max_tokens=8)
+    heard: list[str] = []
+    streamed = stage.backend.stream(done.tuned_model, asked, heard.append, max_tokens=8)
+    assert streamed.text.strip() == "".join(heard).strip() == answer.text
+    assert streamed.completion_tokens == answer.completion_tokens and streamed.finish_reason == answer.finish_reason
     assert answer.latency_ms > 0
     if stage.emulator is not None:
         assert answer.text == "8"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from backends._base import Completion, Json, Message, ToolCall
+from backends._base import Completion, Heard, Json, Message, ToolCall
 from backends._refusals import About
 from backends._remote import ANSWER_TIMEOUT_S, Remote
 from backends._replies import Unreadable, content, count, rows
@@ -27,23 +28,49 @@ def chat(
     tools: Sequence[Mapping[str, Json]],
     settings: Mapping[str, Json],
     client: OpenAI | Together | None = None,
+    heard: Heard | None = None,
 ) -> Completion:
-    """Ask once. ``settings`` are sent as they are, those that are None left out; ``client`` None: the backend's own."""
+    """Ask once. ``settings`` are sent as they are, those that are None left out; ``client`` None: the backend's own.
+
+    ``heard`` is called with each part of the text as it comes, and then no tool can be called.
+    """
     sent: dict[str, Json] = {name: value for name, value in settings.items() if value is not None}
     if tools:
         sent["tools"] = [dict(tool) for tool in tools]
+    if heard is not None:
+        sent["stream"] = True
     asked = [{name: value for name, value in turn.items() if name not in _TRAINING_ONLY} for turn in messages]
     most_s = backend.timeout_s or ANSWER_TIMEOUT_S
     patient = (client or backend.client()).with_options(timeout=most_s).chat.completions.with_raw_response
     start = time.perf_counter()
     answer = backend.ask(
         lambda: patient.create(model=model, messages=asked, **sent),
-        completion,
+        completion if heard is None else partial(streamed, heard=heard),
         about=About.MODEL,
         again=False,  # an answer that was lost may be billed: whoever asks counts it
         within_s=most_s,
     )
     return replace(answer, latency_ms=(time.perf_counter() - start) * 1000)
+
+
+def streamed(reply: Any, heard: Heard) -> Completion:
+    """Read an answer part by part as it comes."""
+    text: list[str] = []
+    reason, usage = None, None
+    for chunk in reply.parse():
+        usage = getattr(chunk, "usage", None) or usage
+        for choice in chunk.choices[:1]:
+            part = choice.delta.content if choice.delta is not None else None
+            if part:
+                text.append(part)
+                heard(part)
+            reason = choice.finish_reason or reason
+    return Completion(
+        text="".join(text),
+        prompt_tokens=count(getattr(usage, "prompt_tokens", None)),
+        completion_tokens=count(getattr(usage, "completion_tokens", None)),
+        finish_reason=str(getattr(reason, "value", reason)) if reason else None,
+    )
 
 
 def completion(reply: Any) -> Completion:

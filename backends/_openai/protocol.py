@@ -14,7 +14,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from backends._base import Completion, Job, JobEvent, JobSpec, JobStatus, Json, Message, Objective, Request, Save
+from backends._base import Completion, Heard, Job, JobEvent, JobSpec, JobStatus, Json, Message, Objective, Request, Save
 from backends._errors import BackendError, SpecRefused
 from backends._files import files_of, placeholders
 from backends._hosted import Checkpoint, Hosted, id_of, same_model, within
@@ -251,20 +251,42 @@ class OpenAIProtocol(Hosted["OpenAI"]):
         temperature: float = 0.0,
         seed: int | None = None,
     ) -> Completion:
+        return self._answered(model, messages, tools, max_tokens=max_tokens, temperature=temperature, seed=seed)
+
+    def stream(
+        self, model: str, messages: Sequence[Message], heard: Heard, *, max_tokens: int = 512, temperature: float = 0.0
+    ) -> Completion:
+        return self._answered(model, messages, (), max_tokens=max_tokens, temperature=temperature, heard=heard)
+
+    # The parts of the above, in order of use
+
+    def _answered(
+        self,
+        model: str,
+        messages: Sequence[Message],
+        tools: Sequence[Mapping[str, Json]],
+        *,
+        max_tokens: int,
+        temperature: float,
+        seed: int | None = None,
+        heard: Heard | None = None,
+    ) -> Completion:
+        """Ask without the settings that the model refuses, which are learned from its first refusal."""
         refused = self._refused_settings.get(model, frozenset())
         wanted: dict[str, Json] = {self.answer_limit: max_tokens, "temperature": temperature, "seed": seed}
         settings = {name: value for name, value in wanted.items() if name not in refused}
+        settings |= {} if heard is None else {"stream_options": {"include_usage": True}}
         try:
-            return chat(self, model, messages, tools, settings)
+            return chat(self, model, messages, tools, settings, heard=heard)
         except SpecRefused as error:
             # Reasoning models take no temperature or seed; which ones, only the provider knows.
             unsupported = {name for name in ("temperature", "seed") if name in settings and f"'{name}'" in str(error)}
             if not unsupported:
                 raise
             self._refused_settings[model] = refused | unsupported
-        return self.complete(model, messages, tools=tools, max_tokens=max_tokens, temperature=temperature, seed=seed)
-
-    # The parts of the above, in order of use
+        return self._answered(
+            model, messages, tools, max_tokens=max_tokens, temperature=temperature, seed=seed, heard=heard
+        )
 
     def _act(self, job: Job, verb: str) -> Job:
         jobs, job_id = self.client().fine_tuning.jobs.with_raw_response, id_of(job)

@@ -16,6 +16,7 @@ from backends import (
     BackendMissing,
     Completion,
     FileRejected,
+    Heard,
     Hyperparameters,
     Job,
     JobEvent,
@@ -126,8 +127,7 @@ class LocalBackend(Backend):
         warnings = [said] if (said := pretrained.cost_of_gguf(spec.model)) else []
         if spec.objective is Objective.DPO and options.loss_on != "assistant":
             raise SpecRefused("DPO compares whole answers; loss_on does not apply to it.")
-        free = shutil.disk_usage(nearest(self._folder(spec).path)).free
-        if free < 2e9:
+        if (free := shutil.disk_usage(nearest(self._folder(spec).path)).free) < 2e9:
             warnings.append(f"Only {free / 1e9:.1f} GB are free where runs are kept; checkpoints need room.")
         return tuple(warnings)
 
@@ -221,15 +221,14 @@ class LocalBackend(Backend):
             if place <= seen or time is None:
                 continue
             metrics = line.get("metrics")
+            measured = metrics.items() if isinstance(metrics, dict) else ()
             yield JobEvent(
                 id=str(place),
                 time=time,
                 level=str(line.get("level", "info")),
                 message=str(line.get("message", "")),
                 step=whole(line.get("step")),
-                metrics={key: float(value) for key, value in metrics.items() if isinstance(value, int | float)}
-                if isinstance(metrics, dict)
-                else {},
+                metrics={key: float(value) for key, value in measured if isinstance(value, int | float)},
             )
 
     def complete(
@@ -247,6 +246,11 @@ class LocalBackend(Backend):
             askable(model), messages, tools, max_tokens=max_tokens, temperature=temperature, seed=seed
         )
 
+    def stream(
+        self, model: str, messages: Sequence[Message], heard: Heard, *, max_tokens: int = 512, temperature: float = 0.0
+    ) -> Completion:
+        return self._answering().stream(askable(model), messages, heard, max_tokens=max_tokens, temperature=temperature)
+
     def score(self, model: str, examples: Sequence[ScoredExample]) -> tuple[TokenLoss, ...]:
         """Return, for each example, the loss of ``model`` on the example's assistant turns: a sum and its tokens.
 
@@ -261,8 +265,7 @@ class LocalBackend(Backend):
             self._answerer = None
 
     def _answering(self) -> Answerer:
-        if self._answerer is None:
-            self._answerer = Answerer()
+        self._answerer = self._answerer or Answerer()
         return self._answerer
 
     def _folder(self, spec: JobSpec) -> RunFolder:
@@ -285,9 +288,9 @@ def _job(spec: JobSpec, folder: RunFolder) -> Job:
 
 def _folder_of(job: Job) -> RunFolder:
     folder = RunFolder(Path(job.extra.get("folder") or home() / "runs" / job.run))
-    if not folder.path.is_dir():
-        raise JobNotFound(f"The run folder {folder.path} is gone; start the run again with 'tunewise launch'.")
-    return folder
+    if folder.path.is_dir():
+        return folder
+    raise JobNotFound(f"The run folder {folder.path} is gone; start the run again with 'tunewise launch'.")
 
 
 def _accepted(folder: RunFolder) -> Hyperparameters | None:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from backends._base import Completion, Job, JobEvent, JobSpec, JobStatus, Json, Message, Method, Request, Save
+from backends._base import Completion, Heard, Job, JobEvent, JobSpec, JobStatus, Json, Message, Method, Request, Save
 from backends._errors import BackendError, FundsMissing, SpecRefused
 from backends._files import content_hash, files_of, placeholders
 from backends._hosted import Checkpoint, Hosted, behind, id_of, same_model, within
@@ -264,6 +264,12 @@ class TogetherBackend(Hosted["Together"]):
         """Ask ``model``. A tuned model answers only while a dedicated endpoint serves it: ModelNotTunable otherwise."""
         settings: dict[str, Json] = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
         return chat(self, model, messages, tools, settings)
+
+    def stream(
+        self, model: str, messages: Sequence[Message], heard: Heard, *, max_tokens: int = 512, temperature: float = 0.0
+    ) -> Completion:
+        settings: dict[str, Json] = {"max_tokens": max_tokens, "temperature": temperature}
+        return chat(self, model, messages, (), settings, heard=heard)
 
     # The parts of the above, in order of use
 

@@ -98,8 +98,10 @@ def command(
         places = {name: held.enter_context(closing(backends.get(name))) for name in {one[1] for one in named}}
         voices = [Voice(label, places[name], model) for label, name, model in named]
         if message is not None:
-            said = [_say(voice, system, [], message, max_tokens, temperature)[1] for voice in voices]
-            _print(voices, said, as_json)
+            for voice in () if as_json else voices:
+                _hear(voice, system, [], message, max_tokens, temperature, labelled=len(voices) > 1)
+            if as_json:
+                _document(voices, [_ask(voice, system, message, max_tokens, temperature) for voice in voices])
             return
         if as_json:
             raise click.UsageError("--json needs a MESSAGE.")
@@ -140,14 +142,36 @@ def _tuned(run: Run) -> str:
     return run.askable
 
 
-def _say(
-    voice: Voice, system: str | None, history: list[Message], text: str, max_tokens: int, temperature: float
-) -> tuple[list[Message], Completion]:
-    """Ask once; return the conversation with the answer."""
+def _turns(system: str | None, history: list[Message], text: str) -> list[Message]:
+    """Return the conversation with the next question."""
     start: list[Message] = [{"role": "system", "content": system}] if system and not history else []
-    asked: list[Message] = [*history, *start, {"role": "user", "content": text}]
-    answer = voice.place.complete(voice.model, asked, max_tokens=max_tokens, temperature=temperature)
-    return [*asked, {"role": "assistant", "content": answer.text}], answer
+    return [*history, *start, {"role": "user", "content": text}]
+
+
+def _ask(voice: Voice, system: str | None, text: str, max_tokens: int, temperature: float) -> Completion:
+    turns = _turns(system, [], text)
+    return voice.place.complete(voice.model, turns, max_tokens=max_tokens, temperature=temperature)
+
+
+def _hear(
+    voice: Voice,
+    system: str | None,
+    history: list[Message],
+    text: str,
+    max_tokens: int,
+    temperature: float,
+    *,
+    labelled: bool,
+) -> list[Message]:
+    """Print an answer as it comes; return the conversation with it."""
+    if labelled:
+        render.out(f"[{voice.label}]")
+    asked = _turns(system, history, text)
+    answer = voice.place.stream(voice.model, asked, render.part, max_tokens=max_tokens, temperature=temperature)
+    render.out()
+    for call in answer.tool_calls:
+        render.out(f"{call['function']['name']}({call['function']['arguments']})")
+    return [*asked, {"role": "assistant", "content": answer.text}]
 
 
 def _talk(voices: list[Voice], system: str | None, max_tokens: int, temperature: float) -> None:
@@ -164,24 +188,21 @@ def _talk(voices: list[Voice], system: str | None, max_tokens: int, temperature:
             return
         if not line.strip():
             continue
-        said = []
         for place, voice in enumerate(voices):
-            histories[place], answer = _say(voice, system, histories[place], line.strip(), max_tokens, temperature)
-            said.append(answer)
-        _print(voices, said, as_json=False)
+            histories[place] = _hear(
+                voice,
+                system,
+                histories[place],
+                line.strip(),
+                max_tokens,
+                temperature,
+                labelled=len(voices) > 1,
+            )
 
 
-def _print(voices: list[Voice], said: list[Completion], as_json: bool) -> None:
-    if as_json:
-        answers = [{"model": voice.model, **_parts(answer)} for voice, answer in zip(voices, said, strict=True)]
-        render.json_document(answers[0] if len(answers) == 1 else {"answers": answers})
-        return
-    for voice, answer in zip(voices, said, strict=True):
-        if len(voices) > 1:
-            render.out(f"[{voice.label}]")
-        render.out(answer.text)
-        for call in answer.tool_calls:
-            render.out(f"{call['function']['name']}({call['function']['arguments']})")
+def _document(voices: list[Voice], said: list[Completion]) -> None:
+    answers = [{"model": voice.model, **_parts(answer)} for voice, answer in zip(voices, said, strict=True)]
+    render.json_document(answers[0] if len(answers) == 1 else {"answers": answers})
 
 
 def _parts(answer: Completion) -> dict[str, object]:

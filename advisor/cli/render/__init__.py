@@ -54,6 +54,11 @@ def out(text: str = "") -> None:
     print(for_terminal(text))
 
 
+def part(text: str) -> None:
+    """Write a part of a line to stdout at once."""
+    print(for_terminal(text), end="", flush=True)
+
+
 def note(text: str) -> None:
     """Write one line of talk to stderr; silent under --quiet."""
     if not _quiet:

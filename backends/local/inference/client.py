@@ -8,13 +8,14 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, cast
 
 from backends import Completion, Json, Message, ModelNotTunable, ProviderUnavailable, ToolCall
 from backends.local.workers.process import command, environment
 
+_PART = '{"part":'  # how a line begins that holds a part of an answer
 _GATHER_S = 0.005  # between two looks whether more questions have come
 
 
@@ -76,20 +77,35 @@ class Answerer:
         with self._turn:
             if mine.reply is None:
                 self._ask_all_like(mine)
-        reply = mine.reply
-        assert reply is not None
-        if "error" in reply:
-            raise ModelNotTunable(str(reply["error"]))
-        calls = reply["tool_calls"]
-        assert isinstance(calls, list)
-        return Completion(
-            text=str(reply["text"]),
-            tool_calls=tuple(_tool_call(call) for call in calls if isinstance(call, dict)),
-            prompt_tokens=int(str(reply["prompt_tokens"])),
-            completion_tokens=int(str(reply["completion_tokens"])),
-            latency_ms=float(str(reply["latency_ms"])),
-            finish_reason=str(reply["finish_reason"]),
-        )
+        assert mine.reply is not None
+        return _completion(mine.reply)
+
+    def stream(
+        self,
+        model: str,
+        messages: Sequence[Message],
+        heard: Callable[[str], None],
+        *,
+        max_tokens: int,
+        temperature: float,
+    ) -> Completion:
+        """Generate one answer alone and call ``heard`` with each part of its text as it comes."""
+        asked: dict[str, Json] = {
+            "messages": [cast("dict[str, Json]", message) for message in messages],
+            "tools": [],
+        }
+        question: dict[str, Json] = {
+            "do": "stream",
+            "model": model,
+            "max_tokens": max_tokens,
+            "temperature": temperature,
+            "seed": None,
+            "asked": [asked],
+        }
+        with self._turn:
+            answers = self._ask(question, heard)["answers"]
+        assert isinstance(answers, list) and isinstance(answers[0], dict)
+        return _completion(answers[0])
 
     def _ask_all_like(self, mine: _Waiting) -> None:
         """Ask ``mine`` and all that wait and may share a batch with it; a failure is everyone's own to meet again."""
@@ -150,14 +166,17 @@ class Answerer:
         if self._said is not None:
             self._said.close()
 
-    def _ask(self, question: Mapping[str, Json]) -> dict[str, Json]:
-        """Send one line and read the one that answers it; whoever calls has the turn."""
+    def _ask(self, question: Mapping[str, Json], heard: Callable[[str], None] = lambda part: None) -> dict[str, Json]:
+        """Send one line and read the one that answers it, and the parts before that; whoever calls has the turn."""
         process = self._started()
         assert process.stdin is not None and process.stdout is not None
         try:
             process.stdin.write(json.dumps(question) + "\n")
             process.stdin.flush()
             line = process.stdout.readline()
+            while line.startswith(_PART):
+                heard(str(json.loads(line)["part"]))
+                line = process.stdout.readline()
         except (BrokenPipeError, OSError):
             line = ""
         if not line:
@@ -191,6 +210,22 @@ class Answerer:
         self._said.seek(0)
         lines = [line.strip() for line in self._said.read().splitlines() if line.strip()]
         return " | ".join(lines[-3:]) or "it left no message (killed, or out of memory)."
+
+
+def _completion(reply: Mapping[str, Json]) -> Completion:
+    """Read one answer. Raises ModelNotTunable when it is an error."""
+    if "error" in reply:
+        raise ModelNotTunable(str(reply["error"]))
+    calls = reply["tool_calls"]
+    assert isinstance(calls, list)
+    return Completion(
+        text=str(reply["text"]),
+        tool_calls=tuple(_tool_call(call) for call in calls if isinstance(call, dict)),
+        prompt_tokens=int(str(reply["prompt_tokens"])),
+        completion_tokens=int(str(reply["completion_tokens"])),
+        latency_ms=float(str(reply["latency_ms"])),
+        finish_reason=str(reply["finish_reason"]),
+    )
 
 
 def _tool_call(call: Mapping[str, Json]) -> ToolCall:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -26,12 +26,36 @@ def generate(
     max_tokens: int,
     temperature: float = 0.0,
     seed: int | None = None,
+    heard: Callable[[str], None] | None = None,
 ) -> tuple[list[int], bool]:
-    """Return the new tokens, and whether the model ended its turn by itself."""
+    """Return the new tokens, and whether the model ended its turn by itself; ``heard`` gets the text as it comes."""
     if seed is not None:
         torch.manual_seed(seed)
-    [answer] = _batch(model, tokenizer, [prompt], max_tokens, temperature, None)
+    parts = None if heard is None else _Parts(tokenizer, heard)
+    [answer] = _batch(model, tokenizer, [prompt], max_tokens, temperature, None, parts)
     return answer
+
+
+class _Parts:
+    """Hears new tokens from the model and tells their text, each character once it is whole."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, heard: Callable[[str], None]) -> None:
+        self._tokenizer, self._heard = tokenizer, heard
+        self._tokens: list[int] | None = None  # None: the prompt, which the model hands on first
+        self._told = ""
+
+    def put(self, tokens: torch.Tensor) -> None:
+        if self._tokens is None:
+            self._tokens = []
+            return
+        self._tokens += tokens.tolist()
+        text = self._tokenizer.decode(self._tokens, skip_special_tokens=True).lstrip()
+        if len(text) > len(self._told) and not text.endswith("\ufffd"):
+            self._heard(text[len(self._told) :])
+            self._told = text
+
+    def end(self) -> None:
+        """Nothing is held back but half of a character."""
 
 
 def generate_all(
@@ -73,6 +97,7 @@ def _batch(
     max_tokens: int,
     temperature: float,
     prefix: Prefix | None,
+    parts: _Parts | None = None,
 ) -> list[tuple[list[int], bool]]:
     """Answer a batch; between the ``prefix`` that was read already and the rest of each prompt stands the padding."""
     read = prefix.ids if prefix is not None else []
@@ -98,6 +123,7 @@ def _batch(
             eos_token_id=ends,
             pad_token_id=pad,
             use_cache=True,
+            streamer=parts,
             **({CACHE: prefix.copies(len(prompts))} if prefix is not None else {}),
         )
     return [_cut(row, ends) for row in out[:, longest:].tolist()]

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,20 +84,25 @@ class Asked:
         self._model.set_adapter(self._adapters[folder])
 
 
-def reply(asked: Asked, question: dict[str, Any]) -> dict[str, Any]:
-    """Answer what came in one line: a set to score, or questions that share model and limits."""
+def reply(asked: Asked, question: dict[str, Any], heard: Callable[[str], None]) -> dict[str, Any]:
+    """Answer what came in one line: a set to score, or questions that share model and limits.
+
+    ``heard`` gets the text of an answer that is to be streamed as it comes.
+    """
     model, tokenizer, tuned = asked.use(question["model"])
     with torch.inference_mode(), _adapter(model, tuned):
         if question["do"] == "score":
             return {"losses": _score(models.causal(model), tokenizer, question["examples"])}
-        return {"answers": _complete(model, tokenizer, question)}
+        return {"answers": _complete(model, tokenizer, question, heard if question["do"] == "stream" else None)}
 
 
 def _adapter(model: Any, on: bool) -> Any:
     return contextlib.nullcontext() if on or not hasattr(model, "disable_adapter") else model.disable_adapter()
 
 
-def _complete(model: Any, tokenizer: PreTrainedTokenizerBase, question: dict[str, Any]) -> list[dict[str, Any]]:
+def _complete(
+    model: Any, tokenizer: PreTrainedTokenizerBase, question: dict[str, Any], heard: Callable[[str], None] | None
+) -> list[dict[str, Any]]:
     """Answer each question; one that the chat template does not take gets an error of its own."""
     asked: list[dict[str, Any]] = question["asked"]
     replies: list[dict[str, Any]] = [{} for _ in asked]
@@ -108,9 +114,9 @@ def _complete(model: Any, tokenizer: PreTrainedTokenizerBase, question: dict[str
         except MaskRefused as error:
             replies[place] = {"error": str(error)}
     began, limit, warmth = time.monotonic(), question["max_tokens"], question["temperature"]
-    if warmth > 0:
+    if warmth > 0 or heard is not None:
         found = [
-            generate(model, tokenizer, prompt, max_tokens=limit, temperature=warmth, seed=question["seed"])
+            generate(model, tokenizer, prompt, max_tokens=limit, temperature=warmth, seed=question["seed"], heard=heard)
             for prompt in prompts.values()
         ]
     else:
@@ -175,15 +181,19 @@ def main() -> None:
     os.dup2(2, 1)
     threading.Thread(target=_end_with, args=(int(sys.argv[1]),), daemon=True).start()
     asked = Asked()
+
+    def tell(said: dict[str, Any]) -> None:
+        out.write(json.dumps(said) + "\n")
+        out.flush()
+
     for line in sys.stdin:
         try:
-            answer = reply(asked, json.loads(line))
+            answer = reply(asked, json.loads(line), lambda part: tell({"part": part}))
         except (models.ModelRefused, MaskRefused) as error:
             answer = {"error": str(error)}
         except Exception as error:  # noqa: BLE001  the caller gets a sentence, the next question an answer
             answer = {"error": f"{type(error).__name__}: {models.first_line(error)}"}
-        out.write(json.dumps(answer) + "\n")
-        out.flush()
+        tell(answer)
 
 
 def _end_with(parent: int) -> None:
