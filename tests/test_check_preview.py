@@ -84,7 +84,7 @@ def test_a_file_of_64_mb_at_most_is_counted(tmp_path: Path) -> None:
 
 
 def test_exact_counts_and_what_was_counted_is_not_sampled_again(huge: Path) -> None:
-    assert "Taken for granted:\n- The data was sampled" in run("plan", huge).stdout
+    assert "Taken for granted:\n- The data was sampled" in run("plan", huge, "--why").stdout
     counted = plan(huge, "--exact")
     true = profile(Dataset.open(huge)).tokens["o200k_base"]
     assert [counted["tokens"][key] for key in TRUE] == [true] * 3

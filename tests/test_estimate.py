@@ -427,7 +427,7 @@ def test_an_adapter_is_stored_by_its_size() -> None:
 def test_old_prices_are_named_and_refused() -> None:
     fresh, stale = made(LUNA), made(NINE)
     assert not any("days ago" in text for text in fresh.warnings)
-    assert any(("Prices change" in text and "72 days ago" in text) or "61 days ago" in text for text in stale.warnings)
+    assert any(("The price of" in text and "72 days ago" in text) or "61 days ago" in text for text in stale.warnings)
     assert stale.prices_as_of == date(2026, 9, 11) or stale.prices_as_of == date(2026, 9, 22)
     old = made(replace(NINE, model="Qwen/Qwen3.5-4B", hyperparameters=Hyperparameters(epochs=100)))
     assert too_old(fresh.lines, TODAY) is None

@@ -26,17 +26,13 @@ NAMES = ("support_team", "hospital", "manager", "researcher")
 # What each of them types at the wizard, question by question.
 INTERVIEWS: dict[str, tuple[str, ...]] = {
     "support_team": (
-        *("none", "3000", "370+30", "unknown", "classification", "12", "2000000", "any", "none"),
-        *("gpt-6.1-sol", "few_shot", "5000", "0.86", "none", "unknown", "none"),
+        *("3000 x 370+30", "classification 12", "2000000", "any"),
+        *("gpt-6.1-sol examples 5000", "0.86", "unknown"),
     ),
-    "hospital": (
-        *("none", "1500", "520+80", "unknown", "extraction", "20k", "on_premises", "rtx-4090"),
-        *("Qwen/Qwen3-8B", "prompt", "unknown", "0.74", "none", "unknown", "none"),
-    ),
-    "manager": ("none", "0", "300", "unknown", "classification", "8", "20000", "any", "none", "none", "500"),
+    "hospital": (*("1500 x 520+80", "extraction", "20k", "on_premises rtx-4090", "Qwen/Qwen3-8B", "0.74", "unknown"),),
+    "manager": ("0 x 300", "classification 8", "20000", "any", "none", "500"),
     "researcher": (
-        *("none", "2000", "290+10", "unknown", "classification", "5", "50000", "any", "none"),
-        *("gpt-4o-mini-2024-07-18", "hosted", "active", "0.84", "none", "unknown", "none"),
+        *("2000 x 290+10", "classification 5", "50000", "any", "gpt-4o-mini-2024-07-18 tuned", "84%", "unknown"),
     ),
 }
 
@@ -48,17 +44,17 @@ def document(*arguments: str) -> dict[str, Any]:
     return found
 
 
-def page(name: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def page(name: str, monkeypatch: pytest.MonkeyPatch, *parts: str) -> str:
     monkeypatch.chdir(USERS)
     monkeypatch.setenv("COLUMNS", "80")
-    result = CliRunner().invoke(tunewise, ["plan", "--workload", f"{name}.yaml", "--today", "2026-12-01"])
+    result = CliRunner().invoke(tunewise, ["plan", "--workload", f"{name}.yaml", "--today", "2026-12-01", *parts])
     assert result.exit_code == 0, result.output
     return result.stdout
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_page_of_each_user_is_the_golden_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown, golden = page(name, monkeypatch), GOLDEN / f"{name}.txt"
+    shown, golden = page(name, monkeypatch, "--why", "--all", "--chart"), GOLDEN / f"{name}.txt"
     if RENEW:
         golden.parent.mkdir(exist_ok=True)
         golden.write_text(shown, encoding="utf-8")
@@ -67,16 +63,16 @@ def test_the_page_of_each_user_is_the_golden_one(name: str, monkeypatch: pytest.
 
 def test_a_dear_prompt_is_tried_on_cheaper_models_before_anything_is_tuned(monkeypatch: pytest.MonkeyPatch) -> None:
     text = " ".join(page("support_team", monkeypatch).replace("\\\n", "").split())
-    assert "do not fine-tune" in text.partition("Why:")[0]
+    assert text.startswith("DON'T FINE-TUNE YET. Prompt gpt-6-luna: ")
     then, now = (float(usd.replace(",", "")) for usd in re.findall(r"\$([\d,]+) a month against \$([\d,]+)", text)[0])
     assert then < now / 15
     assert re.search(r"evaluate DATA --backend openai --model gpt-6-luna --against base,\S+,gpt-6.1-sol", text)
     assert re.search(r"--max-examples 200 --max-cost \d", text)
-    assert f"Cost: ${then:,.0f} a month" in text  # one question, one sum
+    assert f"Prompt gpt-6-luna: ${then:,.0f} a month." in text  # one question, one sum
 
 
 def test_who_tuned_at_openai_gets_what_to_do_by_when(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = " ".join(page("researcher", monkeypatch).split())
+    text = " ".join(page("researcher", monkeypatch, "--why").split())
     head, steps = text.partition("Before these days:")[0], text.partition("Before these days:")[2]
     assert "2027-01-14, 44 days from now" in head and "84% is the score its replacement has to reach" in head
     for part in ("2027-01-06: ", "do not tune there again", "2027-01-14: ", "keep the test set", "train an open"):
@@ -86,7 +82,7 @@ def test_who_tuned_at_openai_gets_what_to_do_by_when(monkeypatch: pytest.MonkeyP
 
 def test_the_hospital_tunes_on_its_own_card(monkeypatch: pytest.MonkeyPatch) -> None:
     text = " ".join(page("hospital", monkeypatch).split())
-    assert text.startswith("Advice: fine-tune Qwen/Qwen3-8B") and "on your rtx-4090" in text
+    assert text.startswith("FINE-TUNE Qwen3-8B on your rtx-4090: no bill")
     assert "tunewise launch plan.yaml" in text
 
 
@@ -95,7 +91,7 @@ def test_an_interview_ends_in_the_advice_of_the_flags(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     typed = list(INTERVIEWS[name])
-    monkeypatch.setattr("click.prompt", lambda *_, **__: typed.pop(0))
+    monkeypatch.setattr("advisor.cli.wizard.prompt.read_line", lambda *_, **__: typed.pop(0))
     answers, asked = Answers(), 0
     while asked < len(steps := questions(answers)):
         answers, asked = steps[asked](answers), asked + 1
@@ -107,11 +103,18 @@ def test_an_interview_ends_in_the_advice_of_the_flags(
         assert interview[key] == flags[key], key
 
 
-def test_seven_questions_are_asked_of_data_with_which_nothing_was_tried() -> None:
-    new = Answers(data=("train.jsonl",), task="classification", requests_per_month=20_000, privacy="any", today="")
-    assert len(questions(new)) == 7
-    tried = Answers(data=("train.jsonl",), today="gpt-6-luna", system_tokens=900, score=0.9, quality_target=0.85)
-    assert len(questions(tried)) == 11  # its prompt, its score and the target; not what an error costs, since it does
+def test_no_path_has_more_than_seven_questions() -> None:
+    counts = {
+        (data, today, score, target): len(
+            questions(Answers(data=data, today=today, score=score, quality_target=target))
+        )
+        for data in ((), ("train.jsonl",))
+        for today in ("", "other", "gpt-6-luna")
+        for score in (None, 0.8)
+        for target in (None, 0.7, 0.9)
+    }
+    assert set(counts.values()) == {6, 7}
+    assert counts[(), "gpt-6-luna", 0.8, 0.7] == 6  # a prompt that does is kept, whatever an error costs
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -138,11 +141,11 @@ def test_every_sum_on_the_page_is_another_commands(name: str, monkeypatch: pytes
     assert bought["buys"]["one_off_usd"] == cost["one_off_usd"]
     assert Decimal(bought["buys"]["spend"][-1]["so_far_usd"]) == total
 
-    text = " ".join(page(name, monkeypatch).split())
+    text = " ".join(page(name, monkeypatch, "--why").split())
     if not total:  # on its own machines
-        assert "Cost: no bill over 12 months" in text
+        assert "What it costs: - No bill over 12 months" in text
         return
-    shown = r"Cost: \$([\d,.]+) a month at ([\d,]+) requests, \$([\d,.]+)"
+    shown = r"What it costs: - \$([\d,.]+) a month at ([\d,]+) requests, \$([\d,.]+)"
     (said,) = re.findall(shown, text)
     for figure, exact in zip(said, (month, requests, total), strict=True):
         assert abs(Decimal(figure.replace(",", "")) - exact) <= Decimal("0.5")

@@ -67,46 +67,46 @@ TUNED_MINI = {"model": "gpt-4o-mini-2024-07-18", "strategy": "hosted", "score": 
 TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
     # quality decides
     "60 examples, a prompt at 0.93": (
-        Asked(prompt(0.93), examples=60), "prompt:", "would cost $14 a month more", "medium"),
+        Asked(prompt(0.93), examples=60), "prompt:", "costs $14 a month more", "medium"),
     "5,000 extraction rows, a prompt at 0.62": (
         Asked(prompt(0.62)), "hosted:bedrock/", "scores 62%", "medium"),
     "extraction, a prompt at 0.9: form is learnt late": (
         Asked(prompt(0.9)), "hosted:bedrock/", "scores 90%", "medium"),
     "extraction, a prompt at 0.96": (
-        Asked(prompt(0.96)), "prompt:", "would cost $15 a month more", "medium"),
+        Asked(prompt(0.96)), "prompt:", "costs $15 a month more", "medium"),
     "sorting into two labels, a prompt at 0.9": (
-        Asked(prompt(0.9), "classification", 5000, 2), "prompt:", "would cost $14 a month more", "medium"),
+        Asked(prompt(0.9), "classification", 5000, 2), "prompt:", "costs $14 a month more", "medium"),
     "structured output, a prompt at 0.5": (
-        Asked(prompt(0.5), "structured"), "few_shot:", "would cost $15 a month more", "medium"),
+        Asked(prompt(0.5), "structured"), "few_shot:", "costs $15 a month more", "medium"),
     "structured output, a prompt at 0.3": (
         Asked(prompt(0.3), "structured"), "hosted:bedrock/", "by more than chance are about 9 in 10", "medium"),
     "house style, 3,000 examples, a prompt at 0.4": (
         Asked(prompt(0.4), "style", 3000), "hosted:bedrock/", "by more than chance are about 9 in 10", "medium"),
     "house style, a prompt at 0.9: no published prompt was as good": (
-        Asked(prompt(0.9), "style", 3000), "prompt:", "would cost $15 a month more", "medium"),
+        Asked(prompt(0.9), "style", 3000), "prompt:", "costs $15 a month more", "medium"),
     "house style, 150 examples": (
-        Asked(prompt(0.4), "style", 150), "few_shot:", "would cost $14 a month more", "medium"),
+        Asked(prompt(0.4), "style", 150), "few_shot:", "costs $14 a month more", "medium"),
     "12 labels, 100 each, a prompt at 0.8": (
         Asked(prompt(0.8), "classification", 1200, 12), "few_shot:", "scores 80%", "medium"),
     "12 labels, 50 each, a prompt at 0.8": (
         Asked(prompt(0.8), "classification", 600, 12), "few_shot:", "by more than chance are about 4 in 10", "medium"),
     "30 labels with 4 examples each": (
         Asked({}, "classification", 120, 30), "few_shot:",
-        "try a prompt first: how well one does on your task was never ", "low"),
+        "try a prompt first: nobody has measured how well one does on", "low"),
     "30 labels with 4 examples each, a prompt at 0.6": (
         Asked(prompt(0.6), "classification", 120, 30), "few_shot:", "by more than chance are about 3 in 10", "medium"),
     "500 classified rows, labels not known": (
-        Asked(prompt(0.8), "classification", 500), "few_shot:", "would cost $14 a month more", "medium"),
+        Asked(prompt(0.8), "classification", 500), "few_shot:", "costs $14 a month more", "medium"),
     "two labels, a prompt at 0.96": (
-        Asked(prompt(0.96), "classification", 5000, 2), "prompt:", "would cost $14 a month more", "medium"),
+        Asked(prompt(0.96), "classification", 5000, 2), "prompt:", "costs $14 a month more", "medium"),
     "150 agent traces, a prompt at 0.5": (
         Asked(prompt(0.5), "tool_use", 150), "hosted:bedrock/", "by more than chance are about 9 in 10", "low"),
     "40 agent traces": (
-        Asked(prompt(0.5), "tool_use", 40), "few_shot:", "would cost $14 a month more", "medium"),
+        Asked(prompt(0.5), "tool_use", 40), "few_shot:", "costs $14 a month more", "medium"),
     "8 examples": (
-        Asked(prompt(0.4), examples=8), "few_shot:", "every way of fine-tuning is ruled out; each says why", "medium"),
+        Asked(prompt(0.4), examples=8), "few_shot:", "every way of fine-tuning is ruled out; --all says why", "medium"),
     "reasoning, a prompt at 0.6": (
-        Asked(prompt(0.6), "reasoning", 8000), "prompt:", "would cost $15 a month more", "medium"),
+        Asked(prompt(0.6), "reasoning", 8000), "prompt:", "costs $15 a month more", "medium"),
     "reasoning, a prompt at 0.3": (
         Asked(prompt(0.3), "reasoning", 8000), "hosted:bedrock/", "scores 30%", "medium"),
     "code, a prompt at 0.7": (
@@ -125,7 +125,7 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         Asked({}, "reasoning", 8000), "prompt:", "never measured", "low"),
     "preference pairs, a prompt at 0.6": (
         Asked(prompt(0.6), "style", 3000, profile={"is_preference": True}), "few_shot:",
-        "would cost $244 a month more", "medium"),
+        "costs $244 a month more", "medium"),
     # what the user measured himself
     "a tuned model measured, better": (
         Asked({"measured": {"prompt": 0.8, "hosted": 0.9}, "error_cost_usd": 0.5}), "hosted:",
@@ -137,7 +137,7 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         "you measured it: tuning (hosted) gave 83%, your best prompt 8", "medium"),
     "a tuned model measured, better, for wrong answers that cost next to nothing": (
         Asked({"measured": {"prompt": 0.8, "hosted": 0.9}, "error_cost_usd": "0.001"}), "prompt:",
-        "would cost $15 a month more", "medium"),
+        "costs $15 a month more", "medium"),
     "a tuned model measured, no better": (
         Asked({"measured": {"prompt": 0.82, "hosted": 0.81}}), "prompt:",
         "you measured it: tuning (hosted) gave 81%, your best prompt 8", "high"),
@@ -181,7 +181,7 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         "by more than chance are more than 19 in 20", "high"),
     "on premises with one RTX 4090, no score": (
         Asked(HERE), "local_lora:Qwen/Qwen3-8B@rtx-4090",
-        "without a measured prompt score the odds that tuning beats th", "low"),
+        "without a measured prompt, the odds that tuning beats the best", "low"),
     "on premises, reasoning at 0.6: the same model is tuned": (
         Asked(prompt(0.6, **HERE), "reasoning", 8000), "local_lora:",
         "by more than chance are about 7 in 10", "medium"),
@@ -194,7 +194,7 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
     "no GPU and no provider allowed": (
         Asked({"privacy": "on_premises"}), None, "no model can run", "high"),
     "data stays in the EU": (
-        Asked(prompt(0.62, privacy="region:eu")), "few_shot:", "would cost $244 a month more", "medium"),
+        Asked(prompt(0.62, privacy="region:eu")), "few_shot:", "costs $244 a month more", "medium"),
     "an own RTX 4090, providers allowed": (
         Asked(prompt(0.62, gpus=["rtx-4090"])), "local_lora:Qwen/Qwen3-8B@rtx-4090", "scores 62%", "medium"),
     "no GPU may be rented": (
@@ -203,7 +203,7 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         Asked(prompt(0.6), profile={"has_images": True}), "few_shot:", "every way of fine-tuning is ruled out", "high"),
     "examples longer than any model there takes": (
         Asked(prompt(0.5), tokens=200_000, backends=("together",)), "few_shot:",
-        "every way of fine-tuning is ruled out; each says why", "high"),
+        "every way of fine-tuning is ruled out; --all says why", "high"),
     "on premises, no GPU, 12 labels: a plain classifier needs neither": (
         Asked({"privacy": "on_premises"}, "classification", 2000, 12), "classifier",
         "nothing else may run here", "low"),
@@ -229,35 +229,35 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         "few_shot:", "by more than chance are about 2 in 10", "high"),
     "wrong answers that cost next to nothing": (
         Asked(prompt(0.75, error_cost_usd="0.001"), volume=10_000), "few_shot:",
-        "would cost $5 a month more", "medium"),
+        "costs $5 a month more", "medium"),
     "a target, but wrong answers that cost less than putting them right": (
         Asked(prompt(0.75, error_cost_usd="0.002", quality_target=0.9), volume=10_000), "few_shot:",
-        "where a wrong answer costs more than $0.0047; you say $0.002", "medium"),
+        "it pays once a wrong answer costs $0.0047 (you say $0.002)", "medium"),
     "wrong answers that cost nothing, and a target": (
         Asked(prompt(0.75, error_cost_usd=0, quality_target=0.9), volume=10_000), "few_shot:",
         "; you say $0.00", "medium"),
     "no requests at all": (
-        Asked(prompt(0.62), volume=0), "few_shot:", "would cost $3 a month more", "medium"),
+        Asked(prompt(0.62), volume=0), "few_shot:", "costs $3 a month more", "medium"),
     "wrong answers that cost two dollars": (
         Asked(prompt(0.75, error_cost_usd=2), volume=10_000), "hosted:bedrock/", "scores 75%", "medium"),
     "volume not known": (
         Asked(prompt(0.62), volume=None), "few_shot:",
         "whether better answers are worth the cost of tuning depends o", "low"),
     "only the local backend": (
-        Asked(prompt(0.62), backends=("local",)), "few_shot:", "would cost $244 a month more", "medium"),
+        Asked(prompt(0.62), backends=("local",)), "few_shot:", "costs $244 a month more", "medium"),
     "only a dear model": (
         Asked(prompt(0.96), models=("gpt-6.1-sol",)), "prompt:openai/gpt-6.1-sol",
-        "every way of fine-tuning is ruled out; each says why", "medium"),
+        "every way of fine-tuning is ruled out; --all says why", "medium"),
     # what the odds are worth
     "structured output at 0.7, 100,000 requests, no GPU to rent: $4,000 a month is not $20": (
         Asked(prompt(0.7, may_rent_gpus=False), "structured", 2000, volume=100_000), "few_shot:",
-        "would cost $27 a month more", "medium"),
+        "costs $27 a month more", "medium"),
     "few-shot at 0.78 with a budget of $500": (
         Asked({"measured": {"few_shot": 0.78}, "budget_usd": 500}, "structured", 400, tokens=190, volume=20_000),
         "few_shot:", "by more than chance are about 4 in 10", "medium"),
     "a prompt at 0.9, few requests": (
         Asked(prompt(0.9), "structured", 400, tokens=190, volume=20_000), "prompt:",
-        "would cost $6 a month more", "medium"),
+        "costs $6 a month more", "medium"),
     "a tuned model two points ahead, within chance": (
         Asked({"measured": {"prompt": 0.8, "hosted": 0.82}}, "structured", 400, volume=20_000), "prompt:",
         "x", "medium"),
@@ -280,7 +280,7 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         Asked(prompt(0.5), volume=1_000_000), "hosted:together/",
         "by more than chance are more than 19 in 20", "medium"),
     "clear odds and 1,000 requests": (
-        Asked(prompt(0.5), volume=1000), "few_shot:", "would cost $3 a month more", "medium"),
+        Asked(prompt(0.5), volume=1000), "few_shot:", "costs $3 a month more", "medium"),
     "60 agent traces, five dollars an error": (
         Asked(prompt(0.3, error_cost_usd=5), "tool_use", 60), "hosted:bedrock/",
         "by more than chance are about 9 in 10", "low"),
@@ -302,9 +302,9 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
     "200 rows, a prompt at 0.7": (
         Asked(prompt(0.7), examples=200), "hosted:bedrock/", "by more than chance are about 9 in 10", "medium"),
     "code, a prompt at 0.54": (
-        Asked(prompt(0.54), "code", 2000), "prompt:", "would cost $14 a month more", "medium"),
+        Asked(prompt(0.54), "code", 2000), "prompt:", "costs $14 a month more", "medium"),
     "code, a prompt at 0.55": (
-        Asked(prompt(0.55), "code", 2000), "prompt:", "would cost $14 a month more", "medium"),
+        Asked(prompt(0.55), "code", 2000), "prompt:", "costs $14 a month more", "medium"),
     # how strong the prompted model is
     "measured with the strongest model": (
         Asked(prompt(0.7, measured_with="gpt-6.1-sol"), "classification", 5000, 4), "prompt:",
@@ -321,16 +321,16 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         Asked(prompt(0.7, **HERE), "classification", 40, 4), "few_shot:",
         "by more than chance are about 5 in 10", "medium"),
     "summaries at 0.6": (
-        Asked(prompt(0.6), "summarisation", 2000), "few_shot:", "would cost $14 a month more", "medium"),
+        Asked(prompt(0.6), "summarisation", 2000), "few_shot:", "costs $14 a month more", "medium"),
     "open conversation at 0.5: no published case is of it": (
-        Asked(prompt(0.5), "chat", 1000), "prompt:", "would cost $14 a month more", "medium"),
+        Asked(prompt(0.5), "chat", 1000), "prompt:", "costs $14 a month more", "medium"),
     "open conversation at 0.2, 20,000 rows: neither": (
-        Asked(prompt(0.2), "chat", 20_000), "prompt:", "would cost $17 a month more", "medium"),
+        Asked(prompt(0.2), "chat", 20_000), "prompt:", "costs $17 a month more", "medium"),
     "open conversation at 0.2, and a wrong answer costs a dollar": (
         Asked(prompt(0.2, error_cost_usd=1), "chat", 20_000), "hosted:bedrock/",
         "by more than chance are about 9 in 10", "medium"),
     "code, a prompt at 0.2: tuning won no published case of it": (
-        Asked(prompt(0.2), "code"), "prompt:", "would cost $15 a month more", "medium"),
+        Asked(prompt(0.2), "code"), "prompt:", "costs $15 a month more", "medium"),
     # what answers today
     "a support team with a dear prompt of 5,000 tokens and two million requests": (
         Asked({"current": DEAR}, "classification", 3000, 12, tokens=400, volume=2_000_000), "prompt:",
@@ -349,7 +349,7 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         "few_shot:", "your fine-tune of gpt-4o-mini-2024-07-18 shuts down with its ", "low"),
     "500 dollars and no data": (
         Asked({"budget_usd": 500}, "classification", 0, 8, tokens=300, volume=20_000), "prompt:",
-        "there are no examples yet: label 150 to 200 first, as a test ", "low"),
+        "there are no examples yet: label 150 to 200 as a test set first", "low"),
 }  # fmt: skip
 
 
@@ -475,7 +475,7 @@ def test_without_a_measured_score_no_quality_is_claimed_and_the_next_step_measur
     assert found.next_step.startswith("tunewise evaluate DATA --backend openai --model gpt-6-luna")
     assert all(option.quality is None for option in found.options)
     assert found.odds and found.p_finetune_wins == found.odds.p and found.odds.low < found.odds.p < found.odds.high
-    assert any("never measured" in reason.text for reason in found.reasons)
+    assert any("nobody has measured" in reason.text for reason in found.reasons)
 
 
 def test_a_dying_base_is_not_tuned_anew_however_short_the_horizon() -> None:

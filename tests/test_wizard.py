@@ -14,13 +14,12 @@ import pexpect
 import pytest
 
 from advisor.cli.wizard.answers import Answers, workload_of
-from advisor.cli.wizard.questions import questions
 from advisor.recommend import read_plan
 from advisor.runs import Ledger
 
 ROOT = Path(__file__).parent.parent
 TICKETS = str(ROOT / "examples" / "support_tickets.jsonl")
-PROMPT = r"\(b: back\): "
+PROMPT = r"\(\? b q\): "
 
 
 class Terminal:
@@ -84,66 +83,87 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_good_data_ends_in_a_rehearsal_and_a_saved_plan(folder: Path) -> None:
     terminal = Terminal(folder, columns=80)
-    terminal.answer(TICKETS, "", "20000", "any", "none", "other", "0.71", "none", "5")
-    terminal.answer("none", "rehearse")
+    terminal.answer(TICKETS, "", "20000", "any", "other", "0.71", "5", "rehearse")
     terminal.agree("y")
-    terminal.answer("save", "stop")
+    terminal.answer("save", "q")
     assert terminal.finish() == 0
     plan = read_plan(folder / "plan.yaml")
     assert f"REHEARSAL of {plan.option.backend}: nothing is trained or paid" in terminal.seen
     (run,) = Ledger.open().runs()
     assert run.rehearses == plan.option.backend
     # At 80 columns every reason and every option is one line: a question is its title, those, and the prompt.
-    asked, _, _ = terminal.raw.replace("\r", "").partition("$ tunewise plan")
-    assert [len(screen.splitlines()) for screen in asked.split("\n\n")[2:8]] == [15, 4, 7, 4, 4, 4]
+    raw = re.sub(r"\x1b\[[\d;?]*\w", "", terminal.raw.replace("\r", ""))
+    asked, _, told = raw.partition("$ tunewise plan")
+    assert [len(screen.splitlines()) for screen in asked.split("\n\n")[2:7]] == [15, 4, 7, 4, 4]
     assert "400 examples" in terminal.seen
-    assert "$ tunewise plan" in terminal.seen
-    assert "1 of 7" in terminal.seen and "10 of 10" in terminal.seen
-    assert "To say it again: fine-tune" in terminal.seen
-    (explained,) = re.findall(r"tunewise plan [^$]* --explain ", terminal.seen.partition("Every sum, setting")[2])
-    assert "--workload" in explained  # without it the sums would be others
+    assert "1 of 6" in terminal.seen and "7 of 7" in terminal.seen
     assert plan.workload.measured == {"prompt": 0.71}
+    # The verdict is on a screen of 24 lines together with the menu, and nothing stands between the two.
+    screen = told[: told.index("(? b q)")].splitlines()[-24:]
+    assert any("FINE-TUN" in line for line in screen)
+    menu = next(number for number, line in enumerate(screen) if line.startswith("1\u00a0why"))
+    assert screen[menu - 1] == "" and screen[menu - 2].strip()
 
 
 def test_no_data_plans_from_a_description(folder: Path) -> None:
     terminal = Terminal(folder)
-    terminal.answer(
-        *("none", "60", "300", "0.1", "classification", "4", "5000", "any", "none", "gpt-6-luna", "prompt", "900"),
-        *("0.93", "0.9", "none", "save", "stop"),
-    )
+    terminal.answer("60 x 300", "classification 4", "5000", "any", "gpt-6-luna 900", "93% 90%", "save", "q")
     assert terminal.finish() == 0
     plan = read_plan(folder / "plan.yaml")
     assert plan.option.id == "prompt:openai/gpt-6-luna"
+    assert plan.workload.data is not None and plan.workload.data.labels == 4
 
 
 def test_without_data_no_launch_is_offered_and_no_plan_is_replaced(folder: Path) -> None:
     (folder / "plan.yaml").write_text("mine", encoding="utf-8")
     terminal = Terminal(folder)
-    terminal.answer("none", "5000", "300", "unknown", "classification", "4", "5000", "on_premises", "rtx-4090", "other")
-    terminal.answer("0.4", "0.9", "0.02", "none", "", "launch", "stop")
+    terminal.answer("5000 x 300", "classification 4", "5000", "on_premises rtx-4090", "other")
+    terminal.answer("0.4 0.9", "0.02", "launch", "save", "fit", "q")
     assert terminal.finish() == 0
-    assert "To say it again: fine-tune" in terminal.seen
-    assert "Give a number from 1 to 2" in terminal.seen  # save and stop
+    assert "Give a number from 1 to 6" in terminal.seen  # why, all, chart, save, page, fit
+    assert "$ tunewise fit --model Qwen/Qwen3-8B --method lora --gpu rtx-4090" in terminal.seen
     assert (folder / "plan.yaml").read_text(encoding="utf-8") == "mine"
     assert read_plan(folder / "plan-2.yaml").option.strategy.tunes
 
 
 def test_answers_that_lead_nowhere_are_asked_for_again_with_a_reason(folder: Path) -> None:
     terminal = Terminal(folder)
-    terminal.answer("none", "500", "300", "unknown", "other", "unknown", "on_premises", "none", "none", "none")
-    terminal.answer("", "", "", "", "", "", "", "rtx-4090", "", "", "stop")
+    terminal.answer("500 x 300", "other", "unknown", "on_premises", "on_premises none", "none", "none")
+    terminal.answer("", "", "", "on_premises rtx-4090", "", "", "q")
     assert terminal.finish() == 0
     refused, _, then = terminal.seen.partition("These answers lead nowhere")
-    assert "you name no GPU there" in refused and "[500]" in then and "[on_premises]" in then
-    assert "To say it again" in then
+    assert "Name the GPU there" in refused and "you name no GPU there" in refused
+    assert "[500 x 300]" in then and "[on_premises]" in then
 
 
 def test_a_missing_file_is_asked_for_again(folder: Path) -> None:
     terminal = Terminal(folder)
-    terminal.answer("nowhere.jsonl", TICKETS, "", "unknown", "any", "none", "none", "none", "stop")
+    terminal.answer("nowhere.jsonl", TICKETS, "", "unknown", "any", "none", "none", "q")
     assert terminal.finish() == 0
     assert "nowhere.jsonl" in terminal.seen
     assert "Give another file" in terminal.seen
+
+
+def test_a_line_is_completed_recalled_and_explained(folder: Path) -> None:
+    (folder / "my tickets.jsonl").write_bytes(Path(TICKETS).read_bytes())
+    terminal = Terminal(folder)
+    terminal.answer("?", "my t\t", "q")
+    assert terminal.finish() == 0
+    assert "Tab completes a name." in terminal.seen and "400 examples" in terminal.seen
+    again = Terminal(folder)
+    again.answer("new", "\x1b[A\x1b[A\x1b[A", "q")  # the third line back: new, q, and the file
+    assert again.finish() == 0
+    assert "400 examples" in again.seen
+
+
+def test_rows_that_cannot_be_read_are_said_before_the_second_question(folder: Path) -> None:
+    row = '{"messages": [{"role": "user", "content": "is %d odd?"}, {"role": "assistant", "content": "%s"}]}\n'
+    half = "".join(row % (number, ["no", "yes"][number % 2]) + "{broken\n" for number in range(60))
+    (folder / "half.jsonl").write_text(half, encoding="utf-8")
+    terminal = Terminal(folder)
+    terminal.answer("half.jsonl", "q")
+    assert terminal.finish() == 0
+    assert "up to 60 rows left out, 60 examples read" in terminal.seen.partition("2 of 6")[0]
 
 
 def test_bad_data_says_the_line_and_the_remedy(folder: Path) -> None:
@@ -172,7 +192,7 @@ def test_columns_of_other_names_are_asked_for(folder: Path) -> None:
     rows = [f"a{i}@shop.example,Where is parcel {i}?,{('late', 'lost')[i % 2]}" for i in range(40)]
     (folder / "mails.csv").write_text("\n".join(["sender,E-Mail,category", *rows]) + "\n", encoding="utf-8")
     terminal = Terminal(folder)
-    terminal.answer("mails.csv", "E-Mail", "category")
+    terminal.answer("mails.csv", "E-Mail", "category", "yes")
     terminal.interrupt()
     assert terminal.finish() == 130
     assert "such as Where is parcel 0?" in terminal.seen
@@ -186,32 +206,16 @@ def test_columns_of_other_names_are_asked_for(folder: Path) -> None:
 
 def test_nonsense_answers_are_asked_again_with_a_sentence(folder: Path) -> None:
     terminal = Terminal(folder)
-    terminal.answer(
-        "none",
-        "many",
-        "500",
-        "-3",
-        "400",
-        "unknown",
-        "99",
-        "style",
-        "lots",
-        "1000",
-        "any",
-        "gtx-1",
-        "none",
-        "gpt-99",
-        "other",
-        "1.7",
-        "71%",
-    )
-    terminal.answer("none", "unknown", "free", "nan", "$1,500", "b", "", "stop")
+    terminal.answer("500 x many", "500 x 400", "99", "style", "lots", "1000 a day", "1000", "moon", "any gtx-1", "any")
+    terminal.answer("gpt-99", "other", "1.7", "71%", "free", "nan", "$1,500", "b", "", "q")
     assert terminal.finish() == 0
     assert "[1500]" in terminal.seen
     for sentence in (
+        "Give another file, or a number of examples",
         "There is no GPU 'gtx-1'",
         "Nothing is known of a model 'gpt-99'",
         "is not a whole number such as",
+        "Behind the number may stand turns or conversations",
         "Give a number from 1 to 11",
         "is not a share from 0 to 1",
         "is not an amount of US dollars",
@@ -221,12 +225,13 @@ def test_nonsense_answers_are_asked_again_with_a_sentence(folder: Path) -> None:
 
 def test_a_changed_mind_goes_back_and_takes_the_new_answer(folder: Path) -> None:
     terminal = Terminal(folder)
-    terminal.answer(TICKETS, "", "1000", "on_premises", "b", "any", "none", "gpt-4o-mini-2024-07-18")
-    terminal.answer("hosted", "active", "b", "inactive", "0.5", "none", "unknown", "none", "save", "stop")
+    terminal.answer(TICKETS, "", "1000", "on_premises rtx-4090", "b", "any none", "gpt-4o-mini-2024-07-18 tuned")
+    terminal.answer("b", "", "0.5", "unknown", "save", "q")
     assert terminal.finish() == 0
     workload = read_plan(folder / "plan.yaml").workload
-    assert workload.privacy == "any"
-    assert workload.standing == {"openai": "inactive"}
+    assert workload.privacy == "any" and workload.gpus == ()
+    assert workload.current is not None and workload.current.strategy == "hosted"
+    assert workload.standing == {"openai": "active"}  # a tuned model answers there today
 
 
 def test_ctrl_c_keeps_the_answers_for_the_next_start(folder: Path) -> None:
@@ -235,8 +240,7 @@ def test_ctrl_c_keeps_the_answers_for_the_next_start(folder: Path) -> None:
     terminal.interrupt()
     assert terminal.finish() == 130
     again = Terminal(folder)
-    again.answer("", "b", "", "", "", "", "")
-    again.answer("stop")
+    again.answer("", "b", "", "", "", "", "q")
     assert again.finish() == 0
     assert "123,456 requests a month" in again.seen
     assert "[123456]" in again.seen
@@ -245,11 +249,9 @@ def test_ctrl_c_keeps_the_answers_for_the_next_start(folder: Path) -> None:
 
 def test_on_premises_never_asks_about_a_hosted_provider_and_ctrl_c_starts_nothing(folder: Path) -> None:
     terminal = Terminal(folder)
-    terminal.answer(TICKETS, "", "1000", "on_premises", "rtx-4090", "other", "0.5", "none", "unknown", "none")
-    terminal.answer("launch")
+    terminal.answer(TICKETS, "", "1000", "on_premises rtx-4090", "other", "0.5", "unknown", "launch")
     terminal.interrupt(r"Start\? \[y/N\]: ")
     assert terminal.finish() == 130
-    assert "fine-tuned at OpenAI?" not in terminal.seen
     assert "Your answers are kept" in terminal.seen
     assert Ledger.open().runs() == ()
     again = Terminal(folder)
@@ -261,11 +263,11 @@ def test_on_premises_never_asks_about_a_hosted_provider_and_ctrl_c_starts_nothin
 
 def test_a_tiny_terminal_and_no_colour(folder: Path) -> None:
     terminal = Terminal(folder, columns=60, rows=15, NO_COLOR="1")
-    terminal.answer(TICKETS, "", "1000", "any", "none", "other", "0.7", "none", "unknown", "none", "stop")
+    terminal.answer(TICKETS, "", "1000", "any", "other", "0.7", "unknown", "q")
     assert terminal.finish() == 0
     assert "\x1b[" not in terminal.raw.replace("\x1b[?", "")
     before, _, after = terminal.raw.replace("\r", "").partition("$ tunewise plan")
-    screens = [*before.split("\n\n"), after[after.index("What next?") :]]
+    screens = [*before.split("\n\n"), after[after.index("1\u00a0why") :]]
     assert all(len(screen.splitlines()) <= 15 for screen in screens)
     said = [line for line in "\n".join(screens).splitlines() if TICKETS not in line]
     assert max(map(len, said)) <= 60
@@ -276,12 +278,10 @@ def test_a_rehearsal_then_a_real_launch_on_this_machine(folder: Path) -> None:
         for row in Path(TICKETS).read_text(encoding="utf-8").splitlines()[:200]:
             file.write(json.dumps({"messages": json.loads(row)["messages"][1:]}) + "\n")  # short: no system prompt
     terminal = Terminal(folder)
-    terminal.answer(
-        *("my data.jsonl", "", "1000", "on_premises", "rtx-4090", "other", "0.4", "none", "unknown", "none", "rehearse")
-    )
+    terminal.answer(*("my data.jsonl", "", "1000", "on_premises rtx-4090", "other", "0.4", "unknown", "rehearse"))
     terminal.answer("b", "100", "rehearse", "try")
     terminal.agree("y")
-    terminal.answer("receipt", "stop")
+    terminal.answer("receipt", "q")
     assert terminal.finish() == 0
     assert "--dry-run" in terminal.seen
     assert "$ tunewise launch 'my data.jsonl' --backend local --model tiny" in terminal.seen
@@ -290,16 +290,15 @@ def test_a_rehearsal_then_a_real_launch_on_this_machine(folder: Path) -> None:
     assert f"receipt of {run.id}" in terminal.seen.lower()
 
 
-def test_what_a_request_is_is_asked_of_conversations_alone() -> None:
+def test_what_a_request_is_counts_for_conversations_alone() -> None:
     chats = Answers(data=("chats.jsonl",), turns=7.5, requests_per_month=1000, requests_are="conversations")
-    assert len(questions(chats)) == len(questions(replace(chats, turns=1.0))) + 1
     assert workload_of(chats)["requests_are"] == "conversations"
     assert "requests_are" not in workload_of(replace(chats, turns=1.0))
 
 
 def test_the_team_with_a_dear_prompt_is_told_to_try_a_cheap_model(folder: Path) -> None:
     terminal = Terminal(folder)
-    terminal.answer("none", "3000", "370+30", "unknown", "classification", "12", "2000000", "any", "none")
-    terminal.answer("gpt-6.1-sol", "few_shot", "5000", "0.86", "none", "unknown", "none", "stop")
+    terminal.answer("3000 x 370+30", "classification 12", "2000000", "any", "gpt-6.1-sol examples 5000", "86%", "")
+    terminal.answer("q")
     assert terminal.finish() == 0
-    assert "Why: The same prompt on gpt-6-luna costs $779 a month against $15,080 on gpt-6.1-sol" in terminal.seen
+    assert "The same prompt on gpt-6-luna costs $779 a month against $15,080 on gpt-6.1-sol" in terminal.seen

@@ -22,11 +22,11 @@ def warnings(lines: Sequence[LineItem], today: date) -> tuple[str, ...]:
         if oldest is None or oldest.checked is None or (today - oldest.checked).days <= fresh:
             continue
         age = (today - oldest.checked).days
-        kind = "Hourly prices move by the week" if hourly else "Prices change"
-        text = f"{kind}: that of '{oldest.name}' was read {age} days ago, on {oldest.checked.isoformat()}."
+        kind = "hourly price" if hourly else "price"
+        text = f"The {kind} of '{oldest.name}' was read {age} days ago ({oldest.checked.isoformat()})"
         if age > REFUSE_DAYS:
-            text += f" 'launch --yes' refuses prices over {REFUSE_DAYS} days old: run 'tunewise prices refresh' first."
-        found.append(text)
+            text += "; 'launch --yes' refuses it until 'tunewise prices refresh' finds a newer one"
+        found.append(f"{text}.")
     return tuple(found)
 
 

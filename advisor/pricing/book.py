@@ -64,6 +64,17 @@ class PriceBook:
         known = self.providers.get(provider)
         return known.name if known else provider.replace("_", " ").title()
 
+    def short_name_of(self, provider: str) -> str:
+        """Return what a table calls a provider."""
+        known = self.providers.get(provider)
+        return (known and known.short) or self.name_of(provider)
+
+    def short_name_of_model(self, model: str, provider: str | None) -> str:
+        """Return what a table calls a model: as the price file says, else its id without owner and date."""
+        known = self.providers.get(provider or "")
+        listed = known.models.get(model) if known else None
+        return (listed and listed.short) or _undated(model.rsplit("/", 1)[-1])
+
     @property
     def asks_standing(self) -> tuple[str, ...]:
         """The providers that sell to some organisations longer than to others."""

@@ -221,6 +221,7 @@ class CacheRule(Cited):
 
 
 class Model(Part):
+    short: str = ""  # how a table calls it, where the id is no name
     params_b: Annotated[Decimal, Field(gt=0, le=5000)] | None = None
     open_weights: bool = False
     methods: tuple[Literal["lora", "full"], ...] = ()  # priced by the provider's size band
@@ -246,6 +247,7 @@ class Band(Part):
 
 class Provider(Part):
     name: str
+    short: str = ""  # how a table calls it, where the name is long
     billing: Billing | None = None
     lifecycle: tuple[Ending, ...] = ()
     closure: Closure | None = None

@@ -57,7 +57,8 @@ class Asked:
 
 def changes(workload: Workload) -> Reason:
     return Reason(
-        f"what it must know changes {workload.knowledge_changes}: look it up, do not train it in", "your-workload"
+        f"the facts it answers from change {workload.knowledge_changes}: look them up, do not train them in",
+        "your-workload",
     )
 
 
@@ -66,11 +67,11 @@ def nothing(weighed: Sequence[Option], workload: Workload) -> Reason:
     if workload.on_premises and not workload.gpus:
         text = "nothing may leave your premises and you name no GPU there, so no model can run"
     elif workload.on_premises:
-        text = f"nothing may leave your premises, and nothing worth running fits on {', '.join(workload.gpus)}"
+        text = f"nothing may leave your premises, and no model worth running fits on {', '.join(workload.gpus)}"
     elif workload.budget_usd is not None:
         text = f"nothing fits a budget of ${workload.budget_usd:,.2f} over {workload.horizon_months} months"
     else:
-        text = "every option is ruled out by what you allow; each says why"
+        text = "what you allow rules out every option; --all says why, one by one"
     return Reason(text, "your-workload")
 
 
@@ -78,11 +79,10 @@ def odds_reason(asked: Asked) -> Reason:
     """Say the odds: the sentence that carries most of the advice."""
     said = odds_in_words(asked.judgement.odds)
     if asked.score is None:
-        text = f"without a measured prompt score the odds that tuning beats the best prompt are {said}"
+        text = f"without a measured prompt, the odds that tuning beats the best one are {said}"
     else:
         text = (
-            f"your best prompt scores {asked.score:.0%}; the odds that a tuned model beats it by more than chance are "
-            f"{said}"
+            f"your best prompt scores {asked.score:.0%}; the odds that tuning beats it by more than chance are {said}"
         )
     return Reason(text, packaged().source)
 
@@ -95,8 +95,8 @@ def target_reason(asked: Asked) -> tuple[Reason, ...]:
     gain = packaged().gain
     low, high = (score + share * (1 - score) for share in (gain.low, gain.high))
     text = (
-        f"your target of {target:.0%} is not met; where tuning wins it usually gets from {score:.0%} to {low:.0%}-"
-        f"{high:.0%}, {'so it is unlikely to, by this alone' if asked.out_of_reach else 'so it may'}"
+        f"your target of {target:.0%} is not met; where tuning wins, it usually takes {score:.0%} to {low:.0%}-"
+        f"{high:.0%}, {'which falls short of it' if asked.out_of_reach else 'which may be enough'}"
     )
     return (Reason(text, packaged().source),)
 

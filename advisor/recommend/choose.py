@@ -22,6 +22,7 @@ from advisor.recommend.measurements import (
 from advisor.recommend.options import for_retrieval, task_of
 from advisor.recommend.quality_rule import CLEAR, Judgement, Verdict, Way, judge
 from advisor.recommend.select import best_prompt, total
+from advisor.recommend.short_names import model
 from advisor.recommend.support import of_the_method, of_the_task, rows_to_come
 from advisor.recommend.values import Option, Reason, cited
 from advisor.recommend.worth import PriceOfTuning, in_tenths, leads, money, points, price_of_tuning
@@ -202,7 +203,7 @@ def _cheaper_tuned(asked: Asked) -> Choice | None:
         return None
     if dear - cheap < _WORTH_THE_WORK_USD * asked.workload.horizon_months:
         return None
-    text = f"tuning costs ${cheap:,.0f} over the horizon against ${dear:,.0f} for prompting {prompted.model}"
+    text = f"tuning costs ${cheap:,.0f} over the horizon, prompting {model(prompted)} ${dear:,.0f}"
     level = Reason(
         f"the odds that it is as good as the prompt or better are {in_tenths(asked.judgement.odds.level)}",
         packaged().source,
@@ -263,19 +264,19 @@ def _prompted(asked: Asked) -> Choice | None:
         return None
     confidence = "low" if asked.score is None else _confidence(asked)
     if not asked.profile.examples:
-        text = "there are no examples yet: label 150 to 200 first, as a test set, and measure a prompt with them"
+        text = "there are no examples yet: label 150 to 200 as a test set first, and measure a prompt on them"
         support = (rows_to_come(asked.facts.situation), cited("measure-first"), *of_the_task(asked.task))
         return Choice(option, Reason(text, "seed-rules"), support, asked.judgement, "low")
     if asked.tuned() is None:
         budget = asked.workload.budget_usd
-        text = "every way of fine-tuning is ruled out; each says why"
+        text = "every way of fine-tuning is ruled out; --all says why, one by one"
         if asked.over_budget and budget is not None:
             text = f"no way of fine-tuning fits your budget of ${budget:,.0f}"
         return Choice(
             option, Reason(text, "your-workload"), (odds_reason(asked), *asked.support), asked.judgement, confidence
         )
     if asked.score is None:
-        text = "try a prompt first: how well one does on your task was never measured"
+        text = "try a prompt first: nobody has measured how well one does on your task"
         support = (odds_reason(asked), cited("measure-first"), *asked.support)
         return Choice(option, Reason(text, "seed-rules"), support, asked.judgement, "low")
     target, odds = target_reason(asked), odds_reason(asked)
@@ -288,13 +289,13 @@ def _prompted(asked: Asked) -> Choice | None:
     elif asked.price is not None:
         heads, confidence = (*asked.money, odds, *target), "medium"
     else:
-        text = "whether better answers are worth the cost of tuning depends on how many requests you have: say that"
+        text = "whether tuning is worth its cost depends on how many requests you have: say --requests-per-month"
         heads, confidence = (Reason(text, "arithmetic"), odds), "low"
     return Choice(option, heads[0], (*heads[1:], *asked.support), asked.judgement, confidence)
 
 
 def _little_to_win(found: PriceOfTuning) -> Reason:
-    text = f"tuning would gain about {points(found.gain)} here: too little to train and keep a model for"
+    text = f"tuning would gain about {points(found.gain)} here: too little to train and keep a model for it"
     return Reason(text, packaged().source)
 
 

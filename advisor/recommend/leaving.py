@@ -23,7 +23,7 @@ def deadlines(
     ending = _ending(workload, book, today)
     if ending is None or ending.retires is None:
         return ()
-    return tuple(sorted(_steps(ending, workload, weighed, today, data), key=lambda one: one.day))
+    return tuple(sorted(_steps(ending, workload, weighed, book, today, data), key=lambda one: one.day))
 
 
 def ending_soon(workload: Workload, book: PriceBook, today: date) -> Reason | None:
@@ -64,7 +64,7 @@ def _ending(workload: Workload, book: PriceBook, today: date) -> TrainingOffer |
 
 
 def _steps(
-    ending: TrainingOffer, workload: Workload, weighed: Sequence[Option], today: date, data: str
+    ending: TrainingOffer, workload: Workload, weighed: Sequence[Option], book: PriceBook, today: date, data: str
 ) -> Iterator[Deadline]:
     retires = ending.retires
     assert retires is not None
@@ -94,8 +94,8 @@ def _steps(
         days = (retires - last).days
         yield Deadline(
             last,
-            f"from this day {ending.provider} takes no new fine-tuning job from anybody; one started the day before "
-            f"lives {days + 1} days, so do not tune there again",
+            f"{book.name_of(ending.provider)} takes no new fine-tuning jobs from this day on, and one started the day "
+            f"before would live {days + 1} days: do not tune there again",
         )
     yield Deadline(retires, f"be on the replacement: {ending.model} and every fine-tune of it shut down")
 

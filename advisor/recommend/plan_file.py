@@ -148,6 +148,24 @@ def write_plan(
         raise PlanError(f"{path}: cannot be written ({error.strerror}); choose another place with --out.") from error
 
 
+def plan_of(
+    found: Recommendation,
+    *,
+    data: Sequence[Path],
+    fingerprint: str,
+    workload: Workload,
+    today: date,
+    created: date,
+) -> Plan:
+    """Return the advice as a plan that was never in a file. Raises PlanError when nothing was recommended."""
+    if found.recommendation is None:
+        raise PlanError(f"Nothing was recommended, so there is no plan to show. {found.reason}")
+    sources = tuple(source.resolve() for source in data)
+    return Plan(
+        sources, fingerprint, found.recommendation, workload, created, today, found.reason, found.options, advice=found
+    )
+
+
 def read_plan(path: Path) -> Plan:
     """Read a plan file. Raises PlanError naming file, field and remedy."""
     remedy = f"make it again with 'tunewise plan DATA --out {path}'"

@@ -85,11 +85,11 @@ def phrase(option: Option) -> str:
 
 def title(provider: str) -> str:
     """Write a provider's name as it writes itself."""
-    return _book().name_of(provider)
+    return book().name_of(provider)
 
 
 @cache
-def _book() -> PriceBook:
+def book() -> PriceBook:
     return PriceBook.load()
 
 

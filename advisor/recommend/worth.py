@@ -10,6 +10,7 @@ from decimal import Decimal
 from advisor.evidence import Odds, gain_if_won
 from advisor.recommend.measurements import prompt_score, tuned_score
 from advisor.recommend.select import used_prompt, used_tuned
+from advisor.recommend.short_names import model
 from advisor.recommend.values import Option, Reason
 from advisor.workload import Workload
 
@@ -84,22 +85,22 @@ def money(found: PriceOfTuning, workload: Workload) -> Reason:
     extra, said = found.extra_usd_per_month, workload.error_cost_usd
     if extra <= 0:
         less = f"${-extra:,.0f} a month less than" if extra else "no more than"
-        text = f"fine-tuning {found.tuned.model} costs {less} prompting {found.prompted.model}"
+        text = f"tuning {model(found.tuned)} costs {less} prompting {model(found.prompted)}"
         known = found.tuned.serving == "tokens" or (found.tuned.estimate and found.tuned.estimate.answer_s is not None)
-        text += "" if known else ", if the machines counted carry it: how fast they answer is not known"
+        text += "" if known else ", if the machines counted are fast enough, which is not known"
         return Reason(text, "arithmetic")
     tie = found.error_cost_of_tie_usd
     assert tie is not None
     if found.measured:
-        why = f"the {points(found.gain)} you measured"
+        why = f"with the {points(found.gain)} you measured"
     else:
         odds = in_tenths(found.odds.p).removeprefix("about ")
-        why = f"odds of {odds} and the usual gain of {points(found.gain_if_won)} where tuning wins"
+        why = f"at odds of {odds} and the usual gain of {points(found.gain_if_won)}"
     text = (
-        f"fine-tuning {found.tuned.model} would cost ${extra:,.0f} a month more; by {why} "
-        f"that pays where a wrong answer costs more than {dollars(tie, beside=said)}"
+        f"tuning {model(found.tuned)} costs ${extra:,.0f} a month more; {why}, "
+        f"it pays once a wrong answer costs {dollars(tie, beside=said)}"
     )
-    text += f"; you say {dollars(said)}" if said is not None else ", which you have not said"
+    text += f" (you say {dollars(said)})" if said is not None else " (you have not said what one costs)"
     return Reason(text, "arithmetic")
 
 
@@ -110,6 +111,13 @@ def in_tenths(p: float) -> str:
     if p > 0.95:
         return "more than 19 in 20"
     return f"about {round(10 * p)} in 10"
+
+
+def odds_cell(p: float) -> str:
+    """Write odds for a column that is called so: 4 in 10."""
+    if p < 0.05:
+        return "< 1 in 20"
+    return "> 19 in 20" if p > 0.95 else f"{round(10 * p)} in 10"
 
 
 def odds_in_words(odds: Odds) -> str:

@@ -63,6 +63,12 @@ class _Plan(Group):
     help="Weigh only this model; again for each one.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Keep the advice in a file for 'tunewise launch'.")
+@click.option(
+    "--why", is_flag=True, help="The reasons and their sources, what is not known, what is taken for granted."
+)
+@click.option("--all", "every", is_flag=True, help="Every option that fits, and why the others do not.")
+@click.option("--chart", is_flag=True, help="Draw what a month costs, by how many requests it has.")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the advice as a page to share.")
 @click.option("--explain", metavar="OPTION", help="Everything about one option: sums, settings, sources.")
 @click.option("--max-cost", type=common.Usd(), help="Exit 4 when the advice costs more once, in US dollars.")
 @click.option("--max-monthly", type=common.Usd(), help="Exit 4 when the advice costs more a month, in US dollars.")
@@ -76,6 +82,10 @@ def command(
     backends: tuple[str, ...],
     models: tuple[str, ...],
     out: Path | None,
+    why: bool,
+    every: bool,
+    chart: bool,
+    html: Path | None,
     explain: str | None,
     max_cost: Decimal | None,
     max_monthly: Decimal | None,
@@ -92,8 +102,9 @@ def command(
     tunewise plan --workload work.yaml            no data yet: its 'data:' block describes it
     """
     from advisor.cli.render import plan as pages
+    from advisor.cli.render.screen import MenuBelow
     from advisor.pricing import PriceBook
-    from advisor.recommend import DataFacts, recommend, write_plan
+    from advisor.recommend import DataFacts, plan_of, recommend, write_plan
     from advisor.runs.evaluation.measurements import of_ledger, of_pilot
     from advisor.runs.evaluation.plain_classifier import measured_on
 
@@ -120,11 +131,14 @@ def command(
     if out and found.recommendation and found.recommendation.strategy.tunes:
         found = replace(found, next_step=f"tunewise launch {shlex.quote(str(out))}")
 
+    made = {"today": today, "created": date.today()}
+    below = click.get_current_context().find_object(MenuBelow)
+
     def keep(path: Path) -> None:
-        made = {"today": today, "created": date.today()}
         facts = DataFacts.of(profile)
         write_plan(path, found, data=data, fingerprint=profile.fingerprint, data_facts=facts, workload=workload, **made)
-        render.note(f"plan written to {path}")
+        if below is None:
+            render.note(f"plan written to {path}")
 
     if out and found.recommendation:  # before the page, so that who stops reading it has the file
         keep(out)
@@ -133,7 +147,13 @@ def command(
     elif explain:
         pages.explanation(found, explain)
     else:
-        pages.page(found, workload, " ".join(("tunewise plan", named)).rstrip() + flags)
+        parts = [name for name, asked in (("why", why), ("all", every), ("chart", chart)) if asked]
+        pages.page(found, workload, " ".join(("tunewise plan", named)).rstrip() + flags, parts, below)
+    if html:
+        from advisor.cli.commands import report
+
+        plan = plan_of(found, data=data, fingerprint=profile.fingerprint, workload=workload, **made)
+        report.page_of(plan, profile if data else None, html, today)
     if out and not found.recommendation:
         keep(out)  # says that there is no plan to write
     _hold(found, limits)
@@ -141,16 +161,19 @@ def command(
 
 command.add_command(plan_diff.command)
 
+_ASIDE = frozenset(("--json", "--why", "--all", "--chart"))
+_ASIDE_WITH_A_VALUE = frozenset(("--out", "--html", "--explain"))
+
 
 def _again(data: tuple[Path, ...]) -> str:
-    """Return the flags of this very call, without where to keep the advice, for the command that carries it out."""
+    """Return the flags of this very call that shape the advice, for the command that carries it out."""
     context, names = click.get_current_context(), {str(path) for path in data}
     words = iter(context.meta.get(WORDS, ()))
     given: list[str] = []
     for word in words:
-        if word == "--out":
+        if word in _ASIDE_WITH_A_VALUE:
             next(words, None)
-        elif word not in names and word != "--json" and not word.startswith("--out="):
+        elif word not in names and word not in _ASIDE and word.partition("=")[0] not in _ASIDE_WITH_A_VALUE:
             given.append(word)
     pricing = context.find_root().params.get("pricing")
     return "".join(f" {shlex.quote(word)}" for word in (*given, *(("--pricing", pricing) if pricing else ())))

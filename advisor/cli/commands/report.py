@@ -17,10 +17,12 @@ from advisor.cli.flags.command import Command
 
 if TYPE_CHECKING:
     from advisor.cli.render.report import Story, Told
+    from advisor.recommend import Plan
     from advisor.runs import Ledger, Run
     from advisor.tokens import Profile
 
 _CURVES = {"train_loss": "training", "valid_loss": "validation"}
+_DESCRIBED = "The plan was made from a description, before there was data."
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -68,15 +70,21 @@ def _is_plan(what: str) -> bool:
     return Path(what).is_file() or what.endswith((".yaml", ".yml"))
 
 
+def page_of(plan: Plan, profile: Profile | None, html: Path, today: date) -> None:
+    """Write the page of a plan to ``html``; ``profile`` is that of its data, None where it is only described."""
+    from advisor.cli.render.report import Story, page
+
+    notes = () if profile else (_DESCRIBED,)
+    write(html, page(Story(made=today, version=_version(), plan=plan, profile=profile, notes=notes)))
+    render.note(f"written: {html}")
+
+
 def _of_plan(path: Path, today: date) -> Story:
     from advisor.cli.render.report import Story
     from advisor.recommend import read_plan
 
     plan = read_plan(path)
-    if plan.data:
-        profile, notes = _profile(plan.data, plan.fingerprint)
-    else:
-        profile, notes = None, ["The plan was made from a description, before there was data."]
+    profile, notes = _profile(plan.data, plan.fingerprint) if plan.data else (None, [_DESCRIBED])
     return Story(made=today, version=_version(), plan=plan, profile=profile, notes=tuple(notes))
 
 

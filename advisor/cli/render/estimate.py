@@ -3,48 +3,89 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from advisor.recommend import Recommendation
+from advisor.estimate import Strategy
+from advisor.recommend import Flip, Option, Recommendation, short_names
 from advisor.recommend import wording as words
 
-# Variable -> how its value is said, {} standing for it.
+# Variable -> what then holds, {} standing for the value.
 _SAID = {
-    "requests_per_month": "{} requests a month",
-    "prompt_tokens": "{} tokens of prompt",
-    "output_tokens": "{} tokens of answer",
-    "cache_hit": "a share of {} found in the cache",
-    "hours_on": "{} powered hours a month",
-    "examples": "{} examples",
-    "quality": "a score of {}",
-    "measured.prompt": "a prompt score of {}",
-    "measured.few_shot": "a score with examples of {}",
-    "measured.optimised": "a score of the optimised prompt of {}",
-    "measured.retrieved": "a score with examples near each question of {}",
-    "measured.many": "a score with many examples of {}",
-    "budget_usd": "a budget of {}",
-    "horizon_months": "a horizon of {} months",
-    "gpus": "a GPU of your own such as {}",
-    "error_cost_usd": "a wrong answer costing {}",
-    "knowledge_changes": "knowledge that changes {}",
+    "requests_per_month": "you have {} requests a month",
+    "prompt_tokens": "a prompt has {} tokens",
+    "output_tokens": "an answer has {} tokens",
+    "cache_hit": "{} of the prompt is found in the cache",
+    "hours_on": "the machine is on for {} hours a month",
+    "examples": "you have {} examples",
+    "quality": "it scores {}",
+    "measured.prompt": "your prompt scores {}",
+    "measured.few_shot": "your prompt with examples scores {}",
+    "measured.optimised": "your optimised prompt scores {}",
+    "measured.retrieved": "your prompt with the nearest examples scores {}",
+    "measured.many": "your prompt with many examples scores {}",
+    "budget_usd": "your budget is {}",
+    "horizon_months": "you plan for {} months",
+    "gpus": "you own a GPU such as the {}",
+    "error_cost_usd": "a wrong answer costs you {}",
+    "knowledge_changes": "the facts it answers from change {}",
+    "task": "the task is {}",
+    # Factors of what holds now, so that the value now is always 1 and says nothing.
+    "price_factor": "its prices are {} times what they are",
+    "throughput_factor": "it answers {} times as fast",
 }
-# Variables that are factors of what holds now, so that the value now is always 1 and says nothing.
-_FACTORS = {"price_factor": "its prices times {}", "throughput_factor": "its speed times {}"}
+_FACTORS = ("price_factor", "throughput_factor")
 _ON_COST_ALONE = " (on cost alone)"
+_SHARES = ("measured", "cache_hit", "quality")
+_SHARE = re.compile(r"(?<![\w.])(?:0\.\d+|[01])(?![\w.])")
 _LONG = re.compile(r"(?<![\w.-])\d{4,}(?![\w.-])")  # not of a name such as rtx-4090
 
 
 def flip(variable: str, current: str | None, flips_at: str) -> str:
     """Say at which value of a variable the advice changes, and what the value is now."""
     value, alone, _ = flips_at.partition(_ON_COST_ALONE)
-    if variable.endswith("_usd"):
-        value = f"${value}" if value[:1].isdigit() else value
-        current = f"${current}" if current and current[:1].isdigit() else current
-    value, current = (_LONG.sub(lambda found: f"{int(found[0]):,}", text or "") for text in (value, current))
+    value, now = (_value(variable, text or "") for text in (value, current))
     about, _, seller = variable.partition(".")
-    other = f"{words.title(seller)} standing {{}}" if about == "standing" else variable + " {}"
-    said = (_FACTORS.get(variable) or _SAID.get(variable, other)).format(value)
-    said += ", on cost alone" if alone else ""
-    return said if variable in _FACTORS else f"{said} (now {(current or 'not said').replace('_', ' ')})"
+    other = f"{words.title(seller)} counts you as {{}}" if about == "standing" else f"{variable} is {{}}"
+    said = _SAID.get(variable, other).format(value) + (", on cost alone" if alone else "")
+    if variable in _FACTORS:
+        return said
+    now = now or "not said"
+    return f"{said} ({now if now.startswith('not ') else f'now {now}'})"
+
+
+def _value(variable: str, text: str) -> str:
+    """Write a value as it is said elsewhere: dollars with their sign, shares in per cent, thousands with a comma."""
+    if variable.endswith("_usd") and text[:1].isdigit():
+        text = f"${text}"
+    if variable.partition(".")[0] in _SHARES:
+        text = _SHARE.sub(lambda found: f"{float(found[0]):.0%}", text)
+    return _LONG.sub(lambda found: f"{int(found[0]):,}", text).replace("_", " ")
+
+
+def short_flips(advice: Recommendation, gpus: Sequence[str]) -> list[str]:
+    """Say in a line each what would change the advice, and into what; ``gpus`` are those the user owns."""
+    by_id = {option.id: option for option in advice.options}
+    said = []
+    for item in advice.flips:
+        if not item.on_cost_alone:
+            then = _instead(by_id.get(item.to), item, gpus)
+            said.append(f"{flip(item.variable, item.current, item.flips_at)}: {then}")
+    return said
+
+
+def _instead(to: Option | None, item: Flip, gpus: Sequence[str]) -> str:
+    """Say what to do then; what runs on a GPU that is not owned yet may not be among the options."""
+    if to is None:
+        return "tune on it" if item.variable == "gpus" else item.to
+    if to.strategy is Strategy.RETRIEVAL:
+        return "look facts up instead"
+    if to.strategy is Strategy.CLASSIFIER:
+        return "train a plain classifier"
+    return (
+        short_names.action(to, (item.flips_at,) if item.variable == "gpus" else gpus)
+        if to.strategy.tunes
+        else "prompt instead"
+    )
 
 
 def flip_sentences(advice: Recommendation) -> tuple[list[str], list[str]]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from advisor.cli.render.chart import BOTTOM, LEFT, RIGHT, TOP, Chart
-from advisor.cli.render.scale import short
+from advisor.cli.render.chart import BOTTOM, LEFT, RIGHT, TOP, Chart, Series
+from advisor.cli.render.scale import Scale, short
 from advisor.cli.render.screen import Screen
 
 LETTERS = "ABCDEF"
 _ROWS = 13
+_SAME = 0.9  # of its positions on another line: a drawing of letters cannot show both
 _MARGIN = 8  # columns left of the drawing, for the marks of the upright axis
-_STYLES = ("bold green", "magenta", "cyan", "red", "blue", "default")
+_STYLES = ("bold green", "magenta", "cyan", "bright_blue", "default", "default")
 _HERE, _SHADE, _CROSSING = ("│", "|"), ("·", "."), ("╳", "x")
 
 
@@ -31,6 +32,23 @@ def plot(chart: Chart, screen: Screen) -> None:
         for value, label in chart.here
     ]
     screen.line(" " * (_MARGIN + 1) + _placed(titles, columns, centred=False))
+
+
+def apart(series: Sequence[Series], scale: Scale) -> tuple[list[int], dict[int, int]]:
+    """Return the lines that can be told apart, and for each of the others the one it lies on."""
+    seen: list[int] = []
+    under: dict[int, int] = {}
+    for place, one in enumerate(series):
+        rows = [None if value is None else _row(scale(value)) for value in one.values]
+        for other in seen:
+            known = [pair for pair in zip(rows, series[other].values, strict=True) if None not in pair]
+            same = sum(row == _row(scale(value)) for row, value in known if value is not None)
+            if same >= _SAME * len(known):
+                under[place] = other
+                break
+        else:
+            seen.append(place)
+    return seen, under
 
 
 def style(place: int) -> str:
@@ -58,9 +76,7 @@ def _grid(chart: Chart, columns: int, kind: int) -> list[list[tuple[str, str]]]:
             row = _row(height)
             between = range(min(before, row) + 1, max(before, row)) if before is not None else range(0)
             for at in (row, *between):
-                # Lines that lie on one another take turns, so that none is hidden.
-                if grid[at][column][0] not in LETTERS or column % 2 == place % 2:
-                    grid[at][column] = (LETTERS[place], _STYLES[place])
+                grid[at][column] = (LETTERS[place], _STYLES[place])
             before = row
     for across, up in chart.marks:
         grid[_row(chart.y(up))][_column(chart.x(across), columns)] = (_CROSSING[kind], "bold")

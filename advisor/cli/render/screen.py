@@ -6,12 +6,20 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from advisor.cli import render
 
 _NARROWEST, _WIDEST, _PROSE = 40, 120, 96  # columns
-_TO_ASCII = str.maketrans({"–": "-", "“": '"', "”": '"', "’": "'"})
+_TO_ASCII = str.maketrans({"–": "-", "“": '"', "”": '"', "’": "'", "…": "~"})
 _KEPT = "\u00a0"  # a space at which no line is broken
+
+
+@dataclass(frozen=True, slots=True)
+class MenuBelow:
+    """Said to a command by who puts a menu below its screen: so many ``lines`` are left, and what to type is there."""
+
+    lines: int
 
 
 class Screen:
@@ -66,7 +74,12 @@ class Screen:
 
     def command(self, text: str, style: str = "") -> None:
         """Write a command that a shell takes as it stands here, on as many lines as the width asks for."""
-        room = self.width - 6  # what it is set in by, and the stroke that ends a line
+        for line in self.shell(text, 2):
+            self.line(f"  {line}", style)
+
+    def shell(self, text: str, indent: int) -> list[str]:
+        """Return the lines of a command that a shell takes as they stand, to be set in by ``indent`` columns."""
+        room = self.width - indent - 4  # what the lines after the first are set in by, and the stroke that ends a line
         lines: list[str] = []
         for part in text.replace(" && ", " &&\n").split("\n"):
             for word in part.split(" "):
@@ -74,13 +87,15 @@ class Screen:
                     lines[-1] += f" {word}"
                 else:
                     lines.append(word)
-        for place, line in enumerate(lines):
-            goes_on = place + 1 < len(lines) and not line.endswith("&&")
-            self.line(f"  {'' if place == 0 else '  '}{line}{' ' + chr(92) if goes_on else ''}", style)
+        last = len(lines) - 1
+        return [
+            f"{'  ' if place else ''}{line}{'' if place == last or line.endswith('&&') else ' ' + chr(92)}"
+            for place, line in enumerate(lines)
+        ]
 
     def cut(self, text: str, room: int) -> str:
         """Return the text within ``room`` columns, its end left out where it is longer."""
-        return text if len(text) <= room else f"{text[: room - 2]}.."
+        return text if len(text) <= room else f"{text[: room - 1].rstrip()}…"
 
 
 def page_width() -> int:

@@ -31,11 +31,9 @@ class Answers:
     strategy: str | None = None
     system_tokens: int | None = None
     score: float | None = None
-    standing: str | None = None  # at the provider that sells to some longer than to others
     quality_target: float | None = None
     error_cost_usd: Decimal | None = None
     budget_usd: Decimal | None = None
-    label_usd: Decimal | None = None
     turns: float = 1.0
     requests_are: str | None = None
 
@@ -48,17 +46,14 @@ class Answers:
         return self.listed and self.strategy == TUNED
 
     @property
-    def falls_short(self) -> bool:
-        """Tell that a score was measured, and no target says that it is good enough."""
-        return self.score is not None and (self.quality_target is None or self.score < self.quality_target)
+    def scored(self) -> bool:
+        """Tell that something answers today whose score is known."""
+        return bool(self.today) and self.score is not None
 
     @property
-    def asks_standing(self) -> bool:
-        """Tell that what answers was tuned where some may still buy and others may not."""
-        from advisor.pricing import PriceBook
-
-        seller = closing_seller()
-        return self.tuned and seller is not None and PriceBook.load().offer(seller[0], self.today or "") is not None
+    def falls_short(self) -> bool:
+        """Tell that a score was measured, and no target says that it is good enough."""
+        return self.scored and (self.quality_target is None or (self.score or 0.0) < self.quality_target)
 
 
 def said(answers: Answers) -> str:
@@ -76,12 +71,11 @@ def workload_of(answers: Answers) -> dict[str, object]:
         described = {name: getattr(answers, name) for name in ("examples", "tokens_per_example", "output_tokens")}
         described["labels"] = answers.labels if answers.task == "classification" else None
         content["data"] = {name: value for name, value in described.items() if value is not None}
-        content["label_usd"] = answers.label_usd
     elif answers.turns > 1:
         content["requests_are"] = answers.requests_are
     content["requests_per_month"] = answers.requests_per_month
     content["gpus"] = list(answers.gpus) if answers.gpus else None
-    content["budget_usd"] = answers.budget_usd
+    content["budget_usd"] = None if answers.scored else answers.budget_usd
     if answers.today:
         content |= _of_today(answers)
     return {
@@ -92,8 +86,7 @@ def workload_of(answers: Answers) -> dict[str, object]:
 
 
 def _of_today(answers: Answers) -> dict[str, object]:
-    seller, score = closing_seller(), answers.score
-    content: dict[str, object] = {}
+    score, content = answers.score, dict[str, object]()
     if answers.today == UNLISTED:
         content["measured"] = None if score is None else {"prompt": score}
     else:
@@ -104,18 +97,18 @@ def _of_today(answers: Answers) -> dict[str, object]:
             "score": score,
         }
         content["current"] = {name: value for name, value in said.items() if value is not None}
-    if answers.asks_standing and seller is not None and answers.standing is not None:
-        content["standing"] = {seller[0]: answers.standing}
+    if seller := _closing_to_others(answers):
+        content["standing"] = {seller: "active"}
     if score is not None:
         content["quality_target"] = answers.quality_target
         content["error_cost_usd"] = answers.error_cost_usd if answers.falls_short else None
     return content
 
 
-def closing_seller() -> tuple[str, str] | None:
-    """Return the provider, with its name, that sells to some organisations longer than to others."""
+def _closing_to_others(answers: Answers) -> str | None:
+    """Return the provider that still sells to those whose tuned model answers there today, and to no others."""
     from advisor.pricing import PriceBook
 
     book = PriceBook.load()
-    seller = next(iter(book.asks_standing), None)
-    return None if seller is None else (seller, book.name_of(seller))
+    tuned_at = (seller for seller in book.asks_standing if answers.tuned and book.offer(seller, answers.today or ""))
+    return next(tuned_at, None)

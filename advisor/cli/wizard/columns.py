@@ -24,10 +24,18 @@ def with_columns_named(paths: tuple[str, ...], unknown: UnknownFields) -> str:
     reason = "What the model shall say."
     completion = choose("Which column holds the answer?", others, reason=reason, default=others[-1][0])
     folder = home() / "wizard"  # nobody asked for a file beside the data
-    folder.mkdir(exist_ok=True, mode=0o700)
     out = str(unused(folder / f"{Path(paths[0]).name.split('.')[0]}-chat.jsonl"))
     named = {"prompt": prompt, "completion": completion}
     mapped = ",".join(f"{field}={name}" for field, name in named.items())
+    answer = choose(
+        "Write the rows anew under the names every command reads?",
+        (("yes", f"to {out}"), ("no", "then give another file")),
+        reason="Your own file stays as it is.",
+        default="yes",
+    )
+    if answer == "no":
+        raise AdvisorError("Nothing was written.")
+    folder.mkdir(exist_ok=True, mode=0o700)
     say(f"$ tunewise check {shlex.join((*paths, '--columns', mapped, '--fix', out))}", indent=0)
     fix(Dataset.open(*paths, columns=named), Path(out))
     return out

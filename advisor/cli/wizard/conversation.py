@@ -14,9 +14,11 @@ import yaml
 from advisor.atomic import write_whole
 from advisor.cli import render
 from advisor.cli.reachability import hub_answers
+from advisor.cli.render.screen import MenuBelow
 from advisor.cli.wizard.answers import Answers, said, workload_of
 from advisor.cli.wizard.columns import unused
-from advisor.cli.wizard.prompt import Back, choose, say
+from advisor.cli.wizard.lines import history
+from advisor.cli.wizard.prompt import Back, Quit, choose, menu, say
 from advisor.cli.wizard.questions import questions
 from advisor.errors import AdvisorError
 from advisor.paths import home
@@ -25,30 +27,40 @@ from backends import BackendError
 if TYPE_CHECKING:
     from advisor.recommend import Plan
 
+_SCREEN = 20  # lines of the advice: with the menu they fit where a terminal has 24
+_KEPT = "Your answers are kept: 'tunewise' goes on from here."
+
 
 def run() -> None:
-    """Hold the whole conversation. Ctrl-C leaves the answers saved; the next start goes on from there."""
+    """Hold the whole conversation. Ctrl-C and q leave the answers saved; the next start goes on from there."""
     say("tunewise: should you fine-tune at all, where, and what will it cost?", style="bold", indent=0)
-    say("Enter takes the default in brackets, b goes back, Ctrl-C keeps your answers.", indent=0)
+    say("Enter takes the answer in brackets; ? explains, b goes back, q leaves and keeps your answers.", indent=0)
     for line in _unfinished():
         say(line, indent=0)
-    try:
-        answers, number = _start()
-        while True:
-            answers = _conversation(answers, number)
-            number = 0
-            plan = _advise(answers)
-            if plan is None:
-                render.out()
-                say("These answers lead nowhere: here they are again, to change one of them.", style="yellow", indent=0)
-                continue
-            try:
-                return _offer_next_step(plan, answers)
-            except Back:
-                number = len(questions(answers)) - 1
-    except click.Abort:
-        render.note("\nYour answers are kept: 'tunewise' goes on from here.")
-        raise
+    with history():
+        try:
+            _converse()
+        except Quit:
+            render.note(_KEPT)
+        except click.Abort:
+            render.note(f"\n{_KEPT}")
+            raise
+
+
+def _converse() -> None:
+    answers, number = _start()
+    while True:
+        answers = _conversation(answers, number)
+        number = 0
+        plan = _advise(answers)
+        if plan is None:
+            render.out()
+            say("These answers lead nowhere: here they are again, to change one of them.", style="yellow", indent=0)
+            continue
+        try:
+            return _offer_next_step(plan, answers)
+        except Back:
+            number = len(questions(answers)) - 1
 
 
 def _start() -> tuple[Answers, int]:
@@ -86,12 +98,17 @@ def _conversation(answers: Answers, number: int) -> Answers:
 
 
 def _advise(answers: Answers) -> Path | None:
-    """Print the advice and return the file that holds it; None where it cannot be given."""
+    """Print the advice on a screen that leaves room for the menu; return the file that holds it, None without one."""
     workload, plan = home() / "wizard-workload.yaml", home() / "wizard-plan.yaml"
     write_whole(workload, yaml.safe_dump(workload_of(answers), sort_keys=False).encode())
     plan.unlink(missing_ok=True)
-    _command("plan", *(answers.data or ()), "--workload", str(workload), "--out", str(plan))
+    _command(*_planned(answers), "--out", str(plan), above=MenuBelow(_SCREEN))
     return plan if plan.exists() else None
+
+
+def _planned(answers: Answers) -> tuple[str, ...]:
+    """Return the command that gives this advice."""
+    return ("plan", *(answers.data or ()), "--workload", str(home() / "wizard-workload.yaml"))
 
 
 def _offer_next_step(file: Path, answers: Answers) -> None:
@@ -99,30 +116,23 @@ def _offer_next_step(file: Path, answers: Answers) -> None:
 
     Raises Back when the person wants the questions again.
     """
-    from advisor.cli.render.plan import answer
     from advisor.recommend import read_plan
 
     plan = read_plan(file)
-    saved = unused(Path("plan.yaml"))
+    saved, page = unused(Path("plan.yaml")), unused(Path("plan.html"))
     steps = [
+        ("why", "the reasons, their sources, and what is not known", (*_planned(answers), "--why")),
+        ("all", "every option, and why the others were ruled out", (*_planned(answers), "--all")),
+        ("chart", "what a month costs, by how many requests it has", (*_planned(answers), "--chart")),
         ("save", f"keep the plan as {saved} in this folder", ()),
+        ("page", f"write it as {page}, to share", ("report", str(file), "--html", str(page))),
         *_commands(file, plan, answers.data or ()),
-        ("stop", "that is all for now", ()),
     ]
-    default = "save"
-    render.out()
-    say(f"To say it again: {answer(plan.option)}", style="bold", indent=0)  # where the screen is low, it has gone by
+    default = "why"
     while True:
         render.out()
-        step = choose(
-            "What next?",
-            [(name, meaning) for name, meaning, _ in steps],
-            reason="Whatever costs money is priced first, and you are asked.",
-            default=default,
-        )
-        if step == "stop":
-            return
-        default = "stop"
+        step = menu([(name, meaning) for name, meaning, _ in steps], default=default)
+        default = "q"
         if step == "save":
             write_whole(saved, file.read_bytes(), private=False)
             say(f"Saved {saved.resolve()}; later: tunewise launch {saved}")
@@ -131,8 +141,8 @@ def _offer_next_step(file: Path, answers: Answers) -> None:
         if _command(*arguments) == 0 and step in ("launch", "small", "try"):
             found = [name for name, _, _ in steps]
             if "compare" not in found:
-                steps.insert(-1, ("compare", "the tuned model, its base and three examples, held out", COMPARE))
-                steps.insert(-1, ("receipt", "quoted beside what it took", ("receipt", "last")))
+                steps.append(("compare", "the tuned model, its base and three examples, held out", COMPARE))
+                steps.append(("receipt", "quoted beside what it took", ("receipt", "last")))
             default = "compare"
 
 
@@ -159,6 +169,9 @@ def _commands(file: Path, plan: Plan, data: tuple[str, ...]) -> Iterator[tuple[s
             walked = ("launch", str(file), "--rehearse", "--watch")
             yield "rehearse", "walk the launch to its end: no key, nothing sent", walked
         yield "launch", "start the job, once you have seen its price", ("launch", str(file), "--watch")
+    if not data and option.strategy.local and option.method and option.gpu:
+        fits = ("fit", "--model", option.model, "--method", option.method.value, "--gpu", option.gpu)
+        yield "fit", f"whether it trains on the {option.gpu}, and how long that takes", fits
     if data:
         if not hub_answers():
             small = ("--backend", "local", "--model", "smollm2", "--watch")
@@ -167,13 +180,13 @@ def _commands(file: Path, plan: Plan, data: tuple[str, ...]) -> Iterator[tuple[s
         yield "try", "train a toy model on it here: free, to see each step", ("launch", *data, *tiny)
 
 
-def _command(*arguments: str) -> int:
+def _command(*arguments: str, above: MenuBelow | None = None) -> int:
     """Show the equivalent command line, run it as if it had been typed, and return its exit code."""
     tunewise = click.get_current_context().find_root().command
     render.out()
     say(f"$ tunewise {shlex.join(arguments)}", style="bold", indent=0)
     try:
-        code = tunewise.main(list(arguments), prog_name="tunewise", standalone_mode=False)
+        code = tunewise.main(list(arguments), prog_name="tunewise", standalone_mode=False, obj=above)
         return code if isinstance(code, int) else 0
     except (AdvisorError, BackendError, click.ClickException) as error:
         render.error(error.format_message() if isinstance(error, click.ClickException) else str(error))
