@@ -28,11 +28,12 @@ class _Plan(Group):
     """The advice on DATA; ``diff`` as the first word compares two kept plans. A file of that name is ./diff."""
 
     allow_interspersed_args = True  # flags may stand behind DATA
-    usual = ("file", "requests_per_month", "measured", "backends", "models", "explain", "out")
+    usual = ("file", "requests_per_month", "measured", "backends", "models", "why", "every", "chart", "html", "out")
     renamed = RENAMED
     groups: ClassVar = {
         **GROUPS,
-        "The advice": ("backends", "models", "pilot", "exact", "explain", "out"),
+        "The advice": ("backends", "models", "pilot", "exact", "out"),
+        "What is shown": ("why", "every", "chart", "html", "explain"),
         "Refuse": ("max_cost", "max_monthly"),
     }
 
