@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import advisor
 
+if "recommend" not in getattr(advisor, "__all__", ()):
+    raise ImportError(
+        f"'import advisor' finds {advisor.__file__}, which is no part of tunewise: another package, or a folder that "
+        "Python looks in first, has that name. Rename it, or give tunewise an environment of its own: "
+        "uv tool install tunewise, or pipx install tunewise."
+    )
+
 __all__ = advisor.__all__
 
 

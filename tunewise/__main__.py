@@ -1,5 +1,15 @@
-"""``python -m tunewise`` is the command."""
+"""The command, by its own name: so that a foreign package called ``advisor`` is noticed and named."""
 
-from advisor.cli import main
+from __future__ import annotations
 
-main()
+from typing import NoReturn
+
+
+def main() -> NoReturn:
+    from advisor.cli import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

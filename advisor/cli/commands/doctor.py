@@ -17,6 +17,7 @@ from advisor.cli import render
 from advisor.cli.checks import Check
 from advisor.cli.flags import common
 from advisor.cli.flags.command import Command
+from advisor.cli.import_names import import_names
 from backends import install_extra, reinstall
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def command(offline: bool, today: date, as_json: bool) -> None:
 
 def _checks(today: date, offline: bool) -> Iterator[Check]:
     yield Check("python", "ok", sys.version.split()[0])
+    yield import_names(Path.cwd())
     yield _settings()
     yield _state_folder()
     yield _memory()
