@@ -8,7 +8,7 @@ JOBS ?= 2
 FUZZ ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz check format golden clean
+.PHONY: help demo test fuzz check format dist versions golden clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,12 @@ check: $(STAMP) ## Lint, types, import contracts
 format: $(STAMP) ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+dist: ## Build sdist and wheel of the last commit, and try them in fresh environments
+	PYTHON=$(PYTHON) bash benchmarks/dist.sh
+
+versions: ## The tests without torch on every Python, with the lowest and the newest dependencies
+	bash benchmarks/versions.sh
 
 golden: $(STAMP) ## Renew the golden files after a change of reports, then read the diff
 	TUNEWISE_RENEW_GOLDEN=1 $(BIN)/python -m pytest -k golden
