@@ -70,6 +70,9 @@ class Browser:
                 return said["result"]
 
     def open(self, page: Path, *, width: int = 1280, dark: bool = False, script: bool = True) -> None:
+        self.visit(page.absolute().as_uri(), width=width, dark=dark, script=script)
+
+    def visit(self, address: str, *, width: int = 1280, dark: bool = False, script: bool = True) -> None:
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.call("Emulation.setEmulatedMedia", features=scheme)
         self.call("Emulation.setScriptExecutionDisabled", value=not script)
@@ -78,7 +81,7 @@ class Browser:
         )
         self.requests.clear()
         self.complaints.clear()
-        self.call("Page.navigate", url=page.absolute().as_uri())
+        self.call("Page.navigate", url=address)
         until = time.monotonic() + 30
         while self.run("document.readyState") != "complete":
             assert time.monotonic() < until, "the page never finished loading"

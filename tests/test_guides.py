@@ -20,6 +20,7 @@ GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
 BLOCK = re.compile(r"```(\w+) ?([\w./]*)\n(.*?)```", re.DOTALL)
 # The README's run trains, evaluates and receipts in a test of its own; here these are only understood.
 OF_THE_README = ("--backend local --model tiny --epochs 1 --yes", " last")
+UNTIL_STOPPED = "tunewise ui"  # tests/test_ui.py starts and stops it
 KEYS = ("OPENAI_API_KEY", "TOGETHER_API_KEY", "NEBIUS_API_KEY", "AZURE_OPENAI_API_KEY", "REPLICATE_API_TOKEN")
 
 
@@ -40,7 +41,7 @@ def test_a_guide_runs(guide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         for line in text.splitlines() if language == "console" else ():
             assert line.startswith("$ tunewise "), line
             command, _, note = line.partition(" #")
-            if any(words in command for words in OF_THE_README):
+            if UNTIL_STOPPED in command or any(words in command for words in OF_THE_README):
                 understood(shlex.split(command)[2:])
                 ran += 1
                 continue

@@ -310,7 +310,7 @@ def test_the_scorecard_and_the_losses_are_those_of_the_run() -> None:
 def test_a_run_without_a_scorecard_or_losses_says_so() -> None:
     told = replace(a_run(), scorecard=None, losses={})
     said = visible(page(a_story(None, told)))
-    assert "Nothing was measured yet" in said and "No loss was kept" in said
+    assert "Nothing was measured yet" in said and "No loss is known" in said
     assert "Not measured yet." in markdown(a_story(None, told))
 
 

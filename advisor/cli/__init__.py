@@ -36,6 +36,7 @@ LISTED: dict[str, dict[str, tuple[str, str]]] = {
         "jobs": ("advisor.cli.commands.jobs", "List the runs in the ledger."),
         "show": ("advisor.cli.commands.show", "Show one run."),
         "watch": ("advisor.cli.commands.watch", "Follow a run live: loss, steps, spend."),
+        "ui": ("advisor.cli.commands.ui", "Follow all runs on a page of this machine."),
         "logs": ("advisor.cli.commands.logs", "Print what the provider said, line by line."),
         "cancel": ("advisor.cli.commands.cancel", "Stop a run."),
     },

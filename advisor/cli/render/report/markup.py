@@ -77,10 +77,12 @@ def table(
 
 def _alike(rows: Sequence[Sequence[str]]) -> list[int]:
     """Return the columns that tell no row from another; none where no other column would be left."""
-    if len(rows) < 2:
-        return []
-    found = [column for column in range(1, len(rows[0])) if len({row[column] for row in rows}) == 1]
-    return found if len(found) < len(rows[0]) - 1 else []
+    found = []
+    for column in range(1, len(rows[0]) if rows else 0):
+        values = {row[column] for row in rows}
+        if (len(rows) > 1 and len(values) == 1) or values <= set(_NOTHING):
+            found.append(column)
+    return found if found and len(found) < len(rows[0]) - 1 else []
 
 
 def folded(summary: str, *content: str, class_: str = "") -> Html:

@@ -12,8 +12,11 @@ from advisor.cli.render.report.markup import Html, join, tag
 from backends import Json
 
 
-def document(title: str, content: Sequence[str], footer: Sequence[str], figures: str) -> str:
-    """Return the whole page. ``figures`` is the text of ``embedded``: what the script reads values from."""
+def document(title: str, content: Sequence[str], footer: Sequence[str], figures: str, *, live: bool = False) -> str:
+    """Return the whole page. ``figures`` is the text of ``embedded``: what the script reads values from.
+
+    ``live``: it is served, and asks for itself every few seconds.
+    """
     body = join(
         (
             tag("a", "Skip to the answer", href="#answer", class_="skip"),
@@ -21,19 +24,26 @@ def document(title: str, content: Sequence[str], footer: Sequence[str], figures:
             tag("footer", *(tag("p", line) for line in footer)),
         )
     )
-    # The policy names the hashes of our own style and script: the browser itself refuses everything else.
-    policy = (
-        f"default-src 'none'; style-src '{_hash('report.css')}'; script-src '{_hash('report.js')}'; base-uri 'none'"
-    )
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy(live=live)}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n<meta name="referrer" content="no-referrer">\n'
         f"{tag('title', title)}\n<style>{_asset('report.css')}</style>\n</head>\n<body>\n{body}\n"
         f'<script type="application/json" id="figures">{figures}</script>\n'
-        f"<script>{_asset('report.js')}</script>\n</body>\n</html>\n"
+        f"{''.join(f'<script>{_asset(name)}</script>' for name in _scripts(live=live))}\n</body>\n</html>\n"
     )
+
+
+def policy(*, live: bool) -> str:
+    """Return the content security policy: it names the hashes of our own style and scripts, and refuses all else."""
+    scripts = " ".join(f"'{_hash(name)}'" for name in _scripts(live=live))
+    asks = " connect-src 'self';" if live else ""
+    return f"default-src 'none'; style-src '{_hash('report.css')}'; script-src {scripts};{asks} base-uri 'none'"
+
+
+def _scripts(*, live: bool) -> tuple[str, ...]:
+    return ("live.js", "report.js") if live else ("report.js",)
 
 
 def contents(parts: Sequence[tuple[str, str, Html]]) -> Html:

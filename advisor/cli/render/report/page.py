@@ -18,17 +18,20 @@ from advisor.cli.render.report.run import (
     verdict,
 )
 from advisor.cli.render.report.slide import slide, svg
-from advisor.cli.render.report.story import Story
+from advisor.cli.render.report.story import Story, Told
 from advisor.cli.render.report.sums import sums_section
 from advisor.recommend import wording as words
+from advisor.runs.names import with_name
 
 
-def page(story: Story) -> str:
-    """Return the whole page. The same story gives the same page, to the byte."""
-    title = headline(story)
+def page(story: Story, *, above: Html = Html(""), live: bool = False) -> str:  # noqa: B008  a string, never changed
+    """Return the whole page. The same story gives the same page, to the byte.
+
+    ``above`` stands over the answer; ``live``: the page is served, and asks for itself every few seconds.
+    """
     parts = _sections(story)
-    content = (_answer(story), contents(parts), _front(story), *(part for _, _, part in parts))
-    return document(title, content, _footer(story), embedded(figures(story)))
+    content = (above, _answer(story), contents(parts), _front(story), *(part for _, _, part in parts))
+    return document(headline(story), content, _footer(story), embedded(figures(story)), live=live)
 
 
 def headline(story: Story) -> str:
@@ -40,7 +43,7 @@ def headline(story: Story) -> str:
 
 
 def _answer(story: Story) -> Html:
-    over = tag("p", "Run " + story.run.view.run if story.run else "Recommendation", class_="over")
+    over = tag("p", f"Run {_called(story.run)}" if story.run else "Recommendation", class_="over")
     top = (over, tag("h1", headline(story)))
     if story.run is not None:
         told = story.run
@@ -66,6 +69,10 @@ def _front(story: Story) -> Html:
     return tag("figure", svg(found), tag("figcaption", *how), class_="slide")
 
 
+def _called(told: Told) -> str:
+    return with_name(told.view.run, told.view.name)
+
+
 def _what(story: Story) -> str:
     return story.run.view.run if story.run else "PLAN.yaml"
 
@@ -75,8 +82,9 @@ def _sections(story: Story) -> list[tuple[str, str, Html]]:
     found: list[tuple[str, str, Html]] = []
     plan, run = story.plan, story.run
     if run is not None:
-        found.append(("scorecard", "Scorecard", scorecard_section(run.scorecard, run.view.run)))
-        found.append(("loss", "Training", loss_section(run)))
+        measured = ("scorecard", "Scorecard", scorecard_section(run.scorecard, run.view.run))
+        training = ("loss", "Training", loss_section(run))
+        found += (measured, training) if run.view.status.finished else (training, measured)
         found.append(("receipt", "Receipt", receipt_section(run.receipt)))
     if plan is not None:
         behind = "Why" if run is None else f"The plan behind it: {words.headline(plan.option)}"

@@ -1,7 +1,7 @@
 "use strict";
 // Reads values off the drawings: pointer, touch, or the arrow keys. Without it every value stands in the tables.
 (() => {
-  const figures = JSON.parse(document.getElementById("figures").textContent);
+  let figures = {};
   const SVG = "http://www.w3.org/2000/svg";
 
   const money = (value) => {
@@ -84,18 +84,27 @@
     });
   };
 
-  document.querySelectorAll("[data-chart]").forEach(attach);
   // A table wider than its box says that it goes on, until it has been scrolled to its end.
-  document.querySelectorAll(".scroll").forEach((box) => {
-    const hint = document.createElement("p");
-    hint.className = "hint";
-    hint.setAttribute("aria-hidden", "true");
-    hint.textContent = "More columns to the right \u2192";
-    box.after(hint);
-    const look = () => (hint.hidden = box.scrollLeft + box.clientWidth >= box.scrollWidth - 1);
+  const hint = (box) => {
+    const said = document.createElement("p");
+    said.className = "hint";
+    said.setAttribute("aria-hidden", "true");
+    said.textContent = "More columns to the right \u2192";
+    box.after(said);
+    const look = () => (said.hidden = box.scrollLeft + box.clientWidth >= box.scrollWidth - 1);
     box.addEventListener("scroll", look);
     new ResizeObserver(look).observe(box);
-  });
+  };
+
+  // Once for the page, and again for each part of it that live.js has renewed.
+  const start = (part) => {
+    figures = JSON.parse(document.getElementById("figures").textContent);
+    part.querySelectorAll("[data-chart]").forEach(attach);
+    part.querySelectorAll(".scroll").forEach(hint);
+  };
+  start(document);
+  document.addEventListener("renewed", (event) => start(event.target));
+
   // Paper cannot be clicked: what is folded opens for it, and closes again. Appendices stay as the reader left
   // them.
   let opened = [];

@@ -47,12 +47,18 @@ def run_facts(told: Told) -> Html:
     facts: list[tuple[str, str | None]] = [
         ("Status", one.status.value),
         ("Quoted", usd(one.quote_usd)),
-        ("Billed", join((usd(one.billed_usd), tag("small", told.receipt.basis, class_="range")), " ")),
+        ("Billed", _billed(told)),
         ("Steps", steps),
         ("Method", f"{one.method}, {one.objective}"),
         ("Tuned model", one.tuned_model),
     ]
     return tiles([(name, value) for name, value in facts if value])
+
+
+def _billed(told: Told) -> Html:
+    if told.view.billed_usd is None and not told.view.status.finished:
+        return text("not yet")
+    return join((usd(told.view.billed_usd), tag("small", told.receipt.basis, class_="range")), " ")
 
 
 def losses_chart(told: Told) -> Chart | None:
@@ -93,7 +99,7 @@ def loss_section(told: Told) -> Html:
     """Return the loss curves, or say that there are none."""
     chart = losses_chart(told)
     if chart is None:
-        why = "No loss was kept for this run: 'tunewise watch' keeps what the provider reports."
+        why = "No loss is known of this run: 'tunewise watch' keeps what the provider reports."
         return section("loss", "Training", tag("p", why))
     longest = max(len(points) for points in told.losses.values())
     notes = []

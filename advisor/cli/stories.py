@@ -1,0 +1,125 @@
+"""Gathers what a report tells: from a plan file, or from a run with its plan, data, curves, scorecard and receipt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from advisor.cli.render.report import Story, Told
+    from advisor.recommend import Plan
+    from advisor.runs import Ledger, Run
+    from advisor.tokens import Profile
+
+_DESCRIBED = "The plan was made from a description, before there was data."
+_CURVES = {"train_loss": "training", "valid_loss": "validation"}
+
+
+def of_plan(path: Path, today: date) -> Story:
+    """Return what there is to tell of a plan file, with its data where it is unchanged. Raises PlanError."""
+    from advisor.cli.render.report import Story
+    from advisor.recommend import read_plan
+
+    plan = read_plan(path)
+    profile, notes = _profile(plan.data, plan.fingerprint) if plan.data else (None, [_DESCRIBED])
+    return Story(made=today, version=_version(), plan=plan, profile=profile, notes=tuple(notes))
+
+
+def of_plan_at_hand(plan: Plan, profile: Profile | None, today: date) -> Story:
+    """Return what there is to tell of a plan that was just made; ``profile`` is None where its data is described."""
+    from advisor.cli.render.report import Story
+
+    notes = () if profile else (_DESCRIBED,)
+    return Story(made=today, version=_version(), plan=plan, profile=profile, notes=notes)
+
+
+def of_run(ledger: Ledger, run: Run, today: date) -> Story:
+    """Return what there is to tell of a run: itself, the plan it came from and its data, as far as they are there."""
+    from advisor.cli.render.report import Story
+    from advisor.recommend import PlanError, read_plan
+
+    profile, notes = _profile([Path(source) for source in run.origin.data], run.origin.fingerprint)
+    plan = None
+    if run.origin.source:
+        try:
+            plan = read_plan(Path(run.origin.source))
+        except PlanError as error:
+            notes.append(f"The plan it was launched from is not shown. {error}")
+    return Story(made=today, version=_version(), plan=plan, run=told(ledger, run), profile=profile, notes=tuple(notes))
+
+
+def of_run_alone(ledger: Ledger, run: Run, today: date) -> Story:
+    """Return what there is to tell of a run itself, quickly enough to be told every few seconds."""
+    from advisor.cli.render.report import Story
+
+    return Story(made=today, version=_version(), run=told(ledger, run))
+
+
+def told(ledger: Ledger, run: Run) -> Told:
+    """Return a run with its receipt, scorecard and losses."""
+    from advisor.cli.render.report import Told
+    from advisor.runs import receipt, view
+
+    return Told(
+        view=view(run),
+        receipt=receipt(ledger, run.id),
+        scorecard=run.scorecard if isinstance(run.scorecard, dict) else None,
+        losses=losses(run),
+    )
+
+
+def losses(run: Run) -> Mapping[str, tuple[tuple[int, float], ...]]:
+    """Return the loss curves: the trainer's own file, else what `watch` kept of the provider's events."""
+    from advisor.runs import read_events
+
+    path = run.job.metrics_path
+    rows: list[Mapping[str, object]] = []
+    if path is not None and path.is_file():
+        rows = [row for line in path.read_text(encoding="utf-8").splitlines() if (row := _row(line))]
+    else:
+        rows = [{"step": event.step, **event.metrics} for event in read_events(run.id)]
+    found: dict[str, dict[int, float]] = {}
+    for row in rows:
+        step = row.get("step")
+        for key, name in _CURVES.items():
+            value = row.get(key)
+            if isinstance(step, int | float) and isinstance(value, int | float) and isfinite(value):
+                found.setdefault(name, {})[int(step)] = float(value)
+    return {name: tuple(sorted(found[name].items())) for name in _CURVES.values() if name in found}
+
+
+def _row(line: str) -> Mapping[str, object]:
+    """Read one line of metrics; one torn by a crash is left out."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _profile(sources: Sequence[Path], fingerprint: str) -> tuple[Profile | None, list[str]]:
+    """Return what the data is, when it is at hand and still the same; else why not."""
+    from advisor.dataset import Dataset
+    from advisor.errors import AdvisorError
+    from advisor.tokens import profile
+
+    names = ", ".join(source.name for source in sources)
+    if not sources or not all(source.exists() for source in sources):
+        return None, [f"The data ({names or 'not named'}) is not at hand, so nothing is shown of it."]
+    try:
+        dataset = Dataset.open(*sources)
+        if fingerprint and dataset.fingerprint != fingerprint:
+            return None, [f"The data ({names}) has changed since, so nothing is shown of it."]
+        return profile(dataset), []
+    except AdvisorError as error:
+        return None, [f"The data ({names}) cannot be read any more: {error}"]
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("tunewise")
