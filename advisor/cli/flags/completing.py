@@ -28,7 +28,7 @@ def files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[C
 
 
 def runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Offer the runs of the ledger, newest first, and ``last``."""
+    """Offer the runs of the ledger by name, else by id, newest first, and ``last``."""
     known = _runs()
     return _fitting([*known, *([("last", "the newest run")] if known else [])], incomplete)
 
@@ -85,8 +85,11 @@ def _runs() -> list[tuple[str, str]]:
     if not ledger.is_file():
         return []
     with closing(sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True, timeout=1)) as connection:
-        newest = "SELECT id, json_extract(spec, '$.model') FROM runs ORDER BY number DESC LIMIT ?"
-        return [(str(run), str(model)) for run, model in connection.execute(newest, [_MOST_RUNS])]
+        newest = "SELECT COALESCE(name, id), json_extract(spec, '$.model') FROM runs ORDER BY number DESC LIMIT ?"
+        try:
+            return [(str(run), str(model)) for run, model in connection.execute(newest, [_MOST_RUNS])]
+        except sqlite3.DatabaseError:  # of another version, or damaged: what opens it says so
+            return []
 
 
 def _models(places: Iterable[str]) -> Iterable[str]:
