@@ -37,6 +37,7 @@ class Progress:
         self._warned: set[tuple[str, str]] = set()
         self._said: dict[str, tuple[float, str]] = {}
         self._live: Live | None = None
+        self._ascii = render.says_ascii_alone()  # while drawing goes on, stdout is rich's and does not say
 
     def __enter__(self) -> Self:
         if render.draws(stderr=self._talk):
@@ -78,7 +79,7 @@ class Progress:
         """Return the screen as it is now; ``last``: to stay in the terminal when nothing is followed any more."""
         from advisor.cli.render.watch_screen import WatchScreen
 
-        return WatchScreen(tuple(self._seen.values()), datetime.now(UTC), last)
+        return WatchScreen(tuple(self._seen.values()), datetime.now(UTC), last, self._ascii)
 
     def show(self, run: Run, update: Update, standing: Standing) -> None:
         """Take in what a look brought, and show it."""

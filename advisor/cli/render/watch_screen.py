@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from advisor.cli import render
 from advisor.cli.render.loss_plot import TRAIN, VALID, loss_plot
 from advisor.cli.render.runs import COLOURS, clock, fits, grid_of, short, steps
 from advisor.cli.render.safe_text import for_terminal
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 
 _PLOT = (3, 14)  # lines of the curves: the fewest worth drawing, and the most
 _WIDEST = 160  # columns of the curves
+_PROMPT = 2  # lines below the last screen: the next command, and the shell's prompt
 _TOLD = 2  # lines of one message
 _MESSAGES = 4  # lines of what was said last, at least, where there is room for the curves too
 
@@ -46,22 +46,23 @@ class WatchScreen:
     seen: Sequence[Seen]
     now: datetime
     last: bool = False
+    ascii: bool = False  # nothing else can be shown
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        height = None if self.last else options.size.height
+        height = options.size.height - (_PROMPT if self.last else 0)
         one = self.seen[0] if len(self.seen) == 1 else None
         lines = self._single(one, console.width, height) if one else self._several(console, height)
-        yield from lines if height is None else lines[:height]
+        yield from lines[:height]
 
-    def _single(self, one: Seen, width: int, height: int | None) -> list[Text]:
+    def _single(self, one: Seen, width: int, height: int) -> list[Text]:
         head = [*self._head(one, width), *self._facts(one, width)]
         legend = _legend(one, width)
         foot = [] if self.last else [_text(""), _text("Ctrl-C leaves; the job goes on.", "dim")]
-        room = (height or 40) - len(head) - len(foot)
+        room = height - len(head) - len(foot)
         rows = min(_PLOT[1], room - _MESSAGES - len(legend) - 4)  # the axis, and a blank line above and below
         found, done = one.curves, one.run.job.steps_total or 0
         plot = (
-            loss_plot(found.train, found.valid, done, min(width, _WIDEST), rows, ascii=render.says_ascii_alone())
+            loss_plot(found.train, found.valid, done, min(width, _WIDEST), rows, ascii=self.ascii)
             if rows >= _PLOT[0]
             else []
         )
@@ -69,7 +70,7 @@ class WatchScreen:
         said = self._said([one], width, room - len(curves) - 1)
         return [*head, *curves, *([_text(""), *said] if said else []), *foot]
 
-    def _several(self, console: Console, height: int | None) -> list[Text | Table]:
+    def _several(self, console: Console, height: int) -> list[Text | Table]:
         live = sum(not one.run.job.status.finished for one in self.seen)
         head: list[Text | Table] = [_text(f"{len(self.seen)} runs, {live} of them going on", "bold"), _text("")]
         table = self._table()
@@ -80,7 +81,7 @@ class WatchScreen:
             body = [line for one in self.seen for line in self._block(one, console.width)]
             used = len(body)
         foot = [] if self.last else [_text(""), _text("Ctrl-C leaves; the jobs go on.", "dim")]
-        room = (height or 40) - used - len(head) - len(foot) - 1
+        room = height - used - len(head) - len(foot) - 1
         said = self._said(self.seen, console.width, room)
         return [*head, *body, *([_text(""), *said] if said else []), *foot]
 
@@ -100,7 +101,8 @@ class WatchScreen:
         remaining = left(one, self.now)
         if done is not None and total:
             counted = f"  {done:,}/{total:,} steps  {done / total:.0%}" + (f"  {remaining} left" if remaining else "")
-            lines.append(_joined([*_bar(done / total, max(10, min(60, width - len(counted)))), (counted, "")]))
+            wide = max(10, min(60, width - len(counted)))
+            lines.append(_joined([*_bar(done / total, wide, ascii=self.ascii), (counted, "")]))
         elif done is not None:
             lines.append(_text(f"{done:,} steps"))
         facts = [f"elapsed {elapsed(run, self.now)}"]
@@ -172,8 +174,9 @@ class WatchScreen:
                 for one in seen
                 if (said := one.trouble or one.run.job.error or one.standing.standstill)
             ]
+        told.sort(key=lambda pair: pair[0].at)
         lines: list[Text] = []
-        for message, run in sorted(told, key=lambda pair: pair[0].at, reverse=True):
+        for message, run in reversed(told):
             start = f"{clock(message.at)} {f'{run.called}: ' if len(seen) > 1 else ''}"
             text = " ".join(for_terminal(message.text).split())
             wide = max(20, width - len(start))
@@ -213,8 +216,8 @@ def _legend(one: Seen, width: int) -> list[Text]:
     return [_joined(line) for line in lines]
 
 
-def _bar(share: float, width: int) -> list[tuple[str, str]]:
-    full, empty = ("#", ".") if render.says_ascii_alone() else ("█", "░")
+def _bar(share: float, width: int, *, ascii: bool) -> list[tuple[str, str]]:
+    full, empty = ("#", ".") if ascii else ("█", "░")
     done = int(min(1.0, share) * width)
     return [(full * done, "green"), (empty * (width - done), "dim")]
 
