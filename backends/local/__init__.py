@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -38,6 +37,7 @@ from backends.local import pretrained
 from backends.local.folder import (
     RunFolder,
     as_time,
+    death_note,
     home,
     is_young,
     nearest,
@@ -59,8 +59,6 @@ from backends.local.workers.worker_clock import held_seconds
 __all__ = ["BACKEND", "TINY", "LocalBackend", "ScoredExample", "TokenLoss", "check_model"]
 
 _PACKAGES = ("torch", "transformers", "peft", "safetensors", "tokenizers", "jinja2", "numpy")
-
-_ERROR = re.compile(r"[\w.]*(Error|Exception|Interrupt)\b")  # how the last line of a traceback begins
 
 
 class LocalBackend(Backend):
@@ -184,7 +182,7 @@ class LocalBackend(Backend):
                 status, detail = JobStatus.CANCELLED, "stopped"
             else:
                 status, detail = JobStatus.FAILED, "the trainer's process is gone"
-                error = _death_note(folder)
+                error = death_note(folder)
         held = held_seconds(folder, as_time(state.get("finished")))
         return replace(
             job,
@@ -301,23 +299,6 @@ def _accepted(folder: RunFolder) -> Hyperparameters | None:
 def _trained_without(folder: RunFolder) -> tuple[str, ...]:
     said = read_json(folder.chosen).get("left_out")
     return tuple(str(one) for one in said) if isinstance(said, list) else ()
-
-
-def _death_note(folder: RunFolder) -> str:
-    """Say what a trainer without last words leaves behind, and how to go on."""
-    try:
-        lines = folder.log.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    # The log holds what libraries print as well: only what ends in an error there is the trainer's own.
-    raised = [line.strip() for line in lines[-1:] if _ERROR.match(line)]
-    events = [str(line.get("message")) for _, line in read_lines(folder.events)]
-    last = " | ".join([*events[-1:], *raised])
-    said = f"Its last words: {last}" if last else "It left no message (killed, or the machine went down)."
-    return (
-        f"The trainer died. {said} Its log is {folder.log}. "
-        f"'tunewise launch --resume {folder.path.name}' continues from the newest checkpoint."
-    )
 
 
 BACKEND = LocalBackend

@@ -1,9 +1,12 @@
-"""A run's folder: which file is where, and how small files are written so that no reader ever sees half of one."""
+"""A run's folder: which file is where, how small files are written so that no reader ever sees half of one, and what a
+dead trainer left in it.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +14,7 @@ from pathlib import Path
 
 from backends import Json
 
+_ERROR = re.compile(r"[\w.]*(Error|Exception|Interrupt)\b")  # how the last line of a traceback begins
 _STARTING = timedelta(seconds=10)  # a trainer that has not noted its process by then never will
 
 
@@ -168,3 +172,20 @@ def nearest(path: Path) -> Path:
 def is_young(state: Mapping[str, Json]) -> bool:
     created = as_time(state.get("created"))
     return created is not None and datetime.now(UTC) - created < _STARTING
+
+
+def death_note(folder: RunFolder) -> str:
+    """Say what a trainer without last words leaves behind, and how to go on."""
+    try:
+        lines = folder.log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    # The log holds what libraries print as well: only what ends in an error there is the trainer's own.
+    raised = [line.strip() for line in lines[-1:] if _ERROR.match(line)]
+    events = [str(line.get("message")) for _, line in read_lines(folder.events)]
+    last = " | ".join([*events[-1:], *raised])
+    said = f"Its last words: {last}" if last else "It left no message (killed, or the machine went down)."
+    return (
+        f"The trainer died. {said} Its log is {folder.log}. "
+        f"'tunewise launch --resume {folder.path.name}' continues from the newest checkpoint."
+    )
