@@ -89,7 +89,7 @@ def _next(run: View) -> str:
         return f"tunewise evaluate {name}"
     if run.status == "failed":
         return f"tunewise logs {name}"
-    return f"tunewise {'receipt' if run.status.finished else 'show'} {name}"
+    return f"tunewise receipt {name}" if run.status.finished else f"tunewise show {name}"
 
 
 def notifier(ctx: click.Context, addresses: Sequence[str]) -> Notifier | None:
