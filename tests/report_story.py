@@ -13,6 +13,7 @@ from advisor.estimate import Estimate, LineItem, Range, Spread, Strategy
 from advisor.evidence import Odds
 from advisor.recommend import EvidenceRef, Flip, Option, Plan, Quality, Reason, Recommendation
 from advisor.runs import Receipt, View
+from advisor.runs.evaluation.samples import Sample
 from advisor.runs.receipt import ReceiptLine
 from advisor.task import TaskType
 from advisor.tokens import Percentiles, Profile
@@ -240,7 +241,11 @@ def a_run() -> Told:
         "notes": ["few-shot:6: 2 of each of 3 labels."],
     }
     losses = {"training": tuple((step, 2 / step) for step in range(1, 31)), "validation": ((10, 0.3), (30, 0.1))}
-    return Told(view, receipt, scorecard, losses)
+    samples = (
+        Sample("Which label?", "yes", {"base": "I think it is yes.", "tuned": "yes"}),
+        Sample("<b>And</b> this one?", "no", {"base": "", "tuned": "no" * 300}),
+    )
+    return Told(view, receipt, scorecard, losses, samples)
 
 
 def a_story(plan: Plan | None = None, run: Told | None = None, profile: Profile | None = None) -> Story:

@@ -24,6 +24,7 @@ from advisor.estimate import Range
 from advisor.pricing import PriceBook
 from advisor.recommend import read_plan, recommend, write_plan
 from advisor.runs import Ledger, Origin, Quote, Run
+from advisor.runs.evaluation.samples import read_answers
 from advisor.tokens import profile
 from advisor.workload import load_workload
 from backends import Job, JobEvent, JobSpec, JobStatus
@@ -168,6 +169,46 @@ def a_ledger_run(tmp_path: Path, **job: object) -> Run:
     ledger.add(run)
     ledger.save(snapshot)
     return run
+
+
+def kept_answers(path: Path) -> None:
+    """Three examples: one answered alike, one where they differ, one that only base answered."""
+    said = {"1": ("same", "same"), "2": ("<think>hm</think>no", "write to jane.doe@gmail.com"), "3": ("x", None)}
+    rows = [
+        {"key": f"{name}{id}", "option": name, "example": id, "asked": f"q{id}", "reference": "r", "answer": answer}
+        for id, answers in said.items()
+        for name, answer in zip(("base", "tuned"), answers, strict=True)
+        if answer is not None
+    ]
+    rows.insert(0, {**rows[0], "answer": "an earlier answer"})
+    rows.append({"key": "j", "option": "judge", "example": "1", "answer": "A"})
+    rows.append({**rows[1], "example": "4", "tool_calls": [{"function": {"name": "look"}}], "answer": ""})
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"torn', encoding="utf-8")
+
+
+def test_kept_answers_are_read_beside_each_other_those_that_differ_first(tmp_path: Path) -> None:
+    path = tmp_path / "samples.jsonl"
+    kept_answers(path)
+    found = read_answers(path, ("base", "tuned"), 5)
+    assert [(one.asked, dict(one.answers)) for one in found] == [
+        ("q2", {"base": "no", "tuned": "write to [PERSONAL DATA]"}),
+        ("q1", {"base": "same", "tuned": "same"}),
+    ]
+    assert [one.asked for one in read_answers(path, ("base", "tuned"), 1)] == ["q2"]
+    assert read_answers(path, ("base", "tuned"), 0) == () == read_answers(tmp_path / "none", ("base",), 3)
+    assert '"name": "look"' in read_answers(path, ("base",), 9)[-1].answers["base"]
+
+
+def test_a_page_holds_as_many_samples_as_asked_for_and_says_that_it_does(tmp_path: Path) -> None:
+    run = a_ledger_run(tmp_path)
+    kept_answers(tmp_path / "samples.jsonl")
+    card = {**(a_run().scorecard or {}), "samples_path": str(tmp_path / "samples.jsonl")}
+    Ledger.open().append(run.id, "scorecard", card)
+    out = tmp_path / "run.html"
+    assert "shows 2 of your held-out examples; --samples 0" in report(run.id, "--html", out).stderr
+    assert "[PERSONAL DATA]" in out.read_text(encoding="utf-8")
+    assert "held-out examples; --samples" not in report(run.id, "--html", out, "--samples", 0).stderr
+    assert 'id="samples"' not in out.read_text(encoding="utf-8")
 
 
 def test_a_run_becomes_a_page_with_its_scorecard_and_losses(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from report_story import TODAY, VOLUME, WHOLE, a_plan, a_profile, a_run, a_story
 from advisor.cli import render
 from advisor.cli.render.report import Story, figures, markdown, page, slide, svg
 from advisor.cli.render.report.markup import table, tiles
+from advisor.runs.evaluation.samples import Sample
 
 GOLDEN = Path(__file__).parent / "golden"
 # The fixture `home` takes TUNEWISE_* out of the environment of a test, so this is read when the module is.
@@ -166,6 +167,8 @@ def test_what_is_the_same_in_every_row_is_said_once_beneath() -> None:
     rows = [["a", "open", "1", ""], ["b", "open", "2", ""]]
     shown = visible(table("Options", ["Option", "available", "cost", "note"], rows))
     assert shown.split() == "Options Option cost a 1 b 2 The same for all: available: open.".split()  # noqa: SIM905
+    tied = visible(table("Scores", ["Option", "score", "cost"], [["a", "0.5", "1"], ["b", "0.5", "2"]], results=(1,)))
+    assert "The same" not in tied and tied.count("0.5") == 2
     alone = visible(table("Options", ["Option", "available"], [["a", "open"], ["b", "open"]]))
     assert "The same" not in alone and alone.count("open") == 2
 
@@ -206,6 +209,23 @@ def test_a_hostile_name_is_only_text_in_the_front_figure() -> None:
     assert found is not None
     drawn = ElementTree.fromstring(svg(found))
     assert not [one for one in drawn.iter() if one.tag.endswith("script")]
+
+
+def test_samples_stand_beside_each_other_escaped_and_cut() -> None:
+    html = page(a_story(None, a_run()))
+    part = html[html.index('id="samples"') :].split("</section>")[0]
+    assert re.findall("<dt>(.*?)</dt>", part) == ["expected", "base", "tuned"] * 2
+    assert "<b>And</b>" not in part and "&lt;b&gt;And&lt;/b&gt; this one?" in part
+    assert "no" * 200 + "…" in part and "no" * 201 not in part and "<em>nothing</em>" in part
+    assert "--samples 0 leaves them out" in part
+    others = json.dumps(figures(a_story(None, a_run()))) + markdown(a_story(None, a_run()))
+    assert "I think it is yes" not in others, "only the page carries them"
+    assert 'id="samples"' not in page(a_story(None, replace(a_run(), samples=())))
+
+
+def test_a_sample_cannot_turn_the_direction_of_writing() -> None:
+    told = replace(a_run(), samples=(Sample("\u202eevil", "a", {"base": "b"}),))
+    assert "\u202e" not in page(a_story(None, told)) and "\\u202eevil" in page(a_story(None, told))
 
 
 def test_a_planted_script_stays_text_everywhere() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from math import isfinite
 from pathlib import Path
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from advisor.cli.render.report import Story, Told
     from advisor.recommend import Plan
     from advisor.runs import Ledger, Run
+    from advisor.runs.evaluation.samples import Sample
     from advisor.tokens import Profile
 
 _DESCRIBED = "The plan was made from a description, before there was data."
@@ -37,8 +39,11 @@ def of_plan_at_hand(plan: Plan, profile: Profile | None, today: date) -> Story:
     return Story(made=today, version=_version(), plan=plan, profile=profile, notes=notes)
 
 
-def of_run(ledger: Ledger, run: Run, today: date) -> Story:
-    """Return what there is to tell of a run: itself, the plan it came from and its data, as far as they are there."""
+def of_run(ledger: Ledger, run: Run, today: date, *, samples: int = 0) -> Story:
+    """Return what there is to tell of a run: itself, the plan it came from and its data, as far as they are there.
+
+    ``samples`` is how many of its evaluated answers to show.
+    """
     from advisor.cli.render.report import Story
     from advisor.recommend import PlanError, read_plan
 
@@ -49,7 +54,8 @@ def of_run(ledger: Ledger, run: Run, today: date) -> Story:
             plan = read_plan(Path(run.origin.source))
         except PlanError as error:
             notes.append(f"The plan it was launched from is not shown. {error}")
-    return Story(made=today, version=_version(), plan=plan, run=told(ledger, run), profile=profile, notes=tuple(notes))
+    found = replace(told(ledger, run), samples=_samples(run, samples))
+    return Story(made=today, version=_version(), plan=plan, run=found, profile=profile, notes=tuple(notes))
 
 
 def of_run_alone(ledger: Ledger, run: Run, today: date) -> Story:
@@ -70,6 +76,17 @@ def told(ledger: Ledger, run: Run) -> Told:
         scorecard=run.scorecard if isinstance(run.scorecard, dict) else None,
         losses=losses(run),
     )
+
+
+def _samples(run: Run, most: int) -> tuple[Sample, ...]:
+    """Return some of the answers of the run's last evaluation, of the options that its scorecard compares."""
+    from advisor.runs.evaluation.samples import read_answers
+
+    card = run.scorecard if isinstance(run.scorecard, dict) else {}
+    path, rows = card.get("samples_path"), card.get("rows")
+    if not isinstance(path, str) or not isinstance(rows, list):
+        return ()
+    return read_answers(Path(path), [str(row["name"]) for row in rows if isinstance(row, dict)], most)
 
 
 def losses(run: Run) -> Mapping[str, tuple[tuple[int, float], ...]]:

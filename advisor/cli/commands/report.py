@@ -25,11 +25,26 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--html", type=_FILE, help="Write the page here: one file, which asks the network for nothing.")
 @click.option("--md", type=_FILE, help="Write a comment for a pull request here.")
 @click.option("--svg", type=_FILE, help="Write the front figure here, for a slide.")
+@click.option(
+    "--samples",
+    type=click.IntRange(0, 20),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Of an evaluated run, show so many of its answers in the page. They are your data: 0 leaves them out.",
+)
 @click.option("--offline", is_flag=True, help="Of a run, what the ledger knows, without asking the provider.")
 @common.today
 @common.as_json
 def command(
-    what: str, html: Path | None, md: Path | None, svg: Path | None, offline: bool, today: date, as_json: bool
+    what: str,
+    html: Path | None,
+    md: Path | None,
+    svg: Path | None,
+    samples: int,
+    offline: bool,
+    today: date,
+    as_json: bool,
 ) -> None:
     """Make a page to share of a plan or of a run: costs, sources, what would change the answer.
 
@@ -39,13 +54,16 @@ def command(
     """
     if html is None and md is None and svg is None and not as_json:
         raise click.UsageError("Say what to write: --html OUT.html, --md OUT.md, --svg OUT.svg, or --json.")
-    story = stories.of_plan(Path(what), today) if _is_plan(what) else _of_run(what, today, offline=offline)
+    story = stories.of_plan(Path(what), today) if _is_plan(what) else _of_run(what, today, samples, offline=offline)
     from advisor.cli.render.report import figures, markdown, page
 
     for path, text in ((html, page), (md, markdown), (svg, _front)):
         if path is not None:
             write(path, text(story))
             render.note(f"written: {path}")
+    if html is not None and story.run is not None and story.run.samples:
+        shown = len(story.run.samples)
+        render.note(f"note: {html} shows {shown} of your held-out examples; --samples 0 leaves them out.")
     if as_json:
         render.json_document(figures(story))
 
@@ -72,11 +90,12 @@ def page_of(plan: Plan, profile: Profile | None, html: Path, today: date) -> Non
     render.note(f"written: {html}")
 
 
-def _of_run(name: str, today: date, *, offline: bool) -> Story:
+def _of_run(name: str, today: date, samples: int, *, offline: bool) -> Story:
     from advisor.runs import Ledger
 
     ledger = Ledger.open()
-    return stories.of_run(ledger, ledger.get(name) if offline else common.current_run(ledger, name), today)
+    run = ledger.get(name) if offline else common.current_run(ledger, name)
+    return stories.of_run(ledger, run, today, samples=samples)
 
 
 def write(path: Path, text: str) -> None:

@@ -50,14 +50,21 @@ def bullets(items: Iterable[str], class_: str = "plain") -> Html:
 
 
 def table(
-    caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = (), marked: int = -1
+    caption: str,
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    numbers: Sequence[int] = (),
+    marked: int = -1,
+    results: Sequence[int] = (),
 ) -> Html:
     """Return a table in a box of its own that scrolls sideways where the screen is narrow.
 
     ``numbers`` are the columns that hold figures, ``marked`` the row that is the answer; a row's first cell heads it.
-    A column that holds the same in every row says it once, beneath the table.
+    A column that holds the same in every row says it once, beneath the table; not so the ``results``, where being the
+    same is what was found.
     """
-    alike = _alike(rows)
+    alike = [column for column in _alike(rows) if column not in results]
     shown = [column for column in range(len(head)) if column not in alike]
 
     def kind(column: int) -> dict[str, str]:

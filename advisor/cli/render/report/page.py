@@ -17,6 +17,7 @@ from advisor.cli.render.report.run import (
     scorecard_section,
     verdict,
 )
+from advisor.cli.render.report.samples import samples_section
 from advisor.cli.render.report.slide import slide, svg
 from advisor.cli.render.report.story import Story, Told
 from advisor.cli.render.report.sums import sums_section
@@ -84,7 +85,8 @@ def _sections(story: Story) -> list[tuple[str, str, Html]]:
     if run is not None:
         measured = ("scorecard", "Scorecard", scorecard_section(run.scorecard, run.view.run))
         training = ("loss", "Training", loss_section(run))
-        found += (measured, training) if run.view.status.finished else (training, measured)
+        answers = ("samples", "Answers", samples_section(run.samples))
+        found += (measured, answers, training) if run.view.status.finished else (training, measured, answers)
         found.append(("receipt", "Receipt", receipt_section(run.receipt)))
     if plan is not None:
         behind = "Why" if run is None else f"The plan behind it: {words.headline(plan.option)}"

@@ -133,7 +133,7 @@ def scorecard_section(scorecard: Mapping[str, Json] | None, run: str) -> Html:
     return section(
         "scorecard",
         "Did tuning help?",
-        table(caption, head, shown, numbers=(1, 3, 4), marked=best),
+        table(caption, head, shown, numbers=(1, 3, 4), marked=best, results=(1, 2)),
         bullets(findings(scorecard)),
         bullets(warnings, "warnings"),
         bullets([str(one) for one in _list(scorecard, "notes")], "plain note"),

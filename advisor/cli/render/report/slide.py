@@ -18,8 +18,8 @@ from advisor.estimate import Range
 from advisor.recommend import Option, Plan
 from advisor.recommend import wording as words
 
-_WIDTH, _HEIGHT = 960, 540
-_LEFT, _RIGHT, _LAST = 390.0, 820.0, 490  # the plane of the bars, in drawing units
+_WIDTH = 960
+_LEFT, _RIGHT, _ROW = 390.0, 820.0, 62  # the plane of the bars, and the height of one, in drawing units
 _MOST = 6
 _INK, _QUIET, _RULE, _CHOSEN, _OTHER = "#1d1c1a", "#5d5a54", "#dedad2", "#1c5d46", "#c9c4b8"
 _FONT = "Segoe UI, Helvetica, Arial, Liberation Sans, sans-serif"
@@ -63,28 +63,31 @@ def svg(found: Slide) -> Html:
     bars = found.bars[:_MOST]
     highest = found.highest or max(max(bar.mid, bar.high) for bar in bars) or 1.0
     x = linear(0, highest, _LEFT, _RIGHT)
-    parts = [f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#ffffff"/>']
-    parts += [f'<rect width="{_WIDTH}" height="8" fill="{_CHOSEN}"/>']
     title = wrap(found.title, 52, max_lines=2, placeholder=" …")
-    parts += [_text(40, 62 + 38 * place, line, 32, _INK, bold=True) for place, line in enumerate(title)]
     below = 62 + 38 * len(title)
-    parts.append(_text(40, below, found.said, 19, _INK))
-    parts.append(_text(40, below + 42, found.measure, 15, _QUIET))
     first = below + 58
-    step = min(64.0, (_LAST - first) / len(bars))
-    parts += [_bar(bar, x, first + step * place, step) for place, bar in enumerate(bars)]
-    parts.append(f'<path d="M{_LEFT} {first}V{first + step * len(bars):.1f}" stroke="{_QUIET}"/>')
-    parts.append(_text(40, _HEIGHT - 24, found.source, 13, _QUIET))
+    last = first + _ROW * len(bars)
+    height = last + 64
+    parts = [
+        f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>',
+        f'<rect width="{_WIDTH}" height="8" fill="{_CHOSEN}"/>',
+        *(_text(40, 62 + 38 * place, line, 32, _INK, bold=True) for place, line in enumerate(title)),
+        _text(40, below, found.said, 19, _INK),
+        _text(40, below + 42, found.measure, 15, _QUIET),
+        *(_bar(bar, x, first + _ROW * place) for place, bar in enumerate(bars)),
+        f'<path d="M{_LEFT} {first}V{last}" stroke="{_QUIET}"/>',
+        _text(40, height - 24, found.source, 13, _QUIET),
+    ]
     summary = "; ".join(f"{bar.name}, {bar.detail}: {bar.shown}" for bar in bars)
     head = tag("title", found.title) + tag("desc", f"{found.said} {found.measure}: {summary}.")
     return Html(
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" '
         f'aria-label="{text(found.title)}" font-family="{_FONT}">{head}{"".join(parts)}</svg>'
     )
 
 
-def _bar(bar: Bar, x: Scale, top: float, step: float) -> str:
-    middle, thick = top + step / 2, min(26.0, step * 0.55)
+def _bar(bar: Bar, x: Scale, top: float) -> str:
+    middle, thick = top + _ROW / 2, 26
     end, low, high = x(bar.mid), x(bar.low), x(bar.high)
     parts = [
         f'<rect x="{_LEFT}" y="{middle - thick / 2:.1f}" width="{end - _LEFT:.1f}" height="{thick:.1f}" '

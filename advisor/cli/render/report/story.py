@@ -8,6 +8,7 @@ from datetime import date
 
 from advisor.recommend import Plan
 from advisor.runs import Receipt, View
+from advisor.runs.evaluation.samples import Sample
 from advisor.tokens import Profile
 from backends import Json
 
@@ -20,7 +21,7 @@ class Told:
     receipt: Receipt
     scorecard: Mapping[str, Json] | None
     losses: Mapping[str, tuple[tuple[int, float], ...]]
-    warnings: tuple[str, ...] = ()
+    samples: tuple[Sample, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
