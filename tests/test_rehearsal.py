@@ -12,6 +12,7 @@ from backend_cases import write_rows
 from paper_backend import NOON, write_sums
 from test_launch import MODEL, Tunewise, ended, in_a_terminal
 from test_launch import tunewise as tunewise
+from test_runs_ledger import a_run
 
 import backends
 from advisor.runs import Ledger, accuracy
@@ -84,6 +85,19 @@ def test_jobs_looks_at_what_ended_unwatched(
     tunewise("launch", data, "--backend", "openai", "--model", MODEL, "--epochs", "1", "--rehearse", "--yes")
     time.sleep(1)
     assert len(tunewise.document("jobs", "--status", "succeeded")) == 1
+
+
+def test_last_passes_over_a_rehearsal_and_says_so(tunewise: Tunewise, tmp_path: Path) -> None:
+    data = write_sums(tmp_path / "sums.jsonl", 20)
+    rehearse = ("launch", data, "--backend", "openai", "--model", MODEL, "--rehearse", "--yes")
+    first = tunewise.document(*rehearse, "--epochs", "1")["run"]
+    assert tunewise.document("show", "last", "--offline")["run"] == first  # there is nothing else
+    Ledger.open().add(a_run())
+    newest = tunewise.document(*rehearse, "--epochs", "2")["run"]
+    shown = tunewise("show", "last", "--offline", "--json")
+    assert json.loads(shown.stdout)["run"] == a_run().id
+    assert f"the newer {newest} is a rehearsal" in " ".join(shown.stderr.split())
+    assert "last is" not in tunewise("show", newest, "--offline").stderr
 
 
 def test_a_slip_in_the_name_of_a_model_here_is_refused_in_a_dry_run_too(tunewise: Tunewise, tmp_path: Path) -> None:

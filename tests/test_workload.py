@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 import yaml
 
 from advisor.errors import WorkloadError
+from advisor.pricing import PriceBook
+from advisor.recommend import recommend
+from advisor.tokens import synthetic
 from advisor.workload import Workload, load_workload, parse_workload
 
 GUIDE = (Path(__file__).parent.parent / "docs" / "concepts" / "workload.md").read_text(encoding="utf-8")
@@ -63,3 +68,19 @@ def test_a_score_may_name_its_model() -> None:
     assert found.scores == {"prompt": 0.7, "hosted": 0.84}
     assert (found.scored_with("hosted"), found.scored_with("prompt")) == ("gpt-4o-mini-2024-07-18", None)
     assert parse_workload(found.model_dump(exclude_unset=True), where="again") == found
+
+
+@pytest.mark.parametrize(("paid", "change"), [("640", "less"), ("0.01", "more")])
+def test_the_advice_is_set_against_the_bill_of_today(paid: str, change: str) -> None:
+    data = {"examples": 100, "tokens_per_example": 400, "output_tokens": 40}
+    current = {"model": "gpt-6-luna", "usd_per_month": paid}
+    content = {"task": "extraction", "data": data, "requests_per_month": 200_000, "current": current}
+    workload = parse_workload(content, where="a test")
+    assert workload.data is not None
+    found = recommend(synthetic(workload.data, None), workload, PriceBook.load(), today=date(2026, 12, 1))
+    assert found.recommendation is not None and found.recommendation.estimate is not None
+    month = found.recommendation.estimate.amortised_monthly_usd
+    assert month is not None
+    apart = f"${abs(Decimal(paid) - month.mid):,.0f} {change}"
+    said = f"what answers today costs you ${Decimal(paid):,.0f} a month; this would come to {apart}"
+    assert said in [one.text for one in found.reasons]

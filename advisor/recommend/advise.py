@@ -27,6 +27,7 @@ from advisor.recommend.prospect import Prospect, named
 from advisor.recommend.rented import on_rented_machines
 from advisor.recommend.select import prompt_to_beat, total
 from advisor.recommend.values import Flip, Option, Recommendation
+from advisor.recommend.worth import against_today
 from advisor.tokens import Profile
 from advisor.workload import Workload
 
@@ -65,7 +66,8 @@ def recommend(
     chosen = choice.option
     ending = ending_soon(workload, book, today)
     first = ending if ending and tuned_score(workload) else None  # else it is news beside the answer
-    heads = (first, choice.deciding, dying(chosen, workload, today), ending if ending is not first else None)
+    news = (dying(chosen, workload, today), against_today(chosen, workload), ending if ending is not first else None)
+    heads = (first, choice.deciding, *news)
     reasons = (*(one for one in heads if one is not None), *choice.supporting)
     weighed = with_break_even(weighed, prompt_to_beat(chosen, weighed, workload), workload.horizon_months)
     if judgement is not None:

@@ -67,6 +67,17 @@ def price_of_tuning(standing: Sequence[Option], workload: Workload, odds: Odds) 
     return PriceOfTuning(tuned, prompted, extra, gain, won, measured, odds, tie)
 
 
+def against_today(option: Option | None, workload: Workload) -> Reason | None:
+    """Set the advice against the bill that the user says he has today; None where one of the two is not known."""
+    paid = workload.current.usd_per_month if workload.current else None
+    then = option.estimate.amortised_monthly_usd if option and option.estimate else None
+    if paid is None or then is None:
+        return None
+    saved = paid - then.mid
+    change = "as much" if round(saved) == 0 else f"${abs(saved):,.0f} {'less' if saved > 0 else 'more'}"
+    return Reason(f"what answers today costs you ${paid:,.0f} a month; this would come to {change}", "arithmetic")
+
+
 def leads(score: float, other: float, standing: Sequence[Option]) -> bool:
     """Tell whether ``score`` is ahead of ``other`` by more than chance: both have their range of test items."""
     return score - other > math.hypot(_half(score, standing), _half(other, standing))

@@ -15,7 +15,7 @@ from advisor.errors import OverLimit, RunError
 from advisor.money import usd as written
 from advisor.paths import home
 from advisor.runs.ledger_file import connect, prepare, unreadable, unwritable
-from advisor.runs.ledger_rows import Damaged, read_event, read_run, run_ids, run_names, usd_of
+from advisor.runs.ledger_rows import Damaged, last_run, read_event, read_run, run_ids, run_names, usd_of
 from advisor.runs.names import matching, with_name
 from advisor.runs.run import Event, Run, folder_of
 from advisor.serialization import to_json
@@ -160,7 +160,7 @@ class Ledger:
         with self._reading() as connection:
             ids, trouble = run_ids(connection)
             names = run_names(connection)
-            fits = ids[:1] if run == "last" else matching(run, {id: names.get(id) for id in ids})
+            fits = last_run(connection, ids) if run == "last" else matching(run, {id: names.get(id) for id in ids})
             if not fits and trouble is not None:
                 raise unreadable(self.path, trouble)
             if not fits and run == "last":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -55,6 +56,15 @@ def run_ids(connection: sqlite3.Connection) -> tuple[list[str], str | None]:
         else:
             return list(found), None
     return list(found), trouble
+
+
+def last_run(connection: sqlite3.Connection, ids: Sequence[str]) -> list[str]:
+    """Return the newest of ``ids`` that is no rehearsal, else the newest; [] where there is none."""
+    for name in ids:
+        found = read_run(connection, name)
+        if isinstance(found, Damaged) or not found.rehearses:
+            return [name]
+    return list(ids[:1])
 
 
 def run_names(connection: sqlite3.Connection) -> dict[str, str]:

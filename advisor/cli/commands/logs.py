@@ -24,7 +24,7 @@ def command(run: str, metrics: bool, as_json: bool) -> None:
     import backends
     from advisor.runs import Ledger, keep_events, read_events
 
-    found = Ledger.open().get(run)
+    found = common.named_run(Ledger.open(), run)
     events = read_events(found.id)
     if found.job.id is not None:
         try:

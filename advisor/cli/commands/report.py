@@ -94,7 +94,7 @@ def _of_run(name: str, today: date, samples: int, *, offline: bool) -> Story:
     from advisor.runs import Ledger
 
     ledger = Ledger.open()
-    run = ledger.get(name) if offline else common.current_run(ledger, name)
+    run = common.named_run(ledger, name) if offline else common.current_run(ledger, name)
     return stories.of_run(ledger, run, today, samples=samples)
 
 

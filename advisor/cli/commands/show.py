@@ -26,7 +26,7 @@ def command(run: str, offline: bool, as_json: bool) -> None:
     from advisor.runs.standstill import Standings
 
     ledger = Ledger.open()
-    found = ledger.get(run) if offline else common.current_run(ledger, run)
+    found = common.named_run(ledger, run) if offline else common.current_run(ledger, run)
     standing = Standings(ledger, PriceBook.load()).of(found, datetime.now(UTC), asked=not offline)
     shown = view(found, standing)
     if as_json:

@@ -29,7 +29,7 @@ def command(ctx: click.Context, runs: tuple[str, ...], every: bool, notify: tupl
 
     ledger = Ledger.open()
     tells = notifier(ctx, notify)
-    chosen = [ledger.get(run).id for run in runs]
+    chosen = [common.named_run(ledger, run).id for run in runs]
     if every:
         chosen += [run.id for run in ledger.runs() if not run.job.status.finished and run.job.id is not None]
     if not chosen and not every:

@@ -237,6 +237,14 @@ def made_ready(model: str) -> None:
         pretrained.make(model)
 
 
+def named_run(ledger: Ledger, name: str) -> Run:
+    """Return a run as the ledger knows it; where ``last`` passes over a rehearsal, that is said."""
+    run = ledger.get(name)
+    if name == "last" and not run.rehearses and (newest := ledger.runs()[0]).rehearses:
+        render.note(f"last is {run.id}: the newer {newest.id} is a rehearsal, which goes by its id.")
+    return run
+
+
 def current_run(ledger: Ledger, name: str) -> Run:
     """Return a run as it is now; as the ledger knows it, and said, when its backend cannot be asked."""
     from contextlib import closing
@@ -244,7 +252,7 @@ def current_run(ledger: Ledger, name: str) -> Run:
     import backends
     from advisor.runs.follow.watch import refreshed
 
-    run = ledger.get(name)
+    run = named_run(ledger, name)
     if run.job.id is None or run.job.status.finished:
         return run
     try:
