@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -333,6 +334,48 @@ def test_scores_are_a_warning_and_can_be_used(tmp_path: Path) -> None:
     first = next(pairs.examples())
     assert first.preferred and first.non_preferred
     assert (first.preferred["content"], first.non_preferred["content"]) == ("a2", "a0")
+
+
+SEVERAL: dict[str, Callable[[int], dict[str, object]]] = {
+    "objects with a score": lambda n: {"instruction": f"q{n}", "completions": [
+        {"model": "x", "response": f"bad{n}", "overall_score": 1.5}, {"response": f"good{n}", "overall_score": 4}]},
+    "objects with a rank": lambda n: {"prompt": f"q{n}", "answers": [
+        {"answer": f"good{n}", "rank": 1.0}, {"answer": f"bad{n}", "rank": 2.0}]},
+    "texts beside their scores": lambda n: {
+        "prompt": f"q{n}", "responses": [f"bad{n}", f"good{n}"], "scores": [2, 3]},
+    "a chat with generations": lambda n: {
+        "messages": [{"role": "user", "content": f"q{n}"}], "generations": [f"good{n}", f"bad{n}"],
+        "rewards": [0.9, -0.1]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", SEVERAL)
+def test_several_rated_answers_in_a_row_are_refused_with_commands_that_work(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.jsonl").write_text("".join(json.dumps(SEVERAL[form](n)) + "\n" for n in range(3)))
+    with pytest.raises(DataError, match="several answers to one prompt") as refused:
+        Dataset.open("a.jsonl")
+    commands = re.findall(r"'(tunewise .*?)' writes", str(refused.value))
+    for command, format in zip(commands, (Format.OPENAI_CHAT, Format.PREFERENCE), strict=True):
+        assert CliRunner().invoke(tunewise, shlex.split(command)[1:]).exit_code == 0
+        data = Dataset.open("OUT.jsonl")
+        found = list(data.examples())
+        assert (data.format, len(found)) == (format, 3)
+        for n, one in enumerate(found):
+            if format is Format.PREFERENCE:
+                assert one.preferred and one.non_preferred
+                assert (one.preferred["content"], one.non_preferred["content"]) == (f"good{n}", f"bad{n}")
+            else:
+                assert [turn["content"] for turn in one.messages] == [f"q{n}", f"good{n}"]
+
+
+def test_lists_that_are_no_rated_answers_stay_what_they_are(tmp_path: Path) -> None:
+    parts = {"prompt": "q", "completion": [{"text": "a", "page": 1}, {"text": "b", "page": 2}]}
+    assert Dataset.open(lay(tmp_path, lines(parts), "a.jsonl")).format is Format.PROMPT_COMPLETION
+    answered = {"messages": TALK, "generations": ["x", "y"], "scores": [1, 2]}
+    assert Dataset.open(lay(tmp_path, lines(answered), "b.jsonl")).format is Format.OPENAI_CHAT
 
 
 def test_a_finding_in_an_array_of_one_line_names_the_row(tmp_path: Path) -> None:

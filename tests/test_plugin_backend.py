@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,10 @@ import backends
 from advisor import Options, check, evaluate, launch, watch
 from advisor.cli import tunewise
 from advisor.dataset import Dataset, write_for
+from advisor.pricing import PriceBook
+from advisor.recommend import recommend
 from advisor.recommend.hyperparameters import settings_for
+from advisor.workload import Workload
 from backends import Backend, BackendMissing, JobSpec, JobStatus, Objective
 
 PLUGIN = ROOT / "examples" / "plugin_backend"
@@ -96,6 +100,34 @@ def test_it_gets_its_line_in_doctor_its_settings_and_a_launch(tmp_path: Path) ->
         )
     card = evaluate(run, options=Options(against=("base",)))
     assert {row.name for row in card.rows} == {"base", "tuned"}
+
+
+@pytest.mark.usefixtures("installed")
+def test_what_it_sells_is_weighed_like_the_rest(tmp_path: Path) -> None:
+    source = "the plugin's own page"
+    price = "source: page, checked: 2026-11-20, confidence: high"
+    prices = tmp_path / "plugin.yaml"
+    prices.write_text(
+        f"""
+sources: {{page: "{source}"}}
+providers:
+  memorise:
+    name: Memorise
+    billing: {{rule: processed_tokens, validation_billed: false, granularity: token, {price}}}
+    serving: [tokens]
+    models:
+      elephant:
+        objectives: [sft]
+        training: [{{method: lora, objectives: [sft], train_usd_per_mtok: 0.05, {price}}}]
+        tuned: {{input_usd_per_mtok: 0.05, output_usd_per_mtok: 0.05, {price}}}
+"""
+    )
+    book = PriceBook.load(overlays=(prices,))
+    described = check(write_rows(tmp_path / "train.jsonl", 60))
+    found = recommend(described, Workload.model_validate({}), book, today=date(2026, 11, 22))
+    (option,) = [one for one in found.options if one.backend == "memorise"]
+    assert option.model == "elephant" and option.ruled_out_by is None
+    assert option.estimate is not None and option.estimate.one_off_usd is not None
 
 
 def test_without_the_package_there_is_no_such_backend() -> None:

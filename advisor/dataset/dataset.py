@@ -11,7 +11,8 @@ from advisor.dataset.cells import Malformed, Row, is_blank
 from advisor.dataset.checks import level_of, problem
 from advisor.dataset.converse import Conversation, converse
 from advisor.dataset.rated import Answers, judged, selected, spooled
-from advisor.dataset.refusal import verdicts
+from advisor.dataset.rated_lists import unrolled
+from advisor.dataset.refusal import AnswersRated, verdicts
 from advisor.dataset.rows import Container, Fault, rows
 from advisor.dataset.shape import Shape, joined, shape_of
 from advisor.dataset.sniff import Sniffed, sniff
@@ -41,7 +42,7 @@ class Dataset:
         ``columns`` says which field is which; ``answers`` which of judged answers are wanted: of these a new file is
         made, and read.
         """
-        given = [sniff(source, columns or {}) for source in find(sources)]
+        given = [_sniffed(source, columns or {}, answers) for source in find(sources)]
         given = [_judged(one, answers) for one in given]
         found = tuple(one.source for one in given)
         sniffed = [(one.container, one.shape) for one in given]
@@ -118,6 +119,18 @@ class Dataset:
             for source, line, _, found in self.conversations()
             for code, detail in found
         )
+
+
+def _sniffed(source: Source, columns: Mapping[str, str], answers: Answers | None) -> Sniffed:
+    """Sniff a file; where its rows hold several rated answers and some are wanted, sniff it with an answer a row."""
+    try:
+        return sniff(source, columns)
+    except AnswersRated as found:
+        if answers is None:
+            raise
+        path, _ = spooled(unrolled((row for _, row in rows(found.source, found.container)), found.lists), SPOOLED)
+        made = sniff(find((path,))[0], {})
+        return replace(made, source=replace(made.source, name=source.name))
 
 
 def _judged(found: Sniffed, answers: Answers | None) -> Sniffed:

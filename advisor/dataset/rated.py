@@ -48,18 +48,18 @@ def rating_in(rows: Iterable[Row], shape: Shape) -> Rating | None:
         values = [value for row in looked if (value := setting(row.get(name))) is not None]
         if name.casefold() in VERDICTS and values and all(_verdict(value) is not None for value in values):
             return Rating(name, scored=False)
-        if name.casefold() in SCORES and values and all(_is_number(value) for value in values):
+        if name.casefold() in SCORES and values and all(is_number(value) for value in values):
             return Rating(name, scored=True)
     return None
 
 
 def _verdict(value: Json) -> bool | None:
-    if isinstance(value, bool) or (_is_number(value) and value in (0, 1)):
+    if isinstance(value, bool) or (is_number(value) and value in (0, 1)):
         return bool(value)
     return _WORDS.get(value.casefold()) if isinstance(value, str) else None
 
 
-def _is_number(value: Json) -> bool:
+def is_number(value: Json) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -88,7 +88,7 @@ def judged(rows: Iterable[Row | object], shape: Shape) -> dict[bytes, Judged]:
         if not isinstance(row, dict):
             continue
         value = setting(row.get(rating.column))
-        said = cast(float, value) if rating.scored and _is_number(value) else None if rating.scored else _verdict(value)
+        said = cast(float, value) if rating.scored and is_number(value) else None if rating.scored else _verdict(value)
         try:
             talk = converse(row, shape)
         except Malformed:  # which is said of the same row without its judgement, too

@@ -7,12 +7,27 @@ from collections.abc import Mapping, Sequence
 
 from advisor.dataset.cells import Row, decoded
 from advisor.dataset.rated import Answers, Judged, selected
+from advisor.dataset.rated_lists import RatedLists
+from advisor.dataset.rows import Container
 from advisor.dataset.shape import PROMPTS, Shape
 from advisor.dataset.source import Source
 from advisor.errors import DataError
 
 _IDS = frozenset(("id", "key", "uuid", "guid", "idx", "index", "number", "date", "time", "timestamp", "url"))
 _GRADED = ("reward_model", "ground_truth", "reference_answer", "target", "solution", "expected", "answer_key")
+
+
+class AnswersRated(DataError):
+    """Each row holds several rated answers; ``lists`` says where, ``source`` and ``container`` how to read them."""
+
+    def __init__(self, source: Source, container: Container, lists: RatedLists) -> None:
+        self.source, self.container, self.lists = source, container, lists
+        super().__init__(
+            f"{source.name}: each row holds several answers to one prompt in {lists.answers!r}, rated by "
+            f"{lists.score!r}; trained on as they are, the bad ones would be learnt, too. To keep the best of each: "
+            f"{check(source, '--answers good')}. To learn from pairs of the best and the worst: "
+            f"{check(source, '--answers pairs')}."
+        )
 
 
 class UnknownFields(DataError):

@@ -14,7 +14,8 @@ from advisor.dataset.cells import Row, decoded
 from advisor.dataset.checks import CATALOGUE
 from advisor.dataset.document import fields_with_rows
 from advisor.dataset.rated import rating_in
-from advisor.dataset.refusal import UnknownFields, nameless, no_answers, no_shape, not_json, which_rows
+from advisor.dataset.rated_lists import rated_lists
+from advisor.dataset.refusal import AnswersRated, UnknownFields, nameless, no_answers, no_shape, not_json, which_rows
 from advisor.dataset.rows import BOM, Container, explain, rows
 from advisor.dataset.shape import FIELDS, LABEL_LISTS, Labels, Shape, joined, shape_of
 from advisor.dataset.source import Layout, Source, head, open_stream, read
@@ -205,16 +206,22 @@ def _shape(source: Source, container: Container, columns: Mapping[str, str]) -> 
         if shape:
             count, _, keys = votes.get(repr(shape), (0, shape, {}))
             votes[repr(shape)] = (count + 1, shape, {**keys, **dict.fromkeys(row)})
+    looked = [row for _, row in seen]
+    lists = rated_lists(looked) if looked and not columns else None
     if votes:
         ranked = sorted(votes.values(), key=lambda vote: vote[0], reverse=True)
         shape = joined([shape for _, shape, _ in ranked])
         reads = shape.reads()
         keys = {key: None for _, one, held in ranked if one.format is shape.format for key in held}
         shape = replace(shape, unread=tuple(key for key in keys if key not in reads), known=frozenset({*keys, *reads}))
-        looked = [row for _, row in seen]
-        if shape.format is Format.OPENAI_CHAT and shape.unread and not any(_answers(row, shape) for row in looked):
+        unanswered = shape.format is Format.OPENAI_CHAT and not any(_answers(row, shape) for row in looked)
+        if lists and (unanswered or shape.columns.get("completion") == lists.answers):
+            raise AnswersRated(source, container, lists)
+        if unanswered and shape.unread:
             raise no_answers(source, looked[0], shape)
         return replace(shape, labels=shape.labels or _labels(looked, shape), rating=rating_in(looked, shape))
+    if lists:
+        raise AnswersRated(source, container, lists)
     if seen:
         raise no_shape(source, seen[0][1], columns, seen[0][0])
     if fault:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import backends
 from advisor import hardware
@@ -86,7 +86,7 @@ def _hosted(
     known: frozenset[str],
 ) -> Iterator[Prospect]:
     objective = Objective.DPO if profile.is_preference else Objective.SFT
-    for place, worth in catalogue().hosted.items():
+    for place, worth in _offered(book, known):
         if places and place not in places:
             continue
         for model in [offer.model for offer in book.offers(place) if models and named(offer.model, models)] or worth:
@@ -119,6 +119,15 @@ def _hosted(
                     seller=place,
                     launchable=place in known,
                 )
+
+
+def _offered(book: PriceBook, known: frozenset[str]) -> Iterator[tuple[str, Sequence[str]]]:
+    """Yield each place with its models worth weighing: the catalogue's, then all that a plugin's prices name."""
+    listed = catalogue().hosted
+    yield from listed.items()
+    for place in sorted(known - listed.keys()):
+        if place in book.providers:
+            yield place, [offer.model for offer in book.offers(place)]
 
 
 def _servings(offer: TrainingOffer, workload: Workload, tokens: float) -> list[tuple[str, str | None]]:
