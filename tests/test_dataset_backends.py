@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import backends
 from advisor.dataset import Dataset, Level, write_for
 from advisor.errors import DataError
 from advisor.tokens import profile
-from backends import JobSpec, Objective
+from backends import Hyperparameters, JobSpec, Objective
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -127,16 +128,42 @@ def test_a_form_that_is_read_is_trained_on_row_for_row(
 
 
 def trained(backend: str, out: Path, objective: Objective, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Take the file as the trainer does: the local one masks every row, the others are rehearsed."""
+    """Take the file as the trainer does: the local one masks every row and takes a step, the others are rehearsed."""
     if backend == "local":
         from backends.local.trainer.data import load
 
-        taught = copy.copy(tokenizer)
+        taught, base = copy.copy(tokenizer), "tiny"
         if "reasoning_content" in out.read_text():
             taught.chat_template = THINKING
+            base = str(shutil.copytree(tokenizer.name_or_path, out.parent / "base"))
+            taught.save_pretrained(base)
         items, *_ = load(out, taught, objective=objective, loss_on="answers", longest=4096)
         assert sorted({item.line for item in items}) == list(range(1, N + 1))
+        takes_a_step(out, objective, base)
         return
     spec = JobSpec("run-1", backend, "m", out, objective=objective, options={"stands_for": backend})
     job = backends.get("rehearsal").submit(spec)
     assert job.steps_total == -(-N // 8)
+
+
+def takes_a_step(file: Path, objective: Objective, base: str) -> None:
+    """Train a toy on the whole file at once, in this process."""
+    from backends.local.folder import RunFolder, read_json
+    from backends.local.trainer.distributed import World
+    from backends.local.trainer.train import live
+
+    folder = RunFolder(file.parent / f"run-{objective}")
+    folder.path.mkdir()
+    spec = JobSpec(
+        "run-1",
+        "local",
+        base,
+        file,
+        objective=objective,
+        hyperparameters=Hyperparameters(epochs=1, batch_size=N, max_seq_length=1024, lora_rank=2),
+        options={"device": "cpu", "threads": 1, "max_steps": 1, "folder": str(folder.path)},
+    )
+    folder.config.write_text(json.dumps(backends.get("local").requests(spec)[0].body))
+    code, status = live(folder, World(0, 1)), read_json(folder.status)
+    assert code == 0, status["error"]
+    assert status["steps_done"] == 1
