@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -71,3 +72,21 @@ def test_no_key_and_an_unknown_backend_are_refused(keys: dict[str, str]) -> None
     done = tunewise("keys", "set", "nowhere", text=KEY, environment=keys)
     assert done.returncode == 2
     assert "Choose one of" in done.stderr
+
+
+def test_the_list_says_which_keys_are_set_and_where_but_shows_none(keys: dict[str, str]) -> None:
+    tunewise("keys", "set", "together", text=KEY + "\n", environment=keys)
+    set_here = {**keys, "OPENAI_API_KEY": "sk-" + KEY}
+    found = {row["backend"]: row for row in json.loads(tunewise("keys", "list", "--json", environment=set_here).stdout)}
+    assert found["together"] == {
+        "backend": "together",
+        "variable": "TOGETHER_API_KEY",
+        "set": True,
+        "place": "key in the keyring",
+    }
+    assert found["openai"]["place"] == "key in OPENAI_API_KEY" and not found["replicate"]["set"]
+    assert "local" not in found
+    done = tunewise("keys", "list", environment=set_here)
+    assert re.search(r"^openai +OPENAI_API_KEY +key in OPENAI_API_KEY", done.stdout, flags=re.MULTILINE)
+    assert re.search(r"^replicate +REPLICATE_API_TOKEN +not set", done.stdout, flags=re.MULTILINE)
+    assert KEY[:6] not in done.stdout + done.stderr

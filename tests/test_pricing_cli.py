@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import date
@@ -12,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import pexpect
 import pytest
 import yaml
 from click.testing import CliRunner, Result
@@ -420,3 +425,40 @@ def test_a_feed_without_end_is_refused() -> None:
 def test_an_unknown_feed_is_a_usage_error() -> None:
     result = run("refresh", "crystal-ball")
     assert result.exit_code == 2 and "There is no feed 'crystal-ball'" in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "pages"),
+    [
+        (("list",), {}, True),
+        ((), {}, True),
+        (("list", "--no-pager"), {}, False),
+        (("list",), {"NO_PAGER": "1"}, False),
+        (("list",), {"PAGER": ""}, False),
+        (("list", "--provider", "tinker", "--json"), {}, False),
+    ],
+)
+def test_a_long_list_is_shown_by_the_pager_of_a_terminal(
+    tmp_path: Path, words: tuple[str, ...], environment: dict[str, str], pages: bool
+) -> None:
+    pager = tmp_path / "pager"
+    pager.write_text("#!/bin/sh\ncat; echo read by the pager\n", encoding="utf-8")
+    pager.chmod(0o755)
+    where = {**os.environ, "TERM": "xterm", "PAGER": str(pager), **environment}
+    command = ["-m", "advisor", "prices", *words]
+    said = pexpect.run(shlex.join([sys.executable, *command]), env=where, encoding="utf-8", timeout=60)
+    assert said.count("read by the pager") == pages and "tinker" in said
+
+
+def test_a_short_list_or_one_for_a_program_is_not(tmp_path: Path) -> None:
+    where = {**os.environ, "TERM": "xterm", "PAGER": "false", "LINES": "2000"}
+    command = shlex.join([sys.executable, "-m", "advisor", "prices", "list", "--provider", "tinker"])
+    assert "tinker" in pexpect.run(command, env=where, encoding="utf-8", timeout=60)
+    piped = subprocess.run(
+        [sys.executable, "-m", "advisor", "prices", "list"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PAGER": "false"},
+        check=True,
+    )
+    assert piped.stdout.count("\n") > 100

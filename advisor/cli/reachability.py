@@ -1,4 +1,7 @@
-"""Whether a provider's address answers: one request each, without a key, all at once, with a short wait."""
+"""How a provider is reached: where its key is, and whether its address answers.
+
+One request each, without a key, all at once, with a short wait.
+"""
 
 from __future__ import annotations
 
@@ -43,6 +46,16 @@ def place_of(provider: Provider) -> Place:
     return Place(
         provider.package, provider.key_name, provider.variable, provider.default_url, provider.extra or provider.package
     )
+
+
+def key_place(backend: str, variable: str) -> str | None:
+    """Return where a backend's key is, never the key; None where there is none."""
+    from backends import stored_key
+
+    if key := os.environ.get(variable, "").strip():
+        around = ", without the space or line break around it" if key != os.environ[variable] else ""
+        return f"key in {variable}{around}"
+    return "key in the keyring" if stored_key(backend) else None
 
 
 HUB = Place("huggingface-hub", "HF_TOKEN", "HF_ENDPOINT", "https://huggingface.co")

@@ -18,6 +18,7 @@ from advisor.cli.checks import Check
 from advisor.cli.flags import common
 from advisor.cli.flags.command import Command
 from advisor.cli.import_names import import_names
+from advisor.cli.reachability import key_place
 from backends import install_extra, reinstall
 
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ def _provider(backend: Backend, place: Place, problem: str | None, offline: bool
     if place.in_the_clear:
         return Check(name, "warning", f"{place.url} would carry the key in the clear", f"make {place.variable} https")
     reach = "not checked" if offline else problem or "answers"
-    key = _key(name, place) or backend.credentials()
+    key = key_place(name, place.key) or backend.credentials()
     if problem is not None:
         return Check(name, "warning", f"{package}, {key or 'no key'}, {reach}", "check the network, proxy or firewall")
     if key is None:
@@ -219,16 +220,6 @@ def _provider(backend: Backend, place: Place, problem: str | None, offline: bool
     if lacks is not None:
         return Check(name, "missing", f"{package}, {key}, {reach}, {lacks[0]}", lacks[1])
     return Check(name, "ok", f"{package}, {key}, {reach}")
-
-
-def _key(name: str, place: Place) -> str | None:
-    """Return where the key is, never the key; None where there is none."""
-    if key := os.environ.get(place.key, "").strip():
-        around = ", without the space or line break around it" if key != os.environ[place.key] else ""
-        return f"key in {place.key}{around}"
-    from backends import stored_key
-
-    return "key in the keyring" if stored_key(name) else None
 
 
 def _wanted(package: str) -> str:

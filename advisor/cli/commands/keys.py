@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from types import ModuleType
 
 import click
@@ -23,14 +24,50 @@ def _known(ctx: click.Context, param: click.Parameter, value: str) -> str:
     return value
 
 
+@dataclass(frozen=True, slots=True)
+class KeyPlace:
+    """Where a backend's key is kept, in words; ``place`` is None where it is not set."""
+
+    backend: str
+    variable: str
+    set: bool
+    place: str | None
+
+
 @click.group("keys", cls=Group)
 def command() -> None:
-    """Keep provider keys in the system keyring; the environment's own variables win over it.
+    """Keep provider keys in the system keyring. A key in the environment wins over one in the keyring.
 
     \b
+    tunewise keys list
     tunewise keys set together
     tunewise keys remove together
     """
+
+
+@command.command("list")
+@common.as_json
+def listing(as_json: bool) -> None:
+    """List the backends, the variable of each key, and where a key is set; no part of a key is shown.
+
+    \b
+    tunewise keys list
+    """
+    import backends
+    from advisor.cli.reachability import key_place
+
+    found = []
+    for name in names():
+        backend = backends.get(name)
+        if backend.provider is not None:
+            place = key_place(name, backend.provider.key_name) or backend.credentials()
+            found.append(KeyPlace(name, backend.provider.key_name, place is not None, place))
+    if as_json:
+        render.json_document(found)
+        return
+    from advisor.cli.render.keys import show
+
+    show(found)
 
 
 @command.command("set")

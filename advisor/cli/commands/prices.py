@@ -40,21 +40,23 @@ def command(ctx: click.Context) -> None:
     tunewise prices diff old.yaml new.yaml --md
     """
     if ctx.invoked_subcommand is None:
-        ctx.invoke(listing, provider=None, stale=False, today=date.today(), as_json=False)
+        ctx.invoke(listing, provider=None, stale=False, no_pager=False, today=date.today(), as_json=False)
 
 
 @command.command("list")
 @click.option("--provider", shell_complete=completing.sellers, help="Only this provider's figures; 'rental' for GPUs.")
 @click.option("--stale", is_flag=True, help="Only figures that should be read again.")
+@click.option("--no-pager", is_flag=True, help="Print a long list at once; the variable NO_PAGER does the same.")
 @common.today
 @common.as_json
-def listing(provider: str | None, stale: bool, today: date, as_json: bool) -> None:
+def listing(provider: str | None, stale: bool, no_pager: bool, today: date, as_json: bool) -> None:
     """List every figure: value, unit, age, trust.
 
     \b
     tunewise prices list --provider together --stale
     """
     from advisor.cli.render import prices as page
+    from advisor.cli.render.pager import paged
     from advisor.errors import UsageError
     from advisor.pricing import PriceBook
     from advisor.pricing.entries import entries
@@ -70,7 +72,8 @@ def listing(provider: str | None, stale: bool, today: date, as_json: bool) -> No
     if as_json:
         render.json_document(page.list_document(book, chosen, today) | {"prompt_models": prompted})
     else:
-        page.list_page(book, chosen, prompted, today)
+        with paged(wanted=not no_pager):
+            page.list_page(book, chosen, prompted, today)
 
 
 @command.command("show")
