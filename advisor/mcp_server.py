@@ -158,7 +158,9 @@ def _within(path: Path, roots: Sequence[Path]) -> Path:
     first, *_ = roots
     real = (path if path.is_absolute() else first / path).resolve()
     if not any(real.is_relative_to(root.resolve()) for root in roots):
-        raise UsageError(f"{path}: this is not below a folder that the server may read ({', '.join(map(str, roots))}).")
+        raise UsageError(
+            f"{path}: this is not inside a folder that the server may read ({', '.join(map(str, roots))})."
+        )
     return real
 
 

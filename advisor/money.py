@@ -71,7 +71,7 @@ def _read(text: str, number: str, what: str) -> Decimal:
     found = _NUMBER.fullmatch(number)
     if found is None:
         decimal = f", so write {number.replace(',', '.')}" if _DECIMAL_COMMA.fullmatch(number) else ""
-        remedy = f"; a comma divides thousands{decimal}" if "," in number else ""
+        remedy = f"; a comma separates thousands{decimal}" if "," in number else ""
         raise ValueError(f"'{text}' is not {what}{remedy}.")
     whole = found["whole"].replace(",", "").replace("_", "")
     value = Decimal(f"{whole or 0}{found['rest'] or ''}{found['power'] or ''}") * _TIMES[found["times"].lower()]

@@ -193,7 +193,7 @@ def load_workload(path: Path) -> Workload:
         content = yaml.load(text, _AsWritten)
     except yaml.YAMLError as error:
         line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
-        raise WorkloadError(f"{path}, line {line}: this is not valid YAML; mend the indentation or quoting.") from error
+        raise WorkloadError(f"{path}, line {line}: this is not valid YAML; fix the indentation or quoting.") from error
     if not isinstance(content, dict):
         raise WorkloadError(f"{path}: a workload file is a mapping such as 'requests_per_month: 200000'.")
     return parse_workload(content, where=str(path))
@@ -205,7 +205,7 @@ def _no_key_twice(node: yaml.Node | None, path: Path) -> None:
     for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
         if key.value in seen:
             raise WorkloadError(
-                f"{path}, line {key.start_mark.line + 1}: the key '{key.value}' stands twice; keep one."
+                f"{path}, line {key.start_mark.line + 1}: the key '{key.value}' appears twice; keep one."
             )
         seen.add(key.value)
         _no_key_twice(value, path)

@@ -306,7 +306,7 @@ class Backend(ABC):
 
     def download(self, job: Job, folder: Path) -> Path:
         """Write what was trained, an adapter or a whole model, into ``folder``, and return it."""
-        raise SpecRefused(f"{self.name} gives out no weights: its tuned models stay there.")
+        raise SpecRefused(f"{self.name} does not hand out weights; its tuned models stay there.")
 
     def delete_model(self, job: Job) -> None:
         """Delete the tuned model of ``job`` at the provider, for good, and what keeping it costs."""

@@ -195,7 +195,7 @@ class Hosted(Remote[C], Generic[C]):
 def within(name: str, value: float | None, low: float, high: float) -> None:
     """Raise SpecRefused unless ``value`` is None or between the bounds."""
     if value is not None and not low <= value <= high:
-        raise SpecRefused(f"{name} = {value} is outside of what is allowed there: {low:g} to {high:g}.")
+        raise SpecRefused(f"{name} = {value} is outside the allowed range, {low:g} to {high:g}.")
 
 
 def later(job: Job, fresh: Job) -> Job:

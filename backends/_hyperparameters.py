@@ -27,21 +27,23 @@ class Hyperparameters:
     """
 
     epochs: Annotated[int | None, Knob("Passes over the data.", 1)] = None
-    batch_size: Annotated[int | None, Knob("Sequences a step.", 1)] = None
-    learning_rate: Annotated[float | None, Knob("At its highest; default: by method.", 0, above=True)] = None
+    batch_size: Annotated[int | None, Knob("Sequences per step.", 1)] = None
+    learning_rate: Annotated[float | None, Knob("Peak learning rate. Default: by method.", 0, above=True)] = None
     learning_rate_multiplier: Annotated[
-        float | None, Knob("Of the provider's own rate, where it takes no other.", 0, above=True)
+        float | None, Knob("Multiple of the provider's own rate, where it takes no rate.", 0, above=True)
     ] = None
-    warmup_ratio: Annotated[float | None, Knob("Share of the steps in which the rate rises.", 0, 1)] = None
-    weight_decay: Annotated[float | None, Knob("Of AdamW, a step at a rate of 1.", 0)] = None
+    warmup_ratio: Annotated[float | None, Knob("Share of the steps over which the rate rises.", 0, 1)] = None
+    weight_decay: Annotated[float | None, Knob("Weight decay of AdamW.", 0)] = None
     lora_rank: Annotated[int | None, Knob("Rank of the adapters.", 1)] = None
-    lora_alpha: Annotated[int | None, Knob("Scale of the adapters, over their rank.", 1)] = None
-    lora_dropout: Annotated[float | None, Knob("Share of adapter inputs left out.", 0, 1)] = None
+    lora_alpha: Annotated[int | None, Knob("Alpha: adapters are scaled by it over their rank.", 1)] = None
+    lora_dropout: Annotated[float | None, Knob("Dropout on the inputs of the adapters.", 0, 1)] = None
     max_seq_length: Annotated[int | None, Knob("Longest example, in tokens.", 1)] = None
-    packing: Annotated[bool | None, Knob("Several examples in one sequence.")] = None
-    evaluations: Annotated[int | None, Knob("Validation passes over the whole run.", 0)] = None
-    early_stopping_patience: Annotated[int | None, Knob("Stop after so many evaluations without gain.", 1)] = None
-    dpo_beta: Annotated[float | None, Knob("Strength of DPO's tie to the base.", 0, above=True)] = None
+    packing: Annotated[bool | None, Knob("Pack several examples into one sequence.")] = None
+    evaluations: Annotated[int | None, Knob("Evaluations on the validation data during the run.", 0)] = None
+    early_stopping_patience: Annotated[int | None, Knob("Stop after this many evaluations without improvement.", 1)] = (
+        None
+    )
+    dpo_beta: Annotated[float | None, Knob("Beta of DPO: how strongly it is held to the base.", 0, above=True)] = None
     seed: int = 0
 
 

@@ -188,9 +188,9 @@ def _by_status(refusal: Refusal, provider: Provider, about: About, said: str) ->
     if status in (400, 403, 429) and _QUOTA_WORDS.search(f"{code} {said}"):
         return FundsMissing(f"{name} says a quota of this account is used up: {said} Raise it there, or free some.")
     if status == 401:
-        return AuthenticationFailed(f"{name} refused the API key: it is wrong or has ended. {provider.key_advice}")
+        return AuthenticationFailed(f"{name} refused the API key: it is wrong or has expired. {provider.key_advice}")
     if status == 403:
-        return RightMissing(f"{name} says this key may not do that: {said} Use a key with that right.")
+        return RightMissing(f"{name} says this key may not do that: {said} Use a key that has that permission.")
     if status == 429:
         return _rate_limited(refusal, name, said)
     if status == 400 and re.search(r"file[^.]*not ready|not ready[^.]*file", said, re.I):
@@ -203,7 +203,7 @@ def _by_status(refusal: Refusal, provider: Provider, about: About, said: str) ->
     if code in _MODEL_CODES or (status in (404, 400, 422) and _MODEL_WORDS.search(said)) or (
         status == 404 and about is About.MODEL
     ):  # fmt: skip
-        return ModelNotTunable(f"{name} does not offer this model for this: {said} See 'tunewise prices list'.")
+        return ModelNotTunable(f"{name} does not offer this model for that: {said} See 'tunewise prices list'.")
     if status == 404 and about is About.JOB:
         return JobNotFound(f"{name} knows no such job: {said} Check that the key belongs to the same organisation.")
     if (status in (404, 413) and about is About.FILE) or code in _FILE_CODES or _FILE_WORDS.search(said):
@@ -216,7 +216,7 @@ def _by_status(refusal: Refusal, provider: Provider, about: About, said: str) ->
 def _rate_limited(refusal: Refusal, name: str, said: str) -> RateLimited:
     wait = refusal.retry_after_s
     if refusal.code == "daily_rate_limit_exceeded":
-        when = f"in {span(wait)}" if wait is not None else "when a day has passed since the first of today's jobs"
+        when = f"in {span(wait)}" if wait is not None else "a day after the first of today's jobs"
         return RateLimited(
             f"{name}'s daily limit of fine-tuning jobs is reached: {said} The next can start {when}.", wait
         )

@@ -110,7 +110,7 @@ class Remote(Backend, Generic[C]):
             raise AuthenticationFailed(f"There is no API key for {self.provider.title}. {self.provider.key_advice}")
         if not re.fullmatch(r"[!-~]+", found):
             raise AuthenticationFailed(
-                f"The API key for {self.provider.title} holds a space, a line break or a letter that no key has. "
+                f"The API key for {self.provider.title} contains a space, a line break or a character that no key has. "
                 f"{self.provider.key_advice}"
             )
         return found
@@ -119,7 +119,7 @@ class Remote(Backend, Generic[C]):
         """Return what a person should know about the key that is used."""
         if self._written_key() == self.key():
             return ()
-        return (f"The key in {self.provider.key_name} has a space or a line break around it, which is left out.",)
+        return (f"The key in {self.provider.key_name} has a space or a line break around it, which is ignored.",)
 
     def ask(
         self,
@@ -217,7 +217,7 @@ def _proxy_problem(error: ImportError | ValueError) -> BackendError:
             f"The environment sets a SOCKS proxy ({where}), which needs one more package: "
             + install_package("httpx[socks]", "httpx2[socks]")
         )
-    return SpecRefused(f"The environment's proxy ({where}) is of no kind that can be used; mend or unset it.")
+    return SpecRefused(f"The environment's proxy ({where}) is of a kind that cannot be used; correct or unset it.")
 
 
 def _beside(work: Callable[[], T]) -> Future[T]:

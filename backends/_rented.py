@@ -87,10 +87,10 @@ class Rented(Hosted[C], Generic[C]):
         super().check(spec)
         machine, minutes = spec.options.get("machine"), spec.options.get("max_minutes")
         if not isinstance(machine, str) or not machine:
-            raise SpecRefused("Which machine to rent is not said: -o machine=NAME.")
+            raise SpecRefused("No machine to rent was named; add -o machine=NAME.")
         if type(minutes) is not int or minutes <= SETUP_MINUTES + _SAVING_MINUTES:
             least = SETUP_MINUTES + _SAVING_MINUTES + 1
-            raise SpecRefused(f"For how long to rent is not said: -o max_minutes=N, at least {least}.")
+            raise SpecRefused(f"No rental time was given; add -o max_minutes=N, at least {least}.")
         self.trainer_config(spec)
 
     def choose(self, spec: JobSpec, examples: int, tokens: int) -> Hyperparameters:

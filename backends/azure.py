@@ -47,7 +47,7 @@ class AzureBackend(OpenAIProtocol):
     def extra_body(self, spec: JobSpec) -> dict[str, Json]:
         kind = spec.options.get("training_type", _TRAINING_TYPE)
         if kind not in _TRAINING_TYPES:
-            raise SpecRefused(f"The option 'training_type' is one of {', '.join(_TRAINING_TYPES)}.")
+            raise SpecRefused(f"The option 'training_type' must be one of {', '.join(_TRAINING_TYPES)}.")
         return {"trainingType": kind}
 
 

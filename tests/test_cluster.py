@@ -206,7 +206,7 @@ def test_ray_recovers_from_a_lost_worker_and_learns_what_torchrun_learns(tmp_pat
         jobs[engine] = wait(backend, job, JobStatus.SUCCEEDED, limit_s=600)
     said = [event.message for event in backend.events(jobs["ray"])]
     assert sum(message.startswith("Ray gave 2 of the workers") for message in said) == 2
-    assert any(message.startswith("Resumed behind step ") for message in said)
+    assert any(message.startswith("Resumed after step ") for message in said)
     plain, recovered = weights(jobs["torchrun"]), weights(jobs["ray"])
     assert plain.keys() == recovered.keys()
     assert all(torch.equal(plain[name], recovered[name]) for name in plain)

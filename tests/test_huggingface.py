@@ -77,7 +77,7 @@ def test_the_very_command_trains_and_goes_on_after_a_failure(hub: Hosted) -> Non
     assert done.tuned_model == "acme/tunewise-run-1"
     assert (done.steps_done, done.steps_total) == (6, 6)
     assert done.trained_tokens
-    assert any("Resumed behind step 6" in event.message for event in hub.backend.events(done))
+    assert any("Resumed after step 6" in event.message for event in hub.backend.events(done))
     first = list(hub.backend.events(failed))
     assert [event.step for event in first if "train_loss" in event.metrics] == [1, 2, 3, 4, 5, 6]
     published = [name for name in hub.emulator.state["others"] if name.startswith("acme/tunewise-run-1:")]

@@ -397,7 +397,7 @@ def test_settings_that_the_provider_changed_are_said_wherever_a_run_is_shown(
     (job,) = openai.state["jobs"].values()
     for place in (job["hyperparameters"], job["method"]["supervised"]["hyperparameters"]):
         place["n_epochs"] = 7
-    said = "openai trains with other settings than were asked for: epochs: asked 2, got 7."
+    said = "openai trains with settings other than those asked for: epochs: asked 2, got 7."
     assert f"{run}: {said}" in tunewise("watch", run).stdout
     assert said in " ".join(tunewise("show", run).stdout.split())
     assert tunewise.document("show", run)["changed_by_provider"] == "epochs: asked 2, got 7"
@@ -413,7 +413,8 @@ def test_a_trainer_of_ones_own_is_priced_by_the_second_after_it_ran(
         monkeypatch.setenv("REPLICATE_API_TOKEN", emulator.key)
         named = ("launch", str(data), "--backend", "replicate", "--model", f"{TRAINER}:{TRAINER_VERSION}")
         assert (
-            "is unknown, so --max-cost cannot be kept" in tunewise(*named, "--yes", "--max-cost", "9", expect=4).stderr
+            "is unknown, so --max-cost cannot be enforced"
+            in tunewise(*named, "--yes", "--max-cost", "9", expect=4).stderr
         )
         (request,) = [one for one in tunewise.document(*named, "--epochs", "2", "--dry-run")["requests"]
                       if one["costs_money"]]  # fmt: skip

@@ -214,7 +214,7 @@ def test_advice_needs_no_ledger(ledger: Ledger) -> None:
     assert of_ledger("ab" * 32, on_premises=False) == (
         (),
         (
-            f"Your earlier runs were not looked at. The ledger {ledger.path} is of a newer version of tunewise (schema "
+            f"Your earlier runs were not used. The ledger {ledger.path} is of a newer version of tunewise (schema "
             f"{len(MIGRATIONS) + 1}, this one knows {len(MIGRATIONS)}); update tunewise. Nothing in it was changed.",
         ),
     )

@@ -216,7 +216,7 @@ def test_cancel_keeps_a_checkpoint_and_resume_goes_on(tmp_path: Path, local: Loc
     resumed = local.submit(asked, resume=job)
     later = wait(local, resumed, (job.steps_done or 0) + 1)
     messages = [event.message for event in local.events(later)]
-    assert any(message.startswith(f"Resumed behind step {job.steps_done} ") for message in messages)
+    assert any(message.startswith(f"Resumed after step {job.steps_done} ") for message in messages)
     wait(local, local.cancel(later), JobStatus.CANCELLED)
 
 

@@ -215,7 +215,7 @@ def test_out_of_memory_halves_then_recomputes_then_gives_up(
     folder = run(tmp_path / "none", spec(data), code=1)
     assert "does not fit in memory, even with recomputed activations" in str(read_json(folder.status)["error"])
     said = [str(line["message"]) for _, line in read_lines(folder.events)]
-    assert "Out of memory: activations are recomputed from here (slower)." in said
+    assert "Out of memory: activations are recomputed from here on (slower)." in said
 
 
 def test_samples_that_cannot_be_generated_cost_no_model(

@@ -57,7 +57,7 @@ def test_two_workers_learn_what_one_learns_and_survive_the_loss_of_one(tmp_path:
         jobs[run] = wait(backend, job, JobStatus.SUCCEEDED, limit_s=240)
     said = [event.message for event in backend.events(jobs["hurt"])]
     assert any(message.startswith("A worker was lost") for message in said)
-    assert any(message.startswith("Resumed behind step ") for message in said)
+    assert any(message.startswith("Resumed after step ") for message in said)
     one, two, hurt = (weights(jobs[run]) for run in ("alone", "two", "hurt"))
     assert all(torch.equal(two[name], hurt[name]) for name in two)
     assert max((one[name] - two[name]).abs().max().item() for name in one) < 5e-3

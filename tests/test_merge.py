@@ -99,7 +99,8 @@ def test_where_16_bits_hurt_the_model_is_written_in_fp32_and_where_32_do_not_at_
     monkeypatch.setattr(merging, "prove", lambda model, known: next(found))
     said = merge(run, tmp_path / "fine")["said"]
     assert said.startswith(
-        "Merged in bf16, the tune is hurt: 9 of 16 answers as trained, their loss 1.270 before and 1.720 after"
+        "Merged in bf16, the tuned model is damaged: 9 of 16 answers as trained, their loss 1.270 before and 1.720 "
+        "after"
     )
     assert {one.dtype for one in load_file(tmp_path / "fine" / "model.safetensors").values()} == {torch.float32}
     with pytest.raises(models.ModelRefused, match="Merging changes the answers: 9 of 16"):

@@ -358,7 +358,7 @@ def test_a_key_with_a_line_break_is_trimmed_and_said(
     ("proxy", "kind", "said"),
     [
         ("socks5://127.0.0.1:9", BackendMissing, "pip install 'httpx\\[socks\\]'"),
-        ("gopher://127.0.0.1:9", SpecRefused, "of no kind that can be used"),
+        ("gopher://127.0.0.1:9", SpecRefused, "of a kind that cannot be used"),
     ],
 )
 def test_a_proxy_that_cannot_be_used_is_one_sentence(

@@ -39,7 +39,7 @@ def test_a_rising_curve_says_what_four_times_the_data_brings_and_costs() -> None
 
 
 @pytest.mark.parametrize(
-    ("usd", "said"), [(Decimal(0), "minutes and costs nothing."), (None, "minutes and costs an unknown sum.")]
+    ("usd", "said"), [(Decimal(0), "minutes and costs nothing."), (None, "minutes and costs an unknown amount.")]
 )
 def test_what_is_free_and_what_is_unknown_are_told_apart(usd: Decimal | None, said: str) -> None:
     assert said in concluded((0.6, 0.7, 0.775), usd=usd).advice

@@ -383,7 +383,7 @@ def test_a_pilot_that_measured_no_share_of_right_answers_is_refused(tmp_path: Pa
     pilot.write_text(json.dumps({"id": "pilot-1a2b3c4d", "metric": metric, "predictions": ahead}))
     result = run(TICKETS, "--measured", "prompt=0.6", "--pilot", pilot)
     assert isinstance(result.exception, DataError)
-    assert f"measured {metric}, which is no share of right answers" in str(result.exception)
+    assert f"measured {metric}, which is not a share of right answers" in str(result.exception)
 
 
 def evaluated(id: str, metric: str, *rows: tuple[str, str, float], model: str = "Qwen/Qwen3-8B") -> Run:

@@ -254,7 +254,7 @@ def test_a_wrong_file_is_refused_with_path_line_and_field(
     ("text", "says"),
     [
         ("a: [1,\n b: }", "line 2: this is not valid YAML"),
-        ("a: 1\nb: {c: 1, d: 2,\n    c: 3}\n", "line 3: this is not valid YAML (the key 'c' stands twice)"),
+        ("a: 1\nb: {c: 1, d: 2,\n    c: 3}\n", "line 3: this is not valid YAML (the key 'c' appears twice)"),
         ("- 1\n", "line 1: a price file is a mapping"),
         ("", "line 1: a price file is a mapping"),
         ("version: 1\nas_of: 2026-13-45\n", "line 2: this is not valid YAML (2026-13-45: month must be in 1..12)"),

@@ -50,8 +50,8 @@ def test_the_guide_shows_every_key_and_nothing_else() -> None:
         ("current: {model: x, strategy: magic}", "current.strategy: Input should be 'prompt', 'few_shot'"),
         ("a: [", "line 1: this is not valid YAML"),
         ("- 1", "is a mapping such as"),
-        ("measured: {prompt: 0.5}\nmeasured: {few_shot: 0.9}", "line 2: the key 'measured' stands twice"),
-        ("data:\n  examples: 3\n  examples: 30", "line 3: the key 'examples' stands twice"),
+        ("measured: {prompt: 0.5}\nmeasured: {few_shot: 0.9}", "line 2: the key 'measured' appears twice"),
+        ("data:\n  examples: 3\n  examples: 30", "line 3: the key 'examples' appears twice"),
     ],
 )
 def test_what_cannot_be_used_is_named_with_a_remedy(text: str, said: str, tmp_path: Path) -> None:

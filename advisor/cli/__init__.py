@@ -158,7 +158,7 @@ def _apply_settings(ctx: click.Context, command: click.Command, arguments: Seque
     pricing = found.get("pricing")
     if pricing is not None and pricing.source == str(settings.files()[0]) and not ctx.params["pricing"]:
         # A file that came with a project must not change what things cost without a word.
-        render.note(f"note: prices are those of {pricing.value}, as tunewise.yaml in this folder says.")
+        render.note(f"note: prices come from {pricing.value}, as set by tunewise.yaml in this folder.")
     for key, parameter, value in (("color", "no_color", False), ("quiet", "quiet", True)):
         if key in found and found[key].value is value:
             ctx.params[parameter] = True
@@ -174,7 +174,7 @@ def _do_without_state(ctx: click.Context) -> None:
     try:
         home()
     except AdvisorError as error:
-        render.note(f"warning: {error} This goes on without: nothing is remembered, and no earlier run is known.")
+        render.note(f"warning: {error} Going on without it: nothing is remembered, and no earlier run is known.")
         os.environ["TUNEWISE_HOME"] = ctx.with_resource(
             TemporaryDirectory(prefix="tunewise-", ignore_cleanup_errors=True)  # Windows keeps what is still open
         )

@@ -48,16 +48,20 @@ class Setting:
 _TRAIN = ("launch", "pilot", "evaluate")
 KEYS: dict[str, Key] = {
     "backend": Key("text", "where DATA is trained or asked", "--backend", _TRAIN),
-    "model": Key("text", "the model there; a --backend on the command line drops it", "--model", _TRAIN),
+    "model": Key("text", "the model there; ignored when --backend is given", "--model", _TRAIN),
     "method": Key("method", "lora, qlora or full", "--method", ("launch", "pilot")),
-    "max_cost": Key("usd", "US dollars that one call may cost at most", "--max-cost", _TRAIN),
-    "monthly_limit": Key("usd", "US dollars that all runs of a month may cost", "--monthly-limit", ("launch", "pilot")),
+    "max_cost": Key("usd", "the most that one command may cost, in US dollars", "--max-cost", _TRAIN),
+    "monthly_limit": Key(
+        "usd", "the most that all runs of a month may cost, in US dollars", "--monthly-limit", ("launch", "pilot")
+    ),
     "workload": Key("path", "the workload file", "--workload", ("plan", "budget")),
     "pricing": Key("path", "the price file", "--pricing"),
-    "notify": Key("text", "where a word goes when a followed run ends", "--notify", ("launch", "watch"), secret=True),
+    "notify": Key(
+        "text", "where a message goes when a followed run ends", "--notify", ("launch", "watch"), secret=True
+    ),
     "home": Key("path", "where runs and caches are kept", ""),
     "color": Key("bool", "colours in the terminal", "--no-color"),
-    "quiet": Key("bool", "no talk on stderr", "--quiet"),
+    "quiet": Key("bool", "results and errors only", "--quiet"),
 }
 # What only a person may say, each time: a file that travels with a project must not agree to anything.
 NEVER = ("yes", "again", "accept_stale_prices")

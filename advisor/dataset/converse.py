@@ -161,7 +161,7 @@ def _history(row: Row, shape: Shape) -> list[Message]:
     if _are_turns(value):
         return _turns(row, cast(str, name))
     if not all(isinstance(pair, list) and len(pair) == 2 and all(isinstance(t, str) for t in pair) for pair in value):
-        raise Malformed("bad_content", f"'{name}' is no list of [prompt, answer] pairs")
+        raise Malformed("bad_content", f"'{name}' is not a list of [prompt, answer] pairs")
     pairs = cast(list[list[str]], value)
     return [cast(Message, {"role": role, "content": text})
             for pair in pairs for role, text in zip(("user", "assistant"), pair, strict=True)]  # fmt: skip
@@ -213,7 +213,7 @@ def _labels(row: Row, name: str, form: Labels) -> str:
     value = decoded(row[name])
     held = value if isinstance(value, list) else [] if value is None or value == "" else [value]
     if not all(isinstance(one, str | int | float) for one in held):
-        raise Malformed("bad_content", f"'{name}' holds what is no label")
+        raise Malformed("bad_content", f"'{name}' holds a value that is not a label")
     if form is Labels.JSON:
         return orjson.dumps(held).decode()
     return ", ".join(map(str, held)) or "none"

@@ -139,7 +139,7 @@ def _judged(found: Sniffed, answers: Answers | None) -> Sniffed:
     if answers is None and (rating is None or rating.scored):
         return found
     if rating is None:
-        raise DataError(f"{name}: no field judges the answers; read it without --answers.")
+        raise DataError(f"{name}: no field rates the answers; leave --answers out.")
     groups = judged((row for _, row in rows(found.source, found.container)), found.shape)
     if answers is None:
         raise verdicts(found.source, groups, found.shape)

@@ -130,7 +130,7 @@ def fix(
             stream.write(row + b"\n")
             written += 1
         if not written:
-            raise DataError(f"{dataset.sources[0].name}: not one row is left after the repair; see 'tunewise check'.")
+            raise DataError(f"{dataset.sources[0].name}: no row is left after the repair; see 'tunewise check'.")
         chosen = None if held_out is None else sides.held_out(dataset.sources[0].name, held_out, seed)
     held, apart = (None, 0) if chosen is None else _divide(out, chosen)
     lost, unit = (*unread, *losses.problems()), dataset.sources[0].unit

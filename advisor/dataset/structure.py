@@ -153,7 +153,7 @@ def message_faults(turn: Turn, number: int) -> Iterator[Fault]:
     if role == "assistant" and (turn.get("reasoning") or turn.get("reasoning_content")):
         yield "reasoning_text", where
     if not (refusal is None or isinstance(refusal, str)):
-        yield "bad_content", f"{where} has a refusal that is no text"
+        yield "bad_content", f"{where} has a refusal that is not text"
 
 
 def _parts(content: list[object], role: str, where: str) -> Iterator[Fault]:
@@ -162,7 +162,7 @@ def _parts(content: list[object], role: str, where: str) -> Iterator[Fault]:
     for part in content:
         name = part.get("type") if isinstance(part, dict) else None
         if not isinstance(part, dict) or not isinstance(name, str):
-            yield "bad_content", f"{where} has a part that is no object with a type"
+            yield "bad_content", f"{where} has a part that is not an object with a type"
         elif name == "text" and not isinstance(part.get("text"), str):
             yield "bad_content", f"{where} has a text part without text"
         elif name in ("input_audio", "file"):

@@ -35,7 +35,7 @@ def tool_faults(tools: list[dict[str, Json]]) -> Iterator[Fault]:
         elif not _NAME.fullmatch(name):
             yield "bad_tool_name", f"'{name[:70]}'"
         if not isinstance(function.get("description", ""), str):
-            yield "bad_tool_schema", f"tool {number} has a description that is no text"
+            yield "bad_tool_schema", f"tool {number} has a description that is not text"
         parameters = function.get("parameters")
         if parameters is not None:
             wrong = _wrong_schema(parameters, "parameters", 0)
@@ -92,7 +92,7 @@ def call_faults(
     if calls is None:
         return
     if not isinstance(calls, list):
-        yield "bad_tool_call", f"{where} has tool_calls that are no list", ""
+        yield "bad_tool_call", f"{where} has tool_calls that are not a list", ""
         return
     for call in calls:
         function = call.get("function") if isinstance(call, dict) else None
@@ -122,7 +122,7 @@ def _arguments(function: Mapping[str, Json], where: str, schemas: Mapping[str, S
         yield "arguments_not_json", f"{where} calls {name} with {arguments[:40]!r}"
         return
     if not isinstance(given, dict):
-        yield "arguments_not_json", f"{where} calls {name} with no object"
+        yield "arguments_not_json", f"{where} calls {name} with something that is not an object"
         return
     if name not in schemas:
         yield "unknown_tool", f"{where} calls {name}"

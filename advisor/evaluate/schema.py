@@ -31,7 +31,7 @@ def read_schema(path: Path) -> Mapping[str, Json]:
     try:
         found = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: this is no JSON ({error}); give a file with a JSON Schema.") from error
+        raise DataError(f"{path}: this is not JSON ({error}); give a file with a JSON Schema.") from error
     if isinstance(found, dict) and found.get("type") == "json_schema" and isinstance(found.get("json_schema"), dict):
         found = found["json_schema"].get("schema", found["json_schema"])
     if not isinstance(found, dict):
@@ -40,7 +40,7 @@ def read_schema(path: Path) -> Mapping[str, Json]:
         jsonschema.validators.validator_for(found, jsonschema.Draft202012Validator).check_schema(found)
     except jsonschema.SchemaError as error:
         where = "/".join(str(part) for part in error.absolute_path) or "the top"
-        raise DataError(f"{path}: this is no valid JSON Schema, at {where}: {error.message}.") from error
+        raise DataError(f"{path}: this is not a valid JSON Schema, at {where}: {error.message}.") from error
     return found
 
 

@@ -60,7 +60,7 @@ def suite(path: Path | None = None) -> tuple[Item, ...]:
         more = f"\n... and {len(faults) - _SHOWN} more." if len(faults) > _SHOWN else ""
         raise DataError("\n".join(faults[:_SHOWN]) + more)
     if not found:
-        raise DataError(f'{source}: there is no item; write one a line, such as {{"ask": "2 + 2?", "number": 4}}.')
+        raise DataError(f'{source}: there are no items; write one per line, such as {{"ask": "2 + 2?", "number": 4}}.')
     return tuple(found)
 
 
@@ -69,9 +69,9 @@ def _item(line: str, number: int) -> Item | str:
     try:
         row = json.loads(line)
     except ValueError as error:
-        return f"this is no JSON: {error}."
+        return f"this is not JSON: {error}."
     if not isinstance(row, dict):
-        return 'this is no object; write {"ask": ..., "any": [...]}.'
+        return 'this is not an object; write {"ask": ..., "any": [...]}.'
     ask, kind = row.pop("ask", None), row.pop("kind", "own")
     if not isinstance(ask, str) or not ask.strip():
         return "'ask' must hold the question as text."

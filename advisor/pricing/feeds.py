@@ -267,7 +267,7 @@ def _pages(feed: Feed, fetch: Callable[[str], bytes], url: str) -> Iterator[Read
             yield from readings
         if following is not None:
             raise PriceError(
-                f"The {feed.name} feed goes on after {_MOST_PAGES} pages; nothing was taken. Ask a mirror with --url."
+                f"The {feed.name} feed has more than {_MOST_PAGES} pages; nothing was taken. Ask a mirror with --url."
             )
 
 

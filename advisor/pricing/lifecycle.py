@@ -34,7 +34,7 @@ def availability(offer: TrainingOffer, today: date, standing: Standing | None) -
     if last:
         ending = next(item for item in offer.lifecycle if item.new_jobs_until == last)
         base = (
-            f"; the base model {offer.model} shuts down on {retires.isoformat()}, its fine-tunes with it"
+            f"; the base model {offer.model} shuts down on {retires.isoformat()}, and its fine-tunes with it"
             if retires
             else ""
         )
@@ -42,7 +42,7 @@ def availability(offer: TrainingOffer, today: date, standing: Standing | None) -
             "closing", last, f"{ending.reason}: no new jobs from {last.isoformat()}{base}.", ending.cited.source
         )
     if retires:
-        reason = f"The base model {offer.model} shuts down on {retires.isoformat()}, its fine-tunes with it."
+        reason = f"The base model {offer.model} shuts down on {retires.isoformat()}, and its fine-tunes with it."
         return Availability("closing", retires, reason, offer.retires_source)
     return Availability("open", None, "New jobs are accepted.", offer.billing.cited.source)
 

@@ -196,7 +196,7 @@ def _retires(prospect: Prospect, workload: Workload, today: date) -> str | None:
 def _price(prospect: Prospect, estimate: Estimate | None) -> str | None:
     if not prospect.candidate.strategy.tunes or estimate is None or estimate.one_off_usd is not None:
         return None
-    return next(iter(estimate.warnings), "What training it costs is not known.")
+    return next(iter(estimate.warnings), "The price of training it is not known.")
 
 
 def _budget(prospect: Prospect, workload: Workload, estimate: Estimate | None) -> str | None:

@@ -115,8 +115,8 @@ class Ledger:
                 spent = sum((known for known in held.values() if known is not None), Decimal(0))
                 if usd is None:
                     raise OverLimit(
-                        f"The price of this job is unknown, so the monthly limit of ${monthly_limit} cannot be kept; "
-                        "put its price in pricing.local.yaml, choose an option with a known price, or leave "
+                        f"The price of this job is unknown, so the monthly limit of ${monthly_limit} cannot be "
+                        "enforced; put its price in pricing.local.yaml, choose an option with a known price, or leave "
                         "--monthly-limit (TUNEWISE_MONTHLY_LIMIT) out for this run."
                     )
                 if spent + usd > monthly_limit:

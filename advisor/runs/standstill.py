@@ -81,7 +81,7 @@ class Standings:
             return f"{said}, as far as is known here; {basis}. 'tunewise show {run.id}' asks."
         way_on = f"launch again with {run.job.elsewhere}" if run.job.elsewhere else "launch at another backend"
         return (
-            f"stands still: {said}; {basis}. 'tunewise logs {run.id}' shows its last words; to stop it, 'tunewise "
+            f"stands still: {said}; {basis}. 'tunewise logs {run.id}' shows its last messages; to stop it, 'tunewise "
             f"cancel {run.id}', then {way_on}."
         )
 

@@ -99,7 +99,7 @@ class OpenAIProtocol(Hosted["OpenAI"]):
         within("learning_rate_multiplier", chosen.learning_rate_multiplier, 1e-9, float("inf"))
         suffix = spec.options.get("suffix", "x")
         if not isinstance(suffix, str) or not 1 <= len(suffix) <= 64:
-            raise SpecRefused("The option 'suffix' is a text of 1 to 64 characters.")
+            raise SpecRefused("The option 'suffix' must be a text of 1 to 64 characters.")
 
     def preflight(self, spec: JobSpec) -> tuple[str, ...]:
         known = super().preflight(spec)

@@ -108,11 +108,11 @@ class BedrockBackend(Hosted[Line]):
             ()
             if serving.is_on_demand(spec.model, region)
             else (
-                f"A tune of {spec.model} in {region} is served by provisioned throughput alone, dear and by the hour; "
+                f"A tune of {spec.model} in {region} is served by provisioned throughput only, at a high hourly price; "
                 "Nova in us-east-1 and Llama 3.3 70B in us-west-2 are served by the token.",
             )
         )
-        return (*warnings, *ends, *served, "A tuned model is kept, and billed by the month, until it is deleted.")
+        return (*warnings, *ends, *served, "A tuned model is stored, and billed by the month, until you delete it.")
 
     def fit_settings(self, chosen: Hyperparameters) -> Hyperparameters:
         epochs, rate = chosen.epochs, chosen.learning_rate
@@ -245,7 +245,7 @@ class BedrockBackend(Hosted[Line]):
     ) -> Completion:
         """Ask ``model`` by the Converse API. A tuned model answers only while a deployment of it stands."""
         if tools:
-            raise SpecRefused("Bedrock is asked without tools here: its training rows hold none.")
+            raise SpecRefused("Bedrock is asked without tools: its training rows cannot hold any.")
         return serving.converse(self, model, messages, max_tokens, temperature)
 
     # The parts of the above, in order of use

@@ -58,7 +58,7 @@ def lacking(backend: Hosted[Line], *, offline: bool) -> tuple[str, str] | None:
             return problem, f"aws s3 mb s3://NAME --region {region} && export {BUCKET}=NAME"
         problem = role_problem(backend, role)
     except BackendError as error:
-        return f"bucket and role could not be looked at: {error}", "aws sts get-caller-identity says who asks"
+        return f"bucket and role could not be checked: {error}", "aws sts get-caller-identity says who asks"
     return None if problem is None else (problem, _make_role(bucket))
 
 

@@ -34,7 +34,7 @@ def bucket_of(spec: JobSpec) -> str:
     found = spec.options.get("bucket") or os.environ.get(BUCKET)
     if not isinstance(found, str):
         raise SpecRefused(
-            f"Bedrock reads the data from a bucket of yours: set {BUCKET}, or -o bucket=NAME. 'tunewise doctor' says "
+            f"Bedrock reads the data from your own bucket: set {BUCKET}, or -o bucket=NAME. 'tunewise doctor' says "
             "what it needs."
         )
     return found.removeprefix("s3://").strip("/")

@@ -20,13 +20,13 @@ def check_settings(spec: JobSpec) -> None:
     """Check what the docs say; the bucket and the role are looked at with the account. Raises SpecRefused."""
     steps = spec.options.get("warmup_steps", 10)
     if not isinstance(steps, int) or isinstance(steps, bool):
-        raise SpecRefused("The option 'warmup_steps' is a whole number of steps.")
+        raise SpecRefused("The option 'warmup_steps' must be a whole number of steps.")
     if spec.model.startswith("amazon.nova"):
         within("epochs", spec.hyperparameters.epochs, *EPOCHS)
         within("learning_rate", spec.hyperparameters.learning_rate, *LEARNING_RATE)
         within("warmup_steps", steps, *_WARMUP_STEPS)
     if not isinstance(spec.options.get("region", region_of(spec)), str):
-        raise SpecRefused("The option 'region' is a region's name, such as us-east-1.")
+        raise SpecRefused("The option 'region' must be the name of a region, such as us-east-1.")
     records = sum(_records(path) for path in (spec.train_file, spec.validation_file) if path is not None)
     if records > MOST_RECORDS:
         raise SpecRefused(f"Bedrock takes {MOST_RECORDS:,} records, validation included; these are {records:,}.")

@@ -154,7 +154,7 @@ class FireworksBackend(Account):
         """Yield the job's states as they are seen: Fireworks keeps no list of events and states no losses."""
         found = list(job_events(self._reply(job)))
         if changed := job.extra.get("changed_by_provider"):
-            text = f"Fireworks trains with other settings than were asked for: {changed}"
+            text = f"Fireworks trains with settings other than those asked for: {changed}"
             found.insert(1, JobEvent("changed-by-provider", found[0].time, "warning", text))
         ids = [event.id for event in found]
         seen = ids.index(after) if after in ids else len(found) - 2  # a state that has passed is gone from the list

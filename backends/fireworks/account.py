@@ -29,10 +29,10 @@ class Account(Hosted[Line]):
             line = self.client()
             found = self.ask(lambda: line.get("/v1/accounts"), _account_ids)
             if not found:
-                raise AuthenticationFailed("This Fireworks key opens no account; make one in the account's console.")
+                raise AuthenticationFailed("This Fireworks key belongs to no account; create one in its console.")
             if len(found) > 1:
                 ids = ", ".join(found[:5])
-                raise SpecRefused(f"This key opens several accounts: set FIREWORKS_ACCOUNT_ID to one of {ids}.")
+                raise SpecRefused(f"This key belongs to several accounts: set FIREWORKS_ACCOUNT_ID to one of {ids}.")
             named = self._account = found[0]
         return named
 

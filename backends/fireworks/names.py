@@ -27,7 +27,9 @@ def resource(model: str) -> str:
 def job_id(spec: JobSpec) -> str:
     """Return the id of the job and of its model, which is the run: looking a job up needs no list."""
     if not _ID.fullmatch(spec.run):
-        raise SpecRefused(f"Run '{spec.run}' is no id for Fireworks: lower-case letters, digits and hyphens only.")
+        raise SpecRefused(
+            f"Run '{spec.run}' is not an id that Fireworks accepts: use lower-case letters, digits and hyphens only."
+        )
     return spec.run
 
 

@@ -67,7 +67,7 @@ def _cut(spec: JobSpec, model: ModelReply) -> tuple[str, ...]:
     if spec.hyperparameters.max_seq_length is not None:
         return ()
     most = min(_DEFAULT_CONTEXT, model.training_context_length or _DEFAULT_CONTEXT)
-    return (f"Rows over {most:,} tokens are cut there; max_seq_length moves the limit.",)
+    return (f"Rows over {most:,} tokens are truncated there; max_seq_length changes the limit.",)
 
 
 def _quota(backend: Account) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ _STATUSES = {
 _EXPLAINED = {
     "PAUSED": "Fireworks pauses jobs of a suspended account, such as one whose payment failed; mend that in its "
     "console, and resume the job there",
-    "EARLY_STOPPED": "the provider stopped before the last epoch; the model is whole",
+    "EARLY_STOPPED": "the provider stopped before the last epoch; the model is complete",
 }
 _NANO = Decimal(10) ** -9
 

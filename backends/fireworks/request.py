@@ -27,12 +27,12 @@ def check_settings(spec: JobSpec) -> None:
     within("learning_rate", chosen.learning_rate, 1e-9, 1)
     within("weight_decay", chosen.weight_decay, 0, float("inf"))
     if not isinstance(options.get("carve_out_evaluation", False), bool):
-        raise SpecRefused("The option 'carve_out_evaluation' is true or false.")
+        raise SpecRefused("The option 'carve_out_evaluation' must be true or false.")
     steps = options.get("warmup_steps", 0)
     if not isinstance(steps, int) or isinstance(steps, bool) or steps < 0:
-        raise SpecRefused("The option 'warmup_steps' is a whole number of steps.")
+        raise SpecRefused("The option 'warmup_steps' must be a whole number of steps.")
     if options.get("lr_scheduler", "linear") not in SCHEDULES:
-        raise SpecRefused(f"The option 'lr_scheduler' is one of {', '.join(SCHEDULES)}.")
+        raise SpecRefused(f"The option 'lr_scheduler' must be one of {', '.join(SCHEDULES)}.")
     if spec.objective is Objective.DPO and {"carve_out_evaluation", "lr_scheduler"} & set(options):
         raise SpecRefused("'carve_out_evaluation' and 'lr_scheduler' belong to objective sft; leave them out.")
 

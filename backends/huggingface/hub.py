@@ -37,7 +37,7 @@ class Hub:
         try:
             validate_repo_id(name)
         except HFValidationError as error:
-            raise SpecRefused(f"'{name}' is no name of a repository: {error} Give OWNER/NAME.") from error
+            raise SpecRefused(f"'{name}' is not a repository name: {error} Give OWNER/NAME.") from error
         return name
 
     def is_private(self, name: str) -> bool | None:

@@ -101,7 +101,7 @@ class LocalBackend(Backend):
         """Check packages, files, options, model and disk; return warnings."""
         options = read_options(spec.options)
         if importlib.util.find_spec("fcntl") is None:
-            raise BackendMissing("Local training needs Linux or macOS; on Windows, run tunewise within WSL.")
+            raise BackendMissing("Local training needs Linux or macOS; on Windows, run tunewise inside WSL.")
         for package in _PACKAGES:
             if importlib.util.find_spec(package) is None:
                 raise BackendMissing(f"Local training needs the package '{package}': {install_extra('local')}")

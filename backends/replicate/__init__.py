@@ -83,7 +83,7 @@ class ReplicateBackend(Hosted[Line]):
             )
         destination = spec.options.get("destination", "me/model")
         if not isinstance(destination, str) or destination.count("/") != 1:
-            raise SpecRefused("The option 'destination' is the model to write to, as owner/name.")
+            raise SpecRefused("The option 'destination' must be the model to write to, as owner/name.")
 
     def preflight(self, spec: JobSpec) -> tuple[str, ...]:
         warnings = super().preflight(spec)

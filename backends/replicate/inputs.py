@@ -123,5 +123,5 @@ def trainer(model: str) -> tuple[str, str, str]:
     owner, _, rest = model.partition("/")
     name, _, version = rest.partition(":")
     if not (owner and name and version):
-        raise SpecRefused(f"'{model}' is no version on Replicate; write owner/name:version.")
+        raise SpecRefused(f"'{model}' is not a version on Replicate; write owner/name:version.")
     return owner, name, version

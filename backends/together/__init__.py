@@ -214,7 +214,7 @@ class TogetherBackend(Hosted["Together"]):
         rows = self.ask(lambda: tunes.list_metrics(job_id), metric_rows, about=About.JOB)
         found = job_events(lines, rows)
         if changed := job.extra.get("changed_by_provider"):
-            text = f"Together trains with other settings than were asked for: {changed}"
+            text = f"Together trains with settings other than those asked for: {changed}"
             first = min((event.time for event in found), default=job.created or datetime.now(UTC))
             found.insert(0, JobEvent("changed-by-provider", first, "warning", text))
         yield from behind(found, after)

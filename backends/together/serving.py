@@ -51,7 +51,7 @@ def serve(backend: Hosted[Together], job: Job, idle_minutes: int) -> Serving:
     client = backend.client()
     project = client.project_id
     if not project:
-        raise SpecRefused("Set TOGETHER_PROJECT_ID to the project that shall own the endpoint.")
+        raise SpecRefused("Set TOGETHER_PROJECT_ID to the project that should own the endpoint.")
     endpoints = client.endpoints.with_raw_response
     deployments = client.endpoints.deployments.with_raw_response
     endpoint = _named(backend, lambda at: endpoints.list(**_from(at)), job.run)

@@ -36,14 +36,14 @@ if TYPE_CHECKING:
     "backends",
     type=common.BackendName(sellers=True),
     multiple=True,
-    help="Tune only there; again for each one.",
+    help="Tune only there; repeat the flag for more.",
 )
 @click.option(
     "--model",
     "models",
     multiple=True,
     shell_complete=completing.models,
-    help="Weigh only this model; again for each one.",
+    help="Consider only this model; repeat the flag for more.",
 )
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to share here.")
 @common.everything

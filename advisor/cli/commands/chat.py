@@ -29,7 +29,9 @@ class Voice:
 def _misplaced(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
     """Refuse --model, which other commands have: here the model is the first word."""
     if value is not None:
-        raise click.UsageError(f"chat takes the model as its first word: tunewise chat {value} --backend BACKEND.", ctx)
+        raise click.UsageError(
+            f"chat takes the model as its first argument: tunewise chat {value} --backend BACKEND.", ctx
+        )
 
 
 @click.command(
@@ -44,20 +46,24 @@ def _misplaced(ctx: click.Context, param: click.Parameter, value: str | None) ->
 )
 @click.argument("what", metavar="RUN|MODEL", shell_complete=completing.runs_or_models)
 @click.argument("message", required=False)
-@click.option("--backend", type=common.BackendName(), help="Whom to ask, when a model is named.")
-@click.option("--base", is_flag=True, help="The run's base instead of its tuned model.")
-@click.option("--both", is_flag=True, help="The run's base and its tuned model, one below the other.")
+@click.option("--backend", type=common.BackendName(), help="The backend to ask, when a model is named.")
+@click.option("--base", is_flag=True, help="Ask the run's base instead of its tuned model.")
+@click.option("--both", is_flag=True, help="Ask both the run's base and its tuned model.")
 @click.option(
     "--beside",
     multiple=True,
     metavar="RUN",
     shell_complete=completing.runs,
-    help="Another run's tuned model too; may be repeated.",
+    help="Also ask another run's tuned model; repeat the flag for more.",
 )
 @click.option("--system", help="The system prompt; default: that of the run's training data.")
-@click.option("--max-tokens", type=click.IntRange(1), default=512, show_default=True, help="Of an answer.")
+@click.option("--max-tokens", type=click.IntRange(1), default=512, show_default=True, help="Longest answer, in tokens.")
 @click.option(
-    "--temperature", type=click.FloatRange(0, 2), default=0.0, show_default=True, help="0: the likeliest answer."
+    "--temperature",
+    type=click.FloatRange(0, 2),
+    default=0.0,
+    show_default=True,
+    help="0 always takes the likeliest token.",
 )
 @click.option("--model", hidden=True, is_eager=True, expose_value=False, callback=_misplaced)
 @common.as_json
@@ -86,9 +92,7 @@ def command(
     import backends
 
     if backend is not None and (base or both):
-        raise click.UsageError(
-            "--base and --both ask what a RUN was made of; with --backend a model is asked as it is."
-        )
+        raise click.UsageError("--base and --both are for a RUN; with --backend the model named is asked.")
     if backend == "local":
         common.made_ready(what)
     named, found = _named(what, backend, base, both, beside)

@@ -39,27 +39,30 @@ if TYPE_CHECKING:
     shell_complete=completing.models,
     help="Check against this model's limits, and count with its tokenizer.",
 )
-@click.option("--objective", type=common.Choice(["sft", "dpo"]), help="Check for this way of training.")
+@click.option("--objective", type=common.Choice(["sft", "dpo"]), help="Check for this training objective.")
 @click.option("--columns", metavar="FIELD=NAME,...", help="Which column is which: prompt=question,completion=answer.")
 @click.option(
     "--answers",
     type=common.Choice(["good", "pairs"]),
-    help="Of answers judged good or bad, or by a score: keep the good ones, or pairs of a good and a bad one.",
+    help="Of rated answers: keep the good ones, or make pairs of a good and a bad one.",
 )
 @click.option(
-    "--validation", metavar="FILE", shell_complete=completing.files, help="Look for its examples in DATA (leaks)."
+    "--validation",
+    metavar="FILE",
+    shell_complete=completing.files,
+    help="Look for examples of this file in DATA (leaks).",
 )
 @click.option(
     "--fix",
     "out",
     metavar="OUT",
     type=click.Path(path_type=Path),
-    help="Write the repaired rows to OUT, in the form --for takes.",
+    help="Write the repaired rows to OUT, in the format of --for.",
 )
-@click.option("--held-out", type=common.ShareOrCount(), help="With --fix: divide off this share or number.")
+@click.option("--held-out", type=common.ShareOrCount(), help="With --fix: hold out this share or number of examples.")
 @click.option("--redact", is_flag=True, help="With --fix: replace keys and personal data.")
-@click.option("--seed", type=int, default=0, show_default=True, help="With --held-out: which examples are drawn.")
-@click.option("--each", is_flag=True, help="Check every file on its own, not as one set of data.")
+@click.option("--seed", type=int, default=0, show_default=True, help="With --held-out: the seed of the draw.")
+@click.option("--each", is_flag=True, help="Check each file by itself, not all as one dataset.")
 @click.option("--explain", metavar="CODE", help="Say why a problem matters and what to do about it.")
 @common.everything
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -105,11 +108,11 @@ def command(
     if not data:
         raise click.UsageError("Name the data: tunewise check train.jsonl")
     if each and (out is not None or as_json):
-        raise click.UsageError("--each goes with neither --fix nor --json.")
+        raise click.UsageError("--each cannot be combined with --fix or --json.")
     if each and len(data) > 1:
         ctx.exit(max(_on_its_own(ctx, name) for name in data))
     if out is None and (held_out is not None or redact):
-        raise click.UsageError("--held-out and --redact go with --fix OUT.")
+        raise click.UsageError("--held-out and --redact need --fix OUT.")
     if held_out is not None and not (0 < held_out <= 0.5 or (held_out >= 1 and held_out.is_integer())):
         raise click.BadParameter(
             "give a share of at most 0.5, such as 0.1, or a whole number of examples", param_hint="--held-out"
@@ -153,8 +156,8 @@ def command(
             )
         if share is not None and share >= 1 and fixed.rows_held_out < share:
             render.note(
-                f"{fixed.rows_held_out} instead of {share} examples are held out: at most half is, and examples with "
-                "one prompt stay together."
+                f"{fixed.rows_held_out} examples are held out instead of {share}: at most half may be, and examples "
+                "with the same prompt stay together."
             )
     plain = _plain_classifier(dataset, found)
     if as_json:
@@ -163,7 +166,7 @@ def command(
         show.page(found, dataset, Asked(data, backend, model, columns, validation), fixed, plain, everything=everything)
     if any(problem.level is Level.ERROR for problem in found.problems):
         if fixed is not None:
-            render.note(f"Exit code 1, since the data given has errors; {fixed.out} is what was mended.")
+            render.note(f"Exit code 1, because the data has errors; {fixed.out} holds the repaired rows.")
         ctx.exit(1)
 
 

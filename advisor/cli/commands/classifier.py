@@ -17,8 +17,12 @@ from advisor.cli.flags.command import Command
 @click.command("classifier", cls=Command)
 @click.argument("data", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="The folder to write it to.")
-@click.option("--ask", type=click.Path(path_type=Path, file_okay=False), help="A folder written before: label texts.")
-@click.option("--text", "texts", multiple=True, help="With --ask: a text; again for each. Default: lines of stdin.")
+@click.option(
+    "--ask", type=click.Path(path_type=Path, file_okay=False), help="Label texts with the classifier in this folder."
+)
+@click.option(
+    "--text", "texts", multiple=True, help="With --ask: a text; repeat the flag for more. Default: the lines of stdin."
+)
 @common.as_json
 def command(data: tuple[Path, ...], out: Path | None, ask: Path | None, texts: tuple[str, ...], as_json: bool) -> None:
     """Train a plain classifier (TF-IDF and a linear model) on labelled data, without a key, a GPU or a bill.

@@ -74,11 +74,13 @@ def _settings() -> Check:
     try:
         found = in_force()
     except ConfigError as error:
-        return Check("settings", "broken", str(error), "mend the line, or take it out")
+        return Check("settings", "broken", str(error), "correct the line, or remove it")
     read = [str(path) for path in files() if path.is_file()]
     if not read and not found:
-        return Check("settings", "ok", "no tunewise.yaml; every setting is as shipped")
-    return Check("settings", "ok", f"{', '.join(found)} from {', '.join(read) or 'the environment'}; see: config")
+        return Check("settings", "ok", "no tunewise.yaml; every setting has its default")
+    return Check(
+        "settings", "ok", f"{', '.join(found)} from {', '.join(read) or 'the environment'}; see 'tunewise config'"
+    )
 
 
 def _state_folder() -> Check:
@@ -92,7 +94,7 @@ def _state_folder() -> Check:
         return Check("state folder", "broken", found, f"{remedy.removesuffix('.')}; launch needs it")
     free_gb = shutil.disk_usage(folder).free / 1e9
     if free_gb < 5:
-        return Check("state folder", "warning", f"{folder}, {free_gb:.1f} GB free", "checkpoints need room: free some")
+        return Check("state folder", "warning", f"{folder}, {free_gb:.1f} GB free", "checkpoints need space: free some")
     return Check("state folder", "ok", f"{folder}, {free_gb:.0f} GB free")
 
 
@@ -100,7 +102,7 @@ def _memory() -> Check:
     try:
         total_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     except (AttributeError, ValueError, OSError):  # Windows has no sysconf
-        return Check("memory", "missing", "how much there is could not be read", "'tunewise fit' says what is needed")
+        return Check("memory", "missing", "the amount could not be read", "'tunewise fit' says what is needed")
     limit = _first_number(Path("/sys/fs/cgroup/memory.max"))
     if limit is not None and limit < total_gb:
         return Check("memory", "ok", f"{limit:.0f} GB for this container, of {total_gb:.0f} GB")
@@ -124,7 +126,7 @@ def _vocabulary() -> Check:
     try:
         home()
     except AdvisorError:
-        return Check("token vocabulary", "warning", "not looked at without a state folder", "see state folder")
+        return Check("token vocabulary", "warning", "not checked without a state folder", "see state folder")
     try:
         for name in ("o200k_base", "cl100k_base"):
             count("tunewise", name)
@@ -162,12 +164,12 @@ def _prices(today: date) -> Check:
     try:
         book = PriceBook.load()
     except AdvisorError as error:
-        return Check("prices", "broken", str(error), "mend the file, or take TUNEWISE_PRICING out of the environment")
+        return Check("prices", "broken", str(error), "correct the file, or unset TUNEWISE_PRICING")
     found = entries(book)
     stale = sum(entry.stale(today) for entry in found)
-    detail = f"{len(found)} figures of {book.as_of}, {stale} of them to be read again"
+    detail = f"{len(found)} figures of {book.as_of}, {stale} of them due to be checked again"
     if (today - book.as_of).days > OLD_DAYS:
-        return Check("prices", "warning", detail, "upgrade tunewise, or put figures of yours in pricing.local.yaml")
+        return Check("prices", "warning", detail, "upgrade tunewise, or put your own figures in pricing.local.yaml")
     return Check("prices", "ok", detail)
 
 
@@ -208,7 +210,7 @@ def _provider(backend: Backend, place: Place, problem: str | None, offline: bool
     if place.url is None:
         return Check(name, "missing", f"{package}, no {place.variable}", f"export {place.variable}=... to launch there")
     if place.in_the_clear:
-        return Check(name, "warning", f"{place.url} would carry the key in the clear", f"make {place.variable} https")
+        return Check(name, "warning", f"{place.url} would send the key unencrypted", f"make {place.variable} https")
     reach = "not checked" if offline else problem or "answers"
     key = key_place(name, place.key) or backend.credentials()
     if problem is not None:
@@ -263,7 +265,7 @@ def _gpus() -> Check:
     gpus = detect()
     if not gpus:
         if shutil.which("nvidia-smi"):
-            fix = "run nvidia-smi: it says what the driver lacks"
+            fix = "run nvidia-smi; it says what is wrong with the driver"
             return Check("gpu", "warning", "there is a driver, but it lists no GPU", fix)
         return Check(
             "gpu", "missing", "none found", "small models train on the CPU; 'tunewise plan' prices rented GPUs"

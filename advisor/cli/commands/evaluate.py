@@ -44,34 +44,47 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--against",
     default="base",
     show_default=True,
-    help="With commas: base, few-shot, few-shot:5, few-shot:5:near, MODEL, RUN, or group: what was launched with it.",
+    help="Separated by commas: base, few-shot, few-shot:5, few-shot:5:near, MODEL, RUN, or group (launched with it).",
 )
-@click.option("--prompt", "prompts", multiple=True, type=_FILE, help="A system prompt to try instead; may be repeated.")
-@click.option("--metric", type=common.MetricName(), help="Instead of the one that fits the task.")
-@click.option("--schema", type=_FILE, help="The JSON Schema of the answers; default: what all training answers keep.")
-@click.option("--database", type=_FILE, help="SQLite: run the answers' queries on it, read only.")
-@click.option("--judge", metavar="BACKEND/MODEL", help="Let this model compare the answers, in both orders.")
-@click.option("--rubric", type=_FILE, help="What the judge goes by, instead of the built-in text.")
+@click.option(
+    "--prompt", "prompts", multiple=True, type=_FILE, help="A system prompt to try; repeat the flag for more."
+)
+@click.option("--metric", type=common.MetricName(), help="Default: the one that fits the task.")
+@click.option(
+    "--schema", type=_FILE, help="The JSON Schema of the answers. Default: what all known answers have in common."
+)
+@click.option("--database", type=_FILE, help="An SQLite file to run the answers' queries on, read only.")
+@click.option("--judge", metavar="BACKEND/MODEL", help="Let this model judge the answers, in both orders.")
+@click.option("--rubric", type=_FILE, help="Instructions for the judge, instead of the built-in ones.")
 @click.option(
     "--test-data", type=click.Path(path_type=Path), help="Ask these examples instead of those the run held out."
 )
-@click.option("--backend", type=common.BackendName(), help="With DATA: whom to ask.")
+@click.option("--backend", type=common.BackendName(), help="With DATA: the backend to ask.")
 @click.option("--model", help="With DATA: the model to ask.", shell_complete=completing.models)
 @click.option("--max-examples", type=click.IntRange(1), help="Ask at most so many of the held-out examples.")
-@click.option("--max-tokens", type=click.IntRange(1), help="The longest answer; default: twice the longest reference.")
 @click.option(
-    "--at-once", type=click.IntRange(1, 256), help="Questions on their way together; default: 8, of a local model 64."
+    "--max-tokens", type=click.IntRange(1), help="Longest answer, in tokens. Default: twice the longest reference."
+)
+@click.option(
+    "--at-once", type=click.IntRange(1, 256), help="Questions asked at the same time. Default: 8, of a local model 64."
 )
 @click.option("--max-cost", type=Usd(), help="Stop (exit 4) before the answers cost more.")
-@click.option("--regression", is_flag=True, help="Also what tuning did to general text and the built-in suite.")
-@click.option("--suite", "suites", multiple=True, type=_FILE, help="Also your own suite (JSONL); may be repeated.")
-@click.option("--lm-eval", multiple=True, metavar="TASK", help="Also a task of lm-evaluation-harness; may be repeated.")
+@click.option("--regression", is_flag=True, help="Also measure what tuning did to general text and the built-in suite.")
+@click.option(
+    "--suite", "suites", multiple=True, type=_FILE, help="Also run your own suite (JSONL); repeat the flag for more."
+)
+@click.option(
+    "--lm-eval",
+    multiple=True,
+    metavar="TASK",
+    help="Also run a task of lm-evaluation-harness; repeat the flag for more.",
+)
 @click.option(
     "--probe",
     type=click.IntRange(0),
     default=30,
     show_default=True,
-    help="Training questions asked too, to see which answers are known by heart.",
+    help="How many training questions to ask as well, to see what was memorised.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of what is drawn: examples and intervals.")
 @common.everything
@@ -148,7 +161,7 @@ def command(
             if regression or suites or lm_eval:
                 raise click.UsageError("--regression, --suite and --lm-eval compare a RUN with its base.")
             if test_data is not None:
-                raise click.UsageError("--test-data replaces the examples a RUN held out; here DATA is what is asked.")
+                raise click.UsageError("--test-data replaces the examples a RUN held out; leave it out with DATA.")
             if backend == "local":
                 common.made_ready(model)
             place = backends.get(backend)
@@ -162,7 +175,7 @@ def command(
         else:
             given = click.get_current_context().get_parameter_source  # a default of tunewise.yaml is for DATA
             if ParameterSource.COMMANDLINE in (given("backend"), given("model")):
-                raise click.UsageError("A RUN knows its backend and model; --against MODEL asks another one beside it.")
+                raise click.UsageError("A RUN knows its backend and model; --against MODEL asks another model as well.")
             ledger = Ledger.open()
             run = common.current_run(ledger, what)
             called = run.called

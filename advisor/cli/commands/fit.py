@@ -45,8 +45,14 @@ COMMON = ("rtx-4090", "l4", "l40s", "a100-40gb", "a100-80gb", "h100-80gb-sxm", "
 )  # fmt: skip
 @click.option("--rank", type=click.IntRange(1), default=16, show_default=True, help="Rank of the adapters.")
 @click.option("--seq", type=click.IntRange(1), default=2048, show_default=True, help="Tokens of one sequence.")
-@click.option("--micro-batch", type=click.IntRange(1), help="Sequences at a time; left out: the fastest that fits.")
-@click.option("--checkpointing/--no-checkpointing", default=None, help="Recompute activations; left out: if it pays.")
+@click.option(
+    "--micro-batch", type=click.IntRange(1), help="Sequences per forward pass. Default: the fastest that fits."
+)
+@click.option(
+    "--checkpointing/--no-checkpointing",
+    default=None,
+    help="Recompute activations to save memory. Default: where it pays off.",
+)
 @click.option(
     "--gpu",
     "gpus",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     "--set-aside",
     metavar="RUN",
     shell_complete=completing.runs,
-    help="A run that cannot be read: let others be paid for all the same.",
+    help="Set a run aside that cannot be read, so that others may start.",
 )
 @common.as_json
 def command(backend: str | None, status: str | None, set_aside: str | None, as_json: bool) -> None:
@@ -45,7 +45,7 @@ def command(backend: str | None, status: str | None, set_aside: str | None, as_j
     if backend is not None and not any(run.spec.backend == backend for run in ledger.runs()):
         common.BackendName().convert(backend, None, None)  # of one that was taken out, runs may still be here
     if set_aside is not None:
-        render.note(f"{ledger.set_aside(set_aside)} is set aside; what it cost is in no sum here.")
+        render.note(f"{ledger.set_aside(set_aside)} is set aside; its cost is not counted here.")
     for damaged in ledger.damaged():
         render.note(f"warning: {damaged}." + (" It was set aside." if damaged.set_aside else ""))
     found = (_as_it_is(ledger, run) for run in ledger.runs() if backend in (None, run.spec.backend))
@@ -57,7 +57,7 @@ def command(backend: str | None, status: str | None, set_aside: str | None, as_j
         render.json_document(views)
         return
     if not views and (backend or status):
-        render.out("No run is like that; 'tunewise jobs' lists all.")
+        render.out("No run matches; 'tunewise jobs' lists all.")
         return
     from advisor.cli.render.runs import table
 

@@ -82,12 +82,12 @@ def keep(backend: str, as_json: bool) -> None:
     keyring, failure = _keyring()
     key = click.prompt("Key", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
     if not key.strip():
-        raise AdvisorError("No key was given; nothing was kept.")
+        raise AdvisorError("No key was given; nothing was stored.")
     try:
         keyring.set_password(KEYRING_NAME, backend, key.strip())
     except failure as error:
         raise AdvisorError(f"The system keyring refused ({error}); use the environment variable instead.") from error
-    render.note(f"Kept the key of {backend} in the system keyring.")
+    render.note(f"Stored the key of {backend} in the system keyring.")
     if as_json:
         render.json_document({"backend": backend, "kept": True})
 

@@ -57,45 +57,56 @@ _RESUMED = frozenset(
     "backend_names",
     type=common.BackendName(),
     multiple=True,
-    help="Where to train; several start one run each.",
+    help="Where to train; repeat the flag to start a run at each.",
 )
 @click.option(
     "--model",
     "models",
     multiple=True,
     shell_complete=completing.models,
-    help="What to train; one for all backends, or one for each.",
+    help="The model to train; one for all backends, or one for each.",
 )
 @click.option("--method", type=common.Choice(["lora", "qlora", "full"]), help="Default: lora.")
-@click.option("--objective", type=common.Choice(["sft", "dpo"]), help="Default: what the data is made for.")
+@click.option("--objective", type=common.Choice(["sft", "dpo"]), help="Default: the one the data is made for.")
 @hyperparameters.flags
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the split and of the training.")
-@click.option("--validation", type=click.Path(path_type=Path), help="Your own validation file, instead of a tenth.")
-@click.option("--held-out", type=common.Share(0.9), default=0.1, show_default=True, help="Share to keep back.")
-@click.option("--option", "-o", "extra", multiple=True, metavar="KEY=VALUE", help="What only this backend understands.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the split and of the training.")
+@click.option(
+    "--validation", type=click.Path(path_type=Path), help="Your own validation file, instead of a tenth of the data."
+)
+@click.option(
+    "--held-out", type=common.Share(0.9), default=0.1, show_default=True, help="Share of the data to hold out."
+)
+@click.option(
+    "--option", "-o", "extra", multiple=True, metavar="KEY=VALUE", help="An option that only this backend has."
+)
 @workers.flags
 @click.option(
     "--gpu", type=common.GpuName(), help="The GPU a local run trains on, at its rent. Default: this machine, free."
 )
 @click.option("--max-cost", type=Usd(), help="Refuse (exit 4) when the quote is higher.")
-@click.option("--monthly-limit", type=Usd(), envvar="TUNEWISE_MONTHLY_LIMIT", help="Over all runs of this month.")
-@click.option("--yes", is_flag=True, help="Do not ask; for what costs money this needs --max-cost.")
+@click.option(
+    "--monthly-limit",
+    type=Usd(),
+    envvar="TUNEWISE_MONTHLY_LIMIT",
+    help="The most that all runs of this month may cost.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask; needs --max-cost for what costs money.")
 @click.option(
     "--accept-stale-prices", "stale_too", is_flag=True, help="With --yes: launch on prices over 120 days old."
 )
-@click.option("--again", is_flag=True, help="Pay also beside a run of the same work that has not ended.")
+@click.option("--again", is_flag=True, help="Start although a run of the same work has not ended.")
 @click.option("--name", help="What to call the run here; of several, NAME-1, NAME-2 and so on.")
 @click.option("--dry-run", is_flag=True, help="Show the exact requests, secrets hidden, and send nothing.")
-@click.option("--rehearse", is_flag=True, help="Walk the way of a hosted launch: no key, nothing sent, nothing paid.")
-@click.option("--log-to", type=common.Choice(TRACKERS), help="Tell a tracker the settings and metrics of a local run.")
+@click.option("--rehearse", is_flag=True, help="Rehearse a hosted launch: no key, nothing sent, nothing paid.")
+@click.option(
+    "--log-to", type=common.Choice(TRACKERS), help="Log the settings and metrics of a local run to a tracker."
+)
 @click.option("--watch", "follow_it", is_flag=True, help="Follow the run until it ends.")
 @common.notify
 @click.option(
     "--resume", metavar="RUN", shell_complete=completing.runs, help="Go on with a launch that was interrupted."
 )
-@click.option(
-    "--settle", type=click.FloatRange(0), help="Seconds a lost request has to show up before it is sent again."
-)
+@click.option("--settle", type=click.FloatRange(0), help="Seconds to wait for a lost request before it is sent again.")
 @common.today
 @common.as_json
 @click.pass_context
@@ -148,7 +159,7 @@ def command(
 
     limits = Limits(today, max_cost, monthly_limit, unattended=yes, stale_prices=stale_too, again=again)
     if rehearse and (resume or dry_run):
-        raise click.UsageError("--rehearse goes with neither --resume nor --dry-run.")
+        raise click.UsageError("--rehearse cannot be combined with --resume or --dry-run.")
     if not follow_it and ctx.get_parameter_source("notify") is ParameterSource.COMMANDLINE:
         raise click.UsageError("--notify needs --watch here; 'tunewise watch RUN --notify URL' does it later.")
     tells = notifier(ctx, notify) if follow_it else None
@@ -181,7 +192,7 @@ def command(
         for order in asked.apply(ordered)
     ]
     if log_to and any(order.backend != "local" for order in wanted):
-        raise click.UsageError("--log-to is for --backend local: of a hosted run 'tunewise watch' keeps the metrics.")
+        raise click.UsageError("--log-to is for --backend local; 'tunewise watch' keeps the metrics of a hosted run.")
     check_models(wanted)
     for order in wanted:
         if order.backend == "local":

@@ -53,33 +53,44 @@ class Sizes(click.ParamType[tuple[int, ...]]):
 )
 @click.argument("data", nargs=-1, required=True, shell_complete=completing.files)
 @click.option("--backend", type=common.BackendName(), default="local", show_default=True, help="Where to train.")
-@click.option("--model", required=True, shell_complete=completing.models, help="What to train.")
+@click.option("--model", required=True, shell_complete=completing.models, help="The model to train.")
 @click.option(
     "--method", type=common.Choice(["lora", "qlora", "full"]), default="lora", show_default=True,
     help="Adapters, adapters on a 4-bit base, or every weight.",
 )  # fmt: skip
-@click.option("--sizes", type=Sizes(), help="Examples of each part; default: an eighth, a quarter and a half.")
+@click.option("--sizes", type=Sizes(), help="Examples in each part. Default: an eighth, a quarter and a half of them.")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over each part.")
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="At its highest; default: by method.")
-@click.option("--option", "-o", "extra", multiple=True, metavar="KEY=VALUE", help="What only this backend understands.")
+@click.option(
+    "--learning-rate", type=click.FloatRange(0, min_open=True), help="Peak learning rate. Default: by method."
+)
+@click.option(
+    "--option", "-o", "extra", multiple=True, metavar="KEY=VALUE", help="An option that only this backend has."
+)
 @click.option("--name", help="Name the runs: NAME-50, NAME-100 and so on, by their examples.")
 @click.option(
     "--metric",
     type=common.MetricName("likelihood"),
-    help="What is measured; 'likelihood' needs no answers, only a backend that can score.",
+    help="Default: the one that fits the task; 'likelihood' needs a backend that can score, and no answers.",
 )
-@click.option("--max-tokens", type=click.IntRange(1), help="The longest answer.")
+@click.option("--max-tokens", type=click.IntRange(1), help="Longest answer, in tokens.")
 @click.option("--max-examples", type=click.IntRange(1), help="Test on at most so many of the held-out examples.")
-@click.option("--times", type=click.IntRange(2), default=4, show_default=True, help="How far to look ahead.")
-@click.option("--target", type=common.Share(), help="The score that is needed.")
-@click.option("--max-cost", type=Usd(), help="Refuse (exit 4) what all parts and answers cost beyond it.")
-@click.option("--monthly-limit", type=Usd(), envvar="TUNEWISE_MONTHLY_LIMIT", help="Over all runs of this month.")
-@click.option("--yes", is_flag=True, help="Do not ask; for what costs money this needs --max-cost.")
+@click.option(
+    "--times", type=click.IntRange(2), default=4, show_default=True, help="How many times the data to look ahead."
+)
+@click.option("--target", type=common.Share(), help="The score you need, 0 to 1.")
+@click.option("--max-cost", type=Usd(), help="Refuse (exit 4) when all parts and answers would cost more.")
+@click.option(
+    "--monthly-limit",
+    type=Usd(),
+    envvar="TUNEWISE_MONTHLY_LIMIT",
+    help="The most that all runs of this month may cost.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask; needs --max-cost for what costs money.")
 @click.option(
     "--accept-stale-prices", "stale_too", is_flag=True, help="With --yes: launch on prices over 120 days old."
 )
-@click.option("--again", is_flag=True, help="Pay also beside a run of the same work that has not ended.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the draws and the training.")
+@click.option("--again", is_flag=True, help="Start although a run of the same work has not ended.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws and of the training.")
 @common.today
 @common.as_json
 @click.pass_context
@@ -145,7 +156,9 @@ def command(
     plan = design(data, sizes or (), key=f"{backend} {model} {method} {given} {sorted(extra)}", seed=seed)
     ledger = Ledger.open()
     if backend != "local" and metric != LIKELIHOOD:
-        render.note("After training, every part's model is asked the test questions: that is billed too, not quoted.")
+        render.note(
+            "After training, the model of each part is asked the test questions; that is billed too, and not quoted."
+        )
     limits = Limits(today, max_cost, monthly_limit, unattended=yes, stale_prices=stale_too, again=again)
     _train(ledger, plan, order, limits, as_json)
     chosen = Options(metric=metric, max_examples=max_examples, max_tokens=max_tokens, max_usd=max_cost, seed=seed)

@@ -54,26 +54,26 @@ class _Plan(Group):
     "backends",
     type=common.BackendName(sellers=True),
     multiple=True,
-    help="Tune only there; again for each one.",
+    help="Tune only there; repeat the flag for more.",
 )
 @click.option(
     "--model",
     "models",
     multiple=True,
     shell_complete=completing.models,
-    help="Weigh only this model; again for each one.",
+    help="Consider only this model; repeat the flag for more.",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Keep the advice in a file for 'tunewise launch'.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the plan to this file, for 'tunewise launch'.")
 @click.option(
     "--why", is_flag=True, help="The reasons and their sources, what is not known, what is taken for granted."
 )
 @click.option("--all", "every", is_flag=True, help="Every option that fits, and why the others do not.")
 @click.option("--chart", is_flag=True, help="Draw what a month costs, by how many requests it has.")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the advice as a page to share.")
-@click.option("--explain", metavar="OPTION", help="Everything about one option: sums, settings, sources.")
-@click.option("--max-cost", type=common.Usd(), help="Exit 4 when the advice costs more once, in US dollars.")
-@click.option("--max-monthly", type=common.Usd(), help="Exit 4 when the advice costs more a month, in US dollars.")
-@click.option("--pilot", type=click.Path(path_type=Path), help="What 'tunewise pilot --json' printed for this data.")
+@click.option("--explain", metavar="OPTION", help="Show everything about one option: costs, settings, sources.")
+@click.option("--max-cost", type=common.Usd(), help="Exit with 4 when the one-off cost is higher, in US dollars.")
+@click.option("--max-monthly", type=common.Usd(), help="Exit with 4 when the monthly cost is higher, in US dollars.")
+@click.option("--pilot", type=click.Path(path_type=Path), help="The output of 'tunewise pilot --json' for this data.")
 @common.exact
 @common.today
 @common.as_json
@@ -191,6 +191,6 @@ def _hold(found: Recommendation, limits: Mapping[str, Decimal | None]) -> None:
             continue
         cost = sums[flag]
         if cost is None:
-            raise OverLimit(f"{option.id}: what it costs is unknown, so {flag} {limit} cannot be kept.")
+            raise OverLimit(f"{option.id}: what it costs is unknown, so {flag} {limit} cannot be enforced.")
         if cost.high > limit:
             raise OverLimit(f"{option.id}: costs up to ${cost.high:,.2f}, over {flag} {limit}.")

@@ -45,7 +45,7 @@ def command(ctx: click.Context) -> None:
 
 @command.command("list")
 @click.option("--provider", shell_complete=completing.sellers, help="Only this provider's figures; 'rental' for GPUs.")
-@click.option("--stale", is_flag=True, help="Only figures that should be read again.")
+@click.option("--stale", is_flag=True, help="Only figures that are due to be checked again.")
 @click.option("--no-pager", is_flag=True, help="Print a long list at once; the variable NO_PAGER does the same.")
 @common.today
 @common.as_json
@@ -78,7 +78,7 @@ def listing(provider: str | None, stale: bool, no_pager: bool, today: date, as_j
 
 @command.command("show")
 @click.argument("name", shell_complete=completing.models)
-@click.option("--standing", type=common.Choice(get_args(Standing)), help="Your organisation's there.")
+@click.option("--standing", type=common.Choice(get_args(Standing)), help="Your organisation's standing there.")
 @common.today
 @common.as_json
 def show(name: str, standing: Standing | None, today: date, as_json: bool) -> None:
@@ -130,7 +130,7 @@ def check(file: Path | None, max_age: int | None, today: date, as_json: bool) ->
 @command.command("diff")
 @click.argument("old", type=FILE)
 @click.argument("new", type=FILE, required=False)
-@click.option("--md", is_flag=True, help="A markdown table, for a pull request.")
+@click.option("--md", is_flag=True, help="Print a Markdown table, for a pull request.")
 @common.as_json
 def diff(old: Path, new: Path | None, md: bool, as_json: bool) -> None:
     """Say what differs between two price files, or between the estimates of two plans.
@@ -202,7 +202,7 @@ def _diff_plans(old: Path, new: Path, md: bool, as_json: bool) -> None:
 
 @command.command("copy")
 @click.argument("file", type=FILE, default=Path("pricing.local.yaml"))
-@click.option("--whole", is_flag=True, help="The whole price file instead of an empty overlay.")
+@click.option("--whole", is_flag=True, help="Write the whole price file instead of an empty overlay.")
 @click.option("--force", is_flag=True, help="Overwrite the file.")
 @common.as_json
 def copy(file: Path, whole: bool, force: bool, as_json: bool) -> None:

@@ -22,7 +22,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command("report", cls=Command)
 @click.argument("what", metavar="PLAN.yaml|RUN", shell_complete=completing.runs_or_files)
-@click.option("--html", type=_FILE, help="Write the page here: one file, which asks the network for nothing.")
+@click.option("--html", type=_FILE, help="Write a web page here: one file, which loads nothing from the network.")
 @click.option("--md", type=_FILE, help="Write a comment for a pull request here.")
 @click.option("--svg", type=_FILE, help="Write the front figure here, for a slide.")
 @click.option(
@@ -31,9 +31,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     default=3,
     show_default=True,
     metavar="N",
-    help="Of an evaluated run, show so many of its answers in the page. They are your data: 0 leaves them out.",
+    help="For an evaluated run: show this many of its answers on the page. They are your data; 0 leaves them out.",
 )
-@click.option("--offline", is_flag=True, help="Of a run, what the ledger knows, without asking the provider.")
+@click.option("--offline", is_flag=True, help="For a run: show what the ledger knows, without asking the provider.")
 @common.today
 @common.as_json
 def command(

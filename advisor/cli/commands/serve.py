@@ -37,19 +37,25 @@ _ENGINES = ("vllm", "llamacpp", "transformers")
 @click.option("--with", "engine", type=common.Choice(_ENGINES), help="The server.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True, help="On 127.0.0.1.")
 @click.option(
-    "--installed-in", type=click.Path(path_type=Path, file_okay=False), help="The environment or folder of the server."
+    "--installed-in",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The environment or folder the server is installed in.",
 )
 @click.option("--gguf", type=click.Path(path_type=Path), help="With llamacpp: a converted model.")
-@click.option("--dry-run", is_flag=True, help="Print the commands and run none.")
+@click.option("--dry-run", is_flag=True, help="Print the commands without running them.")
 @click.option(
     "--at-provider", is_flag=True, help="Deploy a hosted run's model there: on a rented machine, or by the token."
 )
 @click.option(
-    "--idle", type=click.IntRange(1), default=30, show_default=True, help="With --at-provider: minutes until it stops."
+    "--idle",
+    type=click.IntRange(1),
+    default=30,
+    show_default=True,
+    help="With --at-provider: idle minutes until it stops.",
 )
 @click.option("--max-per-hour", type=common.Usd(), help="With --at-provider: refuse (exit 4) what costs more.")
 @click.option("--yes", is_flag=True, help="With --at-provider: do not ask; needs --max-per-hour.")
-@click.option("--stop", is_flag=True, help="End what --at-provider started, and its bill.")
+@click.option("--stop", is_flag=True, help="Stop what --at-provider started, and with it the bill.")
 @click.option("--verify", "url", metavar="URL", help="Compare a running server with the trainer's own answers.")
 @click.option("--model", help="With --verify: the name the server knows the model by.")
 @click.option(
@@ -61,14 +67,18 @@ _ENGINES = ("vllm", "llamacpp", "transformers")
     "--max-examples", type=click.IntRange(1), default=8, show_default=True, help="With --verify: ask at most so many."
 )
 @click.option(
-    "--max-tokens", type=click.IntRange(1), default=64, show_default=True, help="With --verify: of an answer."
+    "--max-tokens",
+    type=click.IntRange(1),
+    default=64,
+    show_default=True,
+    help="With --verify: longest answer, in tokens.",
 )
 @click.option(
     "--at-least",
     type=common.Share(),
     default=1.0,
     show_default=True,
-    help="With --verify: share of equal texts.",
+    help="With --verify: share of answers that must be equal.",
 )
 @common.as_json
 def command(

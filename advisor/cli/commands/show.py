@@ -11,7 +11,7 @@ from advisor.cli.flags.command import Command
 
 @click.command("show", cls=Command)
 @click.argument("run", shell_complete=completing.runs)
-@click.option("--offline", is_flag=True, help="What the ledger knows, without asking the provider.")
+@click.option("--offline", is_flag=True, help="Show what the ledger knows, without asking the provider.")
 @common.as_json
 def command(run: str, offline: bool, as_json: bool) -> None:
     """Show one run; RUN is its id or name, or a part of either that no other run has.

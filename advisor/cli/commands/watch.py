@@ -35,5 +35,5 @@ def command(ctx: click.Context, runs: tuple[str, ...], every: bool, notify: tupl
     if not chosen and not every:
         raise click.UsageError("Name a run, or give --all; 'tunewise jobs' lists them.")
     if not chosen:
-        render.note("No run is going on; 'tunewise jobs' lists them all.")
+        render.note("No run is active; 'tunewise jobs' lists them all.")
     ctx.exit(follow(chosen, tells, as_json=as_json))

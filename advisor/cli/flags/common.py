@@ -183,9 +183,9 @@ notify = click.option(
     "--notify",
     metavar="URL",
     multiple=True,
-    help="Send a word when a followed run ends: to 'desktop', a webhook, or any address apprise knows.",
+    help="Send a message when a followed run ends: to 'desktop', a webhook, or any address apprise knows.",
 )
-exact = click.option("--exact", is_flag=True, help="Count all of a huge file, instead of a sample of it.")
+exact = click.option("--exact", is_flag=True, help="Count every row of a huge file instead of a sample.")
 
 PREVIEW_BYTES = 64 << 20  # above this a sample answers first
 

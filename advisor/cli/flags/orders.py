@@ -25,7 +25,7 @@ def extras(pairs: tuple[str, ...]) -> dict[str, Json]:
             read = yaml.safe_load(value)
         except yaml.YAMLError:
             raise click.UsageError(
-                f"--option {pair}: the value is no YAML; quote what is text: {name}='\"...\"'."
+                f"--option {pair}: the value is not YAML; put text in quotes: {name}='\"...\"'."
             ) from None
         found[name] = value if isinstance(read, date) else read
     return found

@@ -31,42 +31,48 @@ _FLAGS = (
         type=Choice(["torchrun", "ray", _RENTS]),
         expose_value=False,
         callback=_keep,
-        help="Who starts a local run's workers: this machine, a Ray cluster, or rented machines. Default: torchrun.",
+        help="What starts a local run's workers: this machine, a Ray cluster, or rented machines. Default: torchrun.",
     ),
     click.option(
         "--workers",
         type=click.IntRange(1),
         expose_value=False,
         callback=_keep,
-        help="Processes that train together, one a GPU. Default: by the memory model.",
+        help="Processes that train together, one per GPU. Default: from the memory estimate.",
     ),
     click.option(
         "--min-workers",
         type=click.IntRange(1),
         expose_value=False,
         callback=_keep,
-        help="Go on with so few when a cluster shrinks. Default: 1.",
+        help="Fewest workers to go on with when a cluster shrinks. Default: 1.",
     ),
     click.option(
         "--shard",
         type=Choice(["ddp", "fsdp"]),
         expose_value=False,
         callback=_keep,
-        help="A copy of the model for each worker, or the model split over them.",
+        help="Give each worker a copy of the model (ddp), or split it over them (fsdp).",
     ),
     click.option(
-        "--address", metavar="HOST:PORT", expose_value=False, callback=_keep, help="Of your Ray cluster, or auto."
+        "--address",
+        metavar="HOST:PORT",
+        expose_value=False,
+        callback=_keep,
+        help="Address of your Ray cluster, or auto.",
     ),
     click.option(
         "--worker-usd-per-hour", type=Usd(), expose_value=False, callback=_keep, help="What one worker costs you."
     ),
-    click.option("--threads", type=click.IntRange(1), expose_value=False, callback=_keep, help="CPU threads a worker."),
+    click.option(
+        "--threads", type=click.IntRange(1), expose_value=False, callback=_keep, help="CPU threads per worker."
+    ),
     click.option(
         "--loss-on",
         type=Choice(["assistant", "all", "last"]),
         expose_value=False,
         callback=_keep,
-        help="Which turns a local run learns. Default: assistant.",
+        help="Which turns a local run learns from. Default: assistant.",
     ),
 )
 
@@ -115,7 +121,7 @@ class Machines:
         if self.rents and odd:
             flag = "--" + odd[0].replace("_", "-")
             raise click.UsageError(
-                f"--engine {_RENTS} decides that by the memory model and the prices; leave {flag} out."
+                f"--engine {_RENTS} chooses that from the memory estimate and the prices; leave {flag} out."
             )
         return [
             replace(order, options={**order.options, **self.options}) if order.backend == "local" else order

@@ -54,50 +54,63 @@ class _Requests(click.ParamType["int | dict[str, int]"]):
 
 _FLAGS = (
     click.option(
-        "--workload", "file", type=click.Path(path_type=Path), help="A YAML file with what follows, by its keys."
+        "--workload",
+        "file",
+        type=click.Path(path_type=Path),
+        help="A workload file (YAML); the flags here override its keys.",
     ),
     click.option(
         "--task",
         metavar="TASK",
         type=common.Choice([task.value for task in TaskType]),
-        help=f"One of {', '.join(TaskType)}; default: inferred.",
+        help=f"One of {', '.join(TaskType)}; default: inferred from the data.",
     ),
-    click.option("--requests-per-month", type=_Requests(), help="One number (20000, 20k), or LOW:LIKELY:HIGH."),
+    click.option("--requests-per-month", type=_Requests(), help="One number (20000, 20k) or LOW:LIKELY:HIGH."),
     click.option(
         "--requests-are",
         type=common.Choice(["turns", "conversations"]),
-        help="What a request is where the data holds conversations. Default: turns, each with its history.",
+        help="What counts as a request where the data holds conversations. Default: turns, each with its history.",
     ),
     click.option(
-        "--prompt-tokens", type=_Pair(), multiple=True, help="Of a request: system=300, user=200, output=100."
+        "--prompt-tokens", type=_Pair(), multiple=True, help="Tokens of a request: system=300, user=200, output=100."
     ),
-    click.option("--cache-hit", type=common.Share(), help="Share of requests whose fixed part is found in the cache."),
-    click.option("--horizon-months", type=click.IntRange(1, 120), help="Default: 12."),
-    click.option("--budget-usd", "--budget", type=common.Usd(), help="For all of it, over the horizon."),
-    click.option("--privacy", metavar="WHAT", help="any, no_training_use, region:NAME or on_premises."),
+    click.option("--cache-hit", type=common.Share(), help="Share of requests whose fixed part is in the cache."),
+    click.option("--horizon-months", type=click.IntRange(1, 120), help="Months to add costs up over. Default: 12."),
+    click.option(
+        "--budget-usd", "--budget", type=common.Usd(), help="The most that everything may cost over the horizon."
+    ),
+    click.option(
+        "--privacy", metavar="WHAT", help="Where data may go: any, no_training_use, region:NAME or on_premises."
+    ),
     click.option(
         "--latency-p95-ms", type=click.IntRange(1), help="Within how many milliseconds 95% of the answers must arrive."
     ),
     click.option(
         "--own-gpu", "gpus", type=common.GpuName(), multiple=True, help="A GPU you own; repeat the flag for each."
     ),
-    click.option("--may-rent-gpus/--no-rented-gpus", default=None, help="Default: may rent."),
-    click.option("--standing", type=_Pair(), multiple=True, help="PROVIDER=never_fine_tuned, active or inactive."),
-    click.option("--measured", type=_Pair(), multiple=True, help="A score, 0 to 1: prompt=0.71, hosted=0.84@MODEL."),
-    click.option("--measured-with", metavar="MODEL", help="The model that was prompted; default: the one advised."),
+    click.option("--may-rent-gpus/--no-rented-gpus", default=None, help="Whether GPUs may be rented. Default: yes."),
+    click.option(
+        "--standing", type=_Pair(), multiple=True, help="Yours there: PROVIDER=never_fine_tuned, active or inactive."
+    ),
+    click.option(
+        "--measured", type=_Pair(), multiple=True, help="A score you measured, 0 to 1: prompt=0.71, hosted=0.84@MODEL."
+    ),
+    click.option(
+        "--measured-with", metavar="MODEL", help="The model the prompt was measured on. Default: the one recommended."
+    ),
     click.option(
         "--current",
         type=_Pair(),
         multiple=True,
-        help="What answers today: model=ID, strategy=few_shot, system_tokens=900, score=0.8, usd_per_month=700.",
+        help="What runs today: model=ID, strategy=few_shot, system_tokens=900, score=0.8, usd_per_month=700.",
     ),
-    click.option("--quality-target", type=common.Share(), help="The share of right answers that is wanted."),
+    click.option("--quality-target", type=common.Share(), help="The share of right answers you need."),
     click.option("--error-cost-usd", type=common.Usd(), help="What one wrong answer costs."),
-    click.option("--label-usd", type=common.Usd(), help="What labelling one example costs, where there are none yet."),
+    click.option("--label-usd", type=common.Usd(), help="What labelling one example costs, when you have none yet."),
     click.option(
         "--knowledge-changes",
         type=common.Choice(["never", "monthly", "daily"]),
-        help="How often the facts it answers from do. Default: never.",
+        help="How often the facts behind the answers change. Default: never.",
     ),
 )
 _NAMES = (

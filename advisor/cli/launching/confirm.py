@@ -36,7 +36,7 @@ def goes_by_our_quote(said: str, most_usd: Decimal | None) -> bool:
         return True
     if not sys.stdin.isatty():
         return False
-    return render.confirm(f"So --max-cost {render.usd(most_usd)} was held against our quote alone. Start?", err=True)
+    return render.confirm(f"So --max-cost {render.usd(most_usd)} was checked against our quote only. Start?", err=True)
 
 
 def consent(proposals: Sequence[Proposal], limits: Limits, as_json: bool) -> None:

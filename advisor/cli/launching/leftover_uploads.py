@@ -20,7 +20,7 @@ def offer_deletion(ledger: Ledger, run: str, backend: Backend, error: Exception)
     if left.status != "failed" or left.job_id is not None or not left.uploads:
         return
     files = ", ".join(left.uploads)
-    render.note(f"What was uploaded still lies at {left.backend}: {files}.")
+    render.note(f"What was uploaded is still at {left.backend}: {files}.")
     if isinstance(error, backends.AccessClosed) and render.is_terminal():
         render.note(str(error))
         if render.confirm("Delete it there?", err=True):

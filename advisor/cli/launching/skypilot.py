@@ -28,7 +28,7 @@ def rent(order: Order, *, gpu: str | None, max_cost: Decimal | None, seed: int, 
             render.note(f"note: {note}")
         version = found.checked_by_skypilot
         render.note(
-            f"SkyPilot {version} reads it without complaint."
+            f"SkyPilot {version} accepts it."
             if version
             else "SkyPilot is not installed here, so its loader has not read the file."
         )

@@ -142,7 +142,7 @@ def _one_offer(sold: Sold) -> None:
         status = f" [dim]{price.cited.status}[/]" if price.cited.status else ""
         console.print(f"  {what}: {figure(price.mid)}{spread} USD/{rate.unit}{status}")
     if not sold.rates:
-        console.print("  What training it costs is not known.")
+        console.print("  The price of training it is not known.")
 
 
 def _many_offers(offers: Sequence[Sold]) -> None:
@@ -155,7 +155,7 @@ def _many_offers(offers: Sequence[Sold]) -> None:
         console.print(f"[bold]{state}[/]: {escape(', '.join(models))}")
     unpriced = [sold.model for sold in offers if not sold.rates]
     if unpriced:
-        console.print(f"what training costs is not known for: {escape(', '.join(unpriced))}")
+        console.print(f"no training price is known for: {escape(', '.join(unpriced))}")
 
 
 def _inference(prices: TokenPrices) -> None:
@@ -199,8 +199,8 @@ def check_page(book: PriceBook, found: Sequence[Entry], too_old: Sequence[Entry]
     disputed = [entry for entry in found if entry.status in ("disputed", "superseded", "unverified")]
     oldest = max((entry.age_days(today) or 0 for entry in found), default=0)
     render.out(
-        f"{len(stale)} should be read again (over 45 days old, hourly hardware over 14; {len(undated)} undated; the "
-        f"oldest {oldest} days): tunewise prices list --stale"
+        f"{len(stale)} are due to be checked again (over 45 days old, hourly hardware over 14; {len(undated)} undated; "
+        f"the oldest {oldest} days): tunewise prices list --stale"
     )
     render.out(f"{len(disputed)} are disputed, superseded or unverified.")
     for entry in too_old:

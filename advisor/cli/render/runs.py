@@ -110,7 +110,7 @@ def stages_text(stages: Sequence[StageAge]) -> str:
 
 def changed_text(one: View) -> str:
     """Say that the provider trains with other settings than it was asked for."""
-    return f"{one.backend} trains with other settings than were asked for: {one.changed_by_provider}."
+    return f"{one.backend} trains with settings other than those asked for: {one.changed_by_provider}."
 
 
 def twins_text(one: View | Receipt) -> str:

@@ -235,7 +235,7 @@ def _prompt(question: Question) -> str:
 def _partial(judge: Variant, contestants: Sequence[Variant]) -> list[str]:
     """Name a judge that has a stake in the outcome."""
     own = [one.name for one in contestants if (one.backend.name, one.model) == (judge.backend.name, judge.model)]
-    return [f"The judge is the model that answers as {own[0]}: it judges its own answers; take another."] if own else []
+    return [f"The judge is the model that answers as {own[0]}: it judges its own answers; use another."] if own else []
 
 
 def _timing(contestants: Sequence[Variant]) -> list[str]:

@@ -38,7 +38,7 @@ def harness(
         out.mkdir(parents=True)
         said = _run([*command, *_arguments(tasks, one.model, out, options)], out)
         if said:
-            return [], [f"lm-eval tasks left out ({', '.join(tasks)}): {said} Its words are in {out / 'log.txt'}."]
+            return [], [f"lm-eval tasks left out ({', '.join(tasks)}): {said} Its output is in {out / 'log.txt'}."]
         found.append(read_samples(out))
     before, after = found
     return [

@@ -52,7 +52,7 @@ def of_ledger(fingerprint: str, *, on_premises: bool) -> tuple[tuple[Measurement
         ledger = Ledger.open(path)
         runs = ledger.runs()
     except AdvisorError as error:  # advice needs no ledger
-        return (), (f"Your earlier runs were not looked at. {error}",)
+        return (), (f"Your earlier runs were not used. {error}",)
     mine = [
         run
         for run in runs
@@ -72,7 +72,7 @@ def of_pilot(path: Path, examples: int) -> Measurement:
         ) from error
     if found.metric not in _SHARES:
         raise DataError(
-            f"{path}: this pilot measured {found.metric}, which is no share of right answers, so a prompt's score "
+            f"{path}: this pilot measured {found.metric}, which is not a share of right answers, so a prompt's score "
             f"cannot be set against it; measure one of {', '.join(_SHARES)} (tunewise pilot --metric)."
         )
     if found.model in made_on_the_spot():

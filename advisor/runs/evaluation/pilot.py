@@ -159,7 +159,7 @@ def _cost(last: Paid, times: int) -> str:
     """Say what training on so many times the data takes: in proportion to the largest part."""
     takes = "" if last.minutes is None else f" takes about {last.minutes * times:,.1f} minutes and"
     if last.usd is None:
-        return f" Training on them{takes} costs an unknown sum."
+        return f" Training on them{takes} costs an unknown amount."
     return f" Training on them{takes} costs {'nothing' if last.usd == 0 else f'about ${last.usd * times:.2f}'}."
 
 

@@ -32,8 +32,8 @@ class SpendCap:
             usd = _dearest(one, asked, longest)
             if usd is None and self.cap is not None:
                 raise OverLimit(
-                    f"What asking {one.model} on {one.backend.name} costs is not known, so --max-cost cannot be kept; "
-                    "put its price in pricing.local.yaml, or leave --max-cost out."
+                    f"The price of asking {one.model} on {one.backend.name} is not known, so --max-cost cannot be "
+                    "enforced; put its price in pricing.local.yaml, or leave --max-cost out."
                 )
             worst = max(worst, usd or Decimal(0))
         self.worst_usd = worst
@@ -48,7 +48,7 @@ class SpendCap:
         """Raise OverLimit when the next of the ``left`` answers could pass the cap."""
         if self.cap is not None and left and self.spent + self.worst_usd * min(left, self.at_once) > self.cap:
             raise OverLimit(
-                f"${self.spent:f} are spent so far, kept answers included, and going on could pass --max-cost "
+                f"${self.spent:f} is spent so far, kept answers included, and going on could exceed --max-cost "
                 f"${self.cap:f}; the answers are kept, so that a higher --max-cost goes on from here."
             )
 

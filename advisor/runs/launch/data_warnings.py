@@ -74,7 +74,8 @@ def too_long(counted: Profile, model: str) -> Iterator[str]:
     if isinstance(facts, dict) and facts.get("exact") and isinstance(over := facts.get("over"), int) and over:
         context = facts.get("context")
         held = f"{_many(over, 'row')} longer than the {context:,} tokens of {model}"
-        yield f"{held} {'is' if over == 1 else 'are'} left out of training: cut, they would teach it to break off."
+        are = "is" if over == 1 else "are"
+        yield f"{held} {are} left out of training: truncated, they would teach the model to break off."
 
 
 def _name(order: Order) -> str:

@@ -104,7 +104,7 @@ def _several(program: str, runs: Sequence[Run], tuned: Sequence[Path], tail: Seq
         raise RunError(f"These runs have different bases, and a server holds one: {', '.join(sorted(bases))}.")
     for run, folder in zip(runs, tuned, strict=True):
         if not (is_adapter(folder) and _plain(folder)):
-            raise RunError(f"{run.id} is no plain LoRA adapter, so it cannot share a server; serve it alone.")
+            raise RunError(f"{run.id} is not a plain LoRA adapter, so it cannot share a server; serve it alone.")
     templates = {_text(folder / "chat_template.jinja") for folder in tuned}
     if len(templates) > 1:
         raise RunError("These runs were trained with different chat templates, and a server has one; serve them alone.")

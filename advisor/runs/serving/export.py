@@ -49,7 +49,7 @@ def _fetch_adapter(run: Run, out: Path) -> tuple[str, ...]:
     title = place.provider.title if place.provider else place.name
     if not place.gives_weights:
         raise RunError(
-            f"{title} gives out no weights: the tuned model of {run.id} stays there. --card writes its card."
+            f"{title} does not hand out weights: the tuned model of {run.id} stays there. --card writes its card."
         )
     if run.spec.method is Method.FULL:
         raise RunError(

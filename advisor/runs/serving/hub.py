@@ -42,7 +42,7 @@ def prepared(run: Run, hub: Hub, name: str, *, public: bool, merged: Path | None
     name = hub.full_name(name)
     is_private = hub.is_private(name)
     if is_private is False and not public:
-        raise RunError(f"{name} is there already, and public; say --public, or give another name.")
+        raise RunError(f"{name} exists already and is public; add --public, or give another name.")
     with tempfile.TemporaryDirectory(prefix="tunewise-") as scratch:
         folder = Path(scratch) / "model"
         notes: tuple[str, ...] = ()

@@ -217,7 +217,7 @@ def _template_words(rows: Sequence[Compared], seen: Turns) -> str:
             f"the server makes {longer.served_prompt_tokens} tokens of a prompt that had "
             f"{longer.trainer_prompt_tokens} in training"
         )
-    return "the server answers rightly only when the prompt is sent as plain text"
+    return "the server answers correctly only when the prompt is sent as plain text"
 
 
 def _without_begin(prompt: str, seen: Turns) -> str:

@@ -104,7 +104,7 @@ class ChatTemplate:
                 **dict(self.tokens),
             )
         except Exception as error:  # a template is foreign code and may raise anything
-            raise MaskRefused(f"the model's chat template does not take it ({error})") from error
+            raise MaskRefused(f"the model's chat template does not accept it ({error})") from error
         text, spans = "", []
         for piece in written.split(_OPEN):
             answer, closed, behind = piece.partition(_CLOSE)
@@ -193,7 +193,7 @@ def _ended(template: ChatTemplate) -> ChatTemplate:
     ends = [_followed(template, asked, role) for role in ("user", "tool")]
     if not all(ends):
         raise MaskRefused(
-            "the chat template writes nothing behind an answer and the tokenizer has no end token, so no model would "
+            "the chat template writes nothing after an answer and the tokenizer has no end token, so no model would "
             "learn to stop; put a token there in chat_template.jinja, or use another model"
         )
     return replace(template, end=ends[0], end_of_call=ends[1], writes_end=False)

@@ -185,7 +185,7 @@ class Answerer:
             raise ProviderUnavailable(f"The answering process ended: {said} Ask again to start it anew.")
         reply = json.loads(line)
         if not isinstance(reply, dict):
-            raise ProviderUnavailable("The answering process sent something that is no reply; ask again.")
+            raise ProviderUnavailable("The answering process sent an invalid reply; ask again.")
         if "error" in reply:
             raise ModelNotTunable(str(reply["error"]))
         return reply

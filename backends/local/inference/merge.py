@@ -39,7 +39,7 @@ def merge(run: RunFolder, out: Path, rows: Path | None = None) -> dict[str, Any]
             ready_to_serve(merged, tokenizer)
             models.save(merged, tokenizer, out)
             return {"merged": str(out), "said": f"{said}Compared with the adapter, in {_name(dtype)}: {found}."}
-        said = f"Merged in {_name(dtype)}, the tune is hurt: {found}. So it is written in fp32. "
+        said = f"Merged in {_name(dtype)}, the tuned model is damaged: {found}. So it is written in fp32. "
     raise models.ModelRefused(
         f"Merging changes the answers: {found}. Nothing was written; serve the adapter on its base instead."
     )

@@ -124,7 +124,7 @@ def is_full(error: BaseException) -> bool:
 
 def full(folder: Path) -> str:
     """Say that there is no room, and the way on."""
-    return f"The disk of {folder} is full. Make room, then resume; the checkpoints already written are whole."
+    return f"The disk of {folder} is full. Make room, then resume; the checkpoints already written are intact."
 
 
 def _digest(path: Path) -> str:

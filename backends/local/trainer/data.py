@@ -91,7 +91,7 @@ def load(
             raise DataRefused(f"{path}, line {number}: {error}.") from error
         except (KeyError, TypeError, ValueError) as error:
             raise DataRefused(
-                f"{path}, line {number}: this is no training example ({error!r}); run 'tunewise check {path}'."
+                f"{path}, line {number}: this is not a training example ({error!r}); run 'tunewise check {path}'."
             ) from error
         fitting = [item for item in made if all(len(part.ids) <= longest for part in item.sequences)]
         if len(fitting) < len(made):

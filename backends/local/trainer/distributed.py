@@ -77,8 +77,8 @@ class World:
             return torch.device("cuda", torch.cuda.current_device())
         if asked.type == "cuda":
             raise ValueError(
-                f"{self.size} workers need a GPU each, and here are {torch.cuda.device_count()}; give fewer workers, "
-                "or device=cpu."
+                f"{self.size} workers need a GPU each, and this machine has {torch.cuda.device_count()}; use fewer "
+                "workers, or device=cpu."
             )
         return torch.device("cpu")  # Apple's GPU has no means to meet others
 

@@ -49,7 +49,7 @@ class TooLarge(ModelRefused):
 def pick_device(asked: str | None) -> torch.device:
     """Return the device to train on: the asked one, else CUDA, else Apple silicon, else the CPU."""
     if asked == "cuda" and not torch.cuda.is_available():
-        raise ModelRefused("CUDA was asked for, but torch sees no CUDA device; use device=cpu or mend the driver.")
+        raise ModelRefused("CUDA was asked for, but torch sees no CUDA device; use device=cpu or fix the driver.")
     if asked is None:
         asked = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     return torch.device(asked)

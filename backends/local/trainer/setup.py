@@ -80,7 +80,9 @@ def set_up(
     for items, file in ((train, spec.train_file), (valid, spec.validation_file or spec.train_file)):
         check_known(model, tokenizer, items, file, embeds=embeds)
     if spec.method is Method.QLORA and experts_of(model.config.get_text_config().to_dict())[0]:
-        notes.append("The experts of this mixture stay in 16 bits: 4 bits are for linear layers, and they are none.")
+        notes.append(
+            "The experts of this mixture stay in 16 bits: only linear layers are put in 4 bits, and these are not."
+        )
     settings, reasons = settle(
         spec.hyperparameters,
         spec.method,
@@ -183,7 +185,7 @@ def _about(template: ChatTemplate) -> list[str]:
     if not template.own:
         said.append("The model has no chat template; it learns a plain one, which is saved with the tuned model.")
     if not template.writes_end:
-        said.append(f"The chat template writes nothing behind an answer: {template.end} is learned as its end.")
+        said.append(f"The chat template writes nothing after an answer: {template.end} is learned as its end.")
     return said
 
 
@@ -211,7 +213,7 @@ def _choose_packing(
 ) -> tuple[bool, str]:
     """Pack when packed losses equal those of each sequence alone; else pad batches of like length."""
     if not asked:
-        return False, "Padded batches of like length, as asked."
+        return False, "Padded batches of similar length, as asked."
     own = model.config._attn_implementation
     probes = sorted((part for item in items[:64] for part in item.sequences), key=lambda part: len(part.ids))
     # Three in one pass must not be more than the longest alone, which has to fit: a long one between two short heads.
@@ -237,7 +239,7 @@ def _choose_packing(
     if apart <= _rounding(model):
         return True, "Packed: sequences share a forward pass without seeing each other (checked at start)."
     model.set_attn_implementation(own)
-    return False, f"Padded batches of like length: packing is not exact with this model ({reason})."
+    return False, f"Padded batches of similar length: packing is not exact with this model ({reason})."
 
 
 def _head(sequence: Encoded, tokens: int) -> Encoded:

@@ -99,7 +99,7 @@ def _make_smaller(run: Run, progress: Progress, longest: int) -> None:
     elif not progress.recomputes:
         progress.recomputes = True
         models.recompute_activations(models.causal(run.model))
-        run.record.event("Out of memory: activations are recomputed from here (slower).", level="warning")
+        run.record.event("Out of memory: activations are recomputed from here on (slower).", level="warning")
     else:
         raise models.ModelRefused(
             f"One example of {longest} tokens does not fit in memory, even with recomputed activations. "
@@ -112,7 +112,7 @@ def _blame(run: Run, progress: Progress, items: Sequence[Item], loss: float, nor
     with torch.no_grad():
         bad = [item.line for item in items if not math.isfinite(float(loss_of(run, pass_of(run, [item]))[0]))]
     lines = sorted({item.line for item in items})
-    where = f"alone, lines {bad} give it already" if bad else "no line gives it alone"
+    where = f"on their own, lines {bad} already give it" if bad else "no single line gives it"
     return (
         f"Step {progress.step + 1} is not finite: loss {loss}, gradient norm {norm}. Its batch is lines {lines} of "
         f"{run.spec.train_file}; {where}. The weights were not touched and nothing was saved as good. Look at those "

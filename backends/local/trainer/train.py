@@ -185,7 +185,7 @@ def _resume(run: Run, masters: Masters) -> Progress | None:
         state["best_loss"] = math.inf
     progress = Progress(**state)  # type: ignore[arg-type]  # asdict wrote it
     run.record.rewind(progress.step)
-    run.record.event(f"Resumed behind step {progress.step} of {run.plan.steps}.", step=progress.step)
+    run.record.event(f"Resumed after step {progress.step} of {run.plan.steps}.", step=progress.step)
     return progress
 
 

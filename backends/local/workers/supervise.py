@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
         reached = max(step, reached)
         record.event(f"A worker was lost (exit {code}); starting again from the newest checkpoint.", level="warning")
         time.sleep(_BACK_OFF_S * 2 ** (attempts - 1))
-    message = f"Workers were lost {_ATTEMPTS} times in a row without a step forward; the reason is in {folder.log}."
+    message = f"Workers were lost {_ATTEMPTS} times in a row without progress; the reason is in {folder.log}."
     record.event(message, level="error")
     Record(folder).status(JobStatus.FAILED, "failed", error=message, finished=now())
     return 1
