@@ -75,7 +75,7 @@ def compared(job: Job, plain: Job) -> dict[str, Any]:
     """Return how a run that lost something ended, beside an undisturbed one."""
     events = [event.message for event in LocalBackend().events(job)]
     lives = [int(found[1]) for text in events if (found := re.match(r"Ray gave (\d+)", text))]
-    resumed = [int(found[1]) for text in events if (found := re.match(r"Resumed behind step (\d+)", text))]
+    resumed = [int(found[1]) for text in events if (found := re.match(r"Resumed after step (\d+)", text))]
     assert job.created and job.finished
     theirs = load_file(Path(str(plain.tuned_model)) / "adapter_model.safetensors")
     ours = load_file(Path(str(job.tuned_model)) / "adapter_model.safetensors")

@@ -356,7 +356,7 @@ def test_what_a_repair_did_is_named(tmp_path: Path) -> None:
     first = run(*repair)
     assert "~ 1 mended: something that looks like a key or password (line 61)" in first.stdout
     assert "personal data" not in first.stdout and "in place of" not in first.stdout
-    assert first.exit_code == 1 and "Exit code 1, since the data given has errors" in first.stderr
+    assert first.exit_code == 1 and "Exit code 1, because the data has errors" in first.stderr
     assert run(out).exit_code == 0
     assert "in place of the file that was there" in " ".join(run(*repair).stdout.split())
     fixed = document(run(*repair, "--json"))["fixed"]

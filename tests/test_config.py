@@ -140,4 +140,4 @@ def test_prices_that_a_project_brings_are_named(folder: Path) -> None:
     (folder / "tunewise.yaml").write_text("pricing: mine.yaml\n", encoding="utf-8")
     done = tunewise("jobs", "--json")
     assert done.returncode == 0
-    assert "prices are those of" in done.stderr
+    assert "prices come from" in done.stderr

@@ -165,7 +165,7 @@ def test_the_cap_on_spending_is_never_passed(tmp_path: Path, asked: list[Questio
     cent = Decimal("0.01")
     one = Variant("base", backend, "a4", price=lambda completion: cent)
     purse = SpendCap(Decimal("0.20"), worst_usd=cent, at_once=4)
-    with Answers(tmp_path / "samples.jsonl") as answers, pytest.raises(OverLimit, match="going on could pass"):
+    with Answers(tmp_path / "samples.jsonl") as answers, pytest.raises(OverLimit, match="going on could exceed"):
         ask_all(one, asked, answers, max_tokens=16, at_once=4, purse=purse)
     assert backend.calls.count("complete") * cent <= Decimal("0.20")
     assert purse.spent > Decimal("0.10")
@@ -185,7 +185,7 @@ def test_what_is_kept_counts_against_the_cap_and_the_last_answer_may_reach_it(
         return purse.spent
 
     assert spend("0.10", 10) == Decimal("0.10")
-    with pytest.raises(OverLimit, match=r"\$0.10 are spent so far, kept answers included"):
+    with pytest.raises(OverLimit, match=r"\$0.10 is spent so far, kept answers included"):
         spend("0.10", 11)
     assert spend("0.11", 11) == Decimal("0.11")
     assert backend.calls.count("complete") == 11
@@ -230,7 +230,7 @@ def test_the_bound_of_a_price_counts_tools_and_letters_of_many_bytes(tmp_path: P
 
 def test_a_cap_refuses_a_model_of_unknown_price_before_it_is_asked(tmp_path: Path) -> None:
     backend = PaperBackend(tmp_path / "paper")
-    with pytest.raises(OverLimit, match="asking a4 on paper costs is not known"):
+    with pytest.raises(OverLimit, match="price of asking a4 on paper is not known"):
         evaluate_run(tuned_run(tmp_path), backend, None, Options(max_usd=Decimal(0)), today=DAY)
     assert backend.calls == []
 
@@ -242,7 +242,7 @@ def test_the_cap_covers_the_regression_suite(tmp_path: Path, asked: list[Questio
     with pytest.raises(OverLimit, match="are spent"):
         regressions(base, tuned, Options(at_once=2, regression=True), tmp_path, purse)
     assert 0 < backend.calls.count("complete") <= 5
-    with pytest.raises(OverLimit, match="asking a4 on paper costs is not known"):
+    with pytest.raises(OverLimit, match="price of asking a4 on paper is not known"):
         regressions(replace(base, price=lambda completion: None), tuned, Options(regression=True), tmp_path, purse)
 
 

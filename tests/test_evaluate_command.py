@@ -108,7 +108,7 @@ def test_flags_that_cannot_be_meant_are_refused(tmp_path: Path, flags: tuple[str
 
 
 def test_what_a_run_knows_itself_is_not_said_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "--against MODEL asks another one" in " ".join(typed("last", "--model", MODEL).stderr.split())
+    assert "--against MODEL asks another model" in " ".join(typed("last", "--model", MODEL).stderr.split())
     assert "absent.jsonl: there is no such file" in str(typed("absent.jsonl", "--backend", "openai").exception)
     monkeypatch.setenv("TUNEWISE_BACKEND", "openai")  # a default for DATA, which a run passes over
     assert "No runs yet" in str(typed("last").exception)

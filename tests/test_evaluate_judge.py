@@ -126,7 +126,7 @@ def test_an_interrupted_judge_goes_on_where_it_was(tmp_path: Path) -> None:
 
 def test_the_judge_keeps_within_the_cap(tmp_path: Path) -> None:
     judge = Judge(tmp_path / "judge")
-    with pytest.raises(OverLimit, match="going on could pass"):
+    with pytest.raises(OverLimit, match="going on could exceed"):
         evaluated(tmp_path, judge, cap=Decimal("0.30"), at_once=2)
     assert 0 < len(judge.asked) * CENT <= Decimal("0.30")
 
@@ -134,7 +134,7 @@ def test_the_judge_keeps_within_the_cap(tmp_path: Path) -> None:
 def test_a_judge_of_unknown_price_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
     paper, judge = Paper(tmp_path / "paper"), Judge(tmp_path / "judge")
     options = Options(judge=Variant("judge", judge, "wise"), max_usd=Decimal(1))
-    with pytest.raises(OverLimit, match="asking wise on paper costs is not known"):
+    with pytest.raises(OverLimit, match="price of asking wise on paper is not known"):
         evaluate_run(tuned_run(tmp_path), paper, None, options, today=DAY)
     assert paper.calls == judge.asked == []
 

@@ -104,9 +104,9 @@ def test_a_schema_is_read_from_a_file_or_from_a_response_format(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "this is no JSON"),
+        ("{", "this is not JSON"),
         ([1], "a JSON Schema is an object"),
-        ({"type": "objekt"}, "no valid JSON Schema, at type: 'objekt'"),
+        ({"type": "objekt"}, "not a valid JSON Schema, at type: 'objekt'"),
     ],
 )
 def test_a_schema_that_is_none_is_refused(tmp_path: Path, content: object, message: str) -> None:

@@ -45,8 +45,8 @@ def test_a_suite_of_the_users_is_read_in_the_documented_form(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"ask": "x", ', "this is no JSON"),
-        ("[1]", "this is no object"),
+        ('{"ask": "x", ', "this is not JSON"),
+        ("[1]", "this is not an object"),
         ({"any": ["x"]}, "'ask' must hold the question"),
         ({"ask": " ", "any": ["x"]}, "'ask' must hold the question"),
         ({"ask": "x", "kind": 3, "any": ["x"]}, "'kind' must be a word"),
@@ -73,7 +73,7 @@ def test_a_fault_is_named_by_file_and_line(tmp_path: Path, line: object, message
 def test_many_faults_are_counted_and_an_empty_suite_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"mine\.jsonl:5: .*\n\.\.\. and 3 more\.$"):
         suite(written(tmp_path / "mine.jsonl", *["x"] * 8))
-    with pytest.raises(DataError, match="there is no item"):
+    with pytest.raises(DataError, match="there are no items"):
         suite(written(tmp_path / "mine.jsonl", ""))
     with pytest.raises(DataError, match="cannot be read as a suite"):
         suite(tmp_path / "absent.jsonl")

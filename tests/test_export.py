@@ -314,7 +314,7 @@ def test_where_no_weights_are_given_out_that_is_said(tmp_path: Path) -> None:
     run = a_run()
     spec = replace(run.spec, backend="bedrock")
     run = replace(run, spec=spec, job=replace(run.job, status=JobStatus.SUCCEEDED, tuned_model="arn:aws:one"))
-    with pytest.raises(RunError, match=r"AWS Bedrock gives out no weights.*--card"):
+    with pytest.raises(RunError, match=r"AWS Bedrock does not hand out weights.*--card"):
         export_adapter(run, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

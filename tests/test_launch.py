@@ -548,7 +548,7 @@ def test_a_run_that_was_never_sent_is_given_up_with_its_reservation(
     run = ledger.get("last").id
     assert ledger.spent(month) > 0
     assert "Nothing is known" in tunewise("logs", run).stderr
-    assert "No run is like that" in tunewise("jobs", "--status", "running").stdout
+    assert "No run matches" in tunewise("jobs", "--status", "running").stdout
     assert tunewise("cancel", run).stdout == f"{run}: given up before it was sent\n"
     assert ledger.spent(month) == 0
     assert "nothing to stop" in tunewise("cancel", run, expect=1).stderr
@@ -739,17 +739,17 @@ def test_a_local_run_goes_the_whole_way_and_its_watcher_may_be_killed(
         (("launch", "none.yaml"), "none.yaml: there is no such file", 1),
         (("launch", "DATA", "--backend", "openai", "--model", "gpt-4.1-mimi"), "Did you mean 'gpt-4.1-mini", 2),
         (("launch", "DATA", "--backend", "local", "--model", "Qwen/Qwen2.5-72B", "--yes"), "needs about", 1),
-        (("launch", "DATA", "--backend", "nowhere", "--model", "x", "--yes"), "there is no backend 'nowhere'", 2),
+        (("launch", "DATA", "--backend", "nowhere", "--model", "x", "--yes"), "There is no backend 'nowhere'", 2),
         (("launch", "DATA", "--backend", "local", "--model", "x", "--yes", "--max-cost", "lots"), "not an amount", 2),
-        (("launch", "DATA", "--backend", "local", "--model", "tiny", "-o", "device=[1,"), "the value is no YAML", 2),
+        (("launch", "DATA", "--backend", "local", "--model", "tiny", "-o", "device=[1,"), "the value is not YAML", 2),
         (("launch", "--resume", "tw-1", "--epochs", "5"), "leave the data and settings out (--epochs)", 2),
         (("launch", "--resume", "tw-1", "--workers", "2", "--yes"), "settings out (--workers)", 2),
         (("launch", "--resume", "tw-1", "--yes", "--max-cost", "1", "--settle", "1"), "knows no run 'tw-1'", 1),
         (("launch", "DATA", "--backend", "openai", "--model", MODEL, "--gpu", "h200"), "--gpu prices a run", 2),
         (("watch",), "Name a run", 2),
-        (("watch", "--all"), "No run is going on", 0),
+        (("watch", "--all"), "No run is active", 0),
         (("keys", "set", "local"), "needs no key", 2),
-        (("jobs", "--status", "runing"), "is not one of", 2),
+        (("jobs", "--status", "runing"), "Did you mean 'running'", 2),
         (("evaluate", "DATA"), "needs --backend and --model", 2),
         (("evaluate", "DATA", "--metric", "beauty"), "no metric 'beauty'", 2),
     ],
@@ -803,7 +803,7 @@ def test_a_pilot_trains_each_part_once_and_looks_ahead(
     assert again["answers_usd"] == found["answers_usd"] and float(found["answers_usd"]) > 0
     trained = str(sum(float(point["usd"]) for point in found["points"]))
     longer = tunewise(*asked, "--yes", "--max-cost", trained, "--metric", "exact", "--max-tokens", "99", expect=4)
-    assert "going on could pass --max-cost" in longer.stderr
+    assert "going on could exceed --max-cost" in longer.stderr
     assert openai.paid_jobs == 3
     tunewise.monkeypatch.setenv("COLUMNS", "80")
     last = tunewise(*asked, "--yes", "--max-cost", "5", "--metric", "exact").stdout.splitlines()[-1]

@@ -42,7 +42,7 @@ def test_its_tools_answer_with_typed_values_and_read_nothing_outside_their_folde
     assert budgeted["plan"] and budgeted["verdict"].startswith(("Yes", "Likely"))
     assert fitted["rows"][0]["gpu"] == "rtx-4090" and fitted["rows"][0]["fits"] in ("yes", "tight", "no")
     assert all(row["source"] for row in priced["rows"]) and jobs == {"rows": []}
-    for refused, why in zip(answers[6:], ("not below a folder", "not below a folder", "tw-none"), strict=True):
+    for refused, why in zip(answers[6:], ("not inside a folder", "not inside a folder", "tw-none"), strict=True):
         assert refused.is_error and why in str(refused.content)
     assert not list((home / "runs").glob("*"))
 

@@ -350,7 +350,7 @@ def test_a_key_with_a_line_break_is_trimmed_and_said(
     with pytest.raises(AuthenticationFailed, match="There is no API key"):
         stage.backend.key()
     monkeypatch.setenv(name, "two\nlines")
-    with pytest.raises(AuthenticationFailed, match="a line break or a letter that no key has"):
+    with pytest.raises(AuthenticationFailed, match="a line break or a character that no key has"):
         stage.backend.key()
 
 

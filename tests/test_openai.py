@@ -69,7 +69,7 @@ def test_no_credit(openai: Hosted) -> None:
 
 def test_the_daily_limit_is_no_common_rate_limit(openai: Hosted) -> None:
     openai.emulator.daily_limit = 0
-    with pytest.raises(RateLimited, match=r"daily limit of fine-tuning jobs.*when a day has passed"):
+    with pytest.raises(RateLimited, match=r"daily limit of fine-tuning jobs.*a day after"):
         openai.submit()
 
 

@@ -104,8 +104,8 @@ def test_what_is_public_is_said_and_never_so_by_surprise(hub: Hosted, run: Run) 
     hub.emulator.may_be_public = ("acme/open",)
     push(run, "acme/open", "--public", "--yes")
     assert hub.emulator.state["public"] == ["acme/open"]
-    assert "there already, and public" in str(push(run, "acme/open", "--yes", code=1).exception)
-    assert "is no name of a repository" in str(push(run, "a b/c", "--yes", code=1).exception)
+    assert "exists already and is public" in str(push(run, "acme/open", "--yes", code=1).exception)
+    assert "is not a repository name" in str(push(run, "a b/c", "--yes", code=1).exception)
     assert "are for --push-to-hub" in CliRunner().invoke(tunewise, ["export", run.id, "--yes", "--card", "x"]).output
 
 

@@ -119,7 +119,11 @@ def test_a_person_rehearses_the_question_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "said", "code"),
     [
-        (("--backend", "openai", "--model", MODEL, "--rehearse", "--dry-run"), "neither --resume nor --dry-run", 2),
+        (
+            ("--backend", "openai", "--model", MODEL, "--rehearse", "--dry-run"),
+            "cannot be combined with --resume or --dry-run",
+            2,
+        ),
         (("--backend", "local", "--model", "tiny", "--rehearse", "--yes"), "Training here costs nothing", 1),
         (("--backend", "openai", "--model", MODEL, "--rehearse", "--yes", "--max-cost", "0"), "over --max-cost", 4),
         (("--backend", "nebius", "--model", "Qwen/Qwen3-8B", "--rehearse", "--yes", "--max-cost", "9"), "unknown", 4),

@@ -95,7 +95,7 @@ def test_a_template_that_refuses_names_the_line(tmp_path: Path) -> None:
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     answer = {"role": "tool", "tool_call_id": "c", "content": "x"}
     chat = [CHAT[0][0], {"role": "assistant", "tool_calls": [call]}, answer, CHAT[0][1]]
-    with pytest.raises(DataError, match=r"line 1: the model's chat template does not take it.*no tools"):
+    with pytest.raises(DataError, match=r"line 1: the model's chat template does not accept it.*no tools"):
         profile(data(tmp_path / "a.jsonl", [chat]), model=model)
 
 
