@@ -116,7 +116,7 @@ def by_wizard(step: questions.Step, field: str) -> Callable[[str], object]:
             try:
                 return getattr(step(questions.Answers()), field)
             except Back:
-                raise ValueError("a comma divides thousands (the wizard says it on the screen)") from None
+                raise ValueError("a comma separates thousands (the wizard says it on the screen)") from None
 
     return read
 
@@ -184,7 +184,7 @@ def test_a_spelling_means_the_same_everywhere(
     with pytest.raises((ValueError, AdvisorError)) as refused:
         read(spelling)
     if "," in spelling:
-        assert "a comma divides thousands" in str(refused.value) or kind == SHARE or spelling == "1,000.50"
+        assert "a comma separates thousands" in str(refused.value) or kind == SHARE or spelling == "1,000.50"
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_a_spelling_means_the_same_everywhere(
         (parse_usd, "1,50", "so write 1.50."),
         (parse_usd, "0,5", "so write 0.5."),
         (parse_count, "1,5k", "so write 1.5k."),
-        (parse_count, "1000,000", "a comma divides thousands."),
+        (parse_count, "1000,000", "a comma separates thousands."),
         (parse_share, "78", "write 0.78 or 78%."),
         (parse_usd, "1e40", "it is too large."),
     ],
