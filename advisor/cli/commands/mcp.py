@@ -14,7 +14,7 @@ from backends import install_extra
 @click.command("mcp", cls=Command)
 @click.option(
     "--root", "roots", type=click.Path(path_type=Path, exists=True, file_okay=False), multiple=True,
-    help="A folder whose files may be read; again for each one. Default: this folder.",
+    help="A folder whose files may be read; repeat the flag for more. Default: this folder.",
 )  # fmt: skip
 def command(roots: tuple[Path, ...]) -> None:
     """Serve check, plan, budget, fit, prices, jobs and receipt as tools. None of them spends or uploads.

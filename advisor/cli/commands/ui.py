@@ -15,7 +15,7 @@ from advisor.cli.flags.command import Command
 @click.command("ui", cls=Command)
 @click.option(
     "--plan", "plans", type=click.Path(path_type=Path, dir_okay=False, exists=True), multiple=True,
-    help="A plan file to show; again for each one.",
+    help="A plan file to show; repeat the flag for more.",
 )  # fmt: skip
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on; 0 takes a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address of this machine: 127.0.0.1 or ::1.")
