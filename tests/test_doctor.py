@@ -92,7 +92,7 @@ def test_a_key_with_a_line_break_is_one_and_said(provider: Listening) -> None:
 def test_an_address_that_would_show_the_key_is_named() -> None:
     checks = doctor("--offline", OPENAI_BASE_URL="http://models.example.com/v1", OPENAI_API_KEY="planted-key")
     assert checks["openai"]["status"] == "warning"
-    assert "in the clear" in checks["openai"]["detail"]
+    assert "unencrypted" in checks["openai"]["detail"]
 
 
 def test_whatever_is_not_right_comes_with_a_remedy(tmp_path: Path) -> None:

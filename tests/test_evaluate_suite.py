@@ -50,7 +50,7 @@ def test_a_suite_of_the_users_is_read_in_the_documented_form(tmp_path: Path) -> 
         ({"any": ["x"]}, "'ask' must hold the question"),
         ({"ask": " ", "any": ["x"]}, "'ask' must hold the question"),
         ({"ask": "x", "kind": 3, "any": ["x"]}, "'kind' must be a word"),
-        ({"ask": "x", "anny": ["x"]}, "there is no check 'anny'; write one of: all, any"),
+        ({"ask": "x", "anny": ["x"]}, "There is no check 'anny'. Did you mean 'any'"),
         ({"ask": "x", "any": "x"}, "'any' must be a list of words"),
         ({"ask": "x", "any": []}, "'any' must be a list of words"),
         ({"ask": "x", "number": "4"}, "'number' must be a number"),
