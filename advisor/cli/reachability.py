@@ -48,6 +48,16 @@ def place_of(provider: Provider) -> Place:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class KeyPlace:
+    """Where a backend's key is kept, in words; ``place`` is None where it is not set."""
+
+    backend: str
+    variable: str
+    set: bool
+    place: str | None
+
+
 def key_place(backend: str, variable: str) -> str | None:
     """Return where a backend's key is, never the key; None where there is none."""
     from backends import stored_key

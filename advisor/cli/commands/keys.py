@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from types import ModuleType
 
 import click
@@ -22,16 +21,6 @@ def _known(ctx: click.Context, param: click.Parameter, value: str) -> str:
     if value == "local":
         raise click.BadParameter("training here needs no key.")
     return value
-
-
-@dataclass(frozen=True, slots=True)
-class KeyPlace:
-    """Where a backend's key is kept, in words; ``place`` is None where it is not set."""
-
-    backend: str
-    variable: str
-    set: bool
-    place: str | None
 
 
 @click.group("keys", cls=Group)
@@ -54,7 +43,7 @@ def listing(as_json: bool) -> None:
     tunewise keys list
     """
     import backends
-    from advisor.cli.reachability import key_place
+    from advisor.cli.reachability import KeyPlace, key_place
 
     found = []
     for name in names():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from advisor.cli import render
 
 if TYPE_CHECKING:
-    from advisor.cli.commands.keys import KeyPlace
+    from advisor.cli.reachability import KeyPlace
 
 
 def show(found: Sequence[KeyPlace]) -> None:
