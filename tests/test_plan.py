@@ -300,7 +300,7 @@ def test_explain_shows_every_sum_setting_and_source() -> None:
     ruled_out = run(TICKETS, "--explain", "hosted:openai/gpt-4.1-mini-2025-04-14").stdout
     assert "Ruled out: OpenAI closed fine-tuning" in ruled_out
     wrong = run(TICKETS, "--explain", "hosted:together/qwen3.5")
-    assert isinstance(wrong.exception, AdvisorError) and "Near it:" in str(wrong.exception)
+    assert isinstance(wrong.exception, AdvisorError) and "There is no option" in str(wrong.exception)
 
 
 def test_over_a_money_limit_the_advice_is_shown_and_the_exit_code_is_4() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 from decimal import Decimal
-from difflib import get_close_matches
 
 from advisor.cli.render.screen import Screen
 from advisor.errors import AdvisorError
+from advisor.nearest import no_such
 from advisor.estimate import Estimate, LineItem, Range
 from advisor.evidence import source
 from advisor.recommend import Option, Reason, Recommendation, odds_in_words
@@ -96,8 +96,7 @@ def _find(options: Sequence[Option], wanted: str) -> Option:
     for option in options:
         if wanted in (option.id, option.id.split(":", 1)[-1]):
             return option
-    near = get_close_matches(wanted, [option.id for option in options], n=3, cutoff=0.3)
-    raise AdvisorError(f"There is no option '{wanted}'. Near it: {', '.join(near) or options[0].id}.")
+    raise AdvisorError(no_such("option", wanted, (option.id for option in options)))
 
 
 def _sourced(reason: Reason) -> str:

@@ -130,6 +130,7 @@ def resolved(order: Order) -> tuple[Order, tuple[str, ...]]:
         return replace(order, model=offer.model), (note,)
     sold = [offer.model for offer in book.offers(order.backend)]
     spelt = {text.lower(): model for model in sold for text in (model, model.split("/")[-1], _UNDATED.sub("", model))}
+    # Only what is all but certainly a slip is refused; any other id that is new here may be sold there.
     near = get_close_matches(order.model.lower(), spelt, n=1, cutoff=0.85)
     if near:
         raise UsageError(
