@@ -8,9 +8,9 @@ from decimal import Decimal
 
 from advisor.cli.render.screen import Screen
 from advisor.errors import AdvisorError
-from advisor.nearest import no_such
 from advisor.estimate import Estimate, LineItem, Range
 from advisor.evidence import source
+from advisor.nearest import no_such
 from advisor.recommend import Option, Reason, Recommendation, odds_in_words
 from advisor.recommend import wording as words
 
@@ -96,7 +96,7 @@ def _find(options: Sequence[Option], wanted: str) -> Option:
     for option in options:
         if wanted in (option.id, option.id.split(":", 1)[-1]):
             return option
-    raise AdvisorError(no_such("option", wanted, (option.id for option in options)))
+    raise AdvisorError(no_such("option", wanted, (option.id for option in options), see="--all lists them"))
 
 
 def _sourced(reason: Reason) -> str:
