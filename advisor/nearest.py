@@ -21,7 +21,7 @@ def meant(name: str, known: Iterable[str], *, see: str = "") -> str:
     names = list(dict.fromkeys(known))
     if near := nearest(name, names):
         return f"Did you mean {' or '.join(map(repr, near))}?"
-    if see and len(names) > _FEW:
+    if see and not 0 < len(names) <= _FEW:
         return f"{see}."
     return f"Choose one of: {', '.join(names)}." if names else ""
 

@@ -733,7 +733,7 @@ def test_a_local_run_goes_the_whole_way_and_its_watcher_may_be_killed(
 @pytest.mark.parametrize(
     ("arguments", "said", "code"),
     [
-        (("show", "tw-none"), "knows no run 'tw-none'", 1),
+        (("show", "tw-none"), "no run 'tw-none'", 1),
         (("launch",), "Give a plan file, or DATA", 2),
         (("launch", "none.jsonl", "--backend", "openai", "--model", MODEL), "none.jsonl: there is no such file", 1),
         (("launch", "none.yaml"), "none.yaml: there is no such file", 1),
@@ -744,7 +744,7 @@ def test_a_local_run_goes_the_whole_way_and_its_watcher_may_be_killed(
         (("launch", "DATA", "--backend", "local", "--model", "tiny", "-o", "device=[1,"), "the value is not YAML", 2),
         (("launch", "--resume", "tw-1", "--epochs", "5"), "leave the data and settings out (--epochs)", 2),
         (("launch", "--resume", "tw-1", "--workers", "2", "--yes"), "settings out (--workers)", 2),
-        (("launch", "--resume", "tw-1", "--yes", "--max-cost", "1", "--settle", "1"), "knows no run 'tw-1'", 1),
+        (("launch", "--resume", "tw-1", "--yes", "--max-cost", "1", "--settle", "1"), "no run 'tw-1'", 1),
         (("launch", "DATA", "--backend", "openai", "--model", MODEL, "--gpu", "h200"), "--gpu prices a run", 2),
         (("watch",), "Name a run", 2),
         (("watch", "--all"), "No run is active", 0),

@@ -94,7 +94,7 @@ def test_a_run_is_found_by_a_part_of_its_id_unless_that_fits_several() -> None:
     assert ledger.get("0002").id == "tw-1122-00000002"
     with pytest.raises(RunError, match="fits 2 runs"):
         ledger.get("tw-1122")
-    with pytest.raises(RunError, match="knows no run 'tw-9'"):
+    with pytest.raises(RunError, match="no run 'tw-9'"):
         ledger.get("tw-9")
 
 

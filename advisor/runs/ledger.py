@@ -13,6 +13,7 @@ from typing import Self
 
 from advisor.errors import OverLimit, RunError
 from advisor.money import usd as written
+from advisor.nearest import no_such
 from advisor.paths import home
 from advisor.runs.ledger_file import connect, prepare, unreadable, unwritable
 from advisor.runs.ledger_rows import Damaged, last_run, read_event, read_run, run_ids, run_names, usd_of
@@ -166,7 +167,7 @@ class Ledger:
             if not fits and run == "last":
                 raise RunError("No runs yet; 'tunewise launch' starts one.")
             if not fits:
-                raise RunError(f"The ledger knows no run '{run}'; 'tunewise jobs' lists them.")
+                raise RunError(no_such("run", run, (*names.values(), *ids), see="'tunewise jobs' lists them"))
             if len(fits) > 1:
                 more = f" and {len(fits) - _MOST_NAMED} more" if len(fits) > _MOST_NAMED else ""
                 listed = ", ".join(with_name(id, names.get(id)) for id in fits[:_MOST_NAMED])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--delete-model", "model_too", is_flag=True, help="Also delete its tuned model there, for good.")
 @common.as_json
 def command(run: str, yes: bool, uploads_too: bool, model_too: bool, as_json: bool) -> None:
-    """Ask the provider to stop a run; one that has ended is left as it is, one that was never sent is given up.
+    """Ask the provider to stop a run. One that has ended is left alone; one that was never sent is abandoned.
 
     \b
     tunewise cancel tw-1122-7f3a9c01

@@ -79,7 +79,7 @@ def command(
     temperature: float,
     as_json: bool,
 ) -> None:
-    """Ask a run's tuned model, or any model of a backend; without MESSAGE, one line of input is one turn.
+    """Ask a run's tuned model, or any model of a backend. Without MESSAGE, each line of input is a turn.
 
     \b
     tunewise chat tw-1122-7f3a9c01

@@ -88,8 +88,8 @@ def command(
     """Read DATA (files, globs, or - for stdin), count its tokens and find what is wrong with it.
 
     JSON lines, a JSON array, CSV, TSV, Parquet or plain text, also as .gz and .zst: chat, preference pairs,
-    prompt and completion, instructions, ShareGPT. The data itself is never changed. Exit code 1 when there is a
-    problem of level error.
+    prompt and completion, instructions, ShareGPT. The data itself is never changed. Exits with 1 when one
+    of the problems is an error.
 
     \b
     tunewise check train.jsonl

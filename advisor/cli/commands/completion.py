@@ -52,7 +52,7 @@ def command() -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @common.as_json
 def install(shell: str | None, yes: bool, as_json: bool) -> None:
-    """Write the script of a shell, and let the shell read it when it starts. Asks before it writes.
+    """Write the completion script, and have the shell read it when it starts. Asks before it writes.
 
     \b
     tunewise completion install

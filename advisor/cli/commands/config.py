@@ -14,8 +14,8 @@ from advisor.cli.flags.command import Command
 def command(as_json: bool) -> None:
     """Show every setting, its value, and where it comes from.
 
-    A flag is stronger than a variable, a variable than tunewise.yaml in this folder, and that than the user's own.
-    Whether to agree to something (--yes) can only be said on the command line.
+    A flag wins over a variable, a variable over tunewise.yaml in this folder, and that over your own.
+    Consent (--yes) can only be given on the command line.
 
     \b
     tunewise config

@@ -115,7 +115,7 @@ def command(
     today: date,
     as_json: bool,
 ) -> None:
-    """Compare models on held-out examples, with confidence intervals; every answer is kept and asked once.
+    """Compare models on held-out examples, with confidence intervals. Answers are stored; none is paid for twice.
 
     \b
     tunewise evaluate tw-1122-7f3a9c01 --against base,few-shot:5

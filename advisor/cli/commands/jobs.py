@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 )
 @common.as_json
 def command(backend: str | None, status: str | None, set_aside: str | None, as_json: bool) -> None:
-    """List the runs in the ledger, newest first; those of this machine are looked at, no provider is asked.
+    """List the runs in the ledger, newest first. Runs on this machine are looked at; no provider is asked.
 
     \b
     tunewise jobs

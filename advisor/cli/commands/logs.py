@@ -14,7 +14,7 @@ from advisor.cli.flags.command import Command
 @click.option("--metrics", is_flag=True, help="Also the lines that hold only numbers.")
 @common.as_json
 def command(run: str, metrics: bool, as_json: bool) -> None:
-    """Print a run's events, oldest first: those kept, then what the provider has beyond them.
+    """Print a run's events, oldest first: those stored here, then any more that the provider has.
 
     \b
     tunewise logs tw-1122-7f3a9c01

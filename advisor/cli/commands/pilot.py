@@ -121,7 +121,7 @@ def command(
 ) -> None:
     """Train on nested parts of the data, score each on the same test set, and extrapolate.
 
-    An interrupted pilot goes on where it was: the same command trains and asks nothing twice.
+    An interrupted pilot goes on where it stopped: the same command trains and asks nothing twice.
 
     \b
     tunewise pilot train.jsonl --model Qwen/Qwen3-0.6B

@@ -82,7 +82,7 @@ def listing(provider: str | None, stale: bool, no_pager: bool, today: date, as_j
 @common.today
 @common.as_json
 def show(name: str, standing: Standing | None, today: date, as_json: bool) -> None:
-    """Show all that is known about a model, a provider or a GPU: prices, conflicts, until when it is sold.
+    """Show everything known about a model, a provider or a GPU: prices, sources that disagree, end of sale.
 
     \b
     tunewise prices show gpt-4.1-mini --standing active
@@ -233,7 +233,7 @@ def copy(file: Path, whole: bool, force: bool, as_json: bool) -> None:
 def refresh(feeds: tuple[str, ...], urls: tuple[str, ...], dry_run: bool, today: date, as_json: bool) -> None:
     """Ask public price feeds (no key needed) and keep what they say over the packaged prices.
 
-    Only figures the book already has are taken, and none that moved more than threefold.
+    Only figures already in the book are taken, and none that changed more than threefold.
 
     \b
     tunewise prices refresh --dry-run

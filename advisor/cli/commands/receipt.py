@@ -14,9 +14,9 @@ from advisor.cli.flags.command import Command
 @common.everything
 @common.as_json
 def command(run: str | None, everything: bool, as_json: bool) -> None:
-    """Show what a run was quoted at beside what it took: tokens, minutes, dollars, memory.
+    """Compare what a run was quoted with what it took: tokens, minutes, dollars, memory.
 
-    Without RUN: how well all runs were quoted, as 'tunewise receipts' shows.
+    Without RUN: how accurate all quotes were, as 'tunewise receipts' shows.
 
     \b
     tunewise receipt tw-1122-7f3a9c01

@@ -46,7 +46,7 @@ def command(
     today: date,
     as_json: bool,
 ) -> None:
-    """Make a page to share of a plan or of a run: costs, sources, what would change the answer.
+    """Make a page to share from a plan or a run: costs, sources, what would change the answer.
 
     \b
     tunewise report plan.yaml --html plan.html

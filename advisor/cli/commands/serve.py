@@ -101,7 +101,7 @@ def command(
     at_least: float,
     as_json: bool,
 ) -> None:
-    """Print the command that serves a run's tuned model, and run it; or check with --verify that a server answers so.
+    """Print and run the command that serves a tuned model; or --verify that a server answers as the trainer does.
 
     Several runs on one base share one vllm server. A failed check ends with exit code 1 and says what differs.
 

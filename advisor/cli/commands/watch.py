@@ -19,7 +19,7 @@ from advisor.cli.following import follow, notifier
 def command(ctx: click.Context, runs: tuple[str, ...], every: bool, notify: tuple[str, ...], as_json: bool) -> None:
     """Follow runs until they end: loss, accuracy, steps, estimated finish, spend.
 
-    Ctrl-C leaves and the jobs go on; in a terminal it asks first, and can cancel them instead.
+    Ctrl-C stops following and the jobs go on; in a terminal it asks first, and can cancel them instead.
 
     \b
     tunewise watch tw-1122-7f3a9c01

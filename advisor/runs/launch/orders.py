@@ -80,7 +80,7 @@ def _planned(source: str, names: Sequence[str], models: Sequence[str]) -> tuple[
             if model != plan.option.model:
                 notes.append(
                     f"{source} chose {plan.option.model} on {plan.option.backend or 'no backend'}; what it would train "
-                    f"on {name} is {model}, so that is taken. For another: --model."
+                    f"on {name} is {model}, so that is used. For another: --model."
                 )
     orders = []
     for name, model in pairs:

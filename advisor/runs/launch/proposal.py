@@ -119,7 +119,9 @@ def to_resume(run: Run, backend: Backend) -> Proposal:
 def to_rehearse(one: Proposal) -> Proposal:
     """Return a proposal that is agreed to without its price: nothing of it will be sent or paid."""
     if one.run.spec.backend == "local":
-        raise RunError("Training here costs nothing and needs no key; --model tiny walks the whole way in seconds.")
+        raise RunError(
+            "Training here costs nothing and needs no key; --model tiny goes through a whole run in seconds."
+        )
     said = (
         f"REHEARSAL: nothing is sent to {one.run.spec.backend}, trained or paid. The price above is what the launch "
         "itself would be quoted at."

@@ -94,7 +94,7 @@ def _by_the_second(run: Run, book: PriceBook) -> tuple[Decimal | None, tuple[str
     cited, second = rate.price.cited, rate.price.mid
     return second * 3600, (
         f"{run.spec.backend} bills the seconds a trainer runs: ${second} each. {offer.note} ({cited.source}, read "
-        f"{cited.checked}). How long it takes is not known before, nor the total; the receipt computes it.",
+        f"{cited.checked}). Neither time nor total is known in advance; the receipt computes them.",
     )
 
 

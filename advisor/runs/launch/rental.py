@@ -90,7 +90,7 @@ def _choices(order: Order, gpu: str | None) -> tuple[Choice, ...]:
     )
     if not found:
         raise RunError(
-            f"{order.model} with {order.method} fits on nothing rented that has a price here; try --method qlora, a "
+            f"{order.model} with {order.method} fits on no rented machine with a known price; try --method qlora, a "
             "smaller model, or more --workers."
         )
     return found

@@ -114,7 +114,7 @@ def checked(path: Path) -> str | None:
             [*shlex.split(python), "-c", _LOADS, str(path)], capture_output=True, text=True, timeout=_CHECK_S
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise RunError(f"SkyPilot could not be asked whether {path} is right: {error}") from error
+        raise RunError(f"SkyPilot could not check {path}: {error}") from error
     said = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()
     if done.returncode:
         raise RunError(f"SkyPilot refuses {path}: {said[-1] if said else 'it does not say why'}")

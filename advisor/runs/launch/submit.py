@@ -140,7 +140,7 @@ def send(
         job = look_up(ledger, run, backend, pause, clock, settle_s, say)
         waits, again = list(_WAITS_S), ledger.last(run.id, "doubt") is not None
         if job is None and again:
-            say(f"{run.spec.backend} knows no job of {run_id} by now, so it is sent again.")
+            say(f"{run.spec.backend} knows no job of {run_id}, so it is sent again.")
         while job is None:
             check_payable(ledger, run, backend, monthly_limit, clock())
             saved = ledger.last(run.id, "job")
@@ -160,8 +160,8 @@ def send(
                 elif job is None:
                     note_on(ledger, run, f"in doubt: {error}")
                     raise OutcomeUnknown(
-                        f"{error} It was looked for and is not there by now, but may still show up: nothing is sent "
-                        "again unasked. That command looks once more, and sends it again only if it is not there then."
+                        f"{error} It was looked for and is not there yet, but may still show up, so nothing is sent "
+                        "again unasked. That command looks once more, and sends it again only if it is still missing."
                     ) from error
             except (ProviderUnavailable, RateLimited) as error:
                 ledger.append(run.id, "unsent", {"error": str(error)}, clock())
@@ -171,7 +171,7 @@ def send(
                         f"{error} Nothing was charged; 'tunewise launch --resume {run.id}' goes on."
                     ) from error
                 wait = wait_s(error, waits.pop(0))
-                say(f"{error} It is tried again in {wait:.0f} s.")
+                say(f"{error} Trying again in {wait:.0f} s.")
                 pause(wait)
             except (BackendError, RunError, OverLimit) as error:
                 _refused(ledger, run, str(error), clock())

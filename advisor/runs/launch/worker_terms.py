@@ -12,7 +12,7 @@ from advisor.runs.run import Quote, Run
 from backends import Json
 
 _UNKNOWN = (
-    "What the workers cost is not known; --worker-usd-per-hour says it (0 where they are yours), and --max-cost then "
+    "The price of the workers is not known; give --worker-usd-per-hour (0 if they are yours), and --max-cost then "
     "stops the run in time."
 )
 _CENT = Decimal("0.01")
