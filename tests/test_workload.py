@@ -84,3 +84,15 @@ def test_the_advice_is_set_against_the_bill_of_today(paid: str, change: str) -> 
     apart = f"${abs(Decimal(paid) - month.mid):,.0f} {change}"
     said = f"what answers today costs you ${Decimal(paid):,.0f} a month; this would come to {apart}"
     assert said in [one.text for one in found.reasons]
+
+
+@pytest.mark.parametrize(
+    ("task", "taken"), [("translation", "style tasks"), ("question_answering", "all kinds"), ("style", None)]
+)
+def test_evidence_of_another_task_is_called_that(task: str, taken: str | None) -> None:
+    data = {"examples": 800, "tokens_per_example": 400, "output_tokens": 40}
+    workload = parse_workload({"task": task, "data": data, "measured": {"prompt": 0.6}}, where="a test")
+    assert workload.data is not None
+    found = recommend(synthetic(workload.data, None), workload, PriceBook.load(), today=date(2026, 12, 1))
+    said = [one for one in found.unknowns if "no published case is of it" in one]
+    assert [f"so those of {taken} count" in one for one in said] == ([True] if taken else [])

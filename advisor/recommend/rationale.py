@@ -142,6 +142,11 @@ def unknowns(
             "Whether the evidence still holds: its models are of 2021 to early 2026, and the odds fell with every year "
             "of stronger prompted models."
         )
+    task = workload.task or profile.task_type
+    if choice.judgement is not None and task.family is not task:
+        taken = "all kinds" if task.family is TaskType.OTHER else f"{task.family} tasks"
+        name = str(task).replace("_", " ")
+        yield f"Whether {name} goes alike: no published case is of it, so those of {taken} count."
     like = choice.judgement.odds.cases_for + choice.judgement.odds.cases_against if choice.judgement else _FEW_CASES
     if like < _FEW_CASES:
         yield f"Only {like} published {'case is' if like == 1 else 'cases are'} like this one: little evidence."
