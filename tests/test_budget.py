@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -320,6 +321,18 @@ def test_the_page_holds_the_figures_of_the_document(tmp_path: Path) -> None:
         pytest.approx(float(one["total_usd"]["mid"])) for one in (found["scenarios"][place] for place in (1, 0, 2))
     ] + [80]
     assert found["verdict"].split(";")[0] in text and " src=" not in text and "https://" not in text
+
+
+@pytest.mark.parametrize("volume", [("--requests-per-month", "100000"), ()], ids=["volume", "no volume"])
+def test_the_page_lists_other_options_by_their_price_and_not_by_the_budget(
+    tmp_path: Path, volume: tuple[str, ...]
+) -> None:
+    html = tmp_path / "budget.html"
+    asked(tmp_path, "--limit", "80", *volume, "--html", str(html))
+    rows = html.read_text(encoding="utf-8").split("Other options by price</caption>")[1].split("</table>")[0]
+    prices = [D(price) for price in re.findall(r'</th><td class="figure"><data value="([^"]+)"', rows)]
+    assert len(prices) > 4 and prices == sorted(prices) and len(set(prices)) > len(prices) / 2
+    assert any(price > 80 for price in prices) or not volume
 
 
 def test_months_start_on_the_same_day_of_each() -> None:

@@ -15,8 +15,10 @@ from click.testing import CliRunner, Result
 from report_story import a_plan, a_run
 
 from advisor.cli import tunewise
+from advisor.cli.render.costs import over_requests, over_time
 from advisor.cli.render.curves import crossings, drawn, lines
 from advisor.cli.render.report import Story, markdown, page
+from advisor.cli.render.report.charts import figure
 from advisor.cli.render.scale import linear, short
 from advisor.dataset import Dataset
 from advisor.errors import AdvisorError
@@ -102,6 +104,17 @@ def test_what_is_paid_once_is_spread_over_the_months_an_option_lives() -> None:
     # 240 once over 12 months, 20 a month, 100,000 requests at 0.0001.
     assert tuned.monthly(Decimal(100_000)).mid == 20 + 20 + 10
     assert [one.requests for one in crossings(found) if one.first == 0] == [200_000]
+
+
+def test_a_letter_means_the_same_option_in_both_drawings_of_money() -> None:
+    kept = a_plan()
+    found = lines(drawn(kept.advice)[0], kept.workload)
+    blank = [replace(found[0], cumulative=()), *found[1:]]
+    requests, time = over_requests(blank, kept.workload, "A"), over_time(blank, kept.workload, TODAY)
+    assert requests is not None and time is not None
+    assert [one.name for one in requests.series] == [one.name for one in time.series]
+    assert time.series[0].shown == "unknown" and set(time.series[0].values) == {None}
+    assert "<svg" in figure(time)
 
 
 def test_what_is_paid_inside_the_horizon_is_in_the_last_month_and_in_the_spread() -> None:

@@ -196,6 +196,19 @@ def test_the_front_figure_stands_alone_and_compares_what_the_page_does() -> None
     assert widths[1] / widths[0] == pytest.approx(600 / 360, rel=0.01)
 
 
+def test_no_front_figure_is_drawn_of_nothing_but_zeros() -> None:
+    plan = a_plan()
+    free = [replace(one, estimate=costs("0", "0", "0")) for one in plan.options]
+    advice = replace(plan.advice, recommendation=free[0], options=tuple(free), flips=())
+    assert slide(a_story(replace(plan, option=free[0], options=tuple(free), advice=advice))) is None
+
+
+def test_a_machine_by_the_hour_has_no_price_by_the_request_in_the_front_figure() -> None:
+    found = slide(a_story(a_plan(volume=None)))
+    assert found is not None and "per 1,000 requests" in found.measure
+    assert [bar.shown for bar in found.bars] == ["$0.30", "$0.40"], "the tuned one costs 20 a month whatever is asked"
+
+
 def test_the_front_figure_of_a_run_shows_its_scores_and_needs_some() -> None:
     found = slide(a_story(None, a_run()))
     assert found is not None and [bar.shown for bar in found.bars] == ["0.500", "0.800"]

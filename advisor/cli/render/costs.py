@@ -91,19 +91,20 @@ def crossing_phrases(found: Sequence[Line], workload: Workload, than: str) -> li
 
 def over_time(found: Sequence[Line], workload: Workload, start: date) -> Chart | None:
     """Return what has been spent by the end of each month; None when no volume was given or all of it is nothing."""
-    told = [line for line in found if line.cumulative]
-    if not told or not any(line.cumulative[-1][1].mid for line in told):
+    known = [line for line in found if line.cumulative]
+    if not any(line.cumulative[-1][1].mid for line in known):
         return None
     horizon = workload.horizon_months
-    at = sorted({*map(float, range(horizon + 1)), *(float(month) for line in told for month, _ in line.cumulative)})
-    values = [_over(line, at, "mid") for line in told]
-    low, high = _over(told[0], at, "low"), _over(told[0], at, "high")
+    at = sorted({*map(float, range(horizon + 1)), *(float(month) for line in known for month, _ in line.cumulative)})
+    # Those of unknown cost keep their place, so that a letter means the same in every drawing of a page.
+    values = [_over(line, at, "mid") for line in found]
+    low, high = _over(found[0], at, "low"), _over(found[0], at, "high")
     y = _money([value for curve in (*values, low, high) for value in curve if value is not None])
     x = Scale(0.0, float(horizon), LEFT, RIGHT)
     every = max(1, math.ceil(horizon / 5))
     ticks = [(float(month), _short_month(start, month)) for month in range(0, horizon + 1, every)]
-    shown = [_end_value(line, horizon, start) for line in told]
-    series = _series(told, values, shown, low, high, ends=[_end(line, horizon) for line in told])
+    shown = [_end_value(line, horizon, start) for line in found]
+    series = _series(found, values, shown, low, high, ends=[_end(line, horizon) for line in found])
     end = words.month_after(start, horizon)
     return Chart(
         id="time",
@@ -172,7 +173,9 @@ def _spaced(at: Sequence[float], here: Decimal) -> list[int]:
 
 
 def _over(line: Line, at: Sequence[float], end: str) -> list[float | None]:
-    """Return what has been spent at each month, None once the option has ended."""
+    """Return what has been spent at each month, None once the option has ended or where it is not known."""
+    if not line.cumulative:
+        return [None] * len(at)
     known = {float(month): float(getattr(spent, end)) for month, spent in line.cumulative}
     last = max(known)
     return [_at(known, month) if month <= last else None for month in at]
@@ -195,6 +198,8 @@ def _end(line: Line, horizon: int) -> str:
 
 
 def _end_value(line: Line, horizon: int, start: date) -> str:
+    if not line.cumulative:
+        return "unknown"
     spent = render.usd(line.cumulative[-1][1].mid)
     if line.months >= horizon:
         return spent

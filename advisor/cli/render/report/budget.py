@@ -94,17 +94,21 @@ def _traffic(one: Scenario) -> str:
 
 def _answer(found: Spending) -> Html:
     said = [tag("p", text) for text in (found.condition, found.beside) if text]
-    figures: list[tuple[str, str]] = [("Budget", usd(found.limit_usd))]
-    if found.buys is not None:
-        buys = found.buys
-        figures.append((f"Likely cost over {words.months(buys.months)}", usd(buys.total_usd)))
-        figures.append(("Upper end", usd(buys.dear_usd)))
-        figures.append(("A month", spread(buys.monthly_usd)))
-        figures.append(("Left over", usd(buys.left_usd)))
+    buys, figures = found.buys, list[tuple[str, str]]()
+    if buys is not None:
+        figures.append(("Budget", usd(found.limit_usd)))
+        if buys.monthly_usd is None:
+            figures.append(("Once, to begin", usd(buys.total_usd)))
+            figures.append(("Requests it then pays for", _requests(buys)))
+        else:
+            figures.append((f"Likely cost over {words.months(buys.months)}", usd(buys.total_usd)))
+            figures.append(("Upper end", usd(buys.dear_usd)))
+            figures.append(("A month", spread(buys.monthly_usd)))
+            figures.append(("Left over", usd(buys.left_usd)))
     over = tag("p", "Budget", class_="over")
     title = tag("h1", f"Is {render.usd(found.limit_usd)} enough?")
     verdict = tag("p", tag("strong", found.verdict), class_="lede")
-    return tag("header", over, title, verdict, *said, tiles(figures), id="answer", tabindex="-1")
+    return tag("header", over, title, verdict, *said, tiles(figures) if figures else "", id="answer", tabindex="-1")
 
 
 def _months(found: Spending, chart: Chart | None) -> Html:
@@ -152,7 +156,7 @@ def _others(found: Spending) -> Html:
     by_time = all(_whole(option) for option, _ in others)
     priced = sorted(others, key=lambda one: _price(one[0], by_time=by_time))
     months = words.months(found.workload.horizon_months)
-    head = ["Option", *([months] if by_time else ["per 1,000 requests", "requests"]), "within budget"]
+    head = ["Option", *([months] if by_time else ["per 1,000 requests", "requests it pays for"]), "for how long"]
     rows = [
         [
             label(option),

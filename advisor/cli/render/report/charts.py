@@ -94,6 +94,8 @@ def _band(chart: Chart, one: Series, place: int) -> Html:
     if not one.low:
         return Html("")
     around = [*_points(chart, one.low), *reversed(_points(chart, one.high))]
+    if not around:
+        return Html("")
     return Html(f'<path class="band s{place}" d="{_path(around)}Z"/>')
 
 

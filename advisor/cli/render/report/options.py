@@ -40,16 +40,14 @@ def options_section(plan: Plan) -> Html:
 
 
 def ruled_out_section(advice: Recommendation) -> Html:
-    """Return the options that do not fit, and why: those of one reason together, the cheapest first."""
+    """Return the options that do not fit, and why, the cheapest first."""
     fallen = [option for option in advice.options if option.ruled_out_by]
     if not fallen:
         return Html("")
     ranked = sorted(fallen, key=lambda option: (_total(option), words.full_name(option)))
     rows = [[label(option), usd(_mid(option)), words.sentence(option.ruled_out_by or "")] for option in ranked]
-    months = next((option.estimate.months for option in fallen if option.estimate), None)
-    head = ["Option", words.months(months) if months else "cost", "why not"]
-    found = table("Options ruled out", head, rows, numbers=(1,))
-    shown = folded("Show them, the cheapest first", found) if len(rows) > 1 else found
+    found = table("Options ruled out", ["Option", "total", "why not"], rows, numbers=(1,))
+    shown = folded("Show them, the cheapest first", found, class_="appendix") if len(rows) > 1 else found
     return section("ruled-out", f"Ruled out ({len(rows)})", shown)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from math import isfinite
 from textwrap import wrap
 
@@ -19,8 +20,9 @@ from advisor.recommend import Option, Plan
 from advisor.recommend import wording as words
 
 _WIDTH = 960
-_LEFT, _RIGHT, _ROW = 390.0, 820.0, 62  # the plane of the bars, and the height of one, in drawing units
+_LEFT, _RIGHT, _ROW = 420.0, 830.0, 62  # the plane of the bars, and the height of one, in drawing units
 _MOST = 6
+_NAME = 48  # characters of a name beside its bar
 _INK, _QUIET, _RULE, _CHOSEN, _OTHER = "#1d1c1a", "#5d5a54", "#dedad2", "#1c5d46", "#c9c4b8"
 _FONT = "Segoe UI, Helvetica, Arial, Liberation Sans, sans-serif"
 
@@ -97,8 +99,8 @@ def _bar(bar: Bar, x: Scale, top: float) -> str:
         whisker = f"M{low} {middle:.1f}H{high}M{low} {middle - 6:.1f}v12M{high} {middle - 6:.1f}v12"
         parts.append(f'<path d="{whisker}" stroke="{_INK}" stroke-width="1.5" fill="none"/>')
     up = 3 if bar.detail else -6
-    parts.append(_text(_LEFT - 14, middle - up, _cut(bar.name, 44), 15, _INK, bold=bar.chosen, anchor="end"))
-    parts.append(_text(_LEFT - 14, middle + 15, _cut(bar.detail, 52), 12.5, _QUIET, anchor="end") if bar.detail else "")
+    parts.append(_text(_LEFT - 14, middle - up, _cut(bar.name, _NAME), 15, _INK, bold=bar.chosen, anchor="end"))
+    parts.append(_text(_LEFT - 14, middle + 15, _cut(bar.detail, 60), 12.5, _QUIET, anchor="end") if bar.detail else "")
     parts.append(_text(max(end, high) + 10, middle + 6, bar.shown, 17, _INK, bold=bar.chosen))
     return "".join(parts)
 
@@ -109,7 +111,7 @@ def _of_plan(plan: Plan, source: str) -> Slide | None:
     options = drawn(plan.advice)[0]
     over = all(option.estimate and option.estimate.total_usd for option in options) and volume is not None
     bars = [bar for option in options if (bar := _cost(option, plan, over=over))]
-    if len(bars) < 2:
+    if len(bars) < 2 or not any(bar.high for bar in bars):
         return None
     months = words.months(plan.workload.horizon_months)
     answer = next((bar for bar in bars if bar.chosen), None)
@@ -130,10 +132,17 @@ def _of_plan(plan: Plan, source: str) -> Slide | None:
 def _cost(option: Option, plan: Plan, *, over: bool) -> Bar | None:
     found = option.estimate
     each = found.marginal_usd if found else None
-    amount: Range | None = found.total_usd if found and over else (each.times(1000) if each else None)
+    by_request = found is not None and found.fixed_monthly_usd is not None and not found.fixed_monthly_usd.high
+    amount: Range | None = None
+    if over:
+        amount = found.total_usd if found else None
+    elif by_request and each is not None:  # a machine by the hour has no price for a request
+        amount = each.times(Decimal(1000))
     if amount is None:
         return None
     name, detail = named(option)
+    if not detail:
+        name, _, detail = name.rpartition(", ") if len(name) > _NAME else (name, "", "")
     if option.ruled_out_by:
         detail = "; ".join(part for part in (detail, "ruled out") if part)
     elif covered := words.shortened(option, plan.workload.horizon_months):

@@ -65,7 +65,8 @@ def _sums(option: Option) -> Html:
 
 def _line_row(line: LineItem) -> Sequence[str]:
     checked = f", read {words.day(line.checked)}" if line.checked else ", undated"
-    amount = spread(Range(line.usd_low, line.usd, line.usd_high))
+    low, high = sorted((line.usd_low, line.usd_high))  # what comes from a cache costs more where less of the rest does
+    amount = spread(Range(low, line.usd, high))
     return [
         line.name,
         _PERIODS.get(line.period, line.period),
