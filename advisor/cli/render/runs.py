@@ -132,7 +132,7 @@ def log(events: Iterable[JobEvent]) -> None:
     """Print one line an event."""
     for event in events:
         numbers = "" if event.message else " ".join(f"{name}={value:.4g}" for name, value in event.metrics.items())
-        level = "" if event.level == "info" else f"{event.level}: "
+        level = "" if event.level in ("info", "sample") else f"{event.level}: "  # a sample says itself that it is one
         render.out(f"{event.time:%Y-%m-%d %H:%M:%S} {level}{event.message} {numbers}".rstrip())
 
 
@@ -189,7 +189,7 @@ def accuracy_table(found: Sequence[Accuracy]) -> None:
     if not found:
         render.out("No run has ended yet that was quoted and measured.")
         return
-    grid = grid_of("backend", "quantity", "runs", "median error", "median size of it", "within 10%")
+    grid = grid_of("backend", "quantity", "runs", "median error", "median |error|", "within 10%")
     for one in found:
         grid.add_row(
             one.backend,
