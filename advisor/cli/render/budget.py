@@ -129,10 +129,8 @@ def _grounds(found: Spending, screen: Screen) -> None:
         items.insert(0, found.dollar)
     screen.section("What more money buys", items)
     screen.section("The cheapest option", [found.cheapest] if found.cheapest else [])
-    flips = [
-        f"{words.capital(flip(one.variable, one.current, one.flips_at))}: {found.named(one.to)}" for one in found.flips
-    ]
-    screen.section("Another option becomes cheaper at", flips)
+    flips = [f"{flip(one.variable, one.current, one.flips_at)}: {found.named(one.to)}" for one in found.flips]
+    screen.section("Another option becomes cheaper when", flips)
 
 
 def _others(found: Spending, screen: Screen, *, everything: bool) -> None:
