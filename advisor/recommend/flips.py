@@ -67,6 +67,7 @@ def _score(chosen: Option, weighed: Sequence[Option], profile: Profile, workload
     """Search the best measured prompt's score for the point where the advice changes; a higher one never asks to tune.
 
     The variable is named by the recipe that holds the best score, and a lower one is the best only without the others.
+    A perfect score, which only says that nothing is left to gain, is no flip.
     """
     score, variable = prompt_score(workload), best_recipe(workload)
 
@@ -83,7 +84,8 @@ def _score(chosen: Option, weighed: Sequence[Option], profile: Profile, workload
         last, above = (middle, above) if option and option.strategy.tunes else (last, middle)
     current = "not measured" if score is None else f"{score:g}"
     if chosen.strategy.tunes:
-        if (then := of_another_kind(at(above), chosen)) and (score is None or score < above / 100):
+        within_reach = above < 100 and (score is None or score < above / 100)
+        if within_reach and (then := of_another_kind(at(above), chosen)):
             yield Flip(f"measured.{variable}", current, f"{above / 100:g} or more", then.id)
     elif (then := of_another_kind(at(last), chosen)) and (score is None or score >= above / 100):
         yield Flip(f"measured.{variable}", current, f"below {above / 100:g}", then.id)
