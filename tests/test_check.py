@@ -327,7 +327,7 @@ def test_a_share_that_is_none_is_a_usage_error(tmp_path: Path, share: str) -> No
 
 def test_what_could_not_be_held_out_or_written_is_said(tmp_path: Path) -> None:
     path, out = lay(tmp_path / "a.jsonl"), tmp_path / "out.jsonl"
-    assert "30 instead of 50 examples are held out" in run(path, "--fix", out, "--held-out", "50").stderr
+    assert "30 examples are held out instead of 50" in run(path, "--fix", out, "--held-out", "50").stderr
     assert "instead of" not in run(path, "--fix", out, "--held-out", "30").stderr
     for place in (tmp_path, path / "out.jsonl"):
         result = run(path, "--fix", place)

@@ -239,7 +239,7 @@ def test_the_cap_covers_the_regression_suite(tmp_path: Path, asked: list[Questio
     backend, cent = PaperBackend(tmp_path / "paper"), Decimal("0.01")
     base, tuned = (Variant(name, backend, name, price=lambda completion: cent) for name in ("a4", "paper-x"))
     purse = SpendCap(Decimal("0.10"), at_once=2, spent=Decimal("0.05"))
-    with pytest.raises(OverLimit, match="are spent"):
+    with pytest.raises(OverLimit, match="is spent"):
         regressions(base, tuned, Options(at_once=2, regression=True), tmp_path, purse)
     assert 0 < backend.calls.count("complete") <= 5
     with pytest.raises(OverLimit, match="price of asking a4 on paper is not known"):

@@ -67,6 +67,7 @@ class Paper(PaperBackend):
     """A paper backend whose answers are free, so that a cap concerns the judge alone."""
 
     name = "local"
+    answers_here = True
 
 
 def test_the_better_option_wins_in_both_orders(tmp_path: Path) -> None:
