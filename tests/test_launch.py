@@ -174,7 +174,7 @@ def test_from_launch_to_receipt(tunewise: Tunewise, openai: OpenAIEmulator, data
     asked = sum(line.startswith("POST /chat/completions") for line in openai.requests)
     assert asked == 3 * card["examples"] + card["recited"]["of_trained"]
     tunewise.monkeypatch.setenv("COLUMNS", "80")
-    shown = tunewise("evaluate", run, "--against", "base,few-shot:2").stdout
+    shown = tunewise("evaluate", run, "--against", "base,few-shot:2", "--all").stdout
     assert ("Worth their price, cheapest first" in shown) == any(row["score"] > 0 for row in card["rows"])
     assert "an answer" in shown and "…" not in shown
     assert all(len(line) <= 80 for line in shown.splitlines() if not line.startswith("Every answer: "))

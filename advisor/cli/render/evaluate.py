@@ -161,7 +161,7 @@ def _details(found: Scorecard) -> Iterator[str]:
     for row in found.rows:
         yield f"[dim]{escape(row.name)}: {', '.join(_measures(row.more))}[/]"
     if found.frontier and len(found.rows) > 1 and any(row.score for row in found.rows):
-        yield f"Nothing scores as high for less, cheapest first: {escape(', then '.join(found.frontier))}"
+        yield f"Worth their price, cheapest first: {escape(', then '.join(found.frontier))}"
     for right, given, count in found.confusion[:5]:
         yield f"[dim]{count} x {escape(right)} answered as {escape(given[:60])}[/]"
     for note in found.notes:
