@@ -221,7 +221,7 @@ def test_what_an_output_cannot_say_neither_stops_a_command_nor_is_lost_in_json(t
     rows = [{"prompt": f"\u6f22\u5b57 {'on ' * number}", "completion": "\u306f\u3044"} for number in range(9)]
     data = tmp_path / "kanji.jsonl"
     data.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    page = tunewise("check", str(data), PYTHONIOENCODING="cp1252")
+    page = tunewise("check", str(data), "--all", PYTHONIOENCODING="cp1252")
     assert page.returncode == 0, page.stderr
     assert "'??'" in page.stdout and "####" in page.stdout
     found = json.loads(tunewise("check", str(data), "--json", PYTHONIOENCODING="cp1252").stdout)
