@@ -33,7 +33,11 @@ def kept(path: Path, *words: str | Path) -> Path:
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return kept(tmp_path_factory.mktemp("base") / "plan.yaml")
+    folder = tmp_path_factory.mktemp("base")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TUNEWISE_HOME", str(folder / "home"))
+        patch.delenv("TUNEWISE_PRICING", raising=False)  # --pricing of a test before sets it for the process
+        return kept(folder / "plan.yaml")
 
 
 @pytest.fixture(scope="module")
