@@ -175,7 +175,7 @@ def test_the_repair_writes_the_backends_own_form(tmp_path: Path, kind: str, back
     data = Dataset.open(path)
     objective = Objective.DPO if kind == "chosen and rejected" and backend != "replicate" else Objective.SFT
     if backend == "replicate" and kind in ("tools", "instruction"):  # whose rows describe a tool
-        with pytest.raises(DataError, match="not one row"):
+        with pytest.raises(DataError, match="no row is left"):
             fix(data, out, backend=backend)
         assert not out.exists()
         return
