@@ -73,7 +73,7 @@ def test_a_dear_prompt_is_tried_on_cheaper_models_before_anything_is_tuned(monke
 
 def test_who_tuned_at_openai_gets_what_to_do_by_when(monkeypatch: pytest.MonkeyPatch) -> None:
     text = " ".join(page("researcher", monkeypatch, "--why").split())
-    head, steps = text.partition("Before these days:")[0], text.partition("Before these days:")[2]
+    head, steps = text.partition("By when:")[0], text.partition("By when:")[2]
     assert "2027-01-14, 44 days from now" in head and "84% is the score its replacement has to reach" in head
     for part in ("2027-01-06: ", "do not tune there again", "2027-01-14: ", "keep the test set", "train an open"):
         assert part in steps

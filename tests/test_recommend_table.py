@@ -498,7 +498,7 @@ def test_full_fine_tuning_is_for_data_that_an_adapter_cannot_hold() -> None:
     model = ("Qwen/Qwen3-1.7B",)
     small = Asked(prompt(0.5, gpus=["h200"]), models=model).answer()
     full = next(option for option in small.options if option.strategy is Strategy.LOCAL_FULL)
-    assert full.ruled_out_by and "LoRA holds this much" in full.ruled_out_by
+    assert full.ruled_out_by and "LoRA is enough" in full.ruled_out_by
     big = Asked(prompt(0.5, gpus=["h200"]), examples=9_000_000, models=model).answer()
     full = next(option for option in big.options if option.strategy is Strategy.LOCAL_FULL)
     assert full.ruled_out_by is None

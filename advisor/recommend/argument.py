@@ -95,8 +95,8 @@ def target_reason(asked: Asked) -> tuple[Reason, ...]:
     gain = packaged().gain
     low, high = (score + share * (1 - score) for share in (gain.low, gain.high))
     text = (
-        f"your target of {target:.0%} is not met; where tuning wins, it usually takes {score:.0%} to {low:.0%}-"
-        f"{high:.0%}, {'which falls short of it' if asked.out_of_reach else 'which may be enough'}"
+        f"your target of {target:.0%} is not met; where tuning wins, it usually lifts {score:.0%} to between "
+        f"{low:.0%} and {high:.0%}, {'which falls short of it' if asked.out_of_reach else 'which may be enough'}"
     )
     return (Reason(text, packaged().source),)
 

@@ -34,12 +34,13 @@ def sentences(found: Collecting) -> Iterator[str]:
     """Say what to do in order: measure first, then what more rows buy, then when to stop."""
     cost = f", {dollars(found.test_usd)}" if found.test_usd is not None else ""
     yield (
-        f"First label {found.test_items} test items{cost}, and measure a prompt on them: they tell its score to 7 "
-        "points either way, and nothing can be judged without them."
+        f"First label {found.test_items} test items{cost}, and measure a prompt on them: they give its score to within "
+        "7 points, and nothing can be judged without them."
     )
     for one in found.sizes:
-        text = f"{one.rows:,} rows to train on: tuning wins in {in_tenths(one.odds.p)}, {points(one.gain)} on average"
-        text += f"; labelling takes {dollars(one.label_usd)}" if one.label_usd is not None else ""
+        text = f"{one.rows:,} rows to train on: odds that tuning wins {in_tenths(one.odds.p)}, average gain "
+        text += points(one.gain)
+        text += f"; labelling costs {dollars(one.label_usd)}" if one.label_usd is not None else ""
         text += f" and the gain is worth {dollars(one.worth_usd)}" if one.worth_usd is not None else ""
         yield f"{text}."
     if found.enough:

@@ -104,7 +104,7 @@ def _data(prospect: Prospect, profile: Profile) -> str | None:
         return None
     if profile.examples < FEWEST_EXAMPLES:
         have = "1 example is" if profile.examples == 1 else f"{profile.examples} examples are"
-        return f"{have} too little to train on; {FEWEST_EXAMPLES} is the least a provider takes."
+        return f"{have} too few to train on; providers take {FEWEST_EXAMPLES} at least."
     if profile.has_images and not (prospect.offer and prospect.offer.images):
         return f"Your examples hold images, and {candidate.model} is trained on text here."
     offer = prospect.offer
@@ -161,7 +161,7 @@ def _needless(prospect: Prospect, profile: Profile) -> str | None:
     trained = max(profile.trained_tokens.values(), default=0)
     if trained > holds:
         return None
-    return f"LoRA holds this much: {trained:,} trained tokens against {holds:,} adapter parameters at rank 256."
+    return f"LoRA is enough: {trained:,} trained tokens against {holds:,} adapter parameters at rank 256."
 
 
 def _licence(prospect: Prospect) -> str | None:

@@ -107,7 +107,7 @@ def dying(option: Option | None, workload: Workload, today: date) -> Reason | No
     if option.retires > today + timedelta(days=int(workload.horizon_months * DAYS_PER_MONTH)):
         return None
     left = (option.retires - today).days
-    what = "what you tune on it dies with it" if option.strategy.tunes else "the prompt has to move to another model"
+    what = "what you tune on it ends with it" if option.strategy.tunes else "the prompt has to move to another model"
     return Reason(
         f"{option.model} shuts down on {option.retires.isoformat()}, {left} days from now: {what}", "price-book"
     )

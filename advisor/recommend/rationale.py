@@ -46,14 +46,12 @@ def assumptions(
             )
     if prompt_score(workload) is not None:
         scored = [option for option in weighed if option.quality is not None and not option.strategy.tunes]
-        of = (
-            f", and of {' and '.join(dict.fromkeys(f'{one.model}, {one.variant}' for one in scored))}" if scored else ""
-        )
-        said = "" if workload.measured_with else " Say --measured-with MODEL if it was of another."
+        of = f", with {' and '.join(dict.fromkeys(f'{one.model}, {one.variant}' for one in scored))}" if scored else ""
+        said = "" if workload.measured_with else " Say --measured-with MODEL if it was another."
         if any(option.shots for option in scored):
-            said += " Examples of your own in the prompt: count them as system tokens, and call its score prompt."
+            said += " If your prompt holds examples of your own, count them as system tokens and call its score prompt."
         found.append(
-            f"Your measured score is taken to be of the best prompt you would use, on held-out examples{of}.{said}"
+            f"Your score is taken as that of the best prompt you would use, measured on held-out examples{of}.{said}"
         )
     if workload.current and workload.current.system_tokens and not workload.on_premises:
         found.append(
@@ -139,8 +137,8 @@ def unknowns(
         yield f"Whether the rented {chosen.gpu} stands in {workload.privacy.removeprefix('region:')}: choose it so."
     if choice.judgement is not None:
         yield (
-            "Whether the evidence still holds: its models are of 2021 to early 2026, and the odds fell with every year "
-            "of stronger prompted models."
+            "Whether the evidence still holds: its models date from 2021 to early 2026, and the odds of tuning fell "
+            "every year as prompted models grew stronger."
         )
     task = workload.task or profile.task_type
     if choice.judgement is not None and task.family is not task:
@@ -173,7 +171,10 @@ def warnings(chosen: Option | None, profile: Profile, workload: Workload) -> Ite
         text = "your data holds what looks like a key or password: take it out before it is sent or trained on"
         yield Reason(text, "your-data")
     if any(problem.code == "personal_data" for problem in profile.problems):
-        yield Reason("your data holds what looks like personal data: a tuned model can repeat it", "your-data")
+        if chosen is not None and chosen.strategy.tunes:
+            yield Reason("your data holds what looks like personal data: a tuned model can repeat it", "your-data")
+        elif not workload.on_premises:
+            yield Reason("your data holds what looks like personal data: think before it is sent", "your-data")
     if chosen is None or not chosen.strategy.tunes:
         return
     if untried_recipes(workload):

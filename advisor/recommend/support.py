@@ -39,7 +39,7 @@ def rows_to_come(situation: Situation) -> Reason:
     said = ", ".join(f"{in_tenths(p).removeprefix('about ')} with {count:,}" for count, p in steps)
     text = f"the odds that tuning beats the best prompt would be about {said} examples"
     stop = next((count for count, p in steps if p >= 0.5), None)
-    text += f"; below {stop:,} keep to the prompt" if stop else "; writing so many for that alone does not pay"
+    text += f"; below {stop:,} keep to the prompt" if stop else "; collecting so many for this alone does not pay"
     return Reason(text, packaged().source)
 
 

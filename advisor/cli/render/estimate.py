@@ -68,15 +68,18 @@ def short_flips(advice: Recommendation, gpus: Sequence[str]) -> list[str]:
     said = []
     for item in advice.flips:
         if not item.on_cost_alone:
-            then = _instead(by_id.get(item.to), item, gpus)
+            then = _instead(by_id.get(item.to), item, gpus, of_it=advice.recommendation is not None)
             said.append(f"{flip(item.variable, item.current, item.flips_at)}: {then}")
     return said
 
 
-def _instead(to: Option | None, item: Flip, gpus: Sequence[str]) -> str:
-    """Say what to do then; what runs on a GPU that is not owned yet may not be among the options."""
+def _instead(to: Option | None, item: Flip, gpus: Sequence[str], *, of_it: bool) -> str:
+    """Say what to do then; ``of_it``: instead of what is advised now. What needs a GPU to be bought may be unknown."""
     if to is None:
         return "tune on it" if item.variable == "gpus" else item.to
+    gpus = (item.flips_at,) if item.variable == "gpus" else gpus
+    if not of_it:
+        return short_names.action(to, gpus)
     if to.strategy is Strategy.RETRIEVAL:
         return "look facts up instead"
     if to.strategy is Strategy.CLASSIFIER:

@@ -66,12 +66,14 @@ def telling(found: Recommendation, workload: Workload, most: int) -> list[Option
     """Return what to compare: the chosen option, what would replace it, what was measured, the cheapest of each kind.
 
     No two of them look the same in the table. The chosen one comes first, then prompts, then what is tuned, by cost.
-    Where the budget alone rules all tuning out, the cheapest of it is there to compare.
+    What ends within the horizon, and looks cheap for it, is left out. Where the budget alone rules all tuning out, the
+    cheapest of it is there to compare.
     """
     standing = [option for option in found.options if option.ruled_out_by is None]
     by_id = {option.id: option for option in standing}
+    lasting = [option for option in standing if not words.shortened(option, workload.horizon_months)]
     cheapest: dict[tuple[object, ...], Option] = {}
-    for option in sorted(standing, key=_cost):
+    for option in sorted(lasting, key=_cost):
         cheapest.setdefault(_kind(option, workload.gpus), option)
     tuned = [option for option in cheapest.values() if option.strategy.tunes]
     if standing and not tuned:
@@ -83,7 +85,7 @@ def telling(found: Recommendation, workload: Workload, most: int) -> list[Option
         *tuned[:1],
         *(option for option in standing if option.quality is not None),
         *cheapest.values(),
-        *standing,
+        *lasting,
     ]
     shown: dict[tuple[str, str], Option] = {}
     for one in wanted:

@@ -93,8 +93,8 @@ def _why(found: Recommendation, workload: Workload, again: str, screen: Screen) 
         )
         said += option.estimate.warnings if option.estimate else []
         screen.section("What it costs", [words.sentence(text) for text in said if text])
-    screen.section("Before these days", [f"{one.day.isoformat()}: {one.text}" for one in found.deadlines])
-    screen.section("Mind", [sources.mark(warning) for warning in found.warnings])
+    screen.section("By when", [f"{one.day.isoformat()}: {one.text}" for one in found.deadlines])
+    screen.section("Watch out", [sources.mark(warning) for warning in found.warnings])
     if found.collecting is not None:
         screen.section("Should you collect data, and how much", list(sentences(found.collecting)))
     said, alone = flip_sentences(found)

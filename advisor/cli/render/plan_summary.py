@@ -18,8 +18,9 @@ from advisor.workload import Workload
 
 LINES = 26  # of the screen, where what has to be said allows it
 _USUAL, _NARROW = 80, 8  # columns; lines more where there are fewer columns
-_ROWS = (5, 7)  # of the table: the fewest that compare anything, the most that are read
-_FLIPS, _WARNINGS = 3, 2
+_ROWS = 7  # of the table: the most that are read
+_TRADES = ((3, 5), (2, 5), (1, 5), (1, 3), (0, 3))  # of what would change the advice, and the fewest rows
+_WARNINGS = 2
 _TABLE_FRAME = 4  # lines around the rows: two empty ones, the heads, what is not shown
 
 Line = tuple[tuple[str, str], ...]
@@ -45,7 +46,7 @@ def summary(
 
     Where a menu follows ``below``, it says what to type next and where the rest is.
     """
-    lines, fewest = (below.lines, _ROWS[0] - 2) if below else (LINES, _ROWS[0])
+    lines = below.lines if below else LINES
     lines += _NARROW if screen.width < _USUAL else 0
     head = [
         *_paragraph(screen, verdict(found, workload).sentence, "bold"),
@@ -56,12 +57,13 @@ def summary(
     for text in _warnings(found, workload)[: 1 if below else _WARNINGS]:
         head += _paragraph(screen, text, "bold", "! ", "  ")
     next_step = [] if below else _next(found, screen)
-    for most in range(_FLIPS, -1, -1):
+    for most, fewest in _TRADES:  # both give way to what has to be said
         flips = _flips(found, workload, screen, most)
+        flips = flips[:-1] if below else flips
         room = lines - len(head) - _TABLE_FRAME - len(flips) - len(next_step)
         if room >= fewest:
             break
-    rows = table(found, workload, screen, max(fewest, min(_ROWS[1], room)))
+    rows = table(found, workload, screen, max(fewest, min(_ROWS, room)))
     for line in (*head, *_table_lines(found, rows, "" if below else again, screen), *flips, *next_step):
         screen.parts(*line)
 

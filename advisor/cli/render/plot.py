@@ -12,7 +12,7 @@ LETTERS = "ABCDEF"
 _ROWS = 13
 _SAME = 0.9  # of its positions on another line: a drawing of letters cannot show both
 _MARGIN = 8  # columns left of the drawing, for the marks of the upright axis
-_STYLES = ("bold green", "magenta", "cyan", "bright_blue", "default", "default")
+_STYLES = ("bold green", "magenta", "bright_blue", "default", "default", "default")
 _HERE, _SHADE, _CROSSING = ("│", "|"), ("·", "."), ("╳", "x")
 
 

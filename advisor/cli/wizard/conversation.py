@@ -55,7 +55,7 @@ def _converse() -> None:
         plan = _advise(answers)
         if plan is None:
             render.out()
-            say("These answers lead nowhere: here they are again, to change one of them.", style="yellow", indent=0)
+            say("These answers lead nowhere: here they are again, to change one of them.", style="red", indent=0)
             continue
         try:
             return _offer_next_step(plan, answers)

@@ -56,7 +56,7 @@ def ask_data(answers: Answers) -> Answers:
             paths = (with_columns_named(paths, found),)
             found = read(paths)
         except AdvisorError as error:
-            say(str(error), style="yellow")
+            say(str(error), style="red")
             return ask_data(answers)
     if isinstance(found, Described):
         return replace(answers, data=(), turns=1.0, **asdict(found))

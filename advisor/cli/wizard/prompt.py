@@ -65,13 +65,19 @@ def ask(
 
 
 def answered(
-    default: str, parse: Callable[[str], T], more: str, words: Sequence[str] = (), *, paths: bool = False
+    default: str,
+    parse: Callable[[str], T],
+    more: str | Sequence[str],
+    words: Sequence[str] = (),
+    *,
+    paths: bool = False,
 ) -> T:
     """Read answers until ``parse`` accepts one, as ``ask`` does once the question is on the screen."""
     while True:
         answer = read_line(f"  [{default or 'none'}] (? b q): ", words, paths=paths) or default
         if answer == "?":
-            say(more, style="cyan")
+            for text in (more,) if isinstance(more, str) else more:
+                say(text)
             say("Enter takes the answer in brackets; b goes back, q keeps your answers and leaves.")
         elif answer.lower() == "b":
             raise Back
@@ -81,7 +87,7 @@ def answered(
             try:
                 return parse(answer)
             except ValueError as error:
-                say(str(error), style="yellow")
+                say(str(error), style="red")
 
 
 def choose(question: str, options: Sequence[tuple[str, str]], *, reason: str, default: str, more: str = "") -> str:
@@ -107,8 +113,9 @@ def menu(options: Sequence[tuple[str, str]], *, default: str) -> str:
     """Ask what to do next, all names in a line or two; ``?`` says what each does."""
     values = [value for value, _ in options]
     say("   ".join(f"{number}\u00a0{value}" for number, value in enumerate(values, 1)), indent=0)
-    meanings = "; ".join(f"{value}: {meaning}" for value, meaning in options)
-    return answered(default, lambda answer: picked(answer, values), f"{meanings}.", values)
+    width = max(map(len, values))
+    meanings = [f"{value:<{width}}  {meaning}" for value, meaning in options]
+    return answered(default, lambda answer: picked(answer, values), meanings, values)
 
 
 def _list(options: Sequence[tuple[str, str]]) -> None:
