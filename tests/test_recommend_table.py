@@ -104,7 +104,7 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
     "40 agent traces": (
         Asked(prompt(0.5), "tool_use", 40), "few_shot:", "costs $14 a month more", "medium"),
     "8 examples": (
-        Asked(prompt(0.4), examples=8), "few_shot:", "every way of fine-tuning is ruled out; --all says why", "medium"),
+        Asked(prompt(0.4), examples=8), "few_shot:", "every way of fine-tuning is ruled out, each for its own reason", "medium"),
     "reasoning, a prompt at 0.6": (
         Asked(prompt(0.6), "reasoning", 8000), "prompt:", "costs $15 a month more", "medium"),
     "reasoning, a prompt at 0.3": (
@@ -118,11 +118,11 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         Asked({"measured": {"prompt": 0.87, "few_shot": 0.88}}, "other"), "prompt:",
         "by more than chance are about 5 in 10", "medium"),
     "no score measured": (
-        Asked(), "few_shot:", "never measured", "low"),
+        Asked(), "few_shot:", "nobody has measured", "low"),
     "open conversation, no score measured": (
-        Asked({}, "chat", 1000), "prompt:", "never measured", "low"),
+        Asked({}, "chat", 1000), "prompt:", "nobody has measured", "low"),
     "reasoning, no score measured": (
-        Asked({}, "reasoning", 8000), "prompt:", "never measured", "low"),
+        Asked({}, "reasoning", 8000), "prompt:", "nobody has measured", "low"),
     "preference pairs, a prompt at 0.6": (
         Asked(prompt(0.6), "style", 3000, profile={"is_preference": True}), "few_shot:",
         "costs $244 a month more", "medium"),
@@ -165,9 +165,9 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         "by more than chance are about 8 in 10", "medium"),
     # knowledge
     "facts that change daily": (
-        Asked({"knowledge_changes": "daily"}, "knowledge"), "retrieval", "changes daily", "medium"),
+        Asked({"knowledge_changes": "daily"}, "knowledge"), "retrieval", "change daily", "medium"),
     "a chat on facts that change monthly": (
-        Asked(prompt(0.6, knowledge_changes="monthly"), "chat"), "retrieval", "changes monthly", "medium"),
+        Asked(prompt(0.6, knowledge_changes="monthly"), "chat"), "retrieval", "change monthly", "medium"),
     "a house style whose facts change monthly": (
         Asked(prompt(0.4, knowledge_changes="monthly"), "style"), "hosted:bedrock/",
         "by more than chance are about 9 in 10", "medium"),
@@ -203,7 +203,7 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         Asked(prompt(0.6), profile={"has_images": True}), "few_shot:", "every way of fine-tuning is ruled out", "high"),
     "examples longer than any model there takes": (
         Asked(prompt(0.5), tokens=200_000, backends=("together",)), "few_shot:",
-        "every way of fine-tuning is ruled out; --all says why", "high"),
+        "every way of fine-tuning is ruled out, each for its own reason", "high"),
     "on premises, no GPU, 12 labels: a plain classifier needs neither": (
         Asked({"privacy": "on_premises"}, "classification", 2000, 12), "classifier",
         "nothing else may run here", "low"),
@@ -235,19 +235,19 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         "it pays once a wrong answer costs $0.0047 (you say $0.002)", "medium"),
     "wrong answers that cost nothing, and a target": (
         Asked(prompt(0.75, error_cost_usd=0, quality_target=0.9), volume=10_000), "few_shot:",
-        "; you say $0.00", "medium"),
+        "(you say $0.00)", "medium"),
     "no requests at all": (
         Asked(prompt(0.62), volume=0), "few_shot:", "costs $3 a month more", "medium"),
     "wrong answers that cost two dollars": (
         Asked(prompt(0.75, error_cost_usd=2), volume=10_000), "hosted:bedrock/", "scores 75%", "medium"),
     "volume not known": (
         Asked(prompt(0.62), volume=None), "few_shot:",
-        "whether better answers are worth the cost of tuning depends o", "low"),
+        "whether tuning is worth its cost depends on how many requests", "low"),
     "only the local backend": (
         Asked(prompt(0.62), backends=("local",)), "few_shot:", "costs $244 a month more", "medium"),
     "only a dear model": (
         Asked(prompt(0.96), models=("gpt-6.1-sol",)), "prompt:openai/gpt-6.1-sol",
-        "every way of fine-tuning is ruled out; --all says why", "medium"),
+        "every way of fine-tuning is ruled out, each for its own reason", "medium"),
     # what the odds are worth
     "structured output at 0.7, 100,000 requests, no GPU to rent: $4,000 a month is not $20": (
         Asked(prompt(0.7, may_rent_gpus=False), "structured", 2000, volume=100_000), "few_shot:",

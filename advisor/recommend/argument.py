@@ -71,7 +71,7 @@ def nothing(weighed: Sequence[Option], workload: Workload) -> Reason:
     elif workload.budget_usd is not None:
         text = f"nothing fits a budget of ${workload.budget_usd:,.2f} over {workload.horizon_months} months"
     else:
-        text = "what you allow rules out every option; --all says why, one by one"
+        text = "what you allow rules out every option, each for its own reason"
     return Reason(text, "your-workload")
 
 

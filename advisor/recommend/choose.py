@@ -269,7 +269,7 @@ def _prompted(asked: Asked) -> Choice | None:
         return Choice(option, Reason(text, "seed-rules"), support, asked.judgement, "low")
     if asked.tuned() is None:
         budget = asked.workload.budget_usd
-        text = "every way of fine-tuning is ruled out; --all says why, one by one"
+        text = "every way of fine-tuning is ruled out, each for its own reason"
         if asked.over_budget and budget is not None:
             text = f"no way of fine-tuning fits your budget of ${budget:,.0f}"
         return Choice(
