@@ -410,7 +410,7 @@ def test_close_to_the_score_that_changes_the_advice_nobody_is_sure(score: float,
 
 @pytest.mark.parametrize(("name", "meant"), [("few-shot", "few_shot"), ("promt", "prompt"), ("rag", None)])
 def test_a_score_of_an_unknown_way_is_refused(name: str, meant: str | None) -> None:
-    with pytest.raises(WorkloadError, match=f"'{name}' is no way.*{f'Did you mean .{meant}' if meant else 'Prompts'}"):
+    with pytest.raises(WorkloadError, match=f"cannot be of '{name}'.*{f'Did you mean .{meant}' if meant else 'It is of'}"):
         Asked({"measured": {"prompt": 0.71, name: 0.78}}).answer()
 
 
