@@ -99,7 +99,7 @@ def test_good_data_ends_in_a_rehearsal_and_a_saved_plan(folder: Path) -> None:
     assert "1 of 6" in terminal.seen and "7 of 7" in terminal.seen
     assert plan.workload.measured == {"prompt": 0.71}
     # The verdict is on a screen of 24 lines together with the menu, and nothing stands between the two.
-    screen = told[: told.index("(? b q)")].splitlines()[-24:]
+    screen = told[: told.index("[why]")].splitlines()[-24:]
     assert any("FINE-TUN" in line for line in screen)
     menu = next(number for number, line in enumerate(screen) if line.startswith("1\u00a0why"))
     assert screen[menu - 1] == "" and screen[menu - 2].strip()

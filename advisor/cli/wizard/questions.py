@@ -132,7 +132,7 @@ def _ask_today(answers: Answers) -> Answers:
     before = (answers.today or "none", how, str(answers.system_tokens or ""))
     model, strategy, tokens = ask(
         "Which model answers it today, or did you try with a prompt?",
-        reason="Such as gpt-6-luna; 'other' if not listed, 'none' if there is none; ? says more.",
+        reason="Such as gpt-6-luna; 'other' if not listed, 'none' if none; ? says more.",
         default=" ".join(part for part in before if part),
         parse=parse,
         more="Behind its id may stand how it is asked (examples, or tuned) and how many tokens its fixed prompt has: "
