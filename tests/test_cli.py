@@ -335,7 +335,7 @@ def test_a_reader_that_leaves_and_a_closed_stream_are_no_error(line: str) -> Non
         (("check", DATA, "--explain", "duplicat"), "exact_duplicate"),
         (("check", DATA, "--columns", "promt=a"), "prompt"),
     ],
-    ids=" ".join,
+    ids=lambda words: words if isinstance(words, str) else " ".join(words),
 )
 def test_a_slip_of_the_pen_is_told_what_was_meant(
     words: tuple[str, ...], meant: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
