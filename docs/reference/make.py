@@ -313,7 +313,7 @@ from advisor import Options, evaluate, launch, receipt, watch
 
 (run,) = launch("examples/intents_small.jsonl", backends=["local"], models=["tiny"])
 watch(run, on_update=lambda update: print(update.job.status, update.job.steps_done))
-card = evaluate(run, options=Options(against=("base",), limit=8))
+card = evaluate(run, options=Options(against=("base",), max_examples=8))
 print([(row.name, row.score, row.low, row.high) for row in card.rows])
 print(receipt(run))
 ```
