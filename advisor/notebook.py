@@ -30,7 +30,7 @@ def _advice(advice: Recommendation) -> Html:
     standing = [option for option in advice.options if option.ruled_out_by is None]
     return tag(
         "section",
-        tag("h3", words.headline(advice.recommendation)),
+        tag("h3", words.headline(advice.recommendation, advice.confidence)),
         tag("p", advice.reason),
         table(
             "Options that fit",

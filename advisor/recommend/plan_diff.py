@@ -132,7 +132,7 @@ def plan_diff(old: Plan, new: Plan) -> PlanDiff:
 def _side(plan: Plan) -> Side:
     return Side(
         option=plan.option.id,
-        headline=words.headline(plan.option),
+        headline=words.headline(plan.option, plan.advice.confidence),
         reasons=tuple(words.sentence(reason.text) for reason in plan.advice.reasons) or (plan.reason,),
         confidence=plan.advice.confidence,
         today=plan.today,

@@ -17,8 +17,9 @@ METHODS = {Strategy.LOCAL_LORA: "LoRA", Strategy.LOCAL_QLORA: "QLoRA", Strategy.
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November")
 
 
-def headline(option: Option | None) -> str:
-    """Say what to do in one sentence."""
+def headline(option: Option | None, confidence: str = "") -> str:
+    """Say what to do in one sentence; tuning that is advised with low confidence is to be tried."""
+    tune = "Try fine-tuning" if confidence == "low" else "Fine-tune"
     if option is None:
         return "Nothing can be recommended yet."
     if option.strategy is Strategy.RETRIEVAL:
@@ -29,8 +30,8 @@ def headline(option: Option | None) -> str:
         how = f" with {option.variant}" if option.variant else ""
         return f"Prompt {option.model}{how}. Do not fine-tune."
     if option.strategy is Strategy.HOSTED:
-        return f"Fine-tune {option.model} at {title(option.backend or option.provider or 'a provider')}."
-    return f"Fine-tune {option.model} yourself with {METHODS[option.strategy]} {machine(option)}."
+        return f"{tune} {option.model} at {title(option.backend or option.provider or 'a provider')}."
+    return f"{tune} {option.model} yourself with {METHODS[option.strategy]} {machine(option)}."
 
 
 def machine(option: Option) -> str:

@@ -71,7 +71,7 @@ class Pages:
         for number, path in enumerate(self.plans, 1):
             plan = read_plan(path)
             total = plan.option.estimate.total_usd if plan.option.estimate else None
-            link = tag("a", words.headline(plan.option), href=f"plan/{number}")
+            link = tag("a", words.headline(plan.option, plan.advice.confidence), href=f"plan/{number}")
             rows.append([link, path.name, usd(total.mid if total else None), words.day(plan.created)])
         return section("plans", "Plans", table("All plans", ["Plan", "file", "total", "made"], rows, numbers=(2,)))
 

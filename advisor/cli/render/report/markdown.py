@@ -37,7 +37,7 @@ def _plan(plan: Plan, *, beside: bool) -> list[str]:
     advice, estimate = plan.advice, plan.option.estimate
     months = plan.workload.horizon_months
     total = estimate.total_usd if estimate else None
-    parts = [f"The plan was: {for_markdown(words.headline(plan.option))}"] if beside else []
+    parts = [f"The plan was: {for_markdown(words.headline(plan.option, plan.advice.confidence))}"] if beside else []
     said = f"**{words.plain_range(total)} over {words.months(months)}.** " if total else "**The cost is not known.** "
     confidence = f" Confidence: {advice.confidence}." if advice.confidence else ""
     condition = estimate.condition if estimate and total else ""

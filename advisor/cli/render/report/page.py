@@ -40,7 +40,7 @@ def headline(story: Story) -> str:
     if story.run is not None:
         return run_headline(story.run)
     assert story.plan is not None
-    return words.headline(story.plan.option)
+    return words.headline(story.plan.option, story.plan.advice.confidence)
 
 
 def _answer(story: Story) -> Html:
@@ -89,7 +89,7 @@ def _sections(story: Story) -> list[tuple[str, str, Html]]:
         found += (measured, answers, training) if run.view.status.finished else (training, measured, answers)
         found.append(("receipt", "Receipt", receipt_section(run.receipt)))
     if plan is not None:
-        behind = "Why" if run is None else f"The plan behind it: {words.headline(plan.option)}"
+        behind = "Why" if run is None else f"The plan behind it: {words.headline(plan.option, plan.advice.confidence)}"
         found.append(("why", "Why" if run is None else "Plan", advice.why(plan.advice, behind)))
         found.append(("options", "Options", options_section(plan)))
         found.append(("cost", "Cost", cost_section(plan)))

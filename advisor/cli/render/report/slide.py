@@ -121,7 +121,7 @@ def _of_plan(plan: Plan, source: str) -> Slide | None:
         said += f"; confidence {plan.advice.confidence}"
     prices = f"; prices read by {words.day(plan.advice.prices_as_of)}" if plan.advice.prices_as_of else ""
     return Slide(
-        title=words.headline(plan.option).rstrip("."),
+        title=words.headline(plan.option, plan.advice.confidence).rstrip("."),
         said=f"{said}.",
         measure=f"Likely cost {period} in US dollars; the thin line is low to high",
         bars=bars,
