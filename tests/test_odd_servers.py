@@ -345,7 +345,7 @@ def test_a_key_with_a_line_break_is_trimmed_and_said(
 ) -> None:
     name = stage.backend.provider.key_name
     monkeypatch.setenv(name, f" {stage.emulator.key}\r\n")
-    assert any(name in said and "left out" in said for said in stage.backend.preflight(case.spec(stage.folder)))
+    assert any(name in said and "which is ignored" in said for said in stage.backend.preflight(case.spec(stage.folder)))
     monkeypatch.setenv(name, " \n")
     with pytest.raises(AuthenticationFailed, match="There is no API key"):
         stage.backend.key()
