@@ -112,7 +112,7 @@ def by_wizard(step: questions.Step, field: str) -> Callable[[str], object]:
     def read(text: str) -> object:
         typed = iter([text, "b"])  # what is refused is asked again
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(click, "prompt", lambda *_, **__: next(typed))
+            patch.setattr("builtins.input", lambda _: next(typed))
             try:
                 return getattr(step(questions.Answers()), field)
             except Back:

@@ -144,7 +144,7 @@ def _ask_today(answers: Answers) -> Answers:
 
 def _ask_score(answers: Answers) -> Answers:
     def parse(text: str) -> tuple[float | None, float | None]:
-        first, *rest = text.replace(",", " ").split()
+        first, *rest = (part.rstrip(",") for part in text.split())  # "0,78" stays one, and is refused
         if len(rest) > 1:
             raise ValueError("Give one share, or two: what it gets right, and what you need.")
         return None if first == "unknown" else parse_share(first), parse_share(rest[0]) if rest else None
