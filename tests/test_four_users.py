@@ -74,8 +74,8 @@ def test_a_dear_prompt_is_tried_on_cheaper_models_before_anything_is_tuned(monke
 def test_who_tuned_at_openai_gets_what_to_do_by_when(monkeypatch: pytest.MonkeyPatch) -> None:
     text = " ".join(page("researcher", monkeypatch, "--why").split())
     head, steps = text.partition("By when:")[0], text.partition("By when:")[2]
-    assert "2027-01-14, 44 days from now" in head and "84% is the score its replacement has to reach" in head
-    for part in ("2027-01-06: ", "do not tune there again", "2027-01-14: ", "keep the test set", "train an open"):
+    assert "2027-01-14, 44 days from now" in head and "and scores 84%; measure" in head
+    for part in ("2027-01-06: ", "do not tune there", "2027-01-14: ", "keep the test set", "train an open"):
         assert part in steps
     assert "84% right" not in text  # the score is of their own model and is lent to no other
 

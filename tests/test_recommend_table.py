@@ -145,13 +145,13 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         Asked({"measured": {"prompt": 0.5, "local_lora": 0.8}, **HERE}), "local_lora:", "you measured it", "high"),
     # the target
     "the prompt meets the target": (
-        Asked(prompt(0.9, quality_target=0.85)), "prompt:", "keep it and do nothing", "high"),
+        Asked(prompt(0.9, quality_target=0.85)), "prompt:", "keep it, recheck now and then", "high"),
     "few-shot meets the target": (
         Asked({"measured": {"prompt": 0.7, "few_shot": 0.88}, "quality_target": 0.85}), "few_shot:",
-        "keep it and do nothing", "high"),
+        "keep it, recheck now and then", "high"),
     "few-shot just meets the target": (
         Asked({"measured": {"prompt": 0.7, "few_shot": 0.86}, "quality_target": 0.85}), "few_shot:",
-        "keep it and do nothing", "medium"),
+        "keep it, recheck now and then", "medium"),
     "a target of 0.95 against a prompt at 0.8": (
         Asked(prompt(0.8, quality_target=0.95)), "hosted:bedrock/", "scores 80%", "medium"),
     "a target of 0.95 against a prompt at 0.75 and few-shot at 0.8": (
@@ -232,7 +232,7 @@ TABLE: dict[str, tuple[Asked, str | None, str, str]] = {
         "costs $5 a month more", "medium"),
     "a target, but wrong answers that cost less than putting them right": (
         Asked(prompt(0.75, error_cost_usd="0.002", quality_target=0.9), volume=10_000), "few_shot:",
-        "it pays once a wrong answer costs $0.0047 (you say $0.002)", "medium"),
+        "it pays if a wrong answer costs $0.0047 or more (you say $0.002)", "medium"),
     "wrong answers that cost nothing, and a target": (
         Asked(prompt(0.75, error_cost_usd=0, quality_target=0.9), volume=10_000), "few_shot:",
         "(you say $0.00)", "medium"),

@@ -149,7 +149,7 @@ def _job_line(case: Case, offer: TrainingOffer, rate: TrainingRate, tokens: Thre
         sheet.add(name, quantity, "Mtok", price.mid, price.cited, period="once", low=low, high=high)
     if minimum is not None and minimum.cited.status == "disputed":
         either = f"${minimum.low:f} or ${minimum.high:f} a job"
-        sheet.warn(f"Sources disagree on the minimum charge at {offer.provider}: {either}.")
+        sheet.warn(f"Sources disagree on {offer.provider}'s minimum charge: {either} (${minimum.mid:f} taken).")
     if price.cited.status in DOUBTS:
         sheet.warn(f"The training rate of {offer.model} at {offer.provider} {DOUBTS[price.cited.status]}.")
     if runs == 1:

@@ -168,7 +168,7 @@ def _good_enough(asked: Asked) -> Choice | None:
     if cheaper := cheaper_prompt(asked.standing, asked.workload):
         deciding = Reason(f"{text}: tune nothing; {cheaper.reason.text}", cheaper.reason.source)
         return Choice(option, deciding, (odds_reason(asked),), asked.judgement, "medium")
-    deciding = Reason(f"{text}: keep it and do nothing", "your-workload")
+    deciding = Reason(f"{text}: keep it, recheck now and then", "your-workload")
     return Choice(option, deciding, (odds_reason(asked),), asked.judgement, "high")
 
 

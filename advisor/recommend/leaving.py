@@ -32,13 +32,13 @@ def ending_soon(workload: Workload, book: PriceBook, today: date) -> Reason | No
     if ending is None or ending.retires is None:
         return None
     found, left = tuned_score(workload), (ending.retires - today).days
-    beat = f": its {found[1]:.0%} is the score its replacement has to reach" if found else ""
+    beat = f", and scores {found[1]:.0%}" if found else ""
     what = f"your fine-tune of {ending.model} shuts down with its base"
     if not _named_tuned(workload):
         what = f"what you tuned at {ending.provider} shuts down with its base, {ending.model} for one,"
     successor = f"{ending.replacement}, the named successor," if ending.replacement else "a successor"
     text = (
-        f"{what} on {ending.retires.isoformat()}, {left} days from now{beat}; measure {successor} on your test set now"
+        f"{what} on {ending.retires.isoformat()}, {left} days from now{beat}; measure {successor} on that test set now"
     )
     return Reason(text, "price-book")
 
@@ -95,7 +95,7 @@ def _steps(
         yield Deadline(
             last,
             f"{book.name_of(ending.provider)} takes no new fine-tuning jobs from this day on, and one started the day "
-            f"before would live {days + 1} days: do not tune there again",
+            f"before could be used for only {days + 1} days: do not tune there",
         )
     yield Deadline(retires, f"be on the replacement: {ending.model} and every fine-tune of it shut down")
 

@@ -174,7 +174,7 @@ def warnings(chosen: Option | None, profile: Profile, workload: Workload) -> Ite
         if chosen is not None and chosen.strategy.tunes:
             yield Reason("your data holds what looks like personal data: a tuned model can repeat it", "your-data")
         elif not workload.on_premises:
-            yield Reason("your data holds what looks like personal data: think before it is sent", "your-data")
+            yield Reason("your data holds what looks like personal data: check you may send it", "your-data")
     if chosen is None or not chosen.strategy.tunes:
         return
     if untried_recipes(workload):

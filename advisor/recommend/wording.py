@@ -157,7 +157,7 @@ def cost(option: Option, workload: Workload) -> str:
         once = f"{plain_range(found.one_off_usd)} once, then " if found.one_off_usd.high else ""
         return f"{once}{plain_range(each)} a request; how many there are was not said.{rests}"
     if found.total_usd.high == 0:
-        return f"no bill over {horizon}; power and wear of your own machine are not counted."
+        return f"no bill over {horizon}; electricity and wear of your own machine are not counted."
     at = f" at {volume.mid:,} request{'' if volume.mid == 1 else 's'}" if volume else ""
     once, first = "", found.one_off_usd.mid if found.one_off_usd else Decimal(0)
     if option.strategy.tunes or 100 * first > found.total_usd.mid:  # else too little to be seen in the total

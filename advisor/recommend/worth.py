@@ -109,7 +109,7 @@ def money(found: PriceOfTuning, workload: Workload) -> Reason:
         why = f"at odds of {odds} and the usual gain of {points(found.gain_if_won)}"
     text = (
         f"tuning {model(found.tuned)} costs ${extra:,.0f} a month more; {why}, "
-        f"it pays once a wrong answer costs {dollars(tie, beside=said)}"
+        f"it pays if a wrong answer costs {dollars(tie, beside=said)} or more"
     )
     text += f" (you say {dollars(said)})" if said is not None else " (you have not said what one costs)"
     return Reason(text, "arithmetic")

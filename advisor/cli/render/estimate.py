@@ -33,6 +33,7 @@ _SAID = {
     "price_factor": "its prices are {} times what they are",
     "throughput_factor": "it answers {} times as fast",
 }
+_ASSUMED = {"knowledge_changes": "never"}  # what holds unless said otherwise, and need not be repeated
 _FACTORS = ("price_factor", "throughput_factor")
 _ON_COST_ALONE = " (on cost alone)"
 _SHARES = ("measured", "cache_hit", "quality")
@@ -48,6 +49,8 @@ def flip(variable: str, current: str | None, flips_at: str) -> str:
     other = f"{words.title(seller)} counts you as {{}}" if about == "standing" else f"{variable} is {{}}"
     said = _SAID.get(variable, other).format(value) + (", on cost alone" if alone else "")
     if variable in _FACTORS:
+        return said
+    if current == _ASSUMED.get(variable):
         return said
     now = now or "not said"
     return f"{said} ({now if now.startswith('not ') else f'now {now}'})"
@@ -81,7 +84,7 @@ def _instead(to: Option | None, item: Flip, gpus: Sequence[str], *, of_it: bool)
     if not of_it:
         return short_names.action(to, gpus)
     if to.strategy is Strategy.RETRIEVAL:
-        return "look facts up instead"
+        return "look them up instead"
     if to.strategy is Strategy.CLASSIFIER:
         return "train a plain classifier"
     return (

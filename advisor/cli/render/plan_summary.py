@@ -106,7 +106,7 @@ def _retrieval(found: Recommendation) -> str:
     prompt = next((one for one in found.options if one.strategy is Strategy.PROMPT and not one.ruled_out_by), None)
     if prompt is None:
         return ""
-    return f"prompting {short_names.model(prompt)} costs {_price(prompt)}, without the texts and their index"
+    return f"prompting {short_names.model(prompt)} costs {_price(prompt)}, not counting the documents and their index"
 
 
 def _basis(option: Option | None, workload: Workload) -> str:
@@ -115,11 +115,11 @@ def _basis(option: Option | None, workload: Workload) -> str:
     if cost is None:
         return ""
     if volume is None:
-        return "No month is priced: say how many requests you have with --requests-per-month."
+        return "No monthly cost yet: say how many requests you have with --requests-per-month."
     said = f"{volume.mid:,} request{'' if volume.mid == 1 else 's'} a month"
     total, budget = cost.total_usd, workload.budget_usd
     if total is None or not total.high:
-        return f"{said}; power and wear of your machine are not counted." if total else f"{said}."
+        return f"{said}; electricity and wear of your machine are not counted." if total else f"{said}."
     said += f": {render.usd(total.mid)} over {words.months(workload.horizon_months)}"
     if total.low != total.high:
         said += f" ({render.usd(total.low)} to {render.usd(total.high)}{' if it reasons' if cost.condition else ''})"
@@ -175,7 +175,7 @@ def _table_lines(found: Recommendation, rows: Sequence[Row], again: str, screen:
     more, fallen = standing - sum(row.fits for row in rows), len(found.options) - standing
     notes = [
         note
-        for mark, note in (("*", "* launched by hand."), ("x", "x over your budget."))
+        for mark, note in (("*", "* you start this yourself."), ("x", "x over your budget."))
         if any(row.mark == mark for row in rows)
     ]
     counts = ", ".join(
@@ -206,7 +206,7 @@ def _next(found: Recommendation, screen: Screen) -> list[Line]:
     head, *rest = screen.shell(found.next_step, 6)
     lines: list[Line] = [((f"Next: {head}", "bold"),), *(((f"      {text}", "bold"),) for text in rest)]
     if " DATA" in found.next_step:
-        lines += _paragraph(screen, "DATA stands for the file of examples you will have.", "dim", "      ", "      ")
+        lines += _paragraph(screen, "Replace DATA by your file of examples.", "dim", "      ", "      ")
     more = "More: add --why (reasons, sources), --all (every option), --chart, --html FILE."
     return [*lines, *_paragraph(screen, more, "dim", rest="      ")]
 

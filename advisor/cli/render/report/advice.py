@@ -29,7 +29,7 @@ def lede(plan: Plan) -> Html:
         cost = "Its cost is not known."
     elif total.high == 0:
         cost = f"No bill over {months}"
-        cost += "; power and wear of your own machine are not counted." if _at_home(plan.option) else "."
+        cost += "; electricity and wear of your own machine are not counted." if _at_home(plan.option) else "."
     else:
         cost = f"About {render.usd(total.mid)} over {months}{at}."
     rests = estimate.condition if estimate else ""
