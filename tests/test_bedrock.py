@@ -91,7 +91,7 @@ def test_too_many_records(bedrock: Hosted, monkeypatch: pytest.MonkeyPatch) -> N
         bedrock.backend.check(bedrock.spec(validation_file=valid))
 
 
-@pytest.mark.parametrize(("missing", "said"), [("BUCKET", "bucket of yours"), ("ROLE", "role of yours")])
+@pytest.mark.parametrize(("missing", "said"), [("BUCKET", "your own bucket"), ("ROLE", "role of yours")])
 def test_bucket_and_role_are_the_users(
     bedrock: Hosted, missing: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,7 +132,7 @@ def test_how_a_tune_is_served_is_said_before_the_upload(bedrock: Hosted) -> None
     assert not any("provisioned" in said for said in bedrock.backend.preflight(bedrock.spec()))
     bedrock.emulator.region = bedrock.emulator.bucket_region = "us-west-2"
     west = bedrock.spec(options={"region": "us-west-2"})
-    assert any("provisioned throughput alone" in said for said in bedrock.backend.preflight(west))
+    assert any("provisioned throughput only" in said for said in bedrock.backend.preflight(west))
     said = bedrock.backend.preflight(bedrock.spec(model="meta.llama3-3-70b-instruct-v1:0"))
     assert any("legacy" in text for text in said) and not any("provisioned" in text for text in said)
 

@@ -50,7 +50,7 @@ def flip(variable: str, current: str | None, flips_at: str) -> str:
     said = _SAID.get(variable, other).format(value) + (", on cost alone" if alone else "")
     if variable in _FACTORS:
         return said
-    if current == _ASSUMED.get(variable):
+    if current is not None and current == _ASSUMED.get(variable):
         return said
     now = now or "not said"
     return f"{said} ({now if now.startswith('not ') else f'now {now}'})"
