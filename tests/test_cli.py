@@ -201,7 +201,7 @@ main()
         ("doctor --offline", 0, ""),
         ("jobs", 0, ""),
         ("launch examples/intents_small.jsonl --backend together --model Qwen/Qwen3.5-9B --dry-run", 0, ""),
-        ("launch examples/intents_small.jsonl --backend local --model tiny --yes --max-cost 1", 1, "within WSL"),
+        ("launch examples/intents_small.jsonl --backend local --model tiny --yes --max-cost 1", 1, "inside WSL"),
     ],
 )
 def test_a_system_without_posix_modules_does_all_but_train(arguments: str, code: int, words: str) -> None:
@@ -250,7 +250,7 @@ def test_no_word_of_an_error_is_broken_at_the_edge_of_a_terminal(tmp_path: Path)
 
 def test_one_is_no_plural(tmp_path: Path) -> None:
     (tmp_path / "one.jsonl").write_text('{"prompt": "a", "completion": "b"}\n', encoding="utf-8")
-    done = tunewise("plan", str(tmp_path / "one.jsonl"), "--requests-per-month", "1")
+    done = tunewise("plan", str(tmp_path / "one.jsonl"), "--requests-per-month", "1", "--why")
     assert "1 example is little" in done.stdout
     assert not re.search(r"\b1 (examples|requests|tokens|options|months)\b", " ".join(done.stdout.split()))
 
