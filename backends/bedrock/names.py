@@ -44,8 +44,8 @@ def role_of(spec: JobSpec) -> str:
     found = spec.options.get("role") or os.environ.get(ROLE)
     if not isinstance(found, str) or not _ROLE.fullmatch(found):
         raise SpecRefused(
-            f"Bedrock reads your bucket through a role of yours: set {ROLE} to its ARN, or -o role=ARN. 'tunewise doctor' "
-            "prints the policy it needs."
+            f"Bedrock reads your bucket through a role of yours: set {ROLE} to its ARN, or -o role=ARN. "
+            "'tunewise doctor' prints the policy it needs."
         )
     return found
 
