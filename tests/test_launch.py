@@ -365,7 +365,7 @@ def test_what_a_closed_door_leaves_at_the_provider_can_be_deleted(
         child = in_a_terminal(*hosted)
         child.expect_exact("Start? [y/N]")
         child.sendline("y")
-        child.expect_exact("still lies at openai: file-")
+        child.expect_exact("is still at openai: file-")
         child.expect_exact("Delete it there? [y/N]")
         child.sendline(answer)
         assert ended(child) == 1
@@ -413,7 +413,7 @@ def test_a_trainer_of_ones_own_is_priced_by_the_second_after_it_ran(
         monkeypatch.setenv("REPLICATE_API_TOKEN", emulator.key)
         named = ("launch", str(data), "--backend", "replicate", "--model", f"{TRAINER}:{TRAINER_VERSION}")
         assert (
-            "is unknown, so --max-cost cannot be enforced"
+            "is unknown, so --max-cost cannot be kept"
             in tunewise(*named, "--yes", "--max-cost", "9", expect=4).stderr
         )
         (request,) = [one for one in tunewise.document(*named, "--epochs", "2", "--dry-run")["requests"]

@@ -725,7 +725,7 @@ def test_each_rank_has_the_device_the_ranks_met_over(
 def test_workers_without_a_gpu_each_are_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.distributed.get_backend", lambda: "gloo")
     with pytest.raises(
-        ValueError, match="2 workers need a GPU each, and this machine has 0; give fewer workers, or device=cpu"
+        ValueError, match="2 workers need a GPU each, and this machine has 0; use fewer workers, or device=cpu"
     ):
         World(1, 2).device(torch.device("cuda"))
 

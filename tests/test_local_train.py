@@ -189,7 +189,7 @@ def test_a_nan_stops_the_run_names_the_lines_and_saves_no_adapter(
     folder = run(tmp_path / "nan", spec(data), code=3)
     state = read_json(folder.status)
     assert state["status"] == "failed" and "is not finite: loss nan" in str(state["error"])
-    assert "Its batch is lines [" in str(state["error"]) and "alone, lines [" in str(state["error"])
+    assert "Its batch is lines [" in str(state["error"]) and "on their own, lines [" in str(state["error"])
     assert not folder.tuned.exists()
     for path in folder.checkpoints.iterdir():
         assert all(bool(torch.isfinite(tensor).all()) for tensor in load_file(path / "weights.safetensors").values())
