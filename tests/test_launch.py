@@ -413,8 +413,7 @@ def test_a_trainer_of_ones_own_is_priced_by_the_second_after_it_ran(
         monkeypatch.setenv("REPLICATE_API_TOKEN", emulator.key)
         named = ("launch", str(data), "--backend", "replicate", "--model", f"{TRAINER}:{TRAINER_VERSION}")
         assert (
-            "is unknown, so --max-cost cannot be kept"
-            in tunewise(*named, "--yes", "--max-cost", "9", expect=4).stderr
+            "is unknown, so --max-cost cannot be kept" in tunewise(*named, "--yes", "--max-cost", "9", expect=4).stderr
         )
         (request,) = [one for one in tunewise.document(*named, "--epochs", "2", "--dry-run")["requests"]
                       if one["costs_money"]]  # fmt: skip
