@@ -481,7 +481,7 @@ def test_500_rows_take_little_cpu(tmp_path: Path) -> None:
     data = tmp_path / "rows.jsonl"
     data.write_text("\n".join(rows) + "\n")
     command = [sys.executable, "-m", "advisor", "plan", str(data), *DAY]
-    # Beside ten million additions in the same minute (1 s where this was set, the plan 1.5): machines are not alike, and
+    # Beside ten million additions in the same minute (1 s where this was set, the plan 1.5): machines differ, and
     # on a busy one a second of CPU does less. The best of three.
     adding = [sys.executable, "-c", "x = 0\nfor i in range(10_000_000): x += i"]
     assert any(_cpu_of(command) < 3 * _cpu_of(adding) for _ in range(3))
