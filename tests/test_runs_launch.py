@@ -173,7 +173,7 @@ def test_a_lost_request_is_sent_again_only_by_a_later_call_and_after_the_provide
     said: list[str] = []
     send(recorded, "tw-1122-cafe0001", backend, pause=time.pause, clock=time, say=said.append)
     assert backend.paid == ["job-1"]
-    assert said == ["paper knows no job of tw-1122-cafe0001 by now, so it is sent again."]
+    assert said == ["paper knows no job of tw-1122-cafe0001, so it is sent again."]
 
 
 class Late(PaperBackend):
