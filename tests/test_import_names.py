@@ -28,6 +28,8 @@ def test_another_distribution_of_the_name_is_named_with_what_it_does(
     (site / "financial_advisor-2.0.dist-info").mkdir(parents=True)
     (site / "financial_advisor-2.0.dist-info" / "METADATA").write_text("Name: financial-advisor\nVersion: 2.0\n")
     (site / "financial_advisor-2.0.dist-info" / "RECORD").write_text("advisor/__init__.py,,\n")
+    (site / "advisor").mkdir()
+    (site / "advisor" / "__init__.py").write_text("")  # the backport of importlib.metadata, once imported, looks for it
     monkeypatch.syspath_prepend(str(site))
     found = import_names(tmp_path)
     assert found.status == "broken"
