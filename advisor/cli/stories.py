@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -92,11 +91,12 @@ def _samples(run: Run, most: int) -> tuple[Sample, ...]:
 def losses(run: Run) -> Mapping[str, tuple[tuple[int, float], ...]]:
     """Return the loss curves: the trainer's own file, else what `watch` kept of the provider's events."""
     from advisor.runs import read_events
+    from backends.local.folder import read_lines
 
     path = run.job.metrics_path
     rows: list[Mapping[str, object]] = []
     if path is not None and path.is_file():
-        rows = [row for line in path.read_text(encoding="utf-8").splitlines() if (row := _row(line))]
+        rows = [row for _, row in read_lines(path)]
     else:
         rows = [{"step": event.step, **event.metrics} for event in read_events(run.id)]
     found: dict[str, dict[int, float]] = {}
@@ -107,15 +107,6 @@ def losses(run: Run) -> Mapping[str, tuple[tuple[int, float], ...]]:
             if isinstance(step, int | float) and isinstance(value, int | float) and isfinite(value):
                 found.setdefault(name, {})[int(step)] = float(value)
     return {name: tuple(sorted(found[name].items())) for name in _CURVES.values() if name in found}
-
-
-def _row(line: str) -> Mapping[str, object]:
-    """Read one line of metrics; one torn by a crash is left out."""
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _profile(sources: Sequence[Path], fingerprint: str) -> tuple[Profile | None, list[str]]:

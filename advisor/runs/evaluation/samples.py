@@ -10,6 +10,7 @@ from pathlib import Path
 from advisor.dataset.scan import redact
 from advisor.evaluate.metrics import Answer
 from backends import Json
+from backends.local.folder import read_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,10 @@ def read_answers(path: Path, options: Sequence[str], most: int) -> tuple[Sample,
     ``path`` is the ``samples_path`` of a scorecard; a line torn by a crash is left out. An answer given again replaces
     the earlier one.
     """
-    if most <= 0 or not options or not path.is_file():
+    if most <= 0 or not options:
         return ()
     examples: dict[str, dict[str, dict[str, Json]]] = {}
-    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):  # not splitlines: as answers.py
-        row = _row(line)
+    for _, row in read_lines(path):
         if row.get("option") in options:
             examples.setdefault(str(row.get("example")), {})[str(row["option"])] = row
     whole = [rows for rows in examples.values() if len(rows) == len(set(options))]
@@ -48,14 +48,6 @@ def read_answers(path: Path, options: Sequence[str], most: int) -> tuple[Sample,
         )
         for answers, row in told[:most]
     )
-
-
-def _row(line: str) -> dict[str, Json]:
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _said(row: Mapping[str, Json]) -> str:
