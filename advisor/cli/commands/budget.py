@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from advisor.cli import render
-from advisor.cli.flags import common, completing
+from advisor.cli.flags import common
 from advisor.cli.flags.command import helped
 from advisor.cli.flags.workload import GROUPS, RENAMED, workload_flags
 from advisor.errors import OverLimit
@@ -31,20 +31,8 @@ if TYPE_CHECKING:
 @click.argument("data", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--limit", "usd", required=True, type=common.Usd(), help="The budget, in US dollars, for everything.")
 @workload_flags
-@click.option(
-    "--backend",
-    "backends",
-    type=common.BackendName(sellers=True),
-    multiple=True,
-    help="Tune only there; repeat the flag for more.",
-)
-@click.option(
-    "--model",
-    "models",
-    multiple=True,
-    shell_complete=completing.models,
-    help="Consider only this model; repeat the flag for more.",
-)
+@common.sellers
+@common.models
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to share here.")
 @common.everything
 @common.exact

@@ -84,16 +84,9 @@ _RESUMED = frozenset(
     "--gpu", type=common.GpuName(), help="The GPU a local run trains on, at its rent. Default: this machine, free."
 )
 @click.option("--max-cost", type=Usd(), help="Refuse (exit 4) when the quote is higher.")
-@click.option(
-    "--monthly-limit",
-    type=Usd(),
-    envvar="TUNEWISE_MONTHLY_LIMIT",
-    help="The most that all runs of this month may cost.",
-)
-@click.option("--yes", is_flag=True, help="Do not ask; needs --max-cost for what costs money.")
-@click.option(
-    "--accept-stale-prices", "stale_too", is_flag=True, help="With --yes: launch on prices over 120 days old."
-)
+@common.monthly_limit
+@common.agreed
+@common.stale_too
 @click.option("--again", is_flag=True, help="Start although a run of the same work has not ended.")
 @click.option("--name", help="What to call the run here; of several, NAME-1, NAME-2 and so on.")
 @click.option("--dry-run", is_flag=True, help="Show the exact requests, secrets hidden, and send nothing.")

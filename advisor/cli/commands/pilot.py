@@ -79,16 +79,9 @@ class Sizes(click.ParamType[tuple[int, ...]]):
 )
 @click.option("--target", type=common.Share(), help="The score you need, 0 to 1.")
 @click.option("--max-cost", type=Usd(), help="Refuse (exit 4) when all parts and answers would cost more.")
-@click.option(
-    "--monthly-limit",
-    type=Usd(),
-    envvar="TUNEWISE_MONTHLY_LIMIT",
-    help="The most that all runs of this month may cost.",
-)
-@click.option("--yes", is_flag=True, help="Do not ask; needs --max-cost for what costs money.")
-@click.option(
-    "--accept-stale-prices", "stale_too", is_flag=True, help="With --yes: launch on prices over 120 days old."
-)
+@common.monthly_limit
+@common.agreed
+@common.stale_too
 @click.option("--again", is_flag=True, help="Start although a run of the same work has not ended.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws and of the training.")
 @common.today

@@ -14,7 +14,7 @@ import click
 
 from advisor.cli import WORDS, render
 from advisor.cli.commands import plan_diff
-from advisor.cli.flags import common, completing
+from advisor.cli.flags import common
 from advisor.cli.flags.command import Group
 from advisor.cli.flags.workload import GROUPS, RENAMED, workload_flags
 from advisor.errors import OverLimit
@@ -49,20 +49,8 @@ class _Plan(Group):
 @click.command("plan", cls=_Plan, invoke_without_command=True, subcommand_metavar="")
 @click.argument("data", nargs=-1, type=click.Path(path_type=Path))
 @workload_flags
-@click.option(
-    "--backend",
-    "backends",
-    type=common.BackendName(sellers=True),
-    multiple=True,
-    help="Tune only there; repeat the flag for more.",
-)
-@click.option(
-    "--model",
-    "models",
-    multiple=True,
-    shell_complete=completing.models,
-    help="Consider only this model; repeat the flag for more.",
-)
+@common.sellers
+@common.models
 @click.option("--out", type=click.Path(path_type=Path), help="Write the plan to this file, for 'tunewise launch'.")
 @click.option(
     "--why", is_flag=True, help="The reasons and their sources, what is not known, what is taken for granted."

@@ -185,6 +185,30 @@ notify = click.option(
     multiple=True,
     help="Send a message when a followed run ends: to 'desktop', a webhook, or any address apprise knows.",
 )
+sellers = click.option(
+    "--backend",
+    "backends",
+    type=BackendName(sellers=True),
+    multiple=True,
+    help="Tune only there; repeat the flag for more.",
+)
+models = click.option(
+    "--model",
+    "models",
+    multiple=True,
+    shell_complete=completing.models,
+    help="Consider only this model; repeat the flag for more.",
+)
+monthly_limit = click.option(
+    "--monthly-limit",
+    type=Usd(),
+    envvar="TUNEWISE_MONTHLY_LIMIT",
+    help="The most that all runs of this month may cost.",
+)
+agreed = click.option("--yes", is_flag=True, help="Do not ask; needs --max-cost for what costs money.")
+stale_too = click.option(
+    "--accept-stale-prices", "stale_too", is_flag=True, help="With --yes: launch on prices over 120 days old."
+)
 exact = click.option("--exact", is_flag=True, help="Count every row of a huge file instead of a sample.")
 
 PREVIEW_BYTES = 64 << 20  # above this a sample answers first
