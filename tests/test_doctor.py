@@ -6,12 +6,12 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from loopback import answering
 
 from advisor.cli.commands.doctor import satisfies
 
@@ -39,13 +39,8 @@ class Listening(HTTPServer):
 
 @pytest.fixture
 def provider() -> Iterator[Listening]:
-    server = Listening()
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering(Listening()) as server:
+        yield server
 
 
 def doctor(*arguments: str, **environment: str) -> dict[str, dict[str, str]]:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner, Result
+from loopback import answering
 from paper_backend import NOON, PaperBackend
 from test_runs_ledger import a_run
 from test_runs_watch import started
@@ -61,14 +62,9 @@ class _Answer(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hook() -> Iterator[Hook]:
-    server = Hook()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield server
-    server.let_go.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering(Hook()) as server:
+        yield server
+        server.let_go.set()
 
 
 @pytest.fixture

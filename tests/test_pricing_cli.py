@@ -8,7 +8,6 @@ import shlex
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -20,6 +19,7 @@ import pexpect
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from loopback import answering
 
 from advisor.cli import tunewise
 from advisor.cli.commands import prices
@@ -272,13 +272,8 @@ class Answers(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def feeds() -> Iterator[str]:
-    server = HTTPServer(("127.0.0.1", 0), Answers)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering(HTTPServer(("127.0.0.1", 0), Answers)) as server:
+        yield f"http://127.0.0.1:{server.server_port}"
 
 
 def mirrors(base: str) -> list[str]:

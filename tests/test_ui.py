@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from loopback import answering
 from report_browser import CHROMIUM, NO_AXE, NO_CHROMIUM, Browser, axe, browser
 from report_story import a_plan, a_run
 
@@ -74,12 +74,8 @@ def server(runs: Runs, tmp_path: Path) -> Iterator[Server]:
     kept = a_plan()
     plan = tmp_path / "plan.yaml"
     write_plan(plan, kept.advice, data=[], fingerprint="", workload=kept.workload, today=TODAY, created=TODAY)
-    with Server("127.0.0.1", 0, Pages(runs.ledger, (plan,), TODAY)) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    with answering(Server("127.0.0.1", 0, Pages(runs.ledger, (plan,), TODAY))) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def ask(server: Server, path: str = "", method: str = "GET", host: str = "", secret: str = "") -> tuple[int, str, dict]:
