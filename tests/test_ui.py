@@ -26,7 +26,9 @@ from advisor.cli.ui import Pages, Server
 from advisor.errors import AdvisorError, UsageError
 from advisor.recommend import write_plan
 from advisor.runs import Ledger, Origin, Quote, Run
+from advisor.runs.run import folder_of
 from backends import Job, JobSpec, JobStatus
+from backends.local.folder import RunFolder, write_json
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 TODAY = date(2026, 11, 22)
@@ -93,6 +95,20 @@ def test_the_first_page_shows_runs_curves_scorecards_receipts_and_plans(server: 
     assert ">first</a>" in text and "2.25" in text and 'class="spark"' in text
     assert "“tuned” is best, beyond chance" in text and "$4.50" in text
     assert 'href="plan/1"' in text and "Prompt gpt-6-luna with instructions alone" in text
+
+
+def test_a_run_that_ended_since_is_finished_in_its_receipt_too(server: Server, runs: Runs) -> None:
+    id = "tw-1122-0000000d"
+    spec = JobSpec(run=id, backend="local", model="Qwen/Qwen3-8B", train_file=runs.folder / "train.jsonl")
+    job = Job(id, "local", spec.model, id=id, status=JobStatus.RUNNING, created=NOON)
+    runs.ledger.add(Run(id, NOON, spec, Quote(usd=Decimal(0)), Origin(), job))
+    runs.ledger.save(job)
+    ended = {"status": "succeeded", "finished": NOON.isoformat(), "tuned_model": "adapter"}
+    write_json(RunFolder(folder_of(id)).status, ended)
+    assert not runs.ledger.get(id).job.status.finished
+    for path in ("", f"run/{id}"):
+        text = ask(server, path)[1]
+        assert "your own machine" in text and "not finished" not in text
 
 
 def test_a_run_and_a_plan_have_pages_with_the_look_of_the_report(server: Server) -> None:

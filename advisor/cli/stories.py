@@ -67,11 +67,11 @@ def of_run_alone(ledger: Ledger, run: Run, today: date) -> Story:
 def told(ledger: Ledger, run: Run) -> Told:
     """Return a run with its receipt, scorecard and losses."""
     from advisor.cli.render.report import Told
-    from advisor.runs import receipt, view
+    from advisor.runs import receipt_of, view
 
     return Told(
         view=view(run),
-        receipt=receipt(ledger, run.id),
+        receipt=receipt_of(ledger, run),
         scorecard=run.scorecard if isinstance(run.scorecard, dict) else None,
         losses=losses(run),
     )

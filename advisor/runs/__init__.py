@@ -9,7 +9,7 @@ from advisor.runs.launch.submit import Order, discard, record, send, stage
 from advisor.runs.ledger import Ledger
 from advisor.runs.provider_events import keep_events, read_events
 from advisor.runs.quote_accuracy import Accuracy, accuracy, informed
-from advisor.runs.receipt import Receipt, receipt, settle
+from advisor.runs.receipt import Receipt, receipt, receipt_of, settle
 from advisor.runs.run import Event, Origin, Quote, Run
 from advisor.runs.run_view import View, view
 
@@ -34,6 +34,7 @@ __all__ = [
     "quote",
     "read_events",
     "receipt",
+    "receipt_of",
     "record",
     "send",
     "settle",

@@ -52,8 +52,12 @@ class Receipt(Shown):
 
 
 def receipt(ledger: Ledger, run_id: str) -> Receipt:
-    """Return the receipt of a run, as far as it has come."""
-    run = ledger.get(run_id)
+    """Return the receipt of a run, as far as the ledger knows it."""
+    return receipt_of(ledger, ledger.get(run_id))
+
+
+def receipt_of(ledger: Ledger, run: Run) -> Receipt:
+    """Return the receipt of a run as it is given, which may have come further than the ledger knows."""
     billed, basis = bill(run)
     lines = receipt_lines(run)
     return Receipt(
@@ -69,7 +73,7 @@ def receipt(ledger: Ledger, run_id: str) -> Receipt:
         quote_lines=run.quote.lines,
         serving=run.quote.serving,
         provider_quote_usd=_money(run.job.extra.get("provider_quote_usd")),
-        missing=_missing(ledger, run_id),
+        missing=_missing(ledger, run.id),
         name=run.name,
         twins=run.job.twins,
     )
