@@ -21,13 +21,13 @@ from loopback import answering
 from report_browser import CHROMIUM, NO_AXE, NO_CHROMIUM, Browser, axe, browser
 from report_story import a_plan, a_run
 
-from advisor.cli import tunewise
+from advisor.cli import stories, tunewise
 from advisor.cli.ui import Pages, Server
 from advisor.errors import AdvisorError, UsageError
 from advisor.recommend import write_plan
-from advisor.runs import Ledger, Origin, Quote, Run
+from advisor.runs import Ledger, Origin, Quote, Run, keep_events
 from advisor.runs.run import folder_of
-from backends import Job, JobSpec, JobStatus
+from backends import Job, JobEvent, JobSpec, JobStatus
 from backends.local.folder import RunFolder, write_json
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -109,6 +109,16 @@ def test_a_run_that_ended_since_is_finished_in_its_receipt_too(server: Server, r
     for path in ("", f"run/{id}"):
         text = ask(server, path)[1]
         assert "your own machine" in text and "not finished" not in text
+
+
+def test_curves_are_shown_whatever_the_provider_calls_its_losses(server: Server, runs: Runs) -> None:
+    runs.metrics.write_text(
+        '{"step": 1, "loss": 2.5}\n{"step": 2, "full_valid_loss": 1.75, "valid_loss": 9}\n{"step": 3, "loss": NaN}\n',
+        encoding="utf-8",
+    )
+    assert stories.losses(runs.training) == {"training": ((1, 2.5),), "validation": ((2, 1.75),)}
+    keep_events(runs.measured.id, [JobEvent("1", NOON, "info", "", 4, {"full_valid_loss": 1.25})])
+    assert "1.25 at step 4" in ask(server, f"run/{runs.measured.id}")[1]
 
 
 def test_a_run_and_a_plan_have_pages_with_the_look_of_the_report(server: Server) -> None:

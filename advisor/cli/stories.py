@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from advisor.tokens import Profile
 
 _DESCRIBED = "The plan was made from a description, before there was data."
-_CURVES = {"train_loss": "training", "valid_loss": "validation"}
 
 
 def of_plan(path: Path, today: date) -> Story:
@@ -90,23 +88,16 @@ def _samples(run: Run, most: int) -> tuple[Sample, ...]:
 
 def losses(run: Run) -> Mapping[str, tuple[tuple[int, float], ...]]:
     """Return the loss curves: the trainer's own file, else what `watch` kept of the provider's events."""
+    from advisor.evaluate.training import curves, curves_of
     from advisor.runs import read_events
     from backends.local.folder import read_lines
 
     path = run.job.metrics_path
-    rows: list[Mapping[str, object]] = []
     if path is not None and path.is_file():
-        rows = [row for _, row in read_lines(path)]
+        found = curves_of((row.get("step"), row) for _, row in read_lines(path))
     else:
-        rows = [{"step": event.step, **event.metrics} for event in read_events(run.id)]
-    found: dict[str, dict[int, float]] = {}
-    for row in rows:
-        step = row.get("step")
-        for key, name in _CURVES.items():
-            value = row.get(key)
-            if isinstance(step, int | float) and isinstance(value, int | float) and isfinite(value):
-                found.setdefault(name, {})[int(step)] = float(value)
-    return {name: tuple(sorted(found[name].items())) for name in _CURVES.values() if name in found}
+        found = curves(read_events(run.id))
+    return {name: points for name, points in (("training", found.train), ("validation", found.valid)) if points}
 
 
 def _profile(sources: Sequence[Path], fingerprint: str) -> tuple[Profile | None, list[str]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 from backends import JobEvent
 
@@ -33,16 +34,22 @@ class Curves:
 
 def curves(events: Iterable[JobEvent]) -> Curves:
     """Read the curves out of a job's events, whatever the provider calls its metrics."""
+    return curves_of((event.step, event.metrics) for event in events)
+
+
+def curves_of(rows: Iterable[tuple[object, Mapping[str, object]]]) -> Curves:
+    """Read the curves out of (step, metrics); what is no finite number is passed over."""
     kept: dict[tuple[str, ...], dict[int, float]] = {
         names: {} for names in (_TRAIN, _VALID, _TRAIN_ACCURACY, _VALID_ACCURACY)
     }
-    for event in events:
-        if event.step is None:
+    for step, metrics in rows:
+        if not isinstance(step, int | float):
             continue
         for names, points in kept.items():
-            found = next((event.metrics[name] for name in names if name in event.metrics), None)
+            values = (metrics.get(name) for name in names)
+            found = next((value for value in values if isinstance(value, int | float) and isfinite(value)), None)
             if found is not None:
-                points[event.step] = found
+                points[int(step)] = float(found)
     return Curves(*(tuple(sorted(points.items())) for points in kept.values()))
 
 
