@@ -22,7 +22,7 @@ from report_browser import CHROMIUM, NO_AXE, NO_CHROMIUM, Browser, axe, browser
 from report_story import a_plan, a_run
 
 from advisor.cli import stories, tunewise
-from advisor.cli.ui import Pages, Server
+from advisor.cli.ui import Pages, Server, pages
 from advisor.errors import AdvisorError, UsageError
 from advisor.recommend import write_plan
 from advisor.runs import Ledger, Origin, Quote, Run, keep_events
@@ -138,6 +138,31 @@ def test_a_plan_that_changes_is_read_again(server: Server, tmp_path: Path) -> No
     write_plan(plan, kept.advice, data=[], fingerprint="", workload=kept.workload, today=TODAY, created=TODAY)
     os.utime(plan, ns=(1, 1))
     assert "About $720" in ask(server, "plan/1")[1]
+
+
+def test_the_first_page_reads_only_what_has_changed(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, plan, read = a_plan(), tmp_path / "plan.yaml", []
+    write_plan(plan, kept.advice, data=[], fingerprint="", workload=kept.workload, today=TODAY, created=TODAY)
+    tell, read_plan = stories.told, pages.read_plan
+    monkeypatch.setattr(stories, "told", lambda ledger, run: (read.append(run.id), tell(ledger, run))[1])
+    monkeypatch.setattr(pages, "read_plan", lambda path: (read.append(path.name), read_plan(path))[1])
+    page = Pages(runs.ledger, (plan,), TODAY)
+    page("")
+    assert sorted(read) == ["plan.yaml", runs.training.id, runs.measured.id, runs.hostile.id]
+    read.clear()
+    page("")
+    assert read == [runs.training.id], "only it goes on"
+    keep_events(runs.measured.id, [JobEvent("1", NOON, "info", "", 4, {"train_loss": 1.25})])
+    card = a_run().scorecard or {}
+    runs.ledger.append(runs.hostile.id, "scorecard", {**card, "metric": "accuracy of now"})
+    os.utime(plan, ns=(1, 1))
+    read.clear()
+    text = page("")
+    assert text is not None and "1.25" in text and "accuracy of now" in text
+    assert sorted(read) == ["plan.yaml", runs.training.id, runs.measured.id, runs.hostile.id]
+    assert page("plan/1") is page("plan/1")
 
 
 def test_without_the_secret_there_is_nothing(server: Server) -> None:

@@ -18,12 +18,10 @@ if TYPE_CHECKING:
 _DESCRIBED = "The plan was made from a description, before there was data."
 
 
-def of_plan(path: Path, today: date) -> Story:
-    """Return what there is to tell of a plan file, with its data where it is unchanged. Raises PlanError."""
+def of_plan(plan: Plan, today: date) -> Story:
+    """Return what there is to tell of a plan that was read, with its data where it is unchanged."""
     from advisor.cli.render.report import Story
-    from advisor.recommend import read_plan
 
-    plan = read_plan(path)
     profile, notes = _profile(plan.data, plan.fingerprint) if plan.data else (None, [_DESCRIBED])
     return Story(made=today, version=_version(), plan=plan, profile=profile, notes=tuple(notes))
 

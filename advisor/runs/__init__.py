@@ -7,7 +7,7 @@ from advisor.runs.follow.watch import Update, Watch
 from advisor.runs.launch.quote import quote
 from advisor.runs.launch.submit import Order, discard, record, send, stage
 from advisor.runs.ledger import Ledger
-from advisor.runs.provider_events import keep_events, read_events
+from advisor.runs.provider_events import events_file, keep_events, read_events
 from advisor.runs.quote_accuracy import Accuracy, accuracy, informed
 from advisor.runs.receipt import Receipt, receipt, receipt_of, settle
 from advisor.runs.run import Event, Origin, Quote, Run
@@ -29,6 +29,7 @@ __all__ = [
     "cancel",
     "delete_uploads",
     "discard",
+    "events_file",
     "informed",
     "keep_events",
     "quote",

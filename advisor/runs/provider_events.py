@@ -11,9 +11,14 @@ from advisor.serialization import from_json, to_json
 from backends import JobEvent
 
 
+def events_file(run: str) -> Path:
+    """Return where the events of a run are kept; there is no such file before the first."""
+    return folder_of(run) / "provider.jsonl"
+
+
 def keep_events(run: str, events: Sequence[JobEvent]) -> None:
     """Append a job's events to the run's folder, so that they outlive the provider's copy."""
-    path = folder_of(run) / "provider.jsonl"
+    path = events_file(run)
     text = "".join(json.dumps(to_json(event)) + "\n" for event in events)
     with path.open("ab+") as file:
         path.chmod(0o600)
@@ -23,7 +28,7 @@ def keep_events(run: str, events: Sequence[JobEvent]) -> None:
 
 def read_events(run: str) -> list[JobEvent]:
     """Return the events kept so far, oldest first, each once; a line torn by a crash is left out."""
-    path = folder_of(run) / "provider.jsonl"
+    path = events_file(run)
     return list({event.id: event for event in _read(path)}.values()) if path.is_file() else []
 
 

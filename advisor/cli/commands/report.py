@@ -54,9 +54,13 @@ def command(
     """
     if html is None and md is None and svg is None and not as_json:
         raise click.UsageError("Say what to write: --html OUT.html, --md OUT.md, --svg OUT.svg, or --json.")
-    story = stories.of_plan(Path(what), today) if _is_plan(what) else _of_run(what, today, samples, offline=offline)
     from advisor.cli.render.report import figures, markdown, page
+    from advisor.recommend import read_plan
 
+    if _is_plan(what):
+        story = stories.of_plan(read_plan(Path(what)), today)
+    else:
+        story = _of_run(what, today, samples, offline=offline)
     for path, text in ((html, page), (md, markdown), (svg, _front)):
         if path is not None:
             write(path, text(story))

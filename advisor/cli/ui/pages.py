@@ -15,9 +15,9 @@ from advisor.cli.render.report import Told, page
 from advisor.cli.render.report.markup import Html, bullets, join, section, table, tag, tiles, usd
 from advisor.cli.render.report.outer import contents, document, embedded
 from advisor.cli.render.report.run import verdict
-from advisor.recommend import read_plan
+from advisor.recommend import Plan, read_plan
 from advisor.recommend import wording as words
-from advisor.runs import Ledger, Run
+from advisor.runs import Ledger, Run, events_file
 
 _SPARK = (128, 32)  # drawing units of a small curve
 _NEWEST = 50  # runs shown on the first page
@@ -30,7 +30,9 @@ class Pages:
     ledger: Ledger
     plans: Sequence[Path]
     today: date
-    _plans: dict[Path, tuple[int, str]] = field(default_factory=dict)
+    _plans: dict[Path, tuple[int, Plan]] = field(default_factory=dict)  # with when the file was changed
+    _pages: dict[Path, tuple[Plan, str]] = field(default_factory=dict)
+    _told: dict[str, tuple[Run, int, Told]] = field(default_factory=dict)  # of finished runs
 
     def __call__(self, path: str) -> str | None:
         """Return a page as it is now, or None where there is none."""
@@ -46,14 +48,30 @@ class Pages:
 
     def _plan(self, path: Path) -> str:
         """Return a plan's page, made anew only when its file has changed."""
-        changed = path.stat().st_mtime_ns if path.is_file() else 0
-        if self._plans.get(path, (None, ""))[0] != changed:
-            self._plans[path] = changed, page(stories.of_plan(path, self.today), above=_back(), live=True)
-        return self._plans[path][1]
+        plan, kept = self._read(path), self._pages.get(path)
+        if kept is None or kept[0] is not plan:
+            kept = self._pages[path] = plan, page(stories.of_plan(plan, self.today), above=_back(), live=True)
+        return kept[1]
+
+    def _read(self, path: Path) -> Plan:
+        """Return a plan, read anew only when its file has changed. Raises PlanError."""
+        changed, kept = _changed(path), self._plans.get(path)
+        if kept is None or kept[0] != changed:
+            kept = self._plans[path] = changed, read_plan(path)
+        return kept[1]
+
+    def _tell(self, run: Run) -> Told:
+        """Return what is told of a run; of a finished one anew only when it, or what its curves are in, has changed."""
+        if not run.job.status.finished:
+            return stories.told(self.ledger, run)
+        changed, kept = _changed(run.job.metrics_path or events_file(run.id)), self._told.get(run.id)
+        if kept is None or kept[:2] != (run, changed):
+            kept = self._told[run.id] = run, changed, stories.told(self.ledger, run)
+        return kept[2]
 
     def _overview(self) -> str:
         runs = [as_it_is(run) for run in self.ledger.runs()[:_NEWEST]]
-        told = [stories.told(self.ledger, run) for run in runs]
+        told = [self._tell(run) for run in runs]
         parts = [
             ("runs", "Runs", _runs(told)),
             ("scorecards", "Scorecards", _scorecards(told)),
@@ -69,11 +87,16 @@ class Pages:
     def _plan_list(self) -> Html:
         rows = []
         for number, path in enumerate(self.plans, 1):
-            plan = read_plan(path)
+            plan = self._read(path)
             total = plan.option.estimate.total_usd if plan.option.estimate else None
             link = tag("a", words.headline(plan.option, plan.advice.confidence), href=f"plan/{number}")
             rows.append([link, path.name, usd(total.mid if total else None), words.day(plan.created)])
         return section("plans", "Plans", table("All plans", ["Plan", "file", "total", "made"], rows, numbers=(2,)))
+
+
+def _changed(path: Path) -> int:
+    """Return when a file was changed, in nanoseconds; 0: there is none."""
+    return path.stat().st_mtime_ns if path.is_file() else 0
 
 
 def as_it_is(run: Run) -> Run:
