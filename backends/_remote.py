@@ -200,10 +200,12 @@ class Remote(Backend, Generic[C]):
         else:
             try:
                 return read_reply(asked.result())
-            except BackendError:
+            except (BackendError, OSError):  # transports wrap theirs: an OSError is of whoever listens to a stream
                 raise
-            except Exception as problem:  # noqa: BLE001  whatever a server says, reading it raises nothing else
+            except ValueError as problem:  # which of a reply says nothing of our request
                 refusal = unreadable(problem)
+            except Exception as problem:  # noqa: BLE001  whatever a server says, reading it raises nothing else
+                refusal = self.read_error(problem) or unreadable(problem)
         raise translate(refusal, self.provider, about=about, paid=paid, secret=self.key())
 
     def _written_key(self) -> str:

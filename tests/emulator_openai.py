@@ -119,7 +119,7 @@ class OpenAIEmulator(Emulator):
             },
         }
         if body.get("stream"):
-            return Reply(200, in_parts(answer), {"content-type": "text/event-stream"})
+            return Reply(200, in_parts(answer, usage="stream_options" in body), {"content-type": "text/event-stream"})
         return Reply(200, answer)
 
     def _trained_on(self, model: str) -> list[dict[str, Any]] | None:

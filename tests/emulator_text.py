@@ -21,16 +21,17 @@ def tokens(text: str) -> int:
     return len(_encoding().encode_ordinary(text))
 
 
-def in_parts(answer: dict[str, Any]) -> bytes:
+def in_parts(answer: dict[str, Any], *, usage: bool) -> bytes:
     """Return a chat completion as the events of a stream: its text word by word, then why it ended, then its usage."""
-    choice, usage = answer["choices"][0], answer["usage"]
+    choice = answer["choices"][0]
     text = choice["message"]["content"]
     words = [f"{word} " for word in text.split(" ")[:-1]] + [text.split(" ")[-1]]
     chunk = {name: answer[name] for name in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
     deltas = [{"role": "assistant", "content": word} for word in words]
     sent = [{"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
     sent.append({"choices": [{"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}]})
-    sent.append({"choices": [], "usage": usage})
+    if usage:
+        sent.append({"choices": [], "usage": answer["usage"]})
     return "".join(f"data: {json.dumps(chunk | part)}\n\n" for part in sent).encode() + b"data: [DONE]\n\n"
 
 

@@ -247,7 +247,7 @@ class TogetherEmulator(Emulator):
             },
         }
         if body.get("stream"):
-            return Reply(200, in_parts(answer), {"content-type": "text/event-stream"})
+            return Reply(200, in_parts(answer, usage=True), {"content-type": "text/event-stream"})
         return Reply(200, answer)
 
     @route("POST", "/fine-tunes/preview")

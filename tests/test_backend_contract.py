@@ -179,7 +179,8 @@ def test_walk(stage: Stage) -> None:
     heard: list[str] = []
     streamed = stage.backend.stream(done.tuned_model, asked, heard.append, max_tokens=8)
     assert streamed.text.strip() == "".join(heard).strip() == answer.text
-    assert streamed.completion_tokens == answer.completion_tokens and streamed.finish_reason == answer.finish_reason
+    assert streamed.completion_tokens in (None, answer.completion_tokens)  # unasked, not every host counts a stream
+    assert streamed.finish_reason == answer.finish_reason
     assert answer.latency_ms > 0
     if stage.emulator is not None:
         assert answer.text == "8"

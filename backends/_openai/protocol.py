@@ -275,7 +275,6 @@ class OpenAIProtocol(Hosted["OpenAI"]):
         refused = self._refused_settings.get(model, frozenset())
         wanted: dict[str, Json] = {self.answer_limit: max_tokens, "temperature": temperature, "seed": seed}
         settings = {name: value for name, value in wanted.items() if name not in refused}
-        settings |= {} if heard is None else {"stream_options": {"include_usage": True}}
         try:
             return chat(self, model, messages, tools, settings, heard=heard)
         except SpecRefused as error:

@@ -169,16 +169,15 @@ class Answerer:
     def _ask(self, question: Mapping[str, Json], heard: Callable[[str], None] = lambda part: None) -> dict[str, Json]:
         """Send one line and read the one that answers it, and the parts before that; whoever calls has the turn."""
         process = self._started()
-        assert process.stdin is not None and process.stdout is not None
         try:
-            process.stdin.write(json.dumps(question) + "\n")
-            process.stdin.flush()
-            line = process.stdout.readline()
+            line = _next_line(process, json.dumps(question) + "\n")
             while line.startswith(_PART):
                 heard(str(json.loads(line)["part"]))
-                line = process.stdout.readline()
-        except (BrokenPipeError, OSError):
-            line = ""
+                line = _next_line(process)
+        except BaseException:  # what is still to come would be read as the next answer
+            process.kill()
+            self.close()
+            raise
         if not line:
             said = self._last_words()
             self.close()
@@ -210,6 +209,17 @@ class Answerer:
         self._said.seek(0)
         lines = [line.strip() for line in self._said.read().splitlines() if line.strip()]
         return " | ".join(lines[-3:]) or "it left no message (killed, or out of memory)."
+
+
+def _next_line(process: subprocess.Popen[str], question: str = "") -> str:
+    """Send ``question`` and return the line that comes next; "" where the process has ended."""
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        process.stdin.write(question)
+        process.stdin.flush()
+        return process.stdout.readline()
+    except OSError:
+        return ""
 
 
 def _completion(reply: Mapping[str, Json]) -> Completion:
