@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,7 @@ from hosted_stage import Hosted, hosted
 from backends import (
     AuthenticationFailed,
     BackendError,
+    BackendMissing,
     FileRejected,
     FundsMissing,
     Hyperparameters,
@@ -260,6 +262,14 @@ def test_checkpoints_and_download(together: Hosted) -> None:
     folder = together.backend.download(job, together.folder / "adapter")
     assert sorted(path.name for path in folder.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
     assert (folder / "adapter_model.safetensors").read_text() == f"adapter_model.safetensors of {job.id}"
+
+
+def test_weights_that_cannot_be_unpacked_are_not_fetched(together: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = together.finish(together.submit())
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(BackendMissing, match="zstandard"):
+        together.backend.download(job, together.folder / "adapter")
+    assert together.asked("GET /finetune/download") == []
 
 
 def test_weights_that_arrive_cut_are_refused(together: Hosted) -> None:

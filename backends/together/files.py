@@ -77,8 +77,18 @@ def wait_until_valid(backend: Hosted[Together], name: str) -> None:
 
 
 def download(backend: Hosted[Together], job_id: str, folder: Path, checkpoint: str) -> Path:
-    """Fetch what a job trained, a packed archive, and unpack it into ``folder``."""
+    """Fetch what a job trained, a packed archive, and unpack it into ``folder``.
+
+    Raises BackendMissing, before anything is fetched, where the package is not installed that unpacks it.
+    """
     import together
+
+    try:
+        import zstandard  # noqa: F401
+    except ModuleNotFoundError:
+        raise BackendMissing(
+            f"Together packs its weights by zstandard; to unpack them: {install_extra('together')}"
+        ) from None
 
     client = backend.client()
     folder.mkdir(parents=True, exist_ok=True)
@@ -98,12 +108,8 @@ def download(backend: Hosted[Together], job_id: str, folder: Path, checkpoint: s
 
 
 def _unpack(archive: Path, folder: Path) -> None:
-    try:
-        import zstandard
-    except ModuleNotFoundError:
-        raise BackendMissing(
-            f"Together packs its weights by zstandard; to unpack them: {install_extra('together')}"
-        ) from None
+    import zstandard
+
     try:
         with (
             archive.open("rb") as packed,
