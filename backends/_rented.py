@@ -70,10 +70,12 @@ class Rented(Hosted[C], Generic[C]):
     most_bytes: ClassVar[int] = 5_000_000_000
 
     def __init__(self, **given: Any) -> None:
+        from backends import get
+
         super().__init__(**given)
         self._fetching = threading.Lock()  # questions come from several threads; the first of them fetches
         self._fetched = dict[str, str]()
-        self._here: Backend = _trainer()
+        self._here: Backend = get("local")
 
     @abstractmethod
     def fetch(self, model: str) -> str:
@@ -94,10 +96,10 @@ class Rented(Hosted[C], Generic[C]):
         self.trainer_config(spec)
 
     def choose(self, spec: JobSpec, examples: int, tokens: int) -> Hyperparameters:
-        return _trainer().choose(spec, examples, tokens)
+        return self._here.choose(spec, examples, tokens)
 
     def fit_settings(self, chosen: Hyperparameters) -> Hyperparameters:
-        return _trainer().fit_settings(chosen)
+        return self._here.fit_settings(chosen)
 
     def trainer_config(self, spec: JobSpec, names: Mapping[str, str] | None = None) -> Mapping[str, Json]:
         """Return the run as the trainer on the machine reads it; ``names`` are those of its files there."""
@@ -115,7 +117,7 @@ class Rented(Hosted[C], Generic[C]):
             else None,
             options=options,
         )
-        return _trainer().requests(there)[0].body
+        return self._here.requests(there)[0].body
 
     def known(self, spec: JobSpec, resume: Job | None) -> Job | None:
         """Return the run's job; a run that broke off goes on in another one, from its last checkpoint."""
@@ -287,9 +289,3 @@ def _pins(extra: str) -> list[str]:
 
 def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _trainer() -> Backend:
-    from backends import get
-
-    return get("local")

@@ -99,9 +99,9 @@ class HuggingFaceBackend(Rented[Line]):
         return {key: name, "namespace": self._owner(spec)}
 
     def delete_file(self, name: str) -> None:
-        line, repository = self.client(), self._repository()
-        self.ask(
-            _sdk(lambda: line.sdk.delete_file(name, repository, repo_type="dataset", commit_message="Delete a file")),
+        repository = self._repository()
+        self.ask_sdk(
+            lambda line: line.sdk.delete_file(name, repository, repo_type="dataset", commit_message="Delete a file"),
             about=About.FILE,
         )
 
@@ -114,7 +114,7 @@ class HuggingFaceBackend(Rented[Line]):
         line, owner = self.client(), self._owner(spec)
         for name, found in shipped(spec.method):
             self._put(name, found, len(found))
-        self.ask(_sdk(lambda: line.sdk.create_bucket(f"{owner}/{BUCKET}", visibility="private", exist_ok=True)))
+        self.ask_sdk(lambda line: line.sdk.create_bucket(f"{owner}/{BUCKET}", visibility="private", exist_ok=True))
         hourly = self._rate(spec).usd_per_hour
         extra = {
             **job.extra,
@@ -201,8 +201,26 @@ class HuggingFaceBackend(Rented[Line]):
 
     def delete_model(self, job: Job) -> None:
         """Delete the model's repository on the hub."""
-        line, name = self.client(), tuned_of(job)
-        self.ask(_sdk(lambda: line.sdk.delete_repo(name)), about=About.MODEL)
+        name = tuned_of(job)
+        self.ask_sdk(lambda line: line.sdk.delete_repo(name), about=About.MODEL)
+
+    # The account
+
+    def account(self) -> str:
+        """Return the name of the account whose key this is."""
+        line = self.client()
+        self._user = self.ask(lambda: line.get("/api/whoami-v2"), lambda reply: str(content(reply)["name"]))
+        return self._user
+
+    def ask_sdk(self, work: Callable[[Line], T], *, about: About = About.OTHER, within_s: float | None = None) -> T:
+        """Ask through the vendor's SDK; the ways in which it stumbles over a reply are a reply nobody can read."""
+        line = self.client()
+
+        def send() -> T:
+            with stumbling("it is not what the hub's package expects"):
+                return work(line)
+
+        return self.ask(send, about=about, within_s=within_s)
 
     # The parts of the above, in order of use
 
@@ -223,10 +241,7 @@ class HuggingFaceBackend(Rented[Line]):
         asked = spec.options.get("namespace")
         if isinstance(asked, str):
             self._user = asked
-        if self._user is None:
-            line = self.client()
-            self._user = self.ask(lambda: line.get("/api/whoami-v2"), lambda reply: str(content(reply)["name"]))
-        return self._user
+        return self._user or self.account()
 
     def _repository(self) -> str:
         assert self._user is not None  # every way to a file begins with the run's owner
@@ -236,17 +251,15 @@ class HuggingFaceBackend(Rented[Line]):
         """Bring a file into the private data repository, unless it is there in full. A file's name is its content."""
         if self._holds(name, size):
             return
-        line, repository = self.client(), self._repository()
-        self.ask(_sdk(lambda: line.sdk.create_repo(repository, repo_type="dataset", private=True, exist_ok=True)))
-        self.ask(
-            _sdk(
-                lambda: line.sdk.upload_file(
-                    path_or_fileobj=what,
-                    path_in_repo=name,
-                    repo_id=repository,
-                    repo_type="dataset",
-                    commit_message="Add a file",
-                )
+        repository = self._repository()
+        self.ask_sdk(lambda line: line.sdk.create_repo(repository, repo_type="dataset", private=True, exist_ok=True))
+        self.ask_sdk(
+            lambda line: line.sdk.upload_file(
+                path_or_fileobj=what,
+                path_in_repo=name,
+                repo_id=repository,
+                repo_type="dataset",
+                commit_message="Add a file",
             ),
             about=About.FILE,
             within_s=self.upload_s(size),
@@ -255,14 +268,10 @@ class HuggingFaceBackend(Rented[Line]):
             raise FileRejected(f"{name} did not arrive at Hugging Face in full. Nothing was spent; try again.")
 
     def _snapshot(self, model: str) -> str:
-        line = self.client()
-        return self.ask(_sdk(lambda: line.snapshot(model)), about=About.MODEL, within_s=DOWNLOAD_S)
+        return self.ask_sdk(lambda line: line.snapshot(model), about=About.MODEL, within_s=DOWNLOAD_S)
 
     def _path(self, job: Job) -> str:
-        owner = job.extra.get("namespace") or self._user
-        if owner is None:
-            line = self.client()
-            owner = self._user = self.ask(lambda: line.get("/api/whoami-v2"), lambda reply: str(content(reply)["name"]))
+        owner = job.extra.get("namespace") or self._user or self.account()
         return f"/api/jobs/{owner}/{id_of(job)}"
 
     def _log(self, job: Job, *, again: bool = True) -> Log:
@@ -271,16 +280,6 @@ class HuggingFaceBackend(Rented[Line]):
         return self.ask(
             lambda: line.log(path, quiet), lambda lines: read_log(lines, id_of(job)), about=About.JOB, again=again
         )
-
-
-def _sdk(work: Callable[[], T]) -> Callable[[], T]:
-    """Return ``work`` with the ways in which the SDK stumbles over a reply as ``Unreadable``."""
-
-    def done() -> T:
-        with stumbling("it is not what the hub's package expects"):
-            return work()
-
-    return done
 
 
 BACKEND = HuggingFaceBackend

@@ -6,9 +6,8 @@ from pathlib import Path
 from types import TracebackType
 
 from backends._errors import SpecRefused
-from backends._replies import content
-from backends.huggingface import HuggingFaceBackend, _sdk
-from backends.huggingface.connection import endpoint
+from backends.huggingface import HuggingFaceBackend
+from backends.huggingface.connection import Line, endpoint
 
 
 class Hub:
@@ -27,13 +26,12 @@ class Hub:
 
     def full_name(self, name: str) -> str:
         """Return OWNER/NAME; a name alone is of the key's own account. Raises SpecRefused where it can be none."""
-        line = self._backend.client()
+        self._backend.client()  # which says what to install
         from huggingface_hub.errors import HFValidationError
         from huggingface_hub.utils import validate_repo_id
 
         if "/" not in name:
-            owner = self._backend.ask(lambda: line.get("/api/whoami-v2"), lambda reply: str(content(reply)["name"]))
-            name = f"{owner}/{name}"
+            name = f"{self._backend.account()}/{name}"
         try:
             validate_repo_id(name)
         except HFValidationError as error:
@@ -42,26 +40,25 @@ class Hub:
 
     def is_private(self, name: str) -> bool | None:
         """Tell whether the model's repository is private; None where there is none, or none that the key may see."""
-        line = self._backend.client()
+        self._backend.client()
         from huggingface_hub.errors import RepositoryNotFoundError
 
-        def look() -> bool | None:
+        def look(line: Line) -> bool | None:
             try:
                 return bool(line.sdk.model_info(name).private)
             except RepositoryNotFoundError:
                 return None
 
-        return self._backend.ask(_sdk(look))
+        return self._backend.ask_sdk(look)
 
     def address(self, name: str) -> str:
         return f"{endpoint()}/{name}"
 
     def publish(self, folder: Path, name: str, *, private: bool, message: str) -> None:
         """Make the repository where there is none, and bring the folder's files in one commit."""
-        line = self._backend.client()
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        self._backend.ask(_sdk(lambda: line.sdk.create_repo(name, private=private, exist_ok=True)))
-        self._backend.ask(
-            _sdk(lambda: line.sdk.upload_folder(folder_path=folder, repo_id=name, commit_message=message)),
+        self._backend.ask_sdk(lambda line: line.sdk.create_repo(name, private=private, exist_ok=True))
+        self._backend.ask_sdk(
+            lambda line: line.sdk.upload_folder(folder_path=folder, repo_id=name, commit_message=message),
             within_s=self._backend.upload_s(size),
         )
