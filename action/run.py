@@ -119,7 +119,10 @@ def told(
         yield f"**No advice.** {for_markdown(without_folders(planned.why))}"
         return
     report, before = work / "report.md", work / "before.yaml"
-    tunewise("report", str(plan), "--md", str(report))
+    written = tunewise("report", str(plan), "--md", str(report))
+    if written.code:
+        yield f"**No report.** {for_markdown(without_folders(written.why))}"
+        return
     advice, _, footer = report.read_text(encoding="utf-8").rpartition("<sub>")
     yield advice
     if base := given.base or _event().get("base", ""):

@@ -62,8 +62,6 @@ if [ "${SDIST_TESTS:-yes}" = yes ]; then
   step "the tests of the sdist that need no torch"
   mkdir "$scratch/unpacked"
   tar -xf "$sdist" --strip-components=1 -C "$scratch/unpacked"
-  said=$(cd "$scratch/unpacked" && RESOLUTIONS=highest bash benchmarks/versions.sh "$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')")
-  echo "$said"
-  grep -q '"exit": 0' <<<"$said" && ! grep -q '"exit": [^0]' <<<"$said"
+  (cd "$scratch/unpacked" && RESOLUTIONS=highest bash benchmarks/versions.sh "$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')")
 fi
 step "ok"

@@ -34,3 +34,4 @@ for python in "${pythons[@]}"; do
   done
 done
 printf '{"files": %d, "rows": [\n%s\n]}\n' $((${#core[@]} + ${#extra[@]})) "$(IFS=,; echo "${rows[*]}" | sed 's/},{/},\n{/g')"
+[[ "${rows[*]}" != *'"exit": '[^0]* ]]

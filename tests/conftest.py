@@ -36,7 +36,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))  # and the settings of whoever runs the tests
     monkeypatch.setenv("COLUMNS", "100")
     yield folder
-    os.environ.pop("TUNEWISE_PRICING", None)  # set by --pricing in a command that ran within the test
 
 
 @pytest.fixture

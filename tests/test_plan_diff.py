@@ -36,7 +36,6 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("base")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TUNEWISE_HOME", str(folder / "home"))
-        patch.delenv("TUNEWISE_PRICING", raising=False)  # --pricing of a test before sets it for the process
         return kept(folder / "plan.yaml")
 
 

@@ -98,6 +98,17 @@ def test_last_passes_over_a_rehearsal_and_says_so(tunewise: Tunewise, tmp_path: 
     assert json.loads(shown.stdout)["run"] == a_run().id
     assert f"the newer {newest} is a rehearsal" in " ".join(shown.stderr.split())
     assert "last is" not in tunewise("show", newest, "--offline").stderr
+    for acts in (("cancel", "last", "--yes"), ("launch", "--resume", "last", "--yes", "--max-cost", "1")):
+        refused = " ".join(tunewise(*acts, expect=1).stderr.split())
+        assert f"'last' could mean {a_run().id} or the rehearsal after it, {newest}" in refused
+    assert not Ledger.open().get(a_run().id).job.status.finished
+
+
+def test_a_rehearsal_leaves_the_name_to_the_run_that_is_rehearsed(tunewise: Tunewise, tmp_path: Path) -> None:
+    data = write_sums(tmp_path / "sums.jsonl", 20)
+    launch = ("launch", data, "--backend", "openai", "--model", MODEL, "--name", "sums")
+    tunewise.document(*launch, "--rehearse", "--yes")
+    Ledger.open().check_free("sums")
 
 
 def test_a_slip_in_the_name_of_a_model_here_is_refused_in_a_dry_run_too(tunewise: Tunewise, tmp_path: Path) -> None:

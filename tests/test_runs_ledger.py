@@ -270,6 +270,10 @@ def test_a_run_is_found_by_its_name_or_any_part_of_id_or_name() -> None:
     with pytest.raises(RunError, match="tw-1122-00000001 is named 'tickets' already; choose another --name"):
         ledger.add(replace(a_run("tw-1122-00000004"), name="tickets"))
     assert ledger.knows("tickets") and not ledger.knows("ticket")
+    failed = ledger.get("tickets")  # what ended without a model gives its name to the next
+    ledger.save(replace(failed.job, status=JobStatus.FAILED))
+    ledger.add(replace(a_run("tw-1122-00000004"), name="tickets"))
+    assert ledger.get("tickets").id == "tw-1122-00000004"
 
 
 @pytest.mark.parametrize("name", ["", "two words", "\x1b[31mred", "a/b", "-x", "last", "TW-1", "ü", "x" * 41])

@@ -7,7 +7,9 @@ import importlib
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -92,7 +94,7 @@ class _Commands(Group):
         name, command, rest = super().resolve_command(ctx, args)
         if ctx.resilient_parsing:  # completion: what is wrong is for the command itself to say
             return name, command, rest
-        rest = _lifted(ctx, rest)
+        rest = _lifted(ctx, command, rest)
         render.configure(quiet=ctx.params["quiet"], color=not ctx.params["no_color"])
         rest = command.renewed(rest) if isinstance(command, Command) else rest
         ctx.meta[WORDS] = tuple(rest)
@@ -123,13 +125,22 @@ class _Commands(Group):
                 formatter.write_dl([(name, text) for name, (_, text) in commands.items()], col_max=12)
 
 
-def _lifted(ctx: click.Context, words: list[str]) -> list[str]:
-    """Take what holds for every command out of a command's words: behind its name it means the same as before."""
-    rest = []
+def _lifted(ctx: click.Context, command: click.Command | None, words: list[str]) -> list[str]:
+    """Take what holds for every command out of a command's words: behind its name it means the same as before.
+
+    The value of another flag is left to it, and so is all that follows ``--``.
+    """
+    options = [one for one in command.params if isinstance(one, click.Option)] if command else []
+    valued = {flag for one in options if not one.is_flag and not one.count for flag in one.opts}
+    rest: list[str] = []
     waiting = iter(words)
     for word in waiting:
         flag, found, value = word.partition("=")
-        if word in EVERYWHERE:
+        if word == "--":
+            rest += [word, *waiting]
+        elif word in valued:
+            rest += [word, *islice(waiting, 1)]
+        elif word in EVERYWHERE:
             ctx.params[EVERYWHERE[word]] = True
         elif flag == "--pricing":
             ctx.params["pricing"] = value if found else next(waiting, None) or ctx.fail("--pricing needs a FILE.")
@@ -151,8 +162,8 @@ def _apply_settings(ctx: click.Context, command: click.Command, arguments: Seque
             return
         raise
     for key in ("home", "pricing"):
-        if key in found:
-            os.environ.setdefault(settings.variable(key), str(found[key].value))
+        if key in found and settings.variable(key) not in os.environ:
+            ctx.with_resource(_set(settings.variable(key), str(found[key].value)))
     if command.name in WITHOUT_STATE:
         _do_without_state(ctx)
     pricing = found.get("pricing")
@@ -175,9 +186,23 @@ def _do_without_state(ctx: click.Context) -> None:
         home()
     except AdvisorError as error:
         render.note(f"warning: {error} Going on without it: nothing is remembered, and no earlier run is known.")
-        os.environ["TUNEWISE_HOME"] = ctx.with_resource(
-            TemporaryDirectory(prefix="tunewise-", ignore_cleanup_errors=True)  # Windows keeps what is still open
-        )
+        # Windows keeps what is still open.
+        folder = ctx.with_resource(TemporaryDirectory(prefix="tunewise-", ignore_cleanup_errors=True))
+        ctx.with_resource(_set("TUNEWISE_HOME", folder))
+
+
+@contextmanager
+def _set(variable: str, value: str) -> Iterator[None]:
+    """Have a variable of the environment, which what is started here inherits, while the command runs."""
+    before = os.environ.get(variable)
+    os.environ[variable] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(variable, None)
+        else:
+            os.environ[variable] = before
 
 
 @click.group(cls=_Commands, invoke_without_command=True)
@@ -197,7 +222,7 @@ def tunewise(ctx: click.Context, quiet: bool, verbose: bool, no_color: bool, pri
     """
     render.configure(quiet=quiet, color=not no_color)
     if pricing:
-        os.environ["TUNEWISE_PRICING"] = pricing
+        ctx.with_resource(_set("TUNEWISE_PRICING", pricing))
     if ctx.invoked_subcommand is not None:
         return
     if not render.is_terminal():

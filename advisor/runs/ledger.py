@@ -16,7 +16,7 @@ from advisor.money import usd as written
 from advisor.nearest import no_such
 from advisor.paths import home
 from advisor.runs.ledger_file import connect, prepare, unreadable, unwritable
-from advisor.runs.ledger_rows import Damaged, last_run, read_event, read_run, run_ids, run_names, usd_of
+from advisor.runs.ledger_rows import Damaged, check_free, last_run, read_event, read_run, run_ids, run_names, usd_of
 from advisor.runs.names import matching, with_name
 from advisor.runs.run import Event, Run, folder_of
 from advisor.serialization import to_json
@@ -66,7 +66,7 @@ class Ledger:
         ]
         try:
             with self._writing() as connection:
-                _check_free(connection, run.name)
+                check_free(connection, run.name)
                 if beside is not None:
                     known = (read_run(connection, id) for id in run_ids(connection)[0])
                     twins = [one for one in known if isinstance(one, Run) and one.is_twin_of(run)]
@@ -83,7 +83,7 @@ class Ledger:
     def check_free(self, name: str | None) -> None:
         """Raise RunError when a run has this name already; None is free."""
         with self._reading() as connection:
-            _check_free(connection, name)
+            check_free(connection, name)
 
     def append(self, run: str, kind: str, body: object, at: datetime | None = None) -> None:
         """Add one event to a run."""
@@ -186,6 +186,12 @@ class Ledger:
         """Return all runs that can be read, newest first; ``damaged`` names the others."""
         return tuple(one for one in self._all() if isinstance(one, Run))
 
+    def newest(self) -> Run:
+        """Return the run that was begun last, a rehearsal or not. Raises RunError."""
+        with self._reading() as connection:
+            ids, _ = run_ids(connection)
+        return self.get(ids[0] if ids else "last")
+
     def damaged(self) -> tuple[Damaged, ...]:
         """Return what cannot be read of the runs, newest first."""
         return tuple(one for one in self._all() if isinstance(one, Damaged))
@@ -274,12 +280,6 @@ def only_one(run: str) -> Iterator[None]:
 
 def _cents(amount: Decimal) -> str:
     return written(amount, cents=True)
-
-
-def _check_free(connection: sqlite3.Connection, name: str | None) -> None:
-    named = next((id for id, known in run_names(connection).items() if known == name), None)
-    if named is not None:
-        raise RunError(f"{named} is named '{name}' already; choose another --name.")
 
 
 def _append(connection: sqlite3.Connection, run: str, kind: str, body: Json, at: datetime) -> None:

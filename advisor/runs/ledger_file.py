@@ -36,10 +36,7 @@ _NUMBER_RUNS = (
     "CREATE UNIQUE INDEX runs_by_number ON runs (number)",
     "CREATE TRIGGER runs_UPDATE BEFORE UPDATE ON runs BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
 )
-_NAME_RUNS = (
-    "ALTER TABLE runs ADD COLUMN name TEXT",
-    "CREATE UNIQUE INDEX runs_by_name ON runs (name) WHERE name IS NOT NULL",
-)
+_NAME_RUNS = ("ALTER TABLE runs ADD COLUMN name TEXT",)
 # In the order they are applied, for good; what is added goes to the end. user_version counts those a file has had.
 MIGRATIONS: tuple[tuple[str, Sequence[str]], ...] = (
     ("first-tables", _FIRST_TABLES),

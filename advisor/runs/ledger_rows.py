@@ -67,6 +67,14 @@ def last_run(connection: sqlite3.Connection, ids: Sequence[str]) -> list[str]:
     return list(ids[:1])
 
 
+def check_free(connection: sqlite3.Connection, name: str | None) -> None:
+    """Raise RunError where a run of this name runs or has a model; None is free."""
+    for id in [id for id, known in run_names(connection).items() if name is not None and known == name]:
+        found = read_run(connection, id)
+        if isinstance(found, Damaged) or not found.job.status.finished or found.job.tuned_model is not None:
+            raise RunError(f"{id} is named '{name}' already; choose another --name.")
+
+
 def run_names(connection: sqlite3.Connection) -> dict[str, str]:
     """Return the names of the runs that have one; none where they cannot be read, since the ids still can."""
     try:

@@ -25,10 +25,11 @@ def checked_name(name: str) -> str:
 def matching(typed: str, runs: Mapping[str, str | None]) -> list[str]:
     """Return the ids that ``typed`` may mean: the run of that id or name, else all with it in their id or name.
 
-    ``runs`` holds the name of each id, None where it has none.
+    ``runs`` holds the name of each id, None where it has none, newest first: of runs with one name (a run that ended
+    without a model gives its own free) the newest is meant.
     """
     exact = [id for id, name in runs.items() if typed in (id, name)]
-    return exact or [id for id, name in runs.items() if typed and (typed in id or (name and typed in name))]
+    return exact[:1] or [id for id, name in runs.items() if typed and (typed in id or (name and typed in name))]
 
 
 def with_name(id: str, name: str | None) -> str:

@@ -35,7 +35,7 @@ def command(run: str, yes: bool, uploads_too: bool, model_too: bool, as_json: bo
     from advisor.runs import Ledger, cancel, delete_uploads, view
 
     ledger = Ledger.open()
-    found = common.named_run(ledger, run)
+    found = common.run_to_act_on(ledger, run)
     live = not found.job.status.finished
     if not live and found.job.id is None and not uploads_too:
         raise RunError(f"{found.id} was never created at {found.spec.backend}; there is nothing to stop.")

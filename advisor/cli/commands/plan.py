@@ -150,7 +150,7 @@ def command(
 
 command.add_command(plan_diff.command)
 
-_ASIDE = frozenset(("--json", "--why", "--all", "--chart"))
+_ASIDE = frozenset(("--", "--json", "--why", "--all", "--chart"))
 _ASIDE_WITH_A_VALUE = frozenset(("--out", "--html", "--explain"))
 
 
@@ -162,7 +162,7 @@ def _again(data: tuple[Path, ...]) -> str:
     for word in words:
         if word in _ASIDE_WITH_A_VALUE:
             next(words, None)
-        elif word not in names and word not in _ASIDE and word.partition("=")[0] not in _ASIDE_WITH_A_VALUE:
+        elif str(Path(word)) not in names and word not in _ASIDE and word.partition("=")[0] not in _ASIDE_WITH_A_VALUE:
             given.append(word)
     pricing = context.find_root().params.get("pricing")
     return "".join(f" {shlex.quote(word)}" for word in (*given, *(("--pricing", pricing) if pricing else ())))

@@ -53,8 +53,9 @@ class _Helped(_Mixed):
         return super().parse_args(ctx, self.renewed(args))
 
     def renewed(self, words: Sequence[str]) -> list[str]:
-        """Return the words of a call, its flags as they are called now."""
-        return [self._now(word) for word in words]
+        """Return the words of a call, its flags as they are called now; what follows ``--`` are no flags."""
+        end = words.index("--") if "--" in words else len(words)
+        return [*map(self._now, words[:end]), *words[end:]]
 
     def _now(self, word: str) -> str:
         flag, equals, value = word.partition("=")

@@ -264,8 +264,20 @@ def made_ready(model: str) -> None:
 def named_run(ledger: Ledger, name: str) -> Run:
     """Return a run as the ledger knows it; where ``last`` passes over a rehearsal, that is said."""
     run = ledger.get(name)
-    if name == "last" and not run.rehearses and (newest := ledger.runs()[0]).rehearses:
+    if name == "last" and not run.rehearses and (newest := ledger.newest()).rehearses:
         render.note(f"last is {run.id}: the newer {newest.id} is a rehearsal, which goes by its id.")
+    return run
+
+
+def run_to_act_on(ledger: Ledger, name: str) -> Run:
+    """Return a run that is to be stopped, deleted or paid for. Raises RunError where ``last`` could mean two."""
+    from advisor.errors import RunError
+
+    run = ledger.get(name)
+    if name == "last" and not run.rehearses and (newest := ledger.newest()).rehearses:
+        raise RunError(
+            f"'last' could mean {run.id} or the rehearsal after it, {newest.id}; name the run that you mean."
+        )
     return run
 
 

@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from advisor.cli import render
+from advisor.cli.flags import common
 from advisor.cli.launching.confirm import agrees_to_twin, check_somebody_is_here, consent, goes_by_our_quote
 from advisor.cli.launching.leftover_uploads import offer_deletion
 from advisor.runs.ledger import TwinRunning
@@ -82,7 +83,7 @@ def go_on(
     from advisor.runs.launch.start import resume
 
     ledger = Ledger.open()
-    found = ledger.get(name)
+    found = common.run_to_act_on(ledger, name)
     with closing(backends.get(found.spec.backend)) as backend:
         proposal = to_resume(found, backend)
         if dry_run:

@@ -138,7 +138,8 @@ def rehearsed(one: Proposal) -> Proposal:
     quoted = replace(real, assumptions=(said, *real.assumptions))
     spec = replace(spec, backend=backends.REHEARSAL, options={"stands_for": spec.backend})
     job = replace(one.run.job, backend=backends.REHEARSAL)
-    return replace(one, run=replace(one.run, spec=spec, job=job, quote=quoted), backend=backend)
+    run = replace(one.run, name=None, spec=spec, job=job, quote=quoted)  # the name is for the run that is rehearsed
+    return replace(one, run=run, backend=backend)
 
 
 def discard(proposals: Sequence[Proposal]) -> None:
