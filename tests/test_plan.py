@@ -571,3 +571,23 @@ def test_that_half_of_the_data_cannot_be_read_is_said(
     else:
         said = CliRunner().invoke(tunewise, [command[0], str(data), *command[1:]]).stderr
     assert "up to 200 rows left out, 200 examples read (200 invalid_json" in " ".join(said.split())
+
+
+def test_the_next_command_names_the_data_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("diff").write_text(TICKETS.read_text(encoding="utf-8"), encoding="utf-8")
+    (again,) = re.findall(r"tunewise plan .*--all", run("./diff").stdout)
+    assert again.count("diff") == 1
+
+
+def test_what_follows_two_dashes_is_data_and_prices_last_for_one_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("--quiet").write_text(TICKETS.read_text(encoding="utf-8"), encoding="utf-8")
+    mine = tmp_path / "mine.yaml"
+    mine.write_text((ROOT / "pricing.yaml").read_text(encoding="utf-8").replace("name: OpenAI", "name: Elsewhere"))
+    asked = ["--pricing", str(mine), "plan", *DAY, "--why", "--", "--quiet"]
+    assert "Elsewhere" in CliRunner().invoke(tunewise, asked).stdout
+    assert "TUNEWISE_PRICING" not in os.environ
+    assert "Elsewhere" not in CliRunner().invoke(tunewise, asked[2:]).stdout
