@@ -17,7 +17,7 @@ import pytest
 from report_story import TODAY, VOLUME, WHOLE, a_plan, a_profile, a_run, a_story, costs
 
 from advisor.cli import render
-from advisor.cli.render.report import Story, figures, markdown, page, slide, svg
+from advisor.cli.render.report import Story, figures, markdown, money, page, slide, svg
 from advisor.cli.render.report.markup import table, tiles
 from advisor.runs.evaluation.samples import Sample
 
@@ -122,6 +122,15 @@ def test_nothing_on_the_page_asks_the_network_for_anything(story: Story) -> None
     assert "url(" not in style and "@import" not in style
     policy = next(found.all("content"))
     assert policy.startswith("default-src 'none'") and "unsafe" not in policy
+
+
+def test_each_drawing_of_money_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    for name in ("over_requests", "over_time"):
+        draw = getattr(money, name)
+        monkeypatch.setattr(money, name, lambda *given, name=name, draw=draw: (drawn.append(name), draw(*given))[1])
+    assert page(WHOLE).count('<figure class="chart"') >= 2
+    assert drawn == ["over_requests", "over_time"]
 
 
 def test_the_figures_on_the_page_are_those_of_the_plan() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from advisor.cli import render
 from advisor.cli.render.report import charts
 from advisor.cli.render.report.data import bins, histogram_payload
-from advisor.cli.render.report.money import cost_charts
+from advisor.cli.render.report.money import Costs, costs_of
 from advisor.cli.render.report.run import losses_chart
 from advisor.cli.render.report.story import Story
 from advisor.cli.render.safe_text import without_folders
@@ -16,11 +16,14 @@ from backends import Json
 _PRIVATE = frozenset(("data", "held_out", "metrics_path", "folder", "samples_path"))
 
 
-def figures(story: Story) -> dict[str, Json]:
-    """Return the plan as ``plan --json`` has it, the run as ``show --json`` has it, and the numbers of the drawings."""
+def figures(story: Story, costs: Costs | None = None) -> dict[str, Json]:
+    """Return the plan as ``plan --json`` has it, the run as ``show --json`` has it, and the numbers of the drawings.
+
+    ``costs`` is what was drawn of the plan before.
+    """
     drawn: dict[str, object] = {}
     if story.plan is not None:
-        drawn |= {chart.id: charts.payload(chart) for chart in cost_charts(story.plan)}
+        drawn |= {chart.id: charts.payload(chart) for chart in (costs or costs_of(story.plan)).charts}
     if story.run is not None and (loss := losses_chart(story.run)) is not None:
         drawn["loss"] = charts.payload(loss)
     if story.profile is not None and len(bins(story.profile.lengths)) > 1:

@@ -6,7 +6,7 @@ from advisor.cli.render.report import advice
 from advisor.cli.render.report.data import data_section
 from advisor.cli.render.report.figures import figures
 from advisor.cli.render.report.markup import Html, join, tag
-from advisor.cli.render.report.money import cost_section
+from advisor.cli.render.report.money import Costs, cost_section, costs_of
 from advisor.cli.render.report.options import options_section, ruled_out_section
 from advisor.cli.render.report.outer import contents, document, embedded
 from advisor.cli.render.report.run import (
@@ -30,9 +30,10 @@ def page(story: Story, *, above: Html = Html(""), live: bool = False) -> str:  #
 
     ``above`` stands over the answer; ``live``: the page is served, and asks for itself every few seconds.
     """
-    parts = _sections(story)
+    costs = None if story.plan is None else costs_of(story.plan)
+    parts = _sections(story, costs)
     content = (above, _answer(story), contents(parts), _front(story), *(part for _, _, part in parts))
-    return document(headline(story), content, _footer(story), embedded(figures(story)), live=live)
+    return document(headline(story), content, _footer(story), embedded(figures(story, costs)), live=live)
 
 
 def headline(story: Story) -> str:
@@ -78,7 +79,7 @@ def _what(story: Story) -> str:
     return story.run.view.run if story.run else "PLAN.yaml"
 
 
-def _sections(story: Story) -> list[tuple[str, str, Html]]:
+def _sections(story: Story, costs: Costs | None) -> list[tuple[str, str, Html]]:
     """Return (id, name in the table of contents, content) of every part that has something to say."""
     found: list[tuple[str, str, Html]] = []
     plan, run = story.plan, story.run
@@ -92,7 +93,7 @@ def _sections(story: Story) -> list[tuple[str, str, Html]]:
         behind = "Why" if run is None else f"The plan behind it: {words.headline(plan.option, plan.advice.confidence)}"
         found.append(("why", "Why" if run is None else "Plan", advice.why(plan.advice, behind)))
         found.append(("options", "Options", options_section(plan)))
-        found.append(("cost", "Cost", cost_section(plan)))
+        found.append(("cost", "Cost", cost_section(costs) if costs else Html("")))
         found.append(("flips", "What would change it", advice.flips_section(plan.advice)))
     found.append(("data", "Data", data_section(story.profile, story.notes)))
     if plan is not None:
