@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,7 +20,9 @@ from advisor.cli import render, tunewise
 from advisor.cli.commands import export
 from advisor.errors import RunError
 from advisor.runs import Ledger, Run
+from advisor.runs.serving.hub import prepared
 from backends import JobStatus
+from backends.huggingface.hub import Hub
 
 SECRET = "Where is my parcel 4711?"
 
@@ -89,8 +93,10 @@ def test_what_is_pushed_is_private_and_holds_card_and_weights_but_no_data(hub: H
 
 
 def test_nothing_is_sent_without_a_yes(hub: Hosted, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "without a terminal, give --yes" in str(push(run, "tickets", code=1).exception)
-    assert hub.emulator.requests == []
+    out = hub.folder / "out"
+    refused = push(run, "tickets", "--merged", str(out), "--adapter", str(out), "--card", str(out), code=1)
+    assert "without a terminal, give --yes" in str(refused.exception)
+    assert hub.emulator.requests == [] and not out.exists(), "nothing is made, and thrown away, before it is said"
     asked: list[str] = []
     monkeypatch.setattr(sys, "stdin", type("Terminal", (), {"isatty": staticmethod(lambda: True)}))
     monkeypatch.setattr(render, "confirm", lambda question, **_: asked.append(question))
@@ -109,14 +115,38 @@ def test_what_is_public_is_said_and_never_so_by_surprise(hub: Hosted, run: Run) 
     assert "are for --push-to-hub" in CliRunner().invoke(tunewise, ["export", run.id, "--yes", "--card", "x"]).output
 
 
-def test_a_merged_model_is_pushed_as_it_was_written(hub: Hosted, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hosted_model_is_refused_before_the_hub_is_asked(hub: Hosted, run: Run) -> None:
+    there = replace(run, spec=replace(run.spec, backend="openai"))
+    with (
+        Hub() as line,
+        pytest.raises(RunError, match="was trained by openai"),
+        prepared(there, line, "tickets", public=False, merged=None),
+    ):
+        pass
+    assert hub.emulator.requests == []
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_merged_model_is_pushed_as_it_was_written(
+    hub: Hosted, run: Run, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
     def merge(_: Run, out: Path) -> tuple[str, ...]:
         out.mkdir()
         (out / "model.safetensors").write_bytes(b"whole")
         (out / "config.json").write_text(json.dumps({"_name_or_path": run.spec.model}))
         return ()
 
+    def refuses(source: str, target: str) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    copied = list[str]()
+    copy = shutil.copy2
+    monkeypatch.setattr("advisor.runs.serving.hub.shutil.copy2", lambda *paths: copied.append(copy(*paths)))
+    if not links:
+        monkeypatch.setattr("advisor.runs.serving.hub.os.link", refuses)
     monkeypatch.setattr("advisor.runs.serving.export_merged", merge)
     push(run, "whole", "--merged", str(hub.folder / "out"), "--yes")
     assert sent(hub, "acme/whole") == {"model.safetensors": "whole", "config.json": '{"_name_or_path": "My-Base-1B"}'}
     assert run.spec.model in (hub.folder / "out" / "config.json").read_text(), "the folder here stays as it is"
+    assert len(copied) == (0 if links else 2), "weights are not written twice where they can be linked"
+    assert [path.name for path in hub.folder.glob("tunewise-*")] == []

@@ -67,6 +67,7 @@ def command(
     tunewise export last --gguf model.gguf --installed-in ~/llama.cpp
     tunewise export last --push-to-hub my-tickets
     """
+    from advisor.errors import RunError
     from advisor.runs import Ledger
     from advisor.runs.serving import export_adapter, export_card, export_gguf, export_merged, export_ollama
 
@@ -75,6 +76,8 @@ def command(
         raise click.UsageError("Say what to write: --adapter, --merged, --card, --ollama, --gguf or --push-to-hub.")
     if (public or yes) and not push_to_hub:
         raise click.UsageError("--public and --yes are for --push-to-hub NAME.")
+    if push_to_hub and not yes and not sys.stdin.isatty():
+        raise RunError("Nobody is here to agree to the upload; without a terminal, give --yes.")
     found = common.current_run(Ledger.open(), run)
     notes: list[str] = []
     if card is not None:
@@ -106,8 +109,6 @@ def _push(run: Run, name: str, *, public: bool, merged: Path | None, yes: bool) 
     from advisor.runs.serving.hub import prepared, push
     from backends.huggingface.hub import Hub
 
-    if not yes and not sys.stdin.isatty():
-        raise RunError("Nobody is here to agree to the upload; without a terminal, give --yes.")
     with Hub() as hub, prepared(run, hub, name, public=public, merged=merged) as upload:
         megabytes = sum(upload.files.values()) / 1e6
         render.note(f"{', '.join(upload.files)}: {megabytes:,.1f} MB. Licence of the base: {upload.licence}.")

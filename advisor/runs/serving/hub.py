@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -37,19 +38,21 @@ class Upload:
 def prepared(run: Run, hub: Hub, name: str, *, public: bool, merged: Path | None) -> Iterator[Upload]:
     """Lay out what would be sent: the adapter and its card, or the whole model, which ``merged`` may hold already.
 
-    Raises RunError where what is private would get public unasked.
+    Raises RunError where no tuned model is here, and where what is private would get public unasked.
     """
+    tuned = tuned_folder(run)
     name = hub.full_name(name)
     is_private = hub.is_private(name)
     if is_private is False and not public:
         raise RunError(f"{name} exists already and is public; add --public, or give another name.")
-    with tempfile.TemporaryDirectory(prefix="tunewise-") as scratch:
+    beside = merged.parent if merged is not None else None  # files are linked within one file system only
+    with tempfile.TemporaryDirectory(prefix="tunewise-", dir=beside) as scratch:
         folder = Path(scratch) / "model"
         notes: tuple[str, ...] = ()
         if merged is not None:
-            shutil.copytree(merged, folder)
+            shutil.copytree(merged, folder, copy_function=_linked)
         else:
-            notes = (export_adapter if is_adapter(tuned_folder(run)) else export_merged)(run, folder)
+            notes = (export_adapter if is_adapter(tuned) else export_merged)(run, folder)
         _without_paths(run, folder)
         yield Upload(
             run=run.id,
@@ -69,6 +72,14 @@ def push(upload: Upload, hub: Hub) -> None:
     hub.publish(upload.folder, upload.name, private=upload.private, message=f"{upload.run}, tuned with tunewise")
 
 
+def _linked(source: str, target: str) -> None:
+    """Lay out a file without a second copy of it, where the file system can."""
+    try:
+        os.link(os.path.realpath(source), target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
 def _without_paths(run: Run, folder: Path) -> None:
     """Name the base as others know it: where it lies on this machine is nobody else's concern, and helps nobody."""
     base, known = json.dumps(base_of(run))[1:-1], json.dumps(base_name(run.spec.model))[1:-1]
@@ -77,4 +88,5 @@ def _without_paths(run: Run, folder: Path) -> None:
     for path in folder.glob("*.json"):
         text = path.read_text(encoding="utf-8")
         if base in text:
+            path.unlink()  # it may be a link to the file that stays here as it is
             path.write_text(text.replace(base, known), encoding="utf-8")
