@@ -317,11 +317,20 @@ def test_a_line_ends_where_its_base_model_retires() -> None:
     at = chart["labels"].index("after 4.5 months")
     assert dying[at] == 4.5 * 40 and dying[at + 1 :] == [None] * (len(dying) - at - 1)
     assert "retires 8 Apr 2027" in visible(html)
-    assert "for 4.5 of 12 months" in visible(html) and "for 4.5 of 12 months" in markdown(WHOLE)
+    assert "for 4.5 of 12 months" in visible(html) and "old-1" not in markdown(WHOLE)
     prompt = next(one["values"] for one in chart["series"] if "luna" in one["name"])
     assert prompt[-1] == 12 * 30
     tuned = next(one["values"] for one in chart["series"] if "Qwen" in one["name"])
     assert (tuned[0], tuned[-1]) == (240, 600)
+
+
+def test_a_measured_option_that_ends_early_is_compared_and_its_months_are_said() -> None:
+    plan = a_plan()
+    measured = [
+        replace(one, quality=plan.option.quality) if one.model.endswith("old-1") else one for one in plan.advice.options
+    ]
+    told = markdown(a_story(replace(plan, advice=replace(plan.advice, options=tuple(measured)))))
+    assert "| Prompt old-1, 5 examples, OpenAI | $180 ($180 to $360) for 4.5 of 12 months |" in told
 
 
 def test_every_example_is_in_one_bar_of_the_histogram() -> None:

@@ -209,18 +209,6 @@ def pays_from(option: Option, horizon_months: int) -> str:
     return "unknown" if option.estimate.marginal_usd is None else "never"
 
 
-def representatives(standing: Sequence[Option]) -> list[Option]:
-    """The first option of each kind: recipe and seller of a prompt; place, method and serving of a tuned model."""
-    kinds: dict[tuple[object, ...], Option] = {}
-    for option in standing:
-        recipe = option.id.rsplit(":", 1)[-1] if option.provider and not option.strategy.tunes else ""
-        recipe = recipe if recipe in ("optimised", "retrieved", "many") else ""
-        where = option.gpu if option.strategy.local else option.serving
-        kind = (option.strategy, option.backend if option.strategy.tunes else bool(option.provider), recipe, where)
-        kinds.setdefault(kind, option)
-    return list(kinds.values())
-
-
 def _about(option: Option, horizon: int) -> list[str]:
     """Where, with what, in what time, until when, and how sure its answers are."""
     if option.strategy is Strategy.RETRIEVAL:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from advisor.cli import render
 from advisor.cli.render.estimate import flip_sentences
-from advisor.cli.render.options_table import representatives
+from advisor.cli.render.options_table import telling
 from advisor.cli.render.report.page import headline
 from advisor.cli.render.report.run import findings, verdict
 from advisor.cli.render.report.story import Story, Told
@@ -16,7 +16,7 @@ from advisor.recommend import Option, Plan
 from advisor.recommend import wording as words
 from backends import Json
 
-_MOST = 10  # options in the table, one of each kind
+_MOST = 10  # options in the table
 
 
 def markdown(story: Story) -> str:
@@ -45,7 +45,7 @@ def _plan(plan: Plan, *, beside: bool) -> list[str]:
     parts.append(said + for_markdown(plan.reason) + confidence + rests)
     standing = [option for option in advice.options if option.ruled_out_by is None]
     head = ["", words.months(months), "a month", "once", "available"]
-    shown = representatives(standing)[:_MOST]
+    shown = [option for option in telling(advice, plan.workload, _MOST) if option.ruled_out_by is None]
     rows = [_row(option, option.id == plan.option.id, months) for option in shown]
     parts.append(_table(head, rows, figures=range(1, 4)))
     left = len(standing) - len(rows)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from advisor.cli.render.options_table import pays_from, representatives
+from advisor.cli.render.options_table import pays_from, telling
 from advisor.cli.render.report.markup import Html, folded, join, section, spread, table, tag, text, usd
 from advisor.estimate import Range
 from advisor.recommend import Option, Plan, Recommendation, in_tenths
 from advisor.recommend import wording as words
 
-_FIRST = 12  # options of the table shown before it is unfolded: one of each kind
+_FIRST = 12  # options of the table shown before it is unfolded
 _THOUSAND = Decimal(1000)
 
 
@@ -19,10 +19,10 @@ def options_section(plan: Plan) -> Html:
     standing = [option for option in plan.advice.options if option.ruled_out_by is None]
     if not standing:
         return Html("")
-    first_ones = representatives(standing)
+    first_ones = [option for option in telling(plan.advice, plan.workload, _FIRST) if option.ruled_out_by is None]
     standing = [*first_ones, *(option for option in standing if option not in first_ones)]
     chosen = next((place for place, option in enumerate(standing) if option.id == plan.option.id), -1)
-    most = min(_FIRST, len(first_ones))
+    most = len(first_ones)
     months = plan.workload.horizon_months
     head = ["Option", words.months(months), "a month", "once", "per 1,000 requests", "pays off from", "right answers"]
     rows = [_option_row(option, option.id == plan.option.id, months) for option in standing]
