@@ -371,6 +371,26 @@ def test_several_rated_answers_in_a_row_are_refused_with_commands_that_work(
                 assert [turn["content"] for turn in one.messages] == [f"q{n}", f"good{n}"]
 
 
+@pytest.mark.parametrize("form", SEVERAL)
+def test_a_row_whose_answers_are_not_rated_as_the_others_is_named(form: str, tmp_path: Path) -> None:
+    held, rated = {
+        "objects with a score": ("completions", "overall_score"), "objects with a rank": ("answers", "rank"),
+        "texts beside their scores": ("responses", "scores"), "a chat with generations": ("generations", "rewards"),
+    }[form]  # fmt: skip
+    rows = [json.dumps(SEVERAL[form](n)) for n in range(60)]
+    spoilt = [json.dumps({**SEVERAL[form](60), held: value}) for value in ("text", None, [], [{"text": "x"}], [7])]
+    path = lay(tmp_path, "\n".join([*rows, *spoilt, '{"cut', "[1]"]) + "\n", "a.jsonl")
+    lines = ", ".join(map(str, range(61, 68)))
+    for answers in Answers:
+        with pytest.raises(DataError, match=f"a.jsonl, lines {lines}: '{held}' .* rated by '{rated}'.*; correct or"):
+            Dataset.open(path, answers=answers)
+    path.write_text("\n".join(rows + spoilt * 3), encoding="utf-8")
+    with pytest.raises(DataError, match="69, 70 and 5 more: "):
+        Dataset.open(path, answers=Answers.GOOD)
+    marked = lay(tmp_path, "\ufeff" + "\n".join(rows), "b.jsonl")
+    assert len(list(Dataset.open(marked, answers=Answers.GOOD).examples())) == 60
+
+
 def test_lists_that_are_no_rated_answers_stay_what_they_are(tmp_path: Path) -> None:
     parts = {"prompt": "q", "completion": [{"text": "a", "page": 1}, {"text": "b", "page": 2}]}
     assert Dataset.open(lay(tmp_path, lines(parts), "a.jsonl")).format is Format.PROMPT_COMPLETION

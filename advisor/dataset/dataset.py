@@ -128,7 +128,7 @@ def _sniffed(source: Source, columns: Mapping[str, str], answers: Answers | None
     except AnswersRated as found:
         if answers is None:
             raise
-        path, _ = spooled(unrolled((row for _, row in rows(found.source, found.container)), found.lists), SPOOLED)
+        path, _ = spooled(unrolled(found.source, rows(found.source, found.container), found.lists), SPOOLED)
         made = sniff(find((path,))[0], {})
         return replace(made, source=replace(made.source, name=source.name))
 

@@ -27,6 +27,7 @@ SCORES = (
     "score", "reward", "rating", "rank", "ranking", "quality", "grade", "reward_score", "preference_score",
     "overall_score",
 )  # fmt: skip
+RANKS = ("rank", "ranking")  # scores of which the lowest is the best
 _WORDS = {"good": True, "bad": False, "up": True, "down": False, "accept": True, "reject": False,
           "accepted": True, "rejected": False, "positive": True, "negative": False}  # fmt: skip
 _RATED = (Format.OPENAI_CHAT, Format.PROMPT_COMPLETION, Format.INSTRUCTION, Format.SHAREGPT)
@@ -96,7 +97,7 @@ def judged(rows: Iterable[Row | object], shape: Shape) -> dict[bytes, Judged]:
         if said is None or talk.messages[-1].get("role") != "assistant":
             continue
         key = orjson.dumps([talk.messages[:-1], talk.tools])
-        number = -float(said) if rating.column.casefold() in ("rank", "ranking") else float(said)
+        number = -float(said) if rating.column.casefold() in RANKS else float(said)
         found.setdefault(key, Judged(talk)).answers.append((number, talk.messages[-1]))
     return found
 

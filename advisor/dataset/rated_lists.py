@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from advisor.dataset.cells import Row, decoded
-from advisor.dataset.rated import SCORES, is_number
+from advisor.dataset.cells import Fault, Row, decoded
+from advisor.dataset.rated import RANKS, SCORES, is_number
+from advisor.dataset.source import Source
+from advisor.errors import DataError
 from backends import Json
 
 _SAYS = ("response", "text", "content", "answer", "completion", "output", "generation")
-_RANKS = ("rank", "ranking")
+_MOST_NAMED = 10  # lines in one message
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class RatedLists:
 
     @property
     def ranked(self) -> bool:
-        return _single(self.score) in _RANKS
+        return _single(self.score) in RANKS
 
 
 def rated_lists(rows: Sequence[Row]) -> RatedLists | None:
@@ -43,11 +45,17 @@ def rated_lists(rows: Sequence[Row]) -> RatedLists | None:
     return None
 
 
-def unrolled(rows: Iterable[Row | object], found: RatedLists) -> Iterator[Row]:
-    """Yield a row for each answer, with its number as ``score`` or ``rank``. Rows that lack one are left out."""
-    for row in rows:
+def unrolled(source: Source, rows: Iterable[tuple[int, Row | Fault]], found: RatedLists) -> Iterator[Row]:
+    """Yield a row for each answer, with its number as ``score`` or ``rank``.
+
+    Raises DataError at the end, naming the lines, where rows do not hold their answers so.
+    """
+    others: list[int] = []
+    for line, row in rows:
         parts = _parts(row, found) if isinstance(row, dict) else None
         if parts is None:
+            if row != ("byte_order_mark", ""):
+                others.append(line)
             continue
         rest = {key: value for key, value in cast(Row, row).items() if key not in (found.answers, found.score)}
         for text, number in parts:
@@ -57,6 +65,17 @@ def unrolled(rows: Iterable[Row | object], found: RatedLists) -> Iterator[Row]:
                 yield {**rest, **said, "messages": [*turns, {"role": "assistant", "content": text}]}
             else:
                 yield {**rest, **said, "completion": text}
+    if others:
+        raise _not_so(source, others, found)
+
+
+def _not_so(source: Source, lines: Sequence[int], found: RatedLists) -> DataError:
+    where = f"{source.unit}{'s' if len(lines) > 1 else ''} {', '.join(map(str, lines[:_MOST_NAMED]))}"
+    more = f" and {len(lines) - _MOST_NAMED:,} more" if len(lines) > _MOST_NAMED else ""
+    return DataError(
+        f"{source.name}, {where}{more}: {found.answers!r} does not hold answers that are each rated by "
+        f"{found.score!r}, as the first rows do; correct or remove what is there."
+    )
 
 
 def _of_objects(name: str, item: dict[str, Json]) -> Iterator[RatedLists]:
@@ -77,7 +96,7 @@ def _single(name: str) -> str:
 def _parts(row: Row, found: RatedLists) -> list[tuple[str, Json]] | None:
     """Return each answer with its number; None where the row does not hold them so."""
     answers = decoded(row.get(found.answers))
-    if not isinstance(answers, list):
+    if not isinstance(answers, list) or not answers:
         return None
     if found.text is None:
         numbers = decoded(row.get(found.score))
