@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -109,6 +109,17 @@ def test_a_run_that_ended_since_is_finished_in_its_receipt_too(server: Server, r
     for path in ("", f"run/{id}"):
         text = ask(server, path)[1]
         assert "your own machine" in text and "not finished" not in text
+
+
+def test_a_rehearsal_is_looked_at_and_a_run_of_a_cluster_is_not(runs: Runs) -> None:
+    before = datetime.now(UTC) - timedelta(hours=1)
+    spec = replace(runs.training.spec, backend="rehearsal", options={"stands_for": "together"})
+    job = replace(runs.training.job, backend="rehearsal", created=before, metrics_path=None)
+    rehearsed = replace(runs.training, spec=spec, job=job)
+    assert rehearsed.is_here and pages.as_it_is(rehearsed).job.status is JobStatus.SUCCEEDED
+    spec = replace(spec, backend="local", options={"address": "ray://cluster:10001"})
+    elsewhere = replace(rehearsed, spec=spec)
+    assert not elsewhere.is_here and pages.as_it_is(elsewhere) is elsewhere
 
 
 def test_curves_are_shown_whatever_the_provider_calls_its_losses(server: Server, runs: Runs) -> None:

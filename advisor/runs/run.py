@@ -111,6 +111,11 @@ class Run:
         """The backend a rehearsal stands for; None when the run is a real one."""
         return str(self.spec.options.get("stands_for")) if self.spec.backend == REHEARSAL else None
 
+    @property
+    def is_here(self) -> bool:
+        """Whether how it stands is known on this machine: it trains here, on no cluster elsewhere, or is rehearsed."""
+        return bool(self.rehearses) or (self.spec.backend == "local" and not self.spec.options.get("address"))
+
     def is_twin_of(self, other: Run) -> bool:
         """Tell whether this run has not ended and trains the same model on the same data with the same settings."""
         wanted = other.spec

@@ -51,7 +51,7 @@ def command(backend: str | None, status: str | None, set_aside: str | None, as_j
     found = (_as_it_is(ledger, run) for run in ledger.runs() if backend in (None, run.spec.backend))
     standings, now = Standings(ledger, PriceBook.load()), datetime.now(UTC)
     views = tuple(
-        view(run, standings.of(run, now, asked=_is_here(run))) for run in found if status in (None, run.job.status)
+        view(run, standings.of(run, now, asked=run.is_here)) for run in found if status in (None, run.job.status)
     )
     if as_json:
         render.json_document(views)
@@ -71,8 +71,4 @@ def command(backend: str | None, status: str | None, set_aside: str | None, as_j
 
 def _as_it_is(ledger: Ledger, run: Run) -> Run:
     """Look at a run of this machine that has not ended, or at a rehearsal; another run is as the ledger holds it."""
-    return common.current_run(ledger, run.id) if _is_here(run) else run
-
-
-def _is_here(run: Run) -> bool:
-    return bool(run.rehearses) or (run.spec.backend == "local" and not run.spec.options.get("address"))
+    return common.current_run(ledger, run.id) if run.is_here else run

@@ -49,4 +49,3 @@ class Chart:
     marks: Sequence[tuple[float, float]] = ()  # crossings
     here: Sequence[tuple[float, str]] = ()  # lines drawn upright, with their words
     rows: Sequence[int] = ()  # positions shown in the table; all when empty
-    letters: bool = True

@@ -14,7 +14,7 @@ from advisor.estimate import Range, Strategy
 from advisor.recommend import Option, Recommendation, in_tenths, odds_cell, short_names
 from advisor.recommend import wording as words
 from advisor.recommend.gates import is_over_budget
-from advisor.recommend.select import kind_of, recipe_of
+from advisor.recommend.select import kind_of, recipe_of, total
 from advisor.workload import Workload
 
 _UNKNOWN = "?"
@@ -165,8 +165,8 @@ def _columns(workload: Workload, width: int) -> Iterator[_Column]:
 
 
 def _total(option: Option) -> str:
-    total = option.estimate.total_usd if option.estimate else None
-    return _short(total.mid) if total else _UNKNOWN
+    found = total(option)
+    return _UNKNOWN if found is None else _short(found)
 
 
 def _thousand(option: Option) -> str:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from advisor.runs.standstill import Standing
     from backends import JobEvent
 
-Points = Sequence[tuple[int, float]]
-
 _BARS = "▁▂▃▄▅▆▇█"
 _RATED = 20  # steps by which the speed of now is told
 

@@ -17,6 +17,7 @@ from advisor.cli.render.report.outer import contents, document, embedded
 from advisor.cli.render.report.run import verdict
 from advisor.recommend import Plan, read_plan
 from advisor.recommend import wording as words
+from advisor.recommend.select import total
 from advisor.runs import Ledger, Run, events_file
 
 _SPARK = (128, 32)  # drawing units of a small curve
@@ -88,9 +89,8 @@ class Pages:
         rows = []
         for number, path in enumerate(self.plans, 1):
             plan = self._read(path)
-            total = plan.option.estimate.total_usd if plan.option.estimate else None
             link = tag("a", words.headline(plan.option, plan.advice.confidence), href=f"plan/{number}")
-            rows.append([link, path.name, usd(total.mid if total else None), words.day(plan.created)])
+            rows.append([link, path.name, usd(total(plan.option)), words.day(plan.created)])
         return section("plans", "Plans", table("All plans", ["Plan", "file", "total", "made"], rows, numbers=(2,)))
 
 
@@ -103,8 +103,7 @@ def as_it_is(run: Run) -> Run:
     """Return a run of this machine as it is now, writing nothing; of any other what the ledger last heard."""
     import backends
 
-    here = run.spec.backend == "local" and not run.spec.options.get("address")
-    if run.job.id is None or run.job.status.finished or not here:
+    if run.job.id is None or run.job.status.finished or not run.is_here:
         return run
     try:
         with closing(backends.get(run.spec.backend)) as backend:

@@ -7,10 +7,10 @@ from decimal import Decimal
 
 from advisor.cli import render
 from advisor.cli.render.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, Series
+from advisor.cli.render.plot import LETTERS
 from advisor.cli.render.report.markup import Html, folded, join, table, tag, text
 from advisor.cli.render.scale import Scale, short
 
-_LETTERS = "ABCDEF"
 _GAP = 24  # between the letters at the ends of lines
 
 
@@ -76,8 +76,7 @@ def _svg(chart: Chart) -> Html:
         parts.append(_line(chart, one, place))
     for across, up in chart.marks:
         parts.append(Html(f'<circle class="crossing" cx="{chart.x(across)}" cy="{chart.y(up)}" r="6"/>'))
-    if chart.letters:
-        parts.append(_ends(chart))
+    parts.append(_ends(chart))
     return open_svg(f"svg-{chart.id}", chart.title, chart.summary, *parts)
 
 
@@ -132,7 +131,7 @@ def _ends(chart: Chart) -> Html:
 
 def badge(place: int, x: float, y: float) -> Html:
     """Return the letter of a series in its colour."""
-    letter = _LETTERS[place]
+    letter = LETTERS[place]
     return Html(
         f'<g class="badge s{place}"><circle cx="{x}" cy="{y}" r="10"/>'
         f'<text x="{x}" y="{y + 4.5}" text-anchor="middle">{letter}</text></g>'
@@ -141,14 +140,14 @@ def badge(place: int, x: float, y: float) -> Html:
 
 def letters(places: Sequence[int]) -> str:
     """Write the letters of series in a sentence: B, C and D."""
-    *before, last = (_LETTERS[place] for place in places)
+    *before, last = (LETTERS[place] for place in places)
     return f"{', '.join(before)} and {last}" if before else last
 
 
 def _legend(chart: Chart) -> Html:
     rows = []
     for place, one in enumerate(chart.series):
-        letter = tag("span", _LETTERS[place] if chart.letters else "", class_=f"key s{place}", aria_hidden="true")
+        letter = tag("span", LETTERS[place], class_=f"key s{place}", aria_hidden="true")
         label = join((letter, one.name, tag("small", one.note) if one.note else ""), " ")
         rows.append(tag("tr", tag("th", label, scope="row"), tag("td", one.shown, class_="figure")))
     caption = tag("caption", chart.reading, aria_live="polite")

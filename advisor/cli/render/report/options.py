@@ -7,7 +7,7 @@ from decimal import Decimal
 from advisor.cli.render.options_table import pays_from, telling
 from advisor.cli.render.report.markup import Html, folded, join, section, spread, table, tag, text, usd
 from advisor.estimate import Range
-from advisor.recommend import Option, Plan, Recommendation, in_tenths
+from advisor.recommend import Option, Plan, Recommendation, in_tenths, select
 from advisor.recommend import wording as words
 
 _FIRST = 12  # options of the table shown before it is unfolded
@@ -45,7 +45,7 @@ def ruled_out_section(advice: Recommendation) -> Html:
     if not fallen:
         return Html("")
     ranked = sorted(fallen, key=lambda option: (_total(option), words.full_name(option)))
-    rows = [[label(option), usd(_mid(option)), words.sentence(option.ruled_out_by or "")] for option in ranked]
+    rows = [[label(option), usd(select.total(option)), words.sentence(option.ruled_out_by or "")] for option in ranked]
     found = table("Options ruled out", ["Option", "total", "why not"], rows, numbers=(1,))
     shown = folded("Show them, the cheapest first", found, class_="appendix") if len(rows) > 1 else found
     return section("ruled-out", f"Ruled out ({len(rows)})", shown)
@@ -92,11 +92,7 @@ def _pays_off(option: Option, horizon: int) -> Html:
     return join((said.replace("/", " a "), tag("small", f"{found:,} in all", class_="range")), " ")
 
 
-def _mid(option: Option) -> Decimal | None:
-    total = option.estimate.total_usd if option.estimate else None
-    return total.mid if total else None
-
-
 def _total(option: Option) -> Decimal:
-    found = _mid(option)
+    """Sort key: what it costs, what is unknown last."""
+    found = select.total(option)
     return Decimal("Infinity") if found is None else found
