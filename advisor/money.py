@@ -78,3 +78,8 @@ def _read(text: str, number: str, what: str) -> Decimal:
     if value > _LARGEST:
         raise ValueError(f"'{text}' is not {what}; it is too large.")
     return value
+
+
+def number_of(count: int, word: str) -> str:
+    """Return a number of things: 1 example, 1,200 examples."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"

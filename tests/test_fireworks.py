@@ -337,7 +337,7 @@ def test_progress_is_in_the_detail_and_its_states_come_once(fireworks: Hosted) -
         seen += fresh
         details.append(job.detail)
         last = seen[-1].id
-    assert "running, 30 %, epoch 1" in details
+    assert "running, 30%, epoch 1" in details
     ids = [event.id for event in seen]
     assert len(set(ids)) == len(ids)
     assert ids[0] == "created" and ids[-1] == "state-COMPLETED"

@@ -60,7 +60,7 @@ class Sampled:
     def sentence(self) -> str:
         """Say what is known, what is not, and how to know it."""
         return (
-            f"The data was sampled, {self.share:.1%} of it: between {self.low:,} and {self.high:,} tokens, with 95 % "
+            f"The data was sampled, {self.share:.1%} of it: between {self.low:,} and {self.high:,} tokens, with 95% "
             "confidence; the longest example and rare labels may be missed. --exact counts all of it."
         )
 

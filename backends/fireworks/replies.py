@@ -227,4 +227,4 @@ def _detail(reply: JobReply) -> str:
         return f"{word}: {_EXPLAINED[reply.word]}"
     if at.percent is None or reply.word != "RUNNING":
         return word
-    return f"{word}, {at.percent} %" + ("" if at.epoch is None else f", epoch {at.epoch + 1}")
+    return f"{word}, {at.percent}%" + ("" if at.epoch is None else f", epoch {at.epoch + 1}")

@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 @click.option("--each", is_flag=True, help="Check each file by itself, not all as one dataset.")
 @click.option("--explain", metavar="CODE", help="Say why a problem matters and what to do about it.")
 @common.everything
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@common.as_json
 @click.pass_context
 def command(
     ctx: click.Context,

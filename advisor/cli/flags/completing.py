@@ -30,7 +30,7 @@ def files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[C
 def runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Offer the runs of the ledger by name, else by id, newest first, and ``last``."""
     known = _runs()
-    return _fitting([*known, *([("last", "the newest run")] if known else [])], incomplete)
+    return _fitting([*known, *([("last", "the newest run that is no rehearsal")] if known else [])], incomplete)
 
 
 def runs_or_files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -10,6 +10,7 @@ from advisor.cli.render.next_steps import Asked, next_steps
 from advisor.cli.render.screen import Screen, hanging, page_width
 from advisor.dataset import CATALOGUE, Dataset, Fixed, Format, Level, Problem
 from advisor.evaluate.classifier import ClassifierScore, install, is_installed
+from advisor.money import number_of
 from advisor.task import TaskType
 from advisor.tokens import BILLED_BY, Profile
 
@@ -107,7 +108,7 @@ def _verdict(profile: Profile, backend: str | None) -> str:
     if not profile.problems:
         return f"Ready: no problems found{where}."
     codes = {level: len({one.code for one in profile.problems if one.level is level}) for level in Level}
-    counts = [_many(number, WORDS[level]) for level, number in codes.items() if number]
+    counts = [number_of(number, WORDS[level]) for level, number in codes.items() if number]
     return f"{'Not ready' if codes[Level.ERROR] else 'Ready'}: {', '.join(counts)}{where}."
 
 
@@ -128,7 +129,7 @@ def _facts(profile: Profile, dataset: Dataset, asked: Asked, *, everything: bool
     size = dataset.bytes
     amount = f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"
     plain = profile.format is Format.TEXT
-    what = _many(profile.examples, "plain text" if plain else "example")
+    what = number_of(profile.examples, "plain text" if plain else "example")
     yield "data", f"{what}, {amount}" if plain else f"{what}, {_FORMATS[profile.format]}, {amount}"
     yield "task", f"{profile.task_type.value.replace('_', ' ')}: {profile.task_reason}"
     total = profile.tokens.get("o200k_base", 0)
@@ -155,7 +156,7 @@ def _facts(profile: Profile, dataset: Dataset, asked: Asked, *, everything: bool
         yield "language", ", ".join(f"{_LANGUAGES.get(name, name)} {share:.0%}" for name, share in known[:4])
     if profile.labels:
         least, most = min(profile.labels.values()), max(profile.labels.values())
-        spread = _many(most, "example") if least == most else f"{least:,} to {most:,} examples"
+        spread = number_of(most, "example") if least == most else f"{least:,} to {most:,} examples"
         always = profile.quality.get("majority_baseline")
         guess = f"; always '{next(iter(profile.labels))}' would be right {always:.0%} of the time" if always else ""
         yield "labels", f"{len(profile.labels):,}, with {spread} each{guess}"
@@ -259,7 +260,7 @@ def _fixed(fixed: Fixed, width: int) -> None:
         hanging("! ", f"{message.rstrip('.')}{lines}.", width)
     kept = fixed.rows_written - fixed.rows_held_out
     was = ", in place of the file that was there" if fixed.replaced else ""
-    render.out(f"+ {kept:,} of {_many(fixed.rows_read, 'row')} written to {fixed.out}{was}")
+    render.out(f"+ {kept:,} of {number_of(fixed.rows_read, 'row')} written to {fixed.out}{was}")
     if fixed.held_out is not None:
         render.out(f"+ {fixed.rows_held_out:,} held out in {fixed.held_out}")
     render.out()
@@ -269,7 +270,3 @@ def _first(lines: Sequence[int], count: int = 0) -> str:
     """Name the first lines, and say how many more there are of ``count`` (of these, where it is not given)."""
     more = max(count, len(lines)) - len(lines[:_LINES_FIXED])
     return f"{', '.join(map(str, lines[:_LINES_FIXED]))}{f' and {more:,} more' if more else ''}"
-
-
-def _many(count: int, word: str) -> str:
-    return f"{count:,} {word}{'' if count == 1 else 's'}"

@@ -87,11 +87,7 @@ def _instead(to: Option | None, item: Flip, gpus: Sequence[str], *, of_it: bool)
         return "look them up instead"
     if to.strategy is Strategy.CLASSIFIER:
         return "train a plain classifier"
-    return (
-        short_names.action(to, (item.flips_at,) if item.variable == "gpus" else gpus)
-        if to.strategy.tunes
-        else "prompt instead"
-    )
+    return short_names.action(to, gpus) if to.strategy.tunes else "prompt instead"
 
 
 def flip_sentences(advice: Recommendation) -> tuple[list[str], list[str]]:

@@ -151,7 +151,7 @@ def _receipts(told: Sequence[Told]) -> Html:
             _link(one),
             usd(one.receipt.quote_usd),
             usd(one.receipt.billed_usd),
-            "" if one.receipt.error_pct is None else f"{one.receipt.error_pct:+.1f} %",
+            "" if one.receipt.error_pct is None else f"{one.receipt.error_pct:+.1f}%",
             one.receipt.basis,
         ]
         for one in told

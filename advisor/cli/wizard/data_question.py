@@ -13,7 +13,7 @@ from advisor.cli.flags.common import read
 from advisor.cli.wizard.answers import Answers
 from advisor.cli.wizard.prompt import ask, say
 from advisor.errors import AdvisorError
-from advisor.money import parse_count
+from advisor.money import number_of, parse_count
 
 if TYPE_CHECKING:
     from advisor.dataset import UnknownFields
@@ -98,22 +98,18 @@ def _said(answers: Answers) -> str:
 def _say_what_was_found(profile: Profile) -> None:
     """Show the examples, their tokens, the task, and the first problems; errors before remarks."""
     tokens = next(iter(profile.tokens.values()))
-    say(f"{_many(profile.examples, 'example')}, {_many(tokens, 'token')}, longest {profile.longest:,}.")
+    say(f"{number_of(profile.examples, 'example')}, {number_of(tokens, 'token')}, longest {profile.longest:,}.")
     say(f"Looks like {profile.task_type}: {profile.task_reason}.")
     errors = [problem for problem in profile.problems if problem.level == "error"]
     others = len(profile.problems) - len(errors)
     secrets = [problem for problem in profile.problems if problem.code == "secret"]
     shown = [*secrets[:1], *[problem for problem in errors or profile.problems if problem.code != "secret"]][:SHOWN]
     if profile.problems:
-        counted = f"{_many(len(errors), 'error')} and {_many(others, 'remark')}"
+        counted = f"{number_of(len(errors), 'error')} and {number_of(others, 'remark')}"
         say(f"{counted}; 'tunewise check' lists them, here {len(shown)}:")
     for problem in shown:
         place = f"{problem.unit} {problem.line}: " if problem.line else ""
         say(f"- {place}{problem.message}", hang=2, most=2)
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _paths(text: str) -> tuple[str, ...]:

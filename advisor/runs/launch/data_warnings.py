@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from advisor.money import number_of
+
 if TYPE_CHECKING:
     from advisor.runs import Order
     from advisor.tokens import Profile
@@ -73,7 +75,7 @@ def too_long(counted: Profile, model: str) -> Iterator[str]:
     facts = counted.quality.get("model_tokens")
     if isinstance(facts, dict) and facts.get("exact") and isinstance(over := facts.get("over"), int) and over:
         context = facts.get("context")
-        held = f"{_many(over, 'row')} longer than the {context:,} tokens of {model}"
+        held = f"{number_of(over, 'row')} longer than the {context:,} tokens of {model}"
         are = "is" if over == 1 else "are"
         yield f"{held} {are} left out of training: truncated, they would teach the model to break off."
 
@@ -116,7 +118,7 @@ def _forms(found: Profile, name: str) -> Iterator[str]:
             said = named[0].message.rstrip(".") if not where else f"{CATALOGUE[code].title} ({where})"
             yield f"{name}: {said[0].lower()}{said[1:]}. 'tunewise check {name}' says what to do."
     if rows := _counts(found).get("response_format"):
-        held = f"{name} has a response_format in {_many(rows, 'row')}"
+        held = f"{name} has a response_format in {number_of(rows, 'row')}"
         yield f"{held}, which no training file keeps: ask the tuned model with the same one."
 
 
@@ -145,13 +147,13 @@ def left_out(found: Profile) -> str:
     places = sorted({(one.file, one.line) for one in found.problems if one.code in broken and one.line is not None})
     total = sum(broken.values())
     every = total == sum(one.code in broken and one.line is not None for one in found.problems)
-    rows = _many(len(places), "row") if every else f"up to {_many(total, 'row')}"
+    rows = number_of(len(places), "row") if every else f"up to {number_of(total, 'row')}"
     unit = next((one.unit for one in found.problems if one.code in broken and one.line is not None), "line")
     named = ", ".join(str(line) for _, line in places[:_NAMED])
     more = f" and {len(places) - _NAMED:,} more" if len(places) > _NAMED else ""
     where = f"; {unit}{'s' * (len(places) != 1)} {named}{more}" if places else ""
     kinds = ", ".join(f"{count:,} {code}" for code, count in broken.items())
-    return f"{rows} left out, {_many(found.examples, 'example')} read ({kinds}{where})"
+    return f"{rows} left out, {number_of(found.examples, 'example')} read ({kinds}{where})"
 
 
 def _counts(found: Profile) -> dict[str, int]:
@@ -169,7 +171,3 @@ def _lines(found: Profile, code: str) -> str:
     return (
         f"{unit}{'' if len(places) == 1 else 's'} {shown}{f' and {more:,} more' if more > 0 else ''}" if places else ""
     )
-
-
-def _many(count: int, word: str) -> str:
-    return f"{count:,} {word}{'' if count == 1 else 's'}"

@@ -126,7 +126,7 @@ def scorecard_section(scorecard: Mapping[str, Json] | None, run: str) -> Html:
         ]
         for row in rows
     ]
-    head = ["Option", "score", "95 % interval, 0 to 1", "per 1,000 requests", "median latency"]
+    head = ["Option", "score", "95% interval, 0 to 1", "per 1,000 requests", "median latency"]
     best = next((place for place, row in enumerate(rows) if row["name"] == scorecard.get("winner")), -1)
     caption = f"Scores by {scorecard.get('metric')} on {scorecard.get('examples')} held-out examples"
     warnings = [str(one) for one in _list(scorecard, "warnings")]
@@ -157,7 +157,7 @@ def receipt_section(found: Receipt) -> Html:
             line.name,
             _amount(line.quoted, line.unit),
             _amount(line.actual, line.unit),
-            "" if line.error_pct is None else f"{line.error_pct:+.1f} %",
+            "" if line.error_pct is None else f"{line.error_pct:+.1f}%",
             line.basis,
         ]
         for line in found.lines

@@ -167,7 +167,7 @@ def _of_run(told: Told, source: str) -> Slide | None:
     return Slide(
         title=run_headline(told).rstrip("."),
         said=verdict(card),
-        measure=f"Score by {card.get('metric')}, from 0 to 1; the thin line is the 95 % interval",
+        measure=f"Score by {card.get('metric')}, from 0 to 1; the thin line is the 95% interval",
         bars=bars,
         source=f"{source}; run {told.view.run}",
         highest=1.0,
