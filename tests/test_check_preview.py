@@ -69,7 +69,7 @@ def test_a_file_over_64_mb_is_sampled(tmp_path: Path) -> None:
     assert tokens["share"] < 0.1
     said = next(text for text in found["assumptions"] if text.startswith("The data was sampled"))
     assert said == result.stderr.splitlines()[0]
-    assert f"{tokens['low']:,} and {tokens['high']:,} tokens, with 95 % confidence" in said
+    assert f"{tokens['low']:,} and {tokens['high']:,} tokens, with 95% confidence" in said
     assert "--exact" in said
 
 

