@@ -7,6 +7,9 @@ BROWSER := $(VENV)/browser/.fetched
 JOBS ?= 2
 FUZZ ?= 10
 
+# Tests and demo start many processes; without it each would compile the whole package anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test fuzz check format dist versions golden clean
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Self
@@ -41,13 +42,19 @@ class PriceBook:
         """Read a price file and lay overlays over it, the last one on top.
 
         ``path`` None: $TUNEWISE_PRICING, else the packaged file with the overlays of ``standing_overlays()``. A file
-        the user names replaces everything. Raises PriceError naming path, line and field.
+        the user names replaces everything. Files that have not changed since the last call are not read again. Raises
+        PriceError naming path, line and field.
         """
         named = path or (Path(os.environ["TUNEWISE_PRICING"]) if os.environ.get("TUNEWISE_PRICING") else None)
         if overlays is None:
             overlays = () if named else standing_overlays()
         paths = (named or packaged_prices(), *overlays)
-        files = _still_newer([source_file.read(item) for item in paths])
+        return cls._of(tuple((item, _stamp(item)) for item in paths))
+
+    @classmethod
+    @lru_cache(maxsize=8)
+    def _of(cls, stamped: tuple[tuple[Path, tuple[int, ...]], ...]) -> Self:
+        files = _still_newer([source_file.read(path) for path, _ in stamped])
         content = source_file.check(files)
         offers = {
             key: tuple(offer_of(key, provider, model_id, model, content) for model_id, model in provider.models.items())
@@ -199,6 +206,15 @@ def overlay_places() -> tuple[Path, ...]:
     state = Path(chosen).expanduser() if chosen else Path(platformdirs.user_data_dir("tunewise", appauthor=False))
     config = state if chosen else Path(platformdirs.user_config_dir("tunewise", appauthor=False))
     return (state / "cache" / "pricing.refreshed.yaml", config / "pricing.yaml", Path(OVERLAY))
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Return what changes when the file does; nothing for one that is not there, which reading it will say."""
+    try:
+        seen = path.stat()
+    except OSError:
+        return ()
+    return seen.st_dev, seen.st_ino, seen.st_mtime_ns, seen.st_size
 
 
 def _still_newer(files: list[source_file.SourceFile]) -> list[source_file.SourceFile]:

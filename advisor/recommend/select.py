@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -113,7 +114,7 @@ def _brackets(option: Option) -> tuple[int, ...]:
 
 def _bracket(usd: Range | None) -> int:
     """Put amounts that are the same as far as anyone can tell (within a quarter) into one bracket."""
-    return 0 if usd is None or usd.mid < 1 else 1 + int(usd.mid.ln() / _SAME_COST.ln())
+    return 0 if usd is None or usd.mid < 1 else 1 + int(math.log(usd.mid) / math.log(_SAME_COST))
 
 
 def _effort(option: Option, gpus: Sequence[str]) -> tuple[int, int]:
