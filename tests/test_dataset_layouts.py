@@ -391,6 +391,18 @@ def test_a_row_whose_answers_are_not_rated_as_the_others_is_named(form: str, tmp
     assert len(list(Dataset.open(marked, answers=Answers.GOOD).examples())) == 60
 
 
+@pytest.mark.parametrize(("field", "good"), [("label", True), ("score", 4)])
+def test_a_row_without_a_judged_answer_is_named(field: str, good: object, tmp_path: Path) -> None:
+    rows = [json.dumps({"prompt": f"q{n // 2}", "completion": f"a{n}", field: good if n % 2 else 0}) for n in range(60)]
+    spoilt = [json.dumps({"prompt": "q", "completion": "a", field: "maybe"}), json.dumps({"prompt": "q", field: good})]
+    path = lay(tmp_path, "\ufeff" + "\n".join([*rows, *spoilt, '{"cut']) + "\n", "a.jsonl")
+    for answers in Answers:
+        with pytest.raises(DataError, match=f"a.jsonl, lines 61, 62, 63: there is no answer that '{field}' judges, as"):
+            Dataset.open(path, answers=answers)
+    path.write_text("\ufeff" + "\n".join(rows), encoding="utf-8")
+    assert len(list(Dataset.open(path, answers=Answers.GOOD).examples())) == 30
+
+
 def test_lists_that_are_no_rated_answers_stay_what_they_are(tmp_path: Path) -> None:
     parts = {"prompt": "q", "completion": [{"text": "a", "page": 1}, {"text": "b", "page": 2}]}
     assert Dataset.open(lay(tmp_path, lines(parts), "a.jsonl")).format is Format.PROMPT_COMPLETION

@@ -10,7 +10,7 @@ from typing import cast
 from advisor.dataset.cells import Malformed, Row, is_blank
 from advisor.dataset.checks import level_of, problem
 from advisor.dataset.converse import Conversation, converse
-from advisor.dataset.rated import Answers, judged, selected, spooled
+from advisor.dataset.rated import Answers, judged, not_as_the_first, selected, spooled
 from advisor.dataset.rated_lists import unrolled
 from advisor.dataset.refusal import AnswersRated, verdicts
 from advisor.dataset.rows import Container, Fault, rows
@@ -140,9 +140,11 @@ def _judged(found: Sniffed, answers: Answers | None) -> Sniffed:
         return found
     if rating is None:
         raise DataError(f"{name}: no field rates the answers; leave --answers out.")
-    groups = judged((row for _, row in rows(found.source, found.container)), found.shape)
+    groups, others = judged(rows(found.source, found.container), found.shape)
     if answers is None:
         raise verdicts(found.source, groups, found.shape)
+    if others:
+        raise not_as_the_first(found.source, others, f"there is no answer that {rating.column!r} judges")
     path, count = spooled(selected(groups, found.shape, answers), SPOOLED)
     if not count:
         what = "no answer is a good one" if answers is Answers.GOOD else "no prompt has a good and a bad answer"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -13,10 +13,12 @@ from typing import BinaryIO, cast
 
 import orjson
 
-from advisor.dataset.cells import Malformed, Row, setting
+from advisor.dataset.cells import Fault, Malformed, Row, setting
 from advisor.dataset.converse import Conversation, converse
 from advisor.dataset.shape import Rating, Shape
+from advisor.dataset.source import Source
 from advisor.dataset.types import Format
+from advisor.errors import DataError
 from backends import Json, Message
 
 VERDICTS = (
@@ -30,6 +32,7 @@ SCORES = (
 RANKS = ("rank", "ranking")  # scores of which the lowest is the best
 _WORDS = {"good": True, "bad": False, "up": True, "down": False, "accept": True, "reject": False,
           "accepted": True, "rejected": False, "positive": True, "negative": False}  # fmt: skip
+_MOST_NAMED = 10  # lines in one message
 _RATED = (Format.OPENAI_CHAT, Format.PROMPT_COMPLETION, Format.INSTRUCTION, Format.SHAREGPT)
 
 
@@ -81,25 +84,34 @@ class Judged:
         return list(zip(*sides, strict=False))
 
 
-def judged(rows: Iterable[Row | object], shape: Shape) -> dict[bytes, Judged]:
-    """Group the answers by their prompt. Rows that are no conversation, or without a judgement, are left out."""
+def judged(rows: Iterable[tuple[int, Row | Fault]], shape: Shape) -> tuple[dict[bytes, Judged], list[int]]:
+    """Group the answers by their prompt; the second are the lines of rows that hold no answer with a judgement."""
     rating = cast(Rating, shape.rating)
     found: dict[bytes, Judged] = {}
-    for row in rows:
-        if not isinstance(row, dict):
+    others = []
+    for line, row in rows:
+        one = _one(row, shape, rating) if isinstance(row, dict) else None
+        if one is None:
+            if row != ("byte_order_mark", ""):
+                others.append(line)
             continue
-        value = setting(row.get(rating.column))
-        said = cast(float, value) if rating.scored and is_number(value) else None if rating.scored else _verdict(value)
-        try:
-            talk = converse(row, shape)
-        except Malformed:  # which is said of the same row without its judgement, too
-            continue
-        if said is None or talk.messages[-1].get("role") != "assistant":
-            continue
+        number, talk = one
         key = orjson.dumps([talk.messages[:-1], talk.tools])
-        number = -float(said) if rating.column.casefold() in RANKS else float(said)
         found.setdefault(key, Judged(talk)).answers.append((number, talk.messages[-1]))
-    return found
+    return found, others
+
+
+def _one(row: Row, shape: Shape, rating: Rating) -> tuple[float, Conversation] | None:
+    value = setting(row.get(rating.column))
+    said = (value if is_number(value) else None) if rating.scored else _verdict(value)
+    try:
+        talk = converse(row, shape)
+    except Malformed:
+        return None
+    if said is None or talk.messages[-1].get("role") != "assistant":
+        return None
+    number = float(cast(float, said))
+    return (-number if rating.column.casefold() in RANKS else number), talk
 
 
 def selected(groups: Mapping[bytes, Judged], shape: Shape, how: Answers) -> Iterator[Row]:
@@ -121,6 +133,13 @@ def selected(groups: Mapping[bytes, Judged], shape: Shape, how: Answers) -> Iter
         kept = [message for value, message in group.answers if value == (best if scored else 1.0)]
         for message in kept[: 1 if scored else None]:
             yield {**prompt, "messages": cast(Json, [*group.talk.messages[:-1], message])}
+
+
+def not_as_the_first(source: Source, lines: Sequence[int], what: str) -> DataError:
+    """Name the rows that are not what the first rows are."""
+    where = f"{source.unit}{'s' if len(lines) > 1 else ''} {', '.join(map(str, lines[:_MOST_NAMED]))}"
+    more = f" and {len(lines) - _MOST_NAMED:,} more" if len(lines) > _MOST_NAMED else ""
+    return DataError(f"{source.name}, {where}{more}: {what}, as the first rows do; correct or remove what is there.")
 
 
 def spooled(rows: Iterable[Row], prefix: str) -> tuple[Path, int]:

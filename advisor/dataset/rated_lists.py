@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import cast
 
 from advisor.dataset.cells import Fault, Row, decoded
-from advisor.dataset.rated import RANKS, SCORES, is_number
+from advisor.dataset.rated import RANKS, SCORES, is_number, not_as_the_first
 from advisor.dataset.source import Source
-from advisor.errors import DataError
 from backends import Json
 
 _SAYS = ("response", "text", "content", "answer", "completion", "output", "generation")
-_MOST_NAMED = 10  # lines in one message
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +64,8 @@ def unrolled(source: Source, rows: Iterable[tuple[int, Row | Fault]], found: Rat
             else:
                 yield {**rest, **said, "completion": text}
     if others:
-        raise _not_so(source, others, found)
-
-
-def _not_so(source: Source, lines: Sequence[int], found: RatedLists) -> DataError:
-    where = f"{source.unit}{'s' if len(lines) > 1 else ''} {', '.join(map(str, lines[:_MOST_NAMED]))}"
-    more = f" and {len(lines) - _MOST_NAMED:,} more" if len(lines) > _MOST_NAMED else ""
-    return DataError(
-        f"{source.name}, {where}{more}: {found.answers!r} does not hold answers that are each rated by "
-        f"{found.score!r}, as the first rows do; correct or remove what is there."
-    )
+        what = f"{found.answers!r} does not hold answers that are each rated by {found.score!r}"
+        raise not_as_the_first(source, others, what)
 
 
 def _of_objects(name: str, item: dict[str, Json]) -> Iterator[RatedLists]:
