@@ -408,11 +408,11 @@ def kill_at_random(folder: RunFolder, kills: int, chance: random.Random) -> int:
         done += 1
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
-def test_kill_9_at_random_moments_changes_nothing(data: Path, tmp_path: Path, kills: int) -> None:
-    asked = spec(data, options={"max_steps": 72 if kills < 10 else 480, "save_every": 2})
+@pytest.mark.slow
+def test_kill_9_at_random_moments_changes_nothing(data: Path, tmp_path: Path) -> None:
+    asked = spec(data, options={"max_steps": 120, "save_every": 2})
     asked = replace(asked, hyperparameters=replace(asked.hyperparameters, epochs=40))
     whole, killed = run(tmp_path / "whole", asked), prepare(tmp_path / "killed", asked)
-    assert kill_at_random(killed, kills, random.Random(kills)) >= kills - 1
+    assert kill_at_random(killed, 6, random.Random(20)) >= 5
     assert_same(whole, killed)
     assert losses(whole) == losses(killed)

@@ -38,32 +38,45 @@ def ranks(folder: str) -> list[int]:
     return found
 
 
+def trained(folder: Path, name: str, options: dict[str, Json], *, hurt: bool = False) -> Job:
+    """Train a run to its end; ``hurt``: one of its workers is killed on the way."""
+    settings = Hyperparameters(epochs=3, lora_dropout=0.0)
+    backend = LocalBackend()
+    job = backend.submit(spec(folder, run=name, hyperparameters=settings, options={"save_every": 5, **options}))
+    if hurt:
+        job = wait(backend, job, 8)
+        victims = ranks(job.extra["folder"])
+        assert len(victims) == 2
+        os.kill(victims[-1], signal.SIGKILL)
+    return wait(backend, job, JobStatus.SUCCEEDED, limit_s=240)
+
+
+def train_losses(job: Job) -> list[Json]:
+    read = read_lines(RunFolder(Path(job.extra["folder"])).metrics)
+    return [line["train_loss"] for _, line in read if "train_loss" in line]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Job:
+    with pytest.MonkeyPatch.context() as patched:
+        folder = tmp_path_factory.mktemp("alone")
+        patched.setenv("TUNEWISE_HOME", str(folder / "home"))
+        return trained(folder, "alone", {"workers": 1, "shard": "ddp"})
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").exists(), reason="finds the workers through /proc")
 @pytest.mark.parametrize("shard", ["ddp", "fsdp"])
-def test_two_workers_learn_what_one_learns_and_survive_the_loss_of_one(tmp_path: Path, shard: str) -> None:
-    settings = Hyperparameters(epochs=3, lora_dropout=0.0)
-    backend = LocalBackend()
-    jobs = {}
-    for run, workers in (("alone", 1), ("two", 2), ("hurt", 2)):
-        options: dict[str, Json] = {"workers": workers, "save_every": 5, "shard": shard if workers > 1 else "ddp"}
-        asked = spec(tmp_path, run=run, hyperparameters=settings, options=options)
-        job = backend.submit(asked)
-        if run == "hurt":
-            job = wait(backend, job, 8)
-            victims = ranks(job.extra["folder"])
-            assert len(victims) == 2
-            os.kill(victims[-1], signal.SIGKILL)
-        jobs[run] = wait(backend, job, JobStatus.SUCCEEDED, limit_s=240)
-    said = [event.message for event in backend.events(jobs["hurt"])]
+def test_two_workers_learn_what_one_learns_and_survive_the_loss_of_one(tmp_path: Path, alone: Job, shard: str) -> None:
+    asked: dict[str, Json] = {"workers": 2, "shard": shard}
+    two, hurt = trained(tmp_path, "two", asked), trained(tmp_path, "hurt", asked, hurt=True)
+    said = [event.message for event in LocalBackend().events(hurt)]
     assert any(message.startswith("A worker was lost") for message in said)
     assert any(message.startswith("Resumed after step ") for message in said)
-    one, two, hurt = (weights(jobs[run]) for run in ("alone", "two", "hurt"))
-    assert all(torch.equal(two[name], hurt[name]) for name in two)
-    assert max((one[name] - two[name]).abs().max().item() for name in one) < 5e-3
-    first = {run: [line["train_loss"] for _, line in read_lines(RunFolder(Path(job.extra["folder"])).metrics)
-                   if "train_loss" in line] for run, job in jobs.items()}  # fmt: skip
-    assert first["two"] == first["hurt"] == pytest.approx(first["alone"], rel=1e-3)
+    learnt = {name: weights(job) for name, job in (("one", alone), ("two", two), ("hurt", hurt))}
+    assert all(torch.equal(learnt["two"][name], learnt["hurt"][name]) for name in learnt["two"])
+    assert max((learnt["one"][name] - learnt["two"][name]).abs().max().item() for name in learnt["one"]) < 5e-3
+    assert train_losses(two) == train_losses(hurt) == pytest.approx(train_losses(alone), rel=1e-3)
 
 
 @pytest.mark.slow
