@@ -50,13 +50,20 @@ install_step=$("$scratch/tools/bin/python" -c 'import sys, yaml; print(yaml.safe
 RUNNER_TEMP="$scratch/runner" GITHUB_ACTION_PATH="$scratch/src" INPUT_PYTHON="$python" bash -eo pipefail -c "$install_step"
 try "$scratch/runner/tunewise/bin/tunewise" --version
 
-step "what the Dockerfile runs for its core image"
 box="$scratch/box"
 mkdir -p "$box/opt"
 cp -r "$scratch/src" "$box/src"
-sed -n '/ AS local/q; s/^RUN //p' Dockerfile | grep -v '^useradd' | sed "s#/\(src\|wheels\|opt\)\b#$box/\1#g; s#^python#$python#" |
-  PIP_QUIET=1 bash -e
+image() { # the lines of the Dockerfile it is made of; runs their commands in the box
+  grep -v '^useradd' | sed "s#/\(src\|wheels\|opt\)\b#$box/\1#g; s#^python#$python#" | PIP_QUIET=1 bash -e
+}
+step "what the Dockerfile runs for its core image"
+sed -n '/ AS local/q; s/^RUN //p' Dockerfile | image
 try "$box/opt/tunewise/bin/tunewise" prices list --provider together >/dev/null
+
+step "what it runs for its local image"
+"$box/opt/tunewise/bin/pip" install --quiet 'torch==2.13.0' numpy # first, so that no gigabytes for GPUs arrive
+sed -n '/ AS local/,$ s/^RUN //p' Dockerfile | image
+try "$box/opt/tunewise/bin/tunewise" launch train.jsonl --backend local --model tiny --epochs 1 --yes --watch >/dev/null
 
 if [ "${SDIST_TESTS:-yes}" = yes ]; then
   step "the tests of the sdist that need no torch"

@@ -23,7 +23,7 @@ try() { # PYTHON RESOLUTION EXTRAS FILE...
   "$uv" venv --quiet --python "$1" "$place"
   "$uv" pip install --quiet --python "$place" --resolution "$2" --editable ".[$3]"
   "$uv" pip freeze --python "$place" >&2
-  "$place/bin/python" -m pytest -q -p no:cacheprovider --tb=short -k "not local" "${@:4}" >"$place/said" 2>&1 || code=$?
+  "$place/bin/python" -m pytest -q -n "${JOBS:-2}" --dist loadfile --tb=short -k "not local" "${@:4}" >"$place/said" 2>&1 || code=$?
   tail -40 "$place/said" >&2
   rows+=("{\"python\": \"$("$place/bin/python" -V | cut -d' ' -f2)\", \"resolution\": \"$2\", \"extras\": \"$3\", \"exit\": $code, \"said\": \"$(tail -1 "$place/said")\"}")
 }
