@@ -39,7 +39,7 @@ def _advice(advice: Recommendation) -> Html:
             numbers=(1, 2),
         ),
         why(advice),
-        flips_section(advice),
+        flips_section(advice, None),
         ruled_out_section(advice),
         source_list(advice),
         tag("p", "Next: ", tag("code", advice.next_step)),

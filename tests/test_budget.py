@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from test_estimate import LUNA, MINI, NINE, PRIME, TODAY, book, made, profile_of, work
 
 from advisor.cli import tunewise
-from advisor.cli.render.estimate import flip
+from advisor.cli.render.flips import flip
 from advisor.errors import OverLimit
 from advisor.estimate import Affordable, Candidate, afford, monthly_spend
 from advisor.workload import Workload

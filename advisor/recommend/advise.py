@@ -19,6 +19,7 @@ from advisor.recommend.collecting import collecting
 from advisor.recommend.doubt import doubted
 from advisor.recommend.flips import flips_of
 from advisor.recommend.gates import only_by_hand
+from advisor.recommend.joint_flips import Weigh, joint_flips
 from advisor.recommend.leaving import deadlines, dying, ending_soon
 from advisor.recommend.measurements import Measurement, all_named, sharpened, tuned_score, with_current
 from advisor.recommend.next_step import next_step
@@ -55,8 +56,15 @@ def recommend(
     all_named(workload)
     prompted_with = workload.measured_with
     workload = sharpened(with_current(with_gpu_names(workload), profile), own)
-    asked = (profile, workload, book, tuple(backends), tuple(models))
-    found = (*prospects(*asked), *on_rented_machines(*asked))
+
+    def ways(profile: Profile, workload: Workload) -> tuple[Prospect, ...]:
+        asked = (profile, workload, book, tuple(backends), tuple(models))
+        return (*prospects(*asked), *on_rented_machines(*asked))
+
+    def weigh(profile: Profile, workload: Workload) -> tuple[Option, ...]:
+        return with_scores(options(ways(profile, workload), profile, workload, book, today), workload, own)
+
+    found = ways(profile, workload)
     _all_known(found, workload, book, backends, models)
     if prompted_with is not None:
         _can_be_prompted(prompted_with, found)
@@ -77,6 +85,8 @@ def recommend(
         )
     chosen = next((item for item in weighed if chosen and item.id == chosen.id), None)
     flips = flips_of(choice, weighed, profile, workload, book, today)
+    joint = joint_flips(chosen, flips, weighed, profile, workload, weigh)
+    flips = (*_with_a_gpu(chosen, profile, workload, weigh), *joint, *flips)
     step = next_step(choice, chosen, weighed, profile, workload, data, flags)
     weighed = tuple(_or_by_hand(item, chosen) for item in weighed)  # shown, and never chosen, now or by a flip
     return Recommendation(
@@ -90,10 +100,7 @@ def recommend(
             *rationale.assumptions(choice, profile, workload, chosen, weighed, book),
             *rationale.of_the_horizon(flips, workload),
         ),
-        flips=(
-            *_with_a_gpu(choice.option, profile, workload, book, today, tuple(backends), tuple(models)),
-            *flips,
-        ),
+        flips=flips,
         evidence=rationale.evidence(choice, weighed, profile, workload, step),
         confidence=choice.confidence,
         next_step=step,
@@ -112,23 +119,12 @@ def with_gpu_names(workload: Workload) -> Workload:
     return workload.model_copy(update={"gpus": tuple(hardware.gpu_named(said).name for said in workload.gpus)})
 
 
-def _with_a_gpu(
-    chosen: Option | None,
-    profile: Profile,
-    workload: Workload,
-    book: PriceBook,
-    today: date,
-    backends: tuple[str, ...],
-    models: tuple[str, ...],
-) -> Iterator[Flip]:
+def _with_a_gpu(chosen: Option | None, profile: Profile, workload: Workload, weigh: Weigh) -> Iterator[Flip]:
     """Where nothing may leave the premises and no GPU stands there: what the smallest one worth having would do."""
     if chosen is not None or not workload.on_premises or workload.gpus:
         return
     owned = workload.model_copy(update={"gpus": catalogue().rented[:1]})
-    weighed = with_scores(
-        options(prospects(profile, owned, book, backends, models), profile, owned, book, today), owned
-    )
-    if then := choose(weighed, profile, owned).option:
+    if then := choose(weigh(profile, owned), profile, owned).option:
         yield Flip("gpus", "none", owned.gpus[0], then.id)
 
 

@@ -18,6 +18,7 @@ from advisor.recommend.at_volume import horizon_flip, volume_flip
 from advisor.recommend.choose import Choice, choose
 from advisor.recommend.gates import is_over_budget, nothing_to_look_up, standing, whole_usd
 from advisor.recommend.measurements import best_recipe, prompt_score, with_best_prompt
+from advisor.recommend.options import with_scores
 from advisor.recommend.select import kind_of, of_another_kind, prompt_to_beat, used_tuned
 from advisor.recommend.values import ON_COST_ALONE, Flip, Option
 from advisor.recommend.worth import price_of_tuning
@@ -53,6 +54,7 @@ def flips_of(
     found += _budget(chosen, weighed, profile, workload)
     found += _standing(weighed, workload, book, today)
     if chosen is not None:
+        found += _target(chosen, weighed, profile, workload)
         found += _knowledge(chosen, choice, weighed, profile, workload)
     if chosen is not None and tuned and prompted:
         money = _on_cost(chosen, (tuned, prompted), profile, workload, book, today)
@@ -64,31 +66,51 @@ def flips_of(
 
 
 def _score(chosen: Option, weighed: Sequence[Option], profile: Profile, workload: Workload) -> Iterator[Flip]:
-    """Search the best measured prompt's score for the point where the advice changes; a higher one never asks to tune.
+    """Search the best measured prompt's score for the point where the advice changes.
 
     The variable is named by the recipe that holds the best score, and a lower one is the best only without the others.
-    A perfect score, which only says that nothing is left to gain, is no flip.
+    Where that is another model's, the score asked for is the chosen prompt's own. A perfect score, which only says that
+    nothing is left to gain, is no flip.
     """
-    score, variable = prompt_score(workload), best_recipe(workload)
+    score = prompt_score(workload)
+    if score is not None and kind_of(chosen) == "prompt" and chosen.quality is None and workload.current is not None:
+        workload = with_best_prompt(workload, score).model_copy(update={"measured_with": chosen.model})
+        weighed, score = with_scores(tuple(weighed), workload), None
+    edge = score_edge(weighed, profile, workload)
+    if edge is None:
+        return
+    above, tuned = edge
+    variable = f"measured.{best_recipe(workload)}"
+    current = "not measured" if score is None else f"{score:g}"
+    if not chosen.strategy.tunes:
+        if (then := of_another_kind(tuned, chosen)) and (score is None or score >= above):
+            yield Flip(variable, current, f"below {above:g}", then.id)
+    elif above < 1 and (score is None or score < above):
+        kept = choose(weighed, profile, with_best_prompt(workload, above)).option
+        if then := of_another_kind(kept, chosen):
+            yield Flip(variable, current, f"{above:g} or more", then.id)
+
+
+def score_edge(weighed: Sequence[Option], profile: Profile, workload: Workload) -> tuple[float, Option] | None:
+    """Return the share of right answers below which a prompt's score asks for tuning, and what is tuned just below it.
+
+    None where no score asks for it, or every one does. A higher score never asks to tune.
+    """
 
     def at(percent: int) -> Option | None:
-        return choose(weighed, profile, with_best_prompt(workload, percent / 100)).option
+        option = choose(weighed, profile, with_best_prompt(workload, percent / 100)).option
+        return option if option and option.strategy.tunes else None
 
-    tunes = [percent for percent in (0, 100) if (option := at(percent)) and option.strategy.tunes]
-    if tunes != [0]:
-        return
-    last, above = 0, 100
+    last, above, tuned = 0, 100, at(0)
+    if tuned is None or at(100):
+        return None
     while above - last > 1:
         middle = (last + above) // 2
-        option = at(middle)
-        last, above = (middle, above) if option and option.strategy.tunes else (last, middle)
-    current = "not measured" if score is None else f"{score:g}"
-    if chosen.strategy.tunes:
-        within_reach = above < 100 and (score is None or score < above / 100)
-        if within_reach and (then := of_another_kind(at(above), chosen)):
-            yield Flip(f"measured.{variable}", current, f"{above / 100:g} or more", then.id)
-    elif (then := of_another_kind(at(last), chosen)) and (score is None or score >= above / 100):
-        yield Flip(f"measured.{variable}", current, f"below {above / 100:g}", then.id)
+        if option := at(middle):
+            last, tuned = middle, option
+        else:
+            above = middle
+    return above / 100, tuned
 
 
 def _examples(chosen: Option, weighed: Sequence[Option], profile: Profile, workload: Workload) -> Iterator[Flip]:
@@ -109,6 +131,19 @@ def _examples(chosen: Option, weighed: Sequence[Option], profile: Profile, workl
             last, count = (last, middle) if other(middle) else (middle, count)
         if then := other(count):
             yield Flip("examples", f"{now:,}", f"{count:,} {side}", then.id)
+
+
+def _target(chosen: Option, weighed: Sequence[Option], profile: Profile, workload: Workload) -> Iterator[Flip]:
+    """Ask again with a target just above the score that meets the present one, or at the one that does not meet it."""
+    own, target = chosen.quality, workload.quality_target
+    score = own.mid if own is not None else prompt_score(workload)
+    if score is None or (target is None and kind_of(chosen) != "classifier"):
+        return
+    met = target is None or score >= target
+    asked = workload.model_copy(update={"quality_target": min(1.0, score + 0.01) if met else score})
+    if then := of_another_kind(choose(weighed, profile, asked).option, chosen):
+        current = "not said" if target is None else f"{target:g}"
+        yield Flip("quality_target", current, f"above {score:.2f}" if met else f"{score:g} or less", then.id)
 
 
 def _task(chosen: Option, weighed: Sequence[Option], profile: Profile, workload: Workload) -> Iterator[Flip]:
@@ -192,16 +227,19 @@ def _standing(weighed: Sequence[Option], workload: Workload, book: PriceBook, to
 def _knowledge(
     chosen: Option, choice: Choice, weighed: Sequence[Option], profile: Profile, workload: Workload
 ) -> Iterator[Flip]:
-    """Ask again with what it must know changing more often, or never where that alone asks for looking it up."""
+    """Ask again with what it must know changing more often, or less often where that alone asks for looking it up."""
     now = workload.knowledge_changes
     looked_up = kind_of(chosen) == "retrieval"
     if looked_up and choice.judgement is not None:
         return
     often: tuple[Changes, ...] = ("never", "monthly", "daily")
-    for value in ("never",) if looked_up else often[often.index(now) + 1 :]:
+    rarer, oftener = reversed(often[: often.index(now)]), often[often.index(now) + 1 :]
+    for value in rarer if looked_up else oftener:
         asked = workload.model_copy(update={"knowledge_changes": value})
         if then := of_another_kind(choose(_looked_up(weighed, asked, profile), profile, asked).option, chosen):
-            yield Flip("knowledge_changes", now, value, then.id)
+            yield Flip(
+                "knowledge_changes", now, "monthly or never" if looked_up and value != "never" else value, then.id
+            )
             return
 
 

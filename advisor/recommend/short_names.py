@@ -54,8 +54,11 @@ def place(option: Option, gpus: Sequence[str], *, long: bool = False) -> str:
     return f"{name} endpoint" if option.serving == "dedicated" else name
 
 
-def action(option: Option, gpus: Sequence[str]) -> str:
-    """Say in a few words what doing this would be: prompt gpt-6-luna with 5 examples; tune Nova 2 Lite at Bedrock."""
+def action(option: Option, gpus: Sequence[str] | None) -> str:
+    """Say in a few words what doing this would be: prompt gpt-6-luna with 5 examples; tune Nova 2 Lite at Bedrock.
+
+    ``gpus`` are those the user owns; None: not known, so that nothing is said of whose it is.
+    """
     if option.strategy is Strategy.RETRIEVAL:
         return "look facts up (retrieval)"
     if option.strategy is Strategy.CLASSIFIER:
@@ -66,11 +69,14 @@ def action(option: Option, gpus: Sequence[str]) -> str:
         on = "" if option.backend != _HERE else f" on {_own(option, gpus)}"
         return f"prompt {model(option)}{shown}{on}"
     if option.backend != _HERE:
-        return f"tune {model(option)} at {book().short_name_of(option.provider or option.backend or '')}"
+        at = f"tune {model(option)} at {book().short_name_of(option.provider or option.backend or '')}"
+        return f"{at} and run it on {_own(option, gpus)}" if option.serving == "self_hosted" else at
     return f"tune {model(option)} on {_own(option, gpus)}"
 
 
-def _own(option: Option, gpus: Sequence[str]) -> str:
+def _own(option: Option, gpus: Sequence[str] | None) -> str:
+    if gpus is None:
+        return str(option.gpu)
     return f"{'your' if option.gpu in gpus else 'a rented'} {option.gpu}"
 
 

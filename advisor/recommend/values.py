@@ -24,12 +24,16 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Flip:
-    """At which value of ``variable`` the advice would change to the option (or strategy) ``to``."""
+    """At which value of ``variable`` the advice would change to the option (or strategy) ``to``.
+
+    ``also``: what has to hold with it, each with an empty ``to``.
+    """
 
     variable: str
     current: str
     flips_at: str
     to: str
+    also: tuple[Flip, ...] = ()
 
     @property
     def on_cost_alone(self) -> bool:

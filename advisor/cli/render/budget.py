@@ -5,7 +5,7 @@ from __future__ import annotations
 from textwrap import wrap
 
 from advisor.cli import render
-from advisor.cli.render.estimate import flip
+from advisor.cli.render.flips import flip
 from advisor.cli.render.screen import Screen
 from advisor.estimate import Fit
 from advisor.recommend import wording as words

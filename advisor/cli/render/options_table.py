@@ -14,13 +14,14 @@ from advisor.estimate import Range, Strategy
 from advisor.recommend import Option, Recommendation, in_tenths, odds_cell, short_names
 from advisor.recommend import wording as words
 from advisor.recommend.gates import is_over_budget
-from advisor.recommend.select import kind_of, recipe_of, total
+from advisor.recommend.select import kind_of, recipe_of, total, used_tuned
 from advisor.workload import Workload
 
 _UNKNOWN = "?"
 _CHOSEN, _BY_HAND, _FALLEN = ">", "*", "x"
 _WIDE = 100  # columns from which the ends and the break-even have room
-_LEAST = 20  # columns of a name: below, a column of figures makes room for it
+_USUAL = 80  # columns from which a name is whole, and a column of figures makes room for it
+_LEAST = 20  # columns of a name in a narrower terminal
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ def telling(found: Recommendation, workload: Workload, most: int) -> list[Option
     wanted = [
         found.recommendation,
         *(by_id.get(flip.to) for flip in found.flips if not flip.on_cost_alone),
+        used_tuned([option for option in standing if not option.by_hand], workload),  # that the argument names
         *tuned[:1],
         *(option for option in standing if option.quality is not None),
         *cheapest.values(),
@@ -126,9 +128,11 @@ def _rows(found: Recommendation, workload: Workload, screen: Screen, options: Se
     names = [short_names.usage(option) for option in options]
     columns = [(column, [column.cell(option) for option in options]) for column in _columns(workload, screen.width)]
     columns = [(column, cells) for column, cells in columns if set(cells) - {_UNKNOWN, ""}]
-    while columns and (room := _room(columns, at, screen.width)) < min(max(map(len, names)), _LEAST):
+    longest = max(map(len, names))
+    needed = longest if screen.width >= _USUAL else min(longest, _LEAST)
+    while columns and _room(columns, at, screen.width) < needed:
         columns.remove(min(columns, key=lambda pair: pair[0].leaves))
-    room = min(_room(columns, at, screen.width), max(map(len, names)))
+    room = min(_room(columns, at, screen.width), longest)
     head = f"  {'':<{room + 2}}{'':<{at - 2}}" + "".join(
         f"{column.title:>{_width(column, cells)}}" for column, cells in columns
     )

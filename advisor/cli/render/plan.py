@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, fields
 from decimal import Decimal
 
 from advisor.cli import render
-from advisor.cli.render.estimate import flip_sentences
 from advisor.cli.render.explanation import explanation
+from advisor.cli.render.flips import flip_sentences
 from advisor.cli.render.options_table import every_option
 from advisor.cli.render.plan_chart import drawing
 from advisor.cli.render.plan_summary import summary, verdict
@@ -97,7 +97,7 @@ def _why(found: Recommendation, workload: Workload, again: str, screen: Screen) 
     screen.section("Watch out", [sources.mark(warning) for warning in found.warnings])
     if found.collecting is not None:
         screen.section("Should you collect data, and how much", list(sentences(found.collecting)))
-    said, alone = flip_sentences(found)
+    said, alone = flip_sentences(found, workload.gpus)
     screen.section("What would change this", said)
     screen.section("What would change the cheapest option, but not the advice", alone)
     screen.section("What we do not know", found.unknowns)

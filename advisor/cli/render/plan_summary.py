@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from advisor.cli import render
-from advisor.cli.render.estimate import short_flips
+from advisor.cli.render.flips import short_flips
 from advisor.cli.render.options_table import Row, table
 from advisor.cli.render.screen import MenuBelow, Screen
 from advisor.estimate import Strategy
@@ -16,12 +16,24 @@ from advisor.recommend import Option, Recommendation, in_tenths, short_names
 from advisor.recommend import wording as words
 from advisor.workload import Workload
 
-LINES = 26  # of the screen, where what has to be said allows it
+LINES = 28  # of the screen, where what has to be said allows it
 _USUAL, _NARROW = 80, 8  # columns; lines more where there are fewer columns
 _ROWS = 7  # of the table: the most that are read
-_TRADES = ((3, 5), (2, 5), (1, 5), (1, 3), (0, 3))  # of what would change the advice, and the fewest rows
+_TRADES = ((3, 5), (2, 5), (2, 4), (1, 4), (1, 3), (0, 3))  # of what would change the advice, and the fewest rows
 _WARNINGS = 2
 _TABLE_FRAME = 4  # lines around the rows: two empty ones, the heads, what is not shown
+_MANY = 10_000  # requests a price is said for where nobody said how many there are
+# What the next command is for, by its name.
+_PURPOSES = {
+    "budget": "to see what the budget covers",
+    "check": "to take keys and passwords out of the data first",
+    "classifier": "to train it",
+    "evaluate": "to measure prompts on your own examples",
+    "fit": "to see which GPUs hold a model",
+    "launch": "to train on your examples, asked before anything is paid",
+    "pilot": "to try tuning on part of your examples, asked before anything is paid",
+    "plan": "to train on your examples, asked before anything is paid",
+}
 
 Line = tuple[tuple[str, str], ...]
 
@@ -56,9 +68,9 @@ def summary(
     ]
     for text in _warnings(found, workload)[: 1 if below else _WARNINGS]:
         head += _paragraph(screen, text, "bold", "! ", "  ")
-    next_step = [] if below else _next(found, screen)
+    next_step = [] if below else _next(found, workload, screen)
     for most, fewest in _TRADES:  # both give way to what has to be said
-        flips = _flips(found, workload, screen, most)
+        flips = _flips(found, workload, screen, most, command_below=not below)
         flips = flips[:-1] if below else flips
         room = lines - len(head) - _TABLE_FRAME - len(flips) - len(next_step)
         if room >= fewest:
@@ -72,13 +84,15 @@ def verdict(found: Recommendation, workload: Workload) -> Verdict:
     """Say what to do, as the first words of every answer."""
     option = found.recommendation
     if option is None:
-        return Verdict("NOTHING FITS.", found.reason.rstrip("."), "")
+        return Verdict("NOTHING FITS.", found.reason.rstrip("."), "$0 a month, and no answers")
     does = words.capital(short_names.action(option, workload.gpus))
     if option.strategy is Strategy.RETRIEVAL:
         return Verdict("DON'T FINE-TUNE.", "Look facts up when a question comes (retrieval)", _retrieval(found))
     if option.strategy is Strategy.CLASSIFIER:
-        return Verdict("DON'T FINE-TUNE.", does, "no language model, no bill")
+        return Verdict("DON'T FINE-TUNE.", does, "$0 a month, without a language model")
     if not option.strategy.tunes:
+        if _unlabelled(found, workload):
+            does = f"Label a test set first, then {short_names.action(option, workload.gpus)}"
         shouted = "DON'T FINE-TUNE." if found.confidence == "high" else "DON'T FINE-TUNE YET."
         return Verdict(shouted, does, _price(option))
     shouted = "TRY FINE-TUNING" if found.confidence == "low" else "FINE-TUNE"
@@ -93,30 +107,41 @@ def _price(option: Option) -> str:
     first = cost.one_off_usd.mid if cost.one_off_usd and option.strategy.tunes else Decimal(0)
     once = f"{render.usd(first)} once, then " if first else ""
     if cost.total_usd is not None and not cost.total_usd.high:
-        return "no bill, your own machine"
+        return "$0 a month on your own machine"
     if cost.monthly_usd is not None:
         return f"{once}{render.usd(cost.monthly_usd.mid)} a month"
     if cost.marginal_usd is not None:
-        return f"{once}{render.usd(1000 * cost.marginal_usd.mid)} per 1,000 requests"
+        return f"{once}{render.usd(_MANY * cost.marginal_usd.mid)} a month for every {_MANY:,} requests"
     return "price unknown"
 
 
 def _retrieval(found: Recommendation) -> str:
     """Looking facts up has no price of its own, so that of the prompt they are put into is said."""
-    prompt = next((one for one in found.options if one.strategy is Strategy.PROMPT and not one.ruled_out_by), None)
-    if prompt is None:
-        return ""
-    return f"prompting {short_names.model(prompt)} costs {_price(prompt)}, not counting the documents and their index"
+    prompt = _answers(found)
+    return f"{_price(prompt)} to prompt {short_names.model(prompt)} with them" if prompt else ""
+
+
+def _answers(found: Recommendation) -> Option | None:
+    """Return the prompt that answers with the facts that were looked up."""
+    return next((one for one in found.options if one.strategy is Strategy.PROMPT and not one.ruled_out_by), None)
+
+
+def _unlabelled(found: Recommendation, workload: Workload) -> bool:
+    return found.collecting is not None and workload.data is not None and not workload.data.examples
 
 
 def _basis(option: Option | None, workload: Workload) -> str:
     """Say what the price is for, what it may come to, and how that stands to the budget."""
     cost, volume = option.estimate if option else None, workload.requests_per_month
-    if cost is None:
+    if option is None:
         return ""
     if volume is None:
-        return "No monthly cost yet: say how many requests you have with --requests-per-month."
+        return "You did not say how many requests you have: add --requests-per-month for your own monthly cost."
     said = f"{volume.mid:,} request{'' if volume.mid == 1 else 's'} a month"
+    if option.strategy is Strategy.RETRIEVAL:
+        return f"{said}; the text that is looked up, and its index, cost extra."
+    if cost is None:
+        return f"{said}."
     total, budget = cost.total_usd, workload.budget_usd
     if total is None or not total.high:
         return f"{said}; electricity and wear of your machine are not counted." if total else f"{said}."
@@ -154,7 +179,7 @@ def _argument(found: Recommendation, workload: Workload) -> Iterator[str]:
 
 def _odds(found: Recommendation, odds: Odds, workload: Workload) -> str:
     """Say the odds; where there are no examples yet, those with as many as could be written."""
-    if found.collecting is None or workload.data is None or workload.data.examples:
+    if found.collecting is None or not _unlabelled(found, workload):
         return in_tenths(odds.p)
     return ", ".join(f"{in_tenths(one.odds.p)} with {one.rows:,} examples" for one in found.collecting.sizes[1:3])
 
@@ -178,6 +203,8 @@ def _table_lines(found: Recommendation, rows: Sequence[Row], again: str, screen:
         for mark, note in (("*", "* you start this yourself."), ("x", "x over your budget."))
         if any(row.mark == mark for row in rows)
     ]
+    if any(" + GPU" in row.text for row in rows):
+        notes.append("+ GPU: answers on a GPU you rent.")
     counts = ", ".join(
         part for part in (f"{more} more fit" if more else "", f"{fallen} ruled out" if fallen else "") if part
     )
@@ -189,26 +216,32 @@ def _table_lines(found: Recommendation, rows: Sequence[Row], again: str, screen:
         said = f"{said}{command:>{max(end - 2 - len(said), len(command) + 2)}}"
     style = {True: "bold green", False: ""}
     body: list[Line] = [((row.text, "bold" if row.head else style[row.mark == ">"]),) for row in rows]
-    return [(), *body, *([((f"  {said}", "dim"),)] if said else []), ()]
+    under = _paragraph(screen, said, "dim", "  ", "  ") if len(said) + 2 > screen.width else [((f"  {said}", "dim"),)]
+    return [(), *body, *(under if said else ()), ()]
 
 
-def _flips(found: Recommendation, workload: Workload, screen: Screen, most: int) -> list[Line]:
+def _flips(found: Recommendation, workload: Workload, screen: Screen, most: int, *, command_below: bool) -> list[Line]:
     """Say what would change the advice: the likeliest, as many as there is room for."""
-    said = short_flips(found, workload.gpus)[:most]
+    said = short_flips(found, workload.gpus, command_below=command_below)[:most]
     if not said:
         return []
-    title: Line = (("What would change this:", "bold"),)
+    asks = "What would change this:" if found.recommendation else "Change one of these, then ask again:"
+    title: Line = ((asks, "bold"),)
     return [title, *(line for text in said for line in _paragraph(screen, text, "", "- ", "  ")), ()]
 
 
-def _next(found: Recommendation, screen: Screen) -> list[Line]:
-    """Say what to type next, and where the rest is."""
-    head, *rest = screen.shell(found.next_step, 6)
-    lines: list[Line] = [((f"Next: {head}", "bold"),), *(((f"      {text}", "bold"),) for text in rest)]
+def _next(found: Recommendation, workload: Workload, screen: Screen) -> list[Line]:
+    """Say what to type next and what that does, and where the rest is."""
+    said = f"Type next, {_PURPOSES.get(found.next_step.split()[1], 'to go on')}"
     if " DATA" in found.next_step:
-        lines += _paragraph(screen, "Replace DATA by your file of examples.", "dim", "      ", "      ")
+        first = "label some first; " if _unlabelled(found, workload) else ""
+        said += f" ({first}put their file for DATA)"
     more = "More: add --why (reasons, sources), --all (every option), --chart, --html FILE."
-    return [*lines, *_paragraph(screen, more, "dim", rest="      ")]
+    return [
+        *_paragraph(screen, f"{said}:", "bold"),
+        *(((f"  {line}", "bold"),) for line in screen.shell(found.next_step, 2)),
+        *_paragraph(screen, more, "dim", rest="      "),
+    ]
 
 
 def _paragraph(screen: Screen, text: str, style: str = "", first: str = "", rest: str = "") -> list[Line]:

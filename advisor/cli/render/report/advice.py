@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from advisor.cli import render
-from advisor.cli.render.estimate import flip_sentences
+from advisor.cli.render.flips import flip_sentences
 from advisor.cli.render.report.markup import Html, bullets, join, section, spread, tag, text, tiles
 from advisor.estimate import Range
 from advisor.recommend import Option, Plan, Recommendation, in_tenths
@@ -82,9 +82,9 @@ def sources(advice: Recommendation) -> dict[str, int]:
     return {title: number for number, title in enumerate(dict.fromkeys(map(words.cited, cited)), 1)}
 
 
-def flips_section(advice: Recommendation) -> Html:
-    """Return what would have to change for the answer to change."""
-    said, alone = flip_sentences(advice)
+def flips_section(advice: Recommendation, gpus: Sequence[str] | None) -> Html:
+    """Return what would have to change for the answer to change. ``gpus``: those the user owns; None: not known."""
+    said, alone = flip_sentences(advice, gpus)
     return section(
         "flips",
         "What would change the answer",

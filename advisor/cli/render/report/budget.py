@@ -8,7 +8,7 @@ from advisor.cli import render
 from advisor.cli.render.budget import FITS, plan_lines
 from advisor.cli.render.budget import document as figures
 from advisor.cli.render.chart import BOTTOM, LEFT, RIGHT, TOP, Chart, Series
-from advisor.cli.render.estimate import flip
+from advisor.cli.render.flips import flip
 from advisor.cli.render.report import charts
 from advisor.cli.render.report.markup import Html, bullets, folded, section, spread, table, tag, tiles, usd
 from advisor.cli.render.report.options import label

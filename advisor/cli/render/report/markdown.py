@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from advisor.cli import render
-from advisor.cli.render.estimate import flip_sentences
+from advisor.cli.render.flips import flip_sentences
 from advisor.cli.render.options_table import telling
 from advisor.cli.render.report.page import headline
 from advisor.cli.render.report.run import findings, verdict
@@ -52,7 +52,7 @@ def _plan(plan: Plan, *, beside: bool) -> list[str]:
     ruled_out = len(advice.options) - len(standing)
     also = [f"{left} more fit" if left else "", f"{ruled_out} are ruled out" if ruled_out else ""]
     parts.append(f"{' and '.join(one for one in also if one)}." if any(also) else "")
-    changes, alone = flip_sentences(advice)
+    changes, alone = flip_sentences(advice, plan.workload.gpus)
     parts += _listed("What would change this", changes)
     parts += _listed("What would change which is cheapest, but not this", alone)
     minded = [one.text for one in advice.warnings] + list(estimate.warnings if estimate else ())

@@ -94,7 +94,7 @@ def _sections(story: Story, costs: Costs | None) -> list[tuple[str, str, Html]]:
         found.append(("why", "Why" if run is None else "Plan", advice.why(plan.advice, behind)))
         found.append(("options", "Options", options_section(plan)))
         found.append(("cost", "Cost", cost_section(costs) if costs else Html("")))
-        found.append(("flips", "What would change it", advice.flips_section(plan.advice)))
+        found.append(("flips", "What would change it", advice.flips_section(plan.advice, plan.workload.gpus)))
     found.append(("data", "Data", data_section(story.profile, story.notes)))
     if plan is not None:
         found.append(("ruled-out", "Ruled out", ruled_out_section(plan.advice)))
