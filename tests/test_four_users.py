@@ -82,7 +82,7 @@ def test_who_tuned_at_openai_gets_what_to_do_by_when(monkeypatch: pytest.MonkeyP
 
 def test_the_hospital_tunes_on_its_own_card(monkeypatch: pytest.MonkeyPatch) -> None:
     text = " ".join(page("hospital", monkeypatch).split())
-    assert text.startswith("FINE-TUNE Qwen3-8B on your rtx-4090: no bill")
+    assert text.startswith("FINE-TUNE Qwen3-8B on your rtx-4090: $0 a month")
     assert "tunewise launch plan.yaml" in text
 
 

@@ -55,8 +55,9 @@ def test_the_first_screen_has_the_answer_its_reason_and_one_table(monkeypatch: p
     monkeypatch.setenv("COLUMNS", "80")
     result = run(TICKETS, "--measured", "prompt=0.71", "--requests-per-month", 50000, *DEAR_ERRORS, *AT_TOGETHER)
     lines = result.stdout.splitlines()
-    assert lines[0] == "FINE-TUNE Qwen3.5-9B at Together: $4.00 once, then $248 a month."
-    assert lines[2].startswith("Your best prompt scores 71%")
+    said = "FINE-TUNE Qwen3.5-9B at Together and run it on a rented rtx-4090: $4.00 once, then $248 a month."
+    assert " ".join(lines[:2]) == said
+    assert lines[3].startswith("Your best prompt scores 71%")
     assert any(line.startswith("Tuning Qwen3.5-9B costs $247 a month more; ") for line in lines)
     chosen = [line for line in lines if line.startswith("> ")]
     assert len(chosen) == 1 and chosen[0].startswith("> tune Qwen3.5-9B, LoRA")
@@ -184,7 +185,7 @@ def test_the_document_has_the_contract_keys() -> None:
         assert all(set(reason) == {"text", "source"} and is_source(reason["source"]) for reason in option["reasons"])
     assert found["recommendation"] == options[0]
     flips, evidence = found["flips"], found["evidence"]
-    assert isinstance(flips, list) and {"variable", "current", "flips_at", "to"} == set(flips[0])
+    assert isinstance(flips, list) and {"variable", "current", "flips_at", "to", "also"} == set(flips[0])
     assert isinstance(evidence, list) and {"claim", "source", "n_cases"} == set(evidence[0])
     assert all(is_source(item["source"]) for item in evidence)
 
@@ -192,11 +193,11 @@ def test_the_document_has_the_contract_keys() -> None:
 def test_what_would_change_the_advice_is_said_in_words() -> None:
     asked = ("--measured", "prompt=0.97", "--requests-per-month", 5_000_000, "--error-cost-usd", "0.0001")
     text = " ".join(run(TICKETS, *asked, "--why").stdout.split())
-    tuned = "Tune Qwen3.5-9B at Together AI, its adapter answers on a rented rtx-4090"
+    tuned = "tune Qwen3.5-9B at Together and run it on a rented rtx-4090"
     assert f"- Its prices are 1.679 times what they are: {tuned}" in text.split("but not the advice:")[1]
     assert f"or more requests a month (now 5,000,000): {tuned}" in text
     assert re.search(rf"- A wrong answer costs you \$0\.0\d+ or more \(now .*?\): {tuned}", text)
-    assert "- The facts it answers from change daily: Retrieval, facts looked up when asked" in text
+    assert "- The facts it answers from change daily: look them up (retrieval)" in text
 
 
 def test_openai_is_closed_unless_the_organisation_is_active() -> None:

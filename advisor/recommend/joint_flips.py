@@ -9,7 +9,7 @@ from decimal import Decimal
 from advisor.recommend.choose import choose
 from advisor.recommend.flips import score_edge
 from advisor.recommend.gates import FEWEST_EXAMPLES, whole_usd
-from advisor.recommend.measurements import best_recipe, prompt_score
+from advisor.recommend.measurements import best_recipe, prompt_score, with_best_prompt
 from advisor.recommend.select import kind_of
 from advisor.recommend.values import Flip, Option
 from advisor.recommend.worth import dollars
@@ -42,6 +42,10 @@ class _Case:
 
     def chosen(self) -> Option | None:
         return choose(self.weighed, self.profile, self.workload).option
+
+    def scoring(self, share: float) -> Option | None:
+        """Return what is chosen where the best prompt scores so much."""
+        return choose(self.weighed, self.profile, with_best_prompt(self.workload, share)).option
 
 
 def joint_flips(
@@ -98,24 +102,22 @@ def _turned(case: _Case, weigh: Weigh) -> tuple[_Case, Option] | None:
 
     A measured score is taken as it is first; one that is not is searched for the edge below which tuning is advised.
     """
-    measured = prompt_score(case.workload) is not None
-    lowest: tuple[_Case, Option] | None = None
-    for one in (case, *_dearer(case)) if measured else ():
-        if (then := one.chosen()) and then.strategy.tunes:
-            return one, then
-    for at_volume in _at_volumes(case, weigh):
-        for one in (at_volume, *_dearer(at_volume)):
-            edge = score_edge(one.weighed, one.profile, one.workload)
-            if edge is None:
-                continue
-            score, then = edge
-            now = prompt_score(one.workload)
-            said = "not measured" if now is None else f"{now:g}"
-            flip = Flip(f"measured.{best_recipe(one.workload)}", said, f"below {score:g}", "")
-            lowest = replace(one, changes=(*one.changes, flip)), then
-            if score >= _LIKELY:
-                return lowest
-    return lowest
+    if prompt_score(case.workload) is not None:
+        for one in (case, *_dearer(case)):
+            if (then := one.chosen()) and then.strategy.tunes:
+                return one, then
+    one = case
+    for one in (one for at_volume in _at_volumes(case, weigh) for one in (at_volume, *_dearer(at_volume))):
+        if (then := one.scoring(_LIKELY)) and then.strategy.tunes:
+            break
+    edge = score_edge(one.weighed, one.profile, one.workload)
+    if edge is None:
+        return None
+    score, then = edge
+    now = prompt_score(one.workload)
+    said = "not measured" if now is None else f"{now:g}"
+    flip = Flip(f"measured.{best_recipe(one.workload)}", said, f"below {score:g}", "")
+    return replace(one, changes=(*one.changes, flip)), then
 
 
 def _at_volumes(case: _Case, weigh: Weigh) -> Iterator[_Case]:

@@ -19,9 +19,9 @@ from advisor.workload import Workload
 
 _UNKNOWN = "?"
 _CHOSEN, _BY_HAND, _FALLEN = ">", "*", "x"
-_WIDE = 100  # columns from which the ends and the break-even have room
-_USUAL = 80  # columns from which a name is whole, and a column of figures makes room for it
-_LEAST = 20  # columns of a name in a narrower terminal
+_WIDE, _WIDEST = 100, 120  # columns from which the ends and the break-even, and then the rented GPUs, have room
+# Columns of a name for which a column of figures makes room: the usual ones whole, where the terminal is not narrow.
+_USUAL, _WHOLE, _LEAST = 80, 34, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +123,13 @@ def _rows(found: Recommendation, workload: Workload, screen: Screen, options: Se
     if not options:
         return []
     chosen = found.recommendation.id if found.recommendation else ""
-    places = [short_names.place(option, workload.gpus, long=screen.width >= _WIDE) for option in options]
+    places = [short_names.place(option, workload.gpus, long=screen.width >= _WIDEST) for option in options]
     at = max(map(len, places)) + 2
     names = [short_names.usage(option) for option in options]
     columns = [(column, [column.cell(option) for option in options]) for column in _columns(workload, screen.width)]
     columns = [(column, cells) for column, cells in columns if set(cells) - {_UNKNOWN, ""}]
     longest = max(map(len, names))
-    needed = longest if screen.width >= _USUAL else min(longest, _LEAST)
+    needed = min(longest, _WHOLE if screen.width >= _USUAL else _LEAST)
     while columns and _room(columns, at, screen.width) < needed:
         columns.remove(min(columns, key=lambda pair: pair[0].leaves))
     room = min(_room(columns, at, screen.width), longest)
