@@ -369,7 +369,7 @@ def test_the_comment_holds_the_answer_the_flips_and_the_warnings() -> None:
     comment = markdown(WHOLE)
     assert comment.startswith("### Prompt gpt-6-luna with instructions alone. Do not fine-tune.")
     assert "**$360 ($360 to $720) over 12 months.**" in comment
-    assert "200,000 or more requests a month (now 100,000): Tune Qwen3-8B at Together" in comment
+    assert "200,000 or more requests a month (now 100,000): tune Qwen3-8B at Together" in comment
     assert "compare with the base model" in comment and "error: The answer is empty." in comment
     assert f"{TODAY.day} Nov 2026" in comment
 
