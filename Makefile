@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BROWSER := $(VENV)/browser/.fetched
-JOBS ?= 2
+JOBS ?= 4
 FUZZ ?= 10
 
 # Tests and demo start many processes; without it each would compile the whole package anew.
@@ -33,7 +33,7 @@ $(BROWSER): $(STAMP) tests/browser_setup.py
 	$(BIN)/python tests/browser_setup.py $(VENV)/browser
 	touch $(BROWSER)
 
-test: $(STAMP) $(BROWSER) ## Run the tests, a file at a time on each of $(JOBS) processes
+test: $(STAMP) $(BROWSER) ## Run the tests, a file at a time on each of $(JOBS) processes: two a core, since many wait
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 fuzz: $(STAMP) ## Search for inputs that break a property: $(FUZZ) rounds, each with new examples

@@ -44,7 +44,8 @@ def settle(run: Run) -> str | None:
         apart = max(abs(one - other) / max(abs(one), 1e-6) for one, other in zip(plain, fast, strict=True))
         why = f"its losses differ by {apart:.1%}" if apart > _APART else None
     except Exception as error:  # noqa: BLE001  a compiler may fail in any way, and the run needs none
-        why = f"{type(error).__name__}: {models.first_line(error)}"
+        cause = getattr(error, "inner_exception", error)  # torch's own names the compiler and no more
+        why = f"{type(cause).__name__}: {models.first_line(cause)}"
     for parameter in models.trained(run.model).values():  # whatever came of it, the first step begins without
         parameter.grad = None
     if why is not None:
