@@ -84,7 +84,7 @@ def option(id: str, strategy: Strategy, model: str, estimate: Estimate | None, v
 
 def a_plan(volume: int | None = VOLUME, model: str = "gpt-6-luna") -> Plan:
     """Prompting is the answer; tuning crosses it at 200,000 requests a month; one price is unknown."""
-    prompt = option("prompt", Strategy.PROMPT, model, costs("0", "0", "0.0003", volume=volume), "instructions alone")
+    prompt = option("prompt", Strategy.PROMPT, model, costs("0", "0", "0.0003", volume=volume), "no examples")
     prompt = replace(prompt, quality=Quality(0.65, 0.71, 0.77, "your own measurement"))
     # 240 once over 12 months and 20 a month, against 0.0003 - 0.0001 saved a request: 40 / 0.0002 = 200,000.
     tuned = costs("240", "20", "0.0001", volume=volume)

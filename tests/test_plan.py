@@ -93,7 +93,7 @@ def test_what_is_said_of_the_cost_adds_up(tmp_path: Path) -> None:
     assert said
     once, month, total = map(float, said.groups())
     assert once + 12 * month == pytest.approx(total, rel=0.02)
-    assert re.search(r"A Prompt \S+ instructions alone, OpenAI: \$\S+ a month, its evaluation spread out", text)
+    assert re.search(r"A Prompt \S+ no examples, OpenAI: \$\S+ a month, its evaluation spread out", text)
 
 
 def test_a_tax_stands_beside_the_total(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

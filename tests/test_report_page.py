@@ -190,7 +190,7 @@ def test_tiles_fill_their_rows(count: int, columns: int) -> None:
 def test_the_front_figure_stands_alone_and_compares_what_the_page_does() -> None:
     found = slide(WHOLE)
     assert found is not None
-    assert found.title == "Prompt gpt-6-luna with instructions alone. Do not fine-tune"
+    assert found.title == "Prompt gpt-6-luna with no examples. Do not fine-tune"
     assert (
         "$360 over 12 months at 100,000 requests a month" in found.said and "prices read by 1 Nov 2026" in found.source
     )
@@ -256,7 +256,8 @@ def test_a_planted_script_stays_text_everywhere() -> None:
     html = page(story)
     found = Page(html)
     assert len([tag for tag, _ in found.attributes if tag == "script"]) == 2
-    assert f"Prompt {evil}" in visible(html).replace("\n", " ")
+    shown = visible(html).replace("\n", " ")
+    assert evil in shown and f"Prompt {evil.rpartition('/')[2]}" in shown  # a model is named without its owner
     assert embedded(html)["plan"]["recommendation"]["model"] == evil
     comment = markdown(story)
     assert "<script" not in comment.replace("\\<", "") and "@team" not in comment
@@ -275,10 +276,10 @@ def test_the_same_story_makes_the_same_page() -> None:
 
 def test_an_unknown_cost_is_not_drawn_and_said() -> None:
     html = page(WHOLE)
-    assert "Not drawn, because a price is unknown: LoRA of Secret-7B, on your rtx-4090." in visible(html)
+    assert "Not drawn, because a price is unknown: Tune Secret-7B, LoRA, on your rtx-4090." in visible(html)
     drawn = [one["name"] for one in embedded(html)["charts"]["requests"]["series"]]
     assert not any("Secret-7B" in name for name in drawn)
-    row = html[html.index("LoRA of Secret-7B") :].split("</tr>")[0]
+    row = html[html.index("Tune Secret-7B, LoRA") :].split("</tr>")[0]
     assert row.count('<span class="unknown">unknown</span>') == 4 and "$0" not in row
 
 
@@ -367,7 +368,7 @@ def test_a_run_without_a_scorecard_or_losses_says_so() -> None:
 
 def test_the_comment_holds_the_answer_the_flips_and_the_warnings() -> None:
     comment = markdown(WHOLE)
-    assert comment.startswith("### Prompt gpt-6-luna with instructions alone. Do not fine-tune.")
+    assert comment.startswith("### Prompt gpt-6-luna with no examples. Do not fine-tune.")
     assert "**$360 ($360 to $720) over 12 months.**" in comment
     assert "200,000 or more requests a month (now 100,000): tune Qwen3-8B at Together" in comment
     assert "compare with the base model" in comment and "error: The answer is empty." in comment
@@ -441,8 +442,8 @@ def test_an_answer_of_unknown_cost_is_named_and_others_are_not_compared_with_it(
     options = (blank, *(one for one in plan.options if one.id != "unknown"))
     plan = replace(plan, option=blank, advice=replace(plan.advice, recommendation=blank, options=options))
     said = visible(page(a_story(plan)))
-    assert "Its cost is not known." in said and "Not drawn, because a price is unknown: LoRA of Secret-7B." in said
-    assert "than the answer" not in said and "cheaper than Tune Qwen3-8B at Together AI only up to 200,000" in said
+    assert "Its cost is not known." in said and "Not drawn, because a price is unknown: Tune Secret-7B, LoRA." in said
+    assert "than the answer" not in said and "cheaper than Tune Qwen3-8B at Together only up to 200,000" in said
 
 
 def test_no_requests_at_all_is_no_division_by_zero() -> None:

@@ -94,7 +94,7 @@ def test_the_first_page_shows_runs_curves_scorecards_receipts_and_plans(server: 
     assert all(f'href="run/tw-1122-0000000{one}"' in text for one in "abc")
     assert ">first</a>" in text and "2.25" in text and 'class="spark"' in text
     assert "“tuned” is best, beyond chance" in text and "$4.50" in text
-    assert 'href="plan/1"' in text and "Prompt gpt-6-luna with instructions alone" in text
+    assert 'href="plan/1"' in text and "Prompt gpt-6-luna with no examples" in text
 
 
 def test_a_run_that_ended_since_is_finished_in_its_receipt_too(server: Server, runs: Runs) -> None:

@@ -22,9 +22,9 @@ from advisor.recommend.measurements import (
 from advisor.recommend.options import for_retrieval, task_of
 from advisor.recommend.quality_rule import CLEAR, Judgement, Verdict, Way, judge
 from advisor.recommend.select import best_prompt, total
-from advisor.recommend.short_names import model
 from advisor.recommend.support import of_the_method, of_the_task, rows_to_come
 from advisor.recommend.values import Option, Reason, cited
+from advisor.recommend.wording import model
 from advisor.recommend.worth import PriceOfTuning, in_tenths, leads, money, points, price_of_tuning
 from advisor.task import TaskType
 from advisor.tokens import Profile

@@ -51,7 +51,7 @@ class Prospect:
 
 
 def recipes(profile: Profile, workload: Workload) -> tuple[Recipe, ...]:
-    """Return the ways to prompt that this much data allows, instructions alone first, then the same examples always.
+    """Return the ways to prompt that this much data allows, without examples first, then the same examples always.
 
     An optimised prompt is one the user has: nothing here makes one.
     """
@@ -59,21 +59,21 @@ def recipes(profile: Profile, workload: Workload) -> tuple[Recipe, ...]:
     most = profile.examples // 2  # the other half can then measure them
     each = round(profile.user_tokens + profile.output_tokens)
     if profile.format is Format.TEXT:  # no prompts, so there is nothing to show
-        return (Recipe("", Strategy.PROMPT, 0, "instructions alone"),)
+        return (Recipe("", Strategy.PROMPT, 0, "no examples"),)
     fixed = fixed_shots(len(profile.labels) if profile.labels else None, most, each)
     near = retrieved_shots(most, each)
     found = [
-        Recipe("", Strategy.PROMPT, 0, "instructions alone"),
-        Recipe("", Strategy.FEW_SHOT, fixed, f"the same {fixed} {'examples' if fixed != 1 else 'example'}"),
+        Recipe("", Strategy.PROMPT, 0, "no examples"),
+        Recipe("", Strategy.FEW_SHOT, fixed, f"{fixed} {'examples' if fixed != 1 else 'example'}"),
         Recipe(":optimised", Strategy.PROMPT, 0, "your optimised prompt"),
         Recipe(
             ":retrieved",
             Strategy.FEW_SHOT,
             near,
-            f"{near} {'examples' if near != 1 else 'example'} near each question",
+            f"{near} nearest {'examples' if near != 1 else 'example'}",
             varies=True,
         ),
-        Recipe(":many", Strategy.FEW_SHOT, MANY_SHOTS, f"the same {MANY_SHOTS} examples"),
+        Recipe(":many", Strategy.FEW_SHOT, MANY_SHOTS, f"{MANY_SHOTS} examples"),
     ]
     return tuple(
         one

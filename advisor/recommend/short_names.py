@@ -7,17 +7,12 @@ from collections.abc import Sequence
 from advisor.estimate import Strategy
 from advisor.recommend.select import recipe_of
 from advisor.recommend.values import Option
-from advisor.recommend.wording import book
+from advisor.recommend.wording import book, model
 from backends import Method
 
 _HERE = "local"  # the backend of one's own machine, and of a rented one that is like it
 _LEAST = 6  # columns of a model's name
 _METHODS = {Method.LORA: "LoRA", Method.QLORA: "QLoRA", Method.FULL: "full"}
-
-
-def model(option: Option) -> str:
-    """Name the model: Nova 2 Lite, gpt-4.1-mini, Qwen3-8B."""
-    return book().short_name_of_model(option.model, option.provider or option.backend)
 
 
 def usage(option: Option, room: int | None = None) -> str:

@@ -30,10 +30,10 @@ def headline(option: Option | None, confidence: str = "") -> str:
         return "Train a plain classifier; no language model is needed."
     if option.strategy in (Strategy.PROMPT, Strategy.FEW_SHOT):
         how = f" with {option.variant}" if option.variant else ""
-        return f"Prompt {option.model}{how}. Do not fine-tune."
+        return f"Prompt {model(option)}{how}. Do not fine-tune."
     if option.strategy is Strategy.HOSTED:
-        return f"{tune} {option.model} at {title(option.backend or option.provider or 'a provider')}."
-    return f"{tune} {option.model} yourself with {METHODS[option.strategy]} {machine(option)}."
+        return f"{tune} {model(option)} at {_seller(option)}."
+    return f"{tune} {model(option)} yourself with {METHODS[option.strategy]} {machine(option)}."
 
 
 def machine(option: Option) -> str:
@@ -43,16 +43,15 @@ def machine(option: Option) -> str:
 
 def name(option: Option) -> str:
     """Name an option in a few words."""
-    short = option.model.rsplit("/", 1)[-1]
+    short = model(option)
     if option.strategy is Strategy.RETRIEVAL:
         return "Retrieval"
     if option.strategy is Strategy.CLASSIFIER:
         return "Plain classifier"
     if option.strategy is Strategy.HOSTED:
-        return f"Tune {short} at {title(option.backend or option.provider or 'a provider')}"
+        return f"Tune {short} at {_seller(option)}"
     if option.strategy.local:
-        method = METHODS[option.strategy]
-        return f"{method[:1].upper()}{method[1:]} of {short}"
+        return f"Tune {short}, {METHODS[option.strategy]}"
     return f"Prompt {short}"
 
 
@@ -60,7 +59,7 @@ def detail(option: Option) -> str:
     """Say what tells an option from others of the same name."""
     parts = [option.variant] if option.variant else []
     if option.strategy in (Strategy.PROMPT, Strategy.FEW_SHOT) and option.provider:
-        parts.append(title(option.provider))
+        parts.append(book().short_name_of(option.provider))
     if option.strategy is Strategy.HOSTED and option.serving == "self_hosted" and option.gpu and not option.variant:
         parts.append(f"answers on {option.gpu}")
     return ", ".join(parts)
@@ -73,7 +72,7 @@ def full_name(option: Option) -> str:
 
 
 def phrase(option: Option) -> str:
-    """Name an option within a sentence: prompting gpt-6-luna (the same 5 examples, OpenAI)."""
+    """Name an option within a sentence: prompting gpt-6-luna (5 examples, OpenAI)."""
     said = name(option)
     for start, doing in (
         ("Prompt ", "prompting "),
@@ -84,6 +83,15 @@ def phrase(option: Option) -> str:
         said = said.replace(start, doing, 1) if said.startswith(start) else said
     more = detail(option)
     return f"{said} ({more})" if more else said
+
+
+def model(option: Option) -> str:
+    """Name the model: Nova 2 Lite, gpt-4.1-mini, Qwen3-8B."""
+    return book().short_name_of_model(option.model, option.provider or option.backend)
+
+
+def _seller(option: Option) -> str:
+    return book().short_name_of(option.backend or option.provider or "")
 
 
 def title(provider: str) -> str:

@@ -10,8 +10,8 @@ from decimal import Decimal
 from advisor.evidence import Odds, gain_if_won
 from advisor.recommend.measurements import prompt_score, tuned_score
 from advisor.recommend.select import used_prompt, used_tuned
-from advisor.recommend.short_names import model
 from advisor.recommend.values import Option, Reason
+from advisor.recommend.wording import model
 from advisor.workload import Workload
 
 # A wrong answer that nobody would notice costs less than this: where tuning is clearly better and pays below it, it is

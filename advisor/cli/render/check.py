@@ -18,7 +18,7 @@ _KINDS = 5  # of problems shown unless all are asked for
 _LINES = 6  # line numbers named per problem
 _LINES_FIXED = 5  # and per kind of change
 WORDS = {Level.ERROR: "error", Level.WARNING: "warning", Level.INFO: "note"}
-_COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.INFO: "cyan"}
+_COLOURS = {Level.ERROR: "red", Level.WARNING: "magenta", Level.INFO: "bright_blue"}
 _FORMATS = {
     Format.OPENAI_CHAT: "chat", Format.PREFERENCE: "preference pairs", Format.INSTRUCTION: "instruction",
     Format.PROMPT_COMPLETION: "prompt and completion", Format.SHAREGPT: "ShareGPT",

@@ -10,7 +10,7 @@ from advisor.cli import render
 if TYPE_CHECKING:
     from advisor.cli.checks import Check
 
-MARKS = {"ok": "[green]ok[/]", "missing": "[dim]-[/]", "warning": "[yellow]look[/]", "broken": "[red]broken[/]"}
+MARKS = {"ok": "[green]ok[/]", "missing": "[dim]-[/]", "warning": "[magenta]look[/]", "broken": "[red]broken[/]"}
 
 
 def show(checks: Sequence[Check]) -> None:

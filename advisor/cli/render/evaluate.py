@@ -95,7 +95,7 @@ def show(found: Scorecard, of: str, *, everything: bool = False) -> None:
             console.print(line)
     shown = found.warnings if everything else found.warnings[:_WARNINGS]
     for warning in shown:
-        console.print(f"[yellow]{escape(warning)}[/]")
+        console.print(f"[magenta]{escape(warning)}[/]")
     if everything and found.samples_path is not None:
         console.print(f"[dim]Every answer: {escape(str(found.samples_path))}[/]", soft_wrap=True)
     if not everything:
@@ -197,7 +197,7 @@ def pilot(found: Pilot) -> None:
     if found.answers_usd != 0:
         console.print(f"[dim]Answers to the test questions: {render.usd(found.answers_usd)}[/]")
     for warning in found.warnings:
-        console.print(f"[yellow]{escape(warning)}[/]")
+        console.print(f"[magenta]{escape(warning)}[/]")
     if found.predictions:
         console.print(f"[dim]{found.band}[/]")
     console.print(escape(found.advice))
@@ -237,7 +237,7 @@ def _judgement(found: Judgement, *, everything: bool) -> list[str]:
 def _regression(one: Regression) -> str:
     from rich.markup import escape
 
-    colour = {"fine": "green", "warn": "yellow", "block": "red"}[one.verdict]
+    colour = {"fine": "green", "warn": "magenta", "block": "red"}[one.verdict]
     return (
         f"{escape(one.suite)}: base {one.base:.3f}, tuned {one.tuned:.3f}, change {one.change:+.3f} "
         f"({written(one.low, one.high, '+.3f')}): [{colour}]{one.verdict}[/]"

@@ -58,7 +58,7 @@ def proposal(one: Proposal, *, talk: bool) -> None:
     for said in quote.assumptions:
         line("[dim]assumed[/]", f"[dim]{escape(said)}[/]")
     for note in one.notes:
-        line("[yellow]note[/]", escape(note))
+        line("[magenta]note[/]", escape(note))
     console.print(grid)
 
 

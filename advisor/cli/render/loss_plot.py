@@ -10,7 +10,7 @@ from advisor.cli.render.scale import short
 Points = Sequence[tuple[int, float]]
 Parts = list[tuple[str, str]]  # (text, style) of one line
 
-TRAIN, VALID = "cyan", "magenta"  # styles of the two curves
+TRAIN, VALID = "bright_blue", "magenta"  # styles of the two curves
 _LEFT = 7  # columns left of the drawing, for the marks of the upright axis
 _BRAILLE = 0x2800
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))  # of one character: two columns of four dots

@@ -118,7 +118,7 @@ def _price(option: Option) -> str:
 def _retrieval(found: Recommendation) -> str:
     """Looking facts up has no price of its own, so that of the prompt they are put into is said."""
     prompt = _answers(found)
-    return f"{_price(prompt)} to prompt {short_names.model(prompt)} with them" if prompt else ""
+    return f"{_price(prompt)} to prompt {words.model(prompt)} with them" if prompt else ""
 
 
 def _answers(found: Recommendation) -> Option | None:
@@ -161,7 +161,7 @@ def _ends(option: Option | None, workload: Workload) -> str:
     if option is None or option.retires is None or found is None or found.months >= workload.horizon_months:
         return ""
     when = f"{words.day(option.retires)}, after {words.months(found.months)}"
-    return f"{short_names.model(option)} shuts down on {when} of your {workload.horizon_months}."
+    return f"{words.model(option)} shuts down on {when} of your {workload.horizon_months}."
 
 
 def _argument(found: Recommendation, workload: Workload) -> Iterator[str]:
@@ -216,7 +216,7 @@ def _table_lines(found: Recommendation, rows: Sequence[Row], again: str, screen:
         said = f"{said}{command:>{max(end - 2 - len(said), len(command) + 2)}}"
     style = {True: "bold green", False: ""}
     body: list[Line] = [((row.text, "bold" if row.head else style[row.mark == ">"]),) for row in rows]
-    under = _paragraph(screen, said, "dim", "  ", "  ") if len(said) + 2 > screen.width else [((f"  {said}", "dim"),)]
+    under = _paragraph(screen, said, "", "  ", "  ") if len(said) + 2 > screen.width else [((f"  {said}", ""),)]
     return [(), *body, *(under if said else ()), ()]
 
 
@@ -240,7 +240,7 @@ def _next(found: Recommendation, workload: Workload, screen: Screen) -> list[Lin
     return [
         *_paragraph(screen, f"{said}:", "bold"),
         *(((f"  {line}", "bold"),) for line in screen.shell(found.next_step, 2)),
-        *_paragraph(screen, more, "dim", rest="      "),
+        *_paragraph(screen, more, rest="      "),
     ]
 
 

@@ -257,5 +257,5 @@ def _unit(unit: str) -> str:
 def _age(entry: Entry, today: date) -> str:
     age = entry.age_days(today)
     if age is None:
-        return "[yellow]undated[/]"
-    return f"[yellow]{age} d[/]" if entry.stale(today) else f"{age} d"
+        return "[magenta]undated[/]"
+    return f"[magenta]{age} d[/]" if entry.stale(today) else f"{age} d"

@@ -20,46 +20,66 @@ if TYPE_CHECKING:
     from advisor.runs.standstill import StageAge
     from backends import JobEvent
 
+_LEFT_OUT = ("created", "backend", "quoted", "model")  # of the table of runs, the first to make room first
 _SAYS = 72  # columns from which a receipt has room for who says so
-COLOURS = {"succeeded": "green", "failed": "red", "cancelled": "yellow", "running": "cyan", "queued": "dim"}
+COLOURS = {"succeeded": "green", "failed": "red", "cancelled": "magenta", "running": "bright_blue", "queued": "dim"}
 
 
 def table(views: Sequence[View]) -> None:
-    """Print one row a run, or a few lines a run where the terminal is too narrow for whole words in a table."""
+    """Print one row a run; a narrow terminal leaves columns out and says which, the narrowest has a few lines a run."""
     if not views:
         render.out("No runs yet; 'tunewise launch' starts one.")
         return
+    console = render.console()
+    for count in range(len(_LEFT_OUT) + 1):
+        grid = _grid(views, _LEFT_OUT[:count])
+        if fits(console, grid):
+            console.print(grid)
+            if count:
+                said = (
+                    f"Left out in {console.width} columns: {', '.join(_LEFT_OUT[:count])}; 'tunewise show RUN' has all."
+                )
+                Screen().paragraph(said, "dim")
+            return
+    for one in views:
+        _lines(one, console)
+
+
+def _grid(views: Sequence[View], left_out: Sequence[str]) -> Table:
+    """Return the table without the columns that are left out; then a model is named without its owner."""
+    from rich.markup import escape
+
+    cells = {
+        "run": [one.run for one in views],
+        "name": [escape(one.name or "") for one in views],
+        "backend": [_place(one) for one in views],
+        "model": [escape(short(one.model.split("/")[-1] if left_out else one.model)) for one in views],
+        "status": [f"[{COLOURS[one.status]}]{one.status}[/]{_so_far(one)}" for one in views],
+        "steps": [steps(one.steps_done, one.steps_total) for one in views],
+        "quoted": [render.usd(one.quote_usd) for one in views],
+        "billed": [_billed(one) for one in views],
+        "created": [f"{one.created:%Y-%m-%d %H:%M}" for one in views],
+    }
+    shown = [title for title, column in cells.items() if title not in left_out and (title != "name" or any(column))]
+    grid = grid_of(*shown)
+    for row in zip(*(cells[title] for title in shown), strict=True):
+        grid.add_row(*row)
+    return grid
+
+
+def _lines(one: View, console: Console) -> None:
     from rich.markup import escape
     from rich.padding import Padding
 
-    named = ["name"] if any(one.name for one in views) else []
-    grid = grid_of("run", *named, "backend", "model", "status", "steps", "quoted", "billed", "created")
-    for one in views:
-        grid.add_row(
-            one.run,
-            *([escape(one.name or "")] if named else []),
-            _place(one),
-            escape(short(one.model)),
-            f"[{COLOURS[one.status]}]{one.status}[/]{_so_far(one)}",
-            steps(one.steps_done, one.steps_total),
-            render.usd(one.quote_usd),
-            _billed(one),
-            f"{one.created:%Y-%m-%d %H:%M}",
-        )
-    console = render.console()
-    if fits(console, grid):
-        console.print(grid)
-        return
-    for one in views:
-        console.print(
-            f"{escape(with_name(one.run, one.name))} [{COLOURS[one.status]}]{one.status}[/]{_so_far(one)} "
-            f"{one.created:%Y-%m-%d %H:%M}"
-        )
-        how_far = steps(one.steps_done, one.steps_total)
-        parts = [f"{how_far} steps"] if how_far else []
-        parts += [f"quoted {render.usd(one.quote_usd)}", *([f"billed {billed}"] if (billed := _billed(one)) else [])]
-        console.print(Padding(f"{escape(short(one.model))} on {_place(one)}", (0, 0, 0, 2)))
-        console.print(Padding(", ".join(parts), (0, 0, 0, 2)))
+    console.print(
+        f"{escape(with_name(one.run, one.name))} [{COLOURS[one.status]}]{one.status}[/]{_so_far(one)} "
+        f"{one.created:%Y-%m-%d %H:%M}"
+    )
+    how_far = steps(one.steps_done, one.steps_total)
+    parts = [f"{how_far} steps"] if how_far else []
+    parts += [f"quoted {render.usd(one.quote_usd)}", *([f"billed {billed}"] if (billed := _billed(one)) else [])]
+    console.print(Padding(f"{escape(short(one.model))} on {_place(one)}", (0, 0, 0, 2)))
+    console.print(Padding(", ".join(parts), (0, 0, 0, 2)))
 
 
 def card(one: View) -> None:
@@ -72,10 +92,10 @@ def card(one: View) -> None:
         ("name", escape(one.name) if one.name else None),
         ("status", f"[{COLOURS[one.status]}]{one.status}[/] {escape(_beside(one))}".strip()),
         ("stages", escape(stages_text(one.stages)) or None),
-        ("stands still", f"[yellow]{escape(one.standstill)}[/]" if one.standstill else None),
+        ("stands still", f"[magenta]{escape(one.standstill)}[/]" if one.standstill else None),
         ("error", escape(one.error) if one.error else None),
-        ("twins", f"[yellow]{escape(twins_text(one))}[/]" if one.twins else None),
-        ("changed", f"[yellow]{escape(changed_text(one))}[/]" if one.changed_by_provider else None),
+        ("twins", f"[magenta]{escape(twins_text(one))}[/]" if one.twins else None),
+        ("changed", f"[magenta]{escape(changed_text(one))}[/]" if one.changed_by_provider else None),
         ("model", escape(f"{one.model} on {_place(one)} ({one.method}, {one.objective})")),
         ("job", escape(one.job_id) if one.job_id else None),
         ("steps", steps(one.steps_done, one.steps_total) or None),
@@ -85,7 +105,7 @@ def card(one: View) -> None:
         ("billed", render.usd(one.billed_usd) if one.status.finished else None),
         ("tuned model", escape(one.tuned_model) if one.tuned_model else None),
         ("data", escape(", ".join(one.data))),
-        ("too long", f"[yellow]{escape(' '.join(one.too_long))}[/]" if one.too_long else None),
+        ("too long", f"[magenta]{escape(' '.join(one.too_long))}[/]" if one.too_long else None),
         ("uploaded", escape(", ".join(one.uploads)) or None),
         ("held out", escape(str(one.held_out)) if one.held_out else None),
         ("left out", escape(one.left_out) or None),
@@ -161,7 +181,7 @@ def receipt_table(found: Receipt, *, everything: bool = False) -> None:
     if found.missing:
         screen.paragraph(f"Missing here, since {found.backend} did not give it: {', '.join(found.missing)}.")
     if found.twins:
-        screen.paragraph(twins_text(found), "yellow")
+        screen.paragraph(twins_text(found), "magenta")
     if found.provider_quote_usd is not None:
         screen.paragraph(f"{found.backend} itself quoted {render.usd(found.provider_quote_usd)}.")
     if found.serving:

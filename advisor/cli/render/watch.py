@@ -116,7 +116,7 @@ class Progress:
         )
         fresh = [(about, text) for about, text in warnings if text and (run.id, about) not in self._warned]
         self._warned |= {(run.id, about) for about, _ in fresh}
-        return [Message(datetime.now(UTC), text, "yellow") for _, text in fresh]
+        return [Message(datetime.now(UTC), text, "magenta") for _, text in fresh]
 
     def _say_seldom(self, line: str, run: Run, update: Update) -> None:
         """Say a change of state or a trouble at once, mere progress every few seconds."""
@@ -143,7 +143,7 @@ def _messages(events: Iterable[JobEvent]) -> list[Message]:
     ]
 
 
-_STYLES = {"sample": "green", "warning": "yellow", "error": "red"}
+_STYLES = {"sample": "green", "warning": "magenta", "error": "red"}
 
 
 def _line(run: Run, found: Curves, update: Update, standing: Standing) -> str:

@@ -116,7 +116,7 @@ class WatchScreen:
         if stage := self._stage(one):
             facts.append(stage)
         lines += _filled(facts, width)
-        for text, style in ((job.error, "red"), (one.trouble, "yellow"), (one.standing.standstill, "yellow")):
+        for text, style in ((job.error, "red"), (one.trouble, "magenta"), (one.standing.standstill, "magenta")):
             lines += _wrapped(text, width, style) if text else []
         return lines
 
@@ -170,7 +170,7 @@ class WatchScreen:
         told = [(message, one.run) for one in seen for message in one.said]
         if len(seen) > 1:
             told += [
-                (Message(self.now, said, "yellow"), one.run)
+                (Message(self.now, said, "magenta"), one.run)
                 for one in seen
                 if (said := one.trouble or one.run.job.error or one.standing.standstill)
             ]

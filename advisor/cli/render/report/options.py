@@ -64,7 +64,9 @@ def named(option: Option) -> tuple[str, str]:
     """Return the name of an option and what else tells it from others: a prompt's examples belong to its name."""
     if option.strategy.tunes or not option.variant:
         return words.name(option), words.detail(option)
-    return f"{words.name(option)}, {option.variant}", words.title(option.provider) if option.provider else ""
+    return f"{words.name(option)}, {option.variant}", words.book().short_name_of(
+        option.provider
+    ) if option.provider else ""
 
 
 def _option_row(option: Option, chosen: bool, horizon: int) -> list[str]:
