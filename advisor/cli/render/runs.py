@@ -36,9 +36,8 @@ def table(views: Sequence[View]) -> None:
         if fits(console, grid):
             console.print(grid)
             if count:
-                said = (
-                    f"Left out in {console.width} columns: {', '.join(_LEFT_OUT[:count])}; 'tunewise show RUN' has all."
-                )
+                names = ", ".join(_LEFT_OUT[:count])
+                said = f"Left out in {console.width} columns: {names}; 'tunewise show RUN' has them."
                 Screen().paragraph(said, "dim")
             return
     for one in views:
