@@ -360,6 +360,34 @@ def test_attention_with_capped_scores_is_not_packed() -> None:
     assert all(parameter.grad is None for parameter in plain.parameters())
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_attention_that_sees_its_neighbours_is_not_packed(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    from backends.local.trainer.setup import _choose_packing
+
+    def neighbours_seen(module, query, *rest, cu_seq_lens_q, **more):  # type: ignore[no-untyped-def]
+        return attention.varlen(module, query, *rest, cu_seq_lens_q=cu_seq_lens_q[[0, -1]], **more)
+
+    items = [Item((part,)) for part in sequences()]
+    exact, leaky = (build(CONFIGS["llama"]).to(dtype) for _ in range(2))
+    assert _choose_packing(exact, items, True, SimpleNamespace(pad_token_id=0), CPU)[0]  # type: ignore[arg-type]
+    monkeypatch.setattr(attention, "NAME", "tunewise_leaky")
+    AttentionInterface.register("tunewise_leaky", neighbours_seen)
+    packed, why = _choose_packing(leaky, items, True, SimpleNamespace(pad_token_id=0), CPU)  # type: ignore[arg-type]
+    assert not packed and "losses differ by" in why
+
+
+def test_the_rounding_of_one_token_is_no_difference_but_that_of_eight_in_a_row_is() -> None:
+    """SmolLM2 in bf16, packed: one token moved by 0.24 nats and eight in a row by 0.10 on average."""
+    from backends.local.trainer.setup import _SAME_BF16, _difference
+
+    alone = torch.full((60,), 2.0)
+    rounded = alone + torch.where(torch.arange(60) % 4 == 0, 0.24, 0.02)
+    assert 0.05 < _difference(rounded, alone) < _SAME_BF16
+    seen = alone.clone()
+    seen[24:27] += 3.0  # the first three tokens of one sequence saw the end of the one before it
+    assert _difference(seen, alone) > _SAME_BF16
+
+
 def test_attention_that_drops_out_is_not_packed() -> None:
     """It does so in training alone, where no comparison of losses would see it."""
     from backends.local.trainer.setup import _choose_packing
@@ -694,7 +722,7 @@ def test_passes_are_as_large_as_the_room_and_recompute_only_in_need() -> None:
 
 def test_the_machine_says_what_memory_it_has() -> None:
     room = memory.room_on(CPU)
-    assert room.held == 0 and (room.budget is None or room.budget > 1e8)
+    assert room.budget is None or 1e8 < room.held < room.budget  # torch and transformers are in it
 
 
 def test_the_rehearsal_takes_the_longest_examples_of_a_step() -> None:

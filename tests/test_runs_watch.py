@@ -293,6 +293,10 @@ def points(*losses: float) -> tuple[tuple[int, float], ...]:
         ((3, 2, 1.2, 0.6), (3, 2.1, 2.3, 2.25), "widened from"),
         ((3, 2, 1.5, 1.2), (3, 2.0, 2.1, 2.0), None),
         ((3, 2), (3, 2.5), None),
+        # examples/demo.sh, where the loss of eleven short answers jumped once; had it stayed there, it would be named
+        ((3.26, 0.93, 0.60, 0.34, 0.18), (3.242, 0.973, 0.506, 0.349, 0.460), None),
+        ((3.26, 0.93, 0.60, 0.34, 0.18, 0.12), (3.242, 0.973, 0.506, 0.349, 0.460, 0.316), None),
+        ((3.26, 0.93, 0.60, 0.34, 0.18, 0.12), (3.242, 0.973, 0.506, 0.349, 0.460, 0.440), "widened from"),
     ],
 )
 def test_overfitting_is_named(train: tuple[float, ...], valid: tuple[float, ...], said: str | None) -> None:

@@ -19,8 +19,9 @@ Verdict = Literal["yes", "tight", "no"]
 
 # What a process cannot have: the CUDA context and libraries.
 CONTEXT_GB = 0.5
-# What Python with torch, transformers and peft takes of RAM before a model is loaded.
-INTERPRETER_GB = 0.4
+# What Python with torch, transformers, peft and a tokenizer takes of RAM before a model is loaded (0.18 of it pages of
+# libraries, which others may share), and the kernels that oneDNN compiles: benchmarks/memory_cpu.py.
+INTERPRETER_GB, KERNELS_GB = 0.6, 0.1
 # 95 % of the published single-GPU rows lie within this factor of their estimate.
 SPREAD = 1.20
 
@@ -60,18 +61,20 @@ def fit(
     saved_per_token: float | None = None,
     correction: Correction | None = None,
     shards: int = 1,
+    supervised: float = 1.0,
 ) -> Fit:
     """Say whether this training step fits on ``gpu``.
 
     ``checkpointing`` None: only where it is needed or lets a faster step fit. ``micro_batch`` None: the power of two
     that trains fastest among those that fit, up to 16,384 tokens a step (2,048 on a processor). ``saved_per_token`` is
     what ``exact.measure`` found; ``correction`` what runs on this very GPU say (left out: what this machine has
-    measured); ``shards`` GPUs like this one share weights and states.
+    measured); ``shards`` GPUs like this one share weights and states; ``supervised`` is the share of tokens learned.
     """
     correction = correction or learned(gpu)
     base = Setup(
-        method, rank=rank, seq=seq, width=width(gpu, arch), stack=stack, saved_per_token=saved_per_token, shards=shards
-    )
+        method, rank=rank, seq=seq, width=width(gpu, arch), stack=stack, saved_per_token=saved_per_token, shards=shards,
+        supervised=supervised,
+    )  # fmt: skip
     most = MOST_CPU_TOKENS if gpu.name == "cpu" else MOST_TOKENS
     sizes = [micro_batch] if micro_batch else [2**n for n in range(14, -1, -1) if 2**n * seq <= most] or [1]
     choices = [False, True] if checkpointing is None else [checkpointing]
@@ -129,7 +132,7 @@ def _fit(arch: Architecture, gpu: Gpu, setup: Setup, correction: Correction | No
 
 
 def _context(gpu: Gpu) -> float:
-    return INTERPRETER_GB if gpu.name == "cpu" else CONTEXT_GB
+    return INTERPRETER_GB + KERNELS_GB if gpu.name == "cpu" else CONTEXT_GB
 
 
 def _advice(arch: Architecture, gpu: Gpu, setup: Setup, memory: Memory, factor: float, verdict: Verdict) -> str:

@@ -39,7 +39,8 @@ class Setup:
     ``loss`` fused never makes the logits; ``offload`` moves the layers' inputs to the host;
     ``accumulates``: gradients of earlier micro-steps are there during the forward pass;
     ``saved_per_token``: bytes that all layers save for one token, where the real model was measured;
-    ``train_embeddings`` trains embedding and head beside the adapters; ``shards`` GPUs share weights and states.
+    ``train_embeddings`` trains embedding and head beside the adapters; ``shards`` GPUs share weights and states;
+    ``supervised`` is the share of tokens that are learned, whose logits alone our trainer makes.
     """
 
     method: Method
@@ -59,6 +60,7 @@ class Setup:
     accumulates: bool = True
     saved_per_token: float | None = None
     shards: int = 1
+    supervised: float = 1.0
     stack: Stack = TUNEWISE
 
     @property
@@ -188,7 +190,7 @@ def _gradient_bytes(arch: Architecture, setup: Setup) -> float:
 def _logits(arch: Architecture, setup: Setup) -> float:
     if setup.loss == "fused":
         return 0.0
-    numbers = arch.vocab * setup.tokens
+    numbers = arch.vocab * setup.tokens * setup.supervised
     if setup.loss == "chunked":
         return _CHUNKED * numbers
     if setup.stack.loss_numbers is not None:

@@ -46,6 +46,14 @@ _SHARED = ("n_shared_experts", "num_shared_experts", "moe_num_shared_experts", "
 _SHARED_WIDTH = ("shared_expert_intermediate_size", "moe_shared_expert_intermediate_size", "shared_intermediate_size")
 
 
+def largest_pass(longest: int, *, cpu: bool, step: int | None = None) -> int:
+    """Return the tokens of the largest pass that our trainer would take where memory sets no limit.
+
+    Up to where larger ones gain nothing, the ``longest`` example at least, and no more than the ``step`` holds.
+    """
+    return max(longest, min(MOST_CPU_TOKENS if cpu else MOST_TOKENS, step or MOST_TOKENS))
+
+
 @dataclass(frozen=True, slots=True)
 class Layer:
     """One decoder layer: ``query`` and ``kv`` are heads times their size, ``ffn`` what one token passes through.

@@ -118,7 +118,8 @@ def _own_machine(run: Run, profile: Profile) -> Quote:
     model; else those of o200k_base with three a message.
     """
     from advisor.hardware import architecture, detect, fit, gpu, train_minutes
-    from backends.local.training_memory import MOST_CPU_TOKENS
+    from backends.local.hyperparameters import batch_of
+    from backends.local.training_memory import MOST_CPU_TOKENS, largest_pass
 
     spec, free = run.spec, Decimal(0)
     each, longest = tokens_of_own(profile)
@@ -129,16 +130,19 @@ def _own_machine(run: Run, profile: Profile) -> Quote:
     workers = workers_of(run) if own else 1
     mean = max(1, round(each / max(1, profile.examples)))
     if own is None:  # a processor's passes are short, and of examples as long as they are
-        seq, micro_batch, widest = mean, max(1, MOST_CPU_TOKENS // mean), longest
+        seq, micro_batch = mean, max(1, MOST_CPU_TOKENS // mean)
+        batch = spec.hyperparameters.batch_size or batch_of(profile.examples)
+        widest = largest_pass(longest, cpu=True, step=batch * longest)
     else:
         seq, micro_batch, widest = 2048, 1, 2048
     band = None
     if arch and card and tokens:
         band = train_minutes(arch, spec.method, card, tokens, rank=rank, seq=seq, micro_batch=micro_batch)
     shards = workers if spec.options.get("shard") == "fsdp" else 1
-    needs = (
-        fit(arch, spec.method, card, rank=rank, seq=widest, micro_batch=None, shards=shards) if arch and card else None
-    )
+    needs = None
+    if arch and card:
+        learned = 1.0 if spec.options.get("loss_on") == "all" else _learned_share(profile, mean)
+        needs = fit(arch, spec.method, card, rank=rank, seq=widest, micro_batch=None, shards=shards, supervised=learned)
     line = LineItem(
         name="training on this machine",
         quantity=Decimal(tokens) / 1_000_000,
@@ -160,6 +164,11 @@ def _own_machine(run: Run, profile: Profile) -> Quote:
         gpu_gb=needs.peak_gb if needs else None,
         assumptions=without_loss(workers, band.mid / workers if band else None),
     )
+
+
+def _learned_share(profile: Profile, mean: int) -> float:
+    """Return the share of an example's ``mean`` tokens that are learned: its answers and the two that end each."""
+    return min(1.0, (profile.output_tokens + 2 * profile.turns) / mean)
 
 
 def tokens_of_own(profile: Profile) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from backends import Objective
+from backends.local.trainer import memory
 from backends.local.trainer import model as models
 from backends.local.trainer.data import Item
 from backends.local.trainer.loss import dpo_loss, sft_loss
@@ -82,6 +83,8 @@ def _gradients(run: Run, passes: Sequence[Pass], total: float) -> tuple[Tensor, 
     """Run this rank's share of the step forward and backward; return the loss sum and the sum of margins."""
     loss_sum, margin_sum = torch.zeros((), device=run.device), torch.zeros((), device=run.device)
     for one in passes:
+        if run.device.type == "cpu":
+            memory.give_back()
         loss, margin = loss_of(run, one)
         (loss / total).backward()
         loss_sum += loss.detach()
