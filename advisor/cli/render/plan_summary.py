@@ -30,9 +30,9 @@ _PURPOSES = {
     "classifier": "to train it",
     "evaluate": "to measure prompts on your own examples",
     "fit": "to see which GPUs hold a model",
-    "launch": "to train on your examples, asked before anything is paid",
-    "pilot": "to try tuning on part of your examples, asked before anything is paid",
-    "plan": "to train on your examples, asked before anything is paid",
+    "launch": "to train on your examples; you confirm the cost first",
+    "pilot": "to try tuning on part of your examples; you confirm the cost first",
+    "plan": "to train on your examples; you confirm the cost first",
 }
 
 Line = tuple[tuple[str, str], ...]
