@@ -574,7 +574,7 @@ def test_the_same_examples_are_five_or_show_every_label(examples: int, labels: i
     found = Asked({}, "classification", examples, labels, tokens=100).answer()
     fixed = next(option for option in found.options if option.id == "few_shot:openai/gpt-6-luna")
     assert fixed.shots == shots == fixed_shots(labels, examples // 2, 100)
-    assert fixed.variant == f"the same {shots} examples"
+    assert fixed.variant == f"{shots} examples"
     if labels == 12:
         assert found.recommendation == fixed and found.next_step.endswith(
             "base,few-shot:24 --max-examples 200 --max-cost 1"
