@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -262,8 +263,9 @@ def test_on_premises_never_asks_about_a_hosted_provider_and_ctrl_c_starts_nothin
 
 
 def test_a_tiny_terminal_and_no_colour(folder: Path) -> None:
+    shutil.copy(TICKETS, folder / "t.jsonl")  # a line that wraps would be redrawn with the cursor's own codes
     terminal = Terminal(folder, columns=60, rows=15, NO_COLOR="1")
-    terminal.answer(TICKETS, "", "1000", "any", "other", "0.7", "unknown", "q")
+    terminal.answer("t.jsonl", "", "1000", "any", "other", "0.7", "unknown", "q")
     assert terminal.finish() == 0
     assert "\x1b[" not in terminal.raw.replace("\x1b[?", "")
     before, _, after = terminal.raw.replace("\r", "").partition("$ tunewise plan")
