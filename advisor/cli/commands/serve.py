@@ -163,7 +163,8 @@ def _run(run: Run, way: Serving, place: Path | None, *, dry_run: bool) -> None:
             render.note(said)
     if way.converts is not None:
         render.note(f"Converting into {way.converts}.")
-        export_gguf(run, way.converts, place)
+        for said in export_gguf(run, way.converts, place):
+            render.note(said)
     sys.stdout.flush()
     os.execvp(way.command[0], way.command)  # the server takes our place, so that whoever stops us stops it
 
