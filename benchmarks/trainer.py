@@ -1,6 +1,7 @@
 """How fast and how small our trainer is beside TRL's SFTTrainer: same model, data, tokens and threads, in one run.
 
     python benchmarks/trainer.py [--device cpu|cuda] [--model smollm2] [--rounds 3] [--peer-python PYTHON]
+                                 [--peers trl_packed,trl_packed_bf16]
 
 Every contestant trains in a process of its own. Tokens are real ones, padding not counted; time is the training loop
 alone; the loss is measured afterwards for all of them by one plain forward pass over the same held-out rows.
@@ -51,8 +52,9 @@ def main() -> None:
         arguments.work = arguments.work or Path(name)
         print("making model and data", file=sys.stderr)
         prepare(arguments)
-        rounds = [{who: contest(who, arguments) for who in ("ours", *PEERS)} for _ in range(arguments.rounds)]
-        results = {who: median([one[who] for one in rounds], arguments.device) for who in ("ours", *PEERS)}
+        everyone = ("ours", *arguments.peers)
+        rounds = [{who: contest(who, arguments) for who in everyone} for _ in range(arguments.rounds)]
+        results = {who: median([one[who] for one in rounds], arguments.device) for who in everyone}
     speeds = {who: result.get("tokens_per_cpu_s" if arguments.device == "cpu" else "tokens_per_s")
               for who, result in results.items()}  # fmt: skip
     rivals = {who: speed for who, speed in speeds.items() if who != "ours" and speed}
@@ -75,6 +77,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, help="conversations in a step (default: 8, on a GPU 32)")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=1, help="how often each contestant takes its turn")
+    parser.add_argument("--peers", type=lambda text: tuple(text.split(",")), default=PEERS, help="default: all of them")
     parser.add_argument("--peer-python", default=sys.executable, help="an interpreter that has trl")
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--contestant", choices=tuple(CONTESTANTS), help=argparse.SUPPRESS)
@@ -99,6 +102,7 @@ def contest(who: str, arguments: argparse.Namespace) -> dict[str, Any]:
         last = (found.stderr.strip().splitlines() or ["no message"])[-1]
         return {"tokens_per_s": None, "peak_gb": None, "loss": None, "failed": last}
     result: dict[str, Any] = json.loads(found.stdout.strip().splitlines()[-1])
+    print(json.dumps(result), file=sys.stderr)  # so that a run that is broken off still told something
     return result
 
 

