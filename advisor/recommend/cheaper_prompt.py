@@ -48,7 +48,7 @@ def cheaper_prompt(standing: Sequence[Option], workload: Workload) -> CheaperPro
         return None
     text = (
         f"the same prompt on {best.model} costs ${then:,.0f} a month against ${now:,.0f} on {used.model}: "
-        f"measure it on {_HELD_OUT} held-out rows before anything is tuned"
+        f"measure it on {_HELD_OUT} held-out rows before you leave {used.model} or tune anything"
     )
     return CheaperPrompt(best, Reason(text, "arithmetic"))
 

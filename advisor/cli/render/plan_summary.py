@@ -233,6 +233,8 @@ def _flips(found: Recommendation, workload: Workload, screen: Screen, most: int,
 def _next(found: Recommendation, workload: Workload, screen: Screen) -> list[Line]:
     """Say what to type next and what that does, and where the rest is."""
     said = f"Type next, {_PURPOSES.get(found.next_step.split()[1], 'to go on')}"
+    if found.recommendation and found.recommendation.strategy is Strategy.RETRIEVAL and "evaluate" in found.next_step:
+        said += " before you build the retrieval"
     if " DATA" in found.next_step:
         first = "label some first; " if _unlabelled(found, workload) else ""
         said += f" ({first}put their file for DATA)"
