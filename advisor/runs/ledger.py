@@ -74,7 +74,7 @@ class Ledger:
                         raise TwinRunning(strange)
                 connection.execute(
                     "INSERT INTO runs (id, number, name, created, spec, quote, plan) "
-                    "SELECT ?1, COALESCE(MAX(number), 0) + 1, ?2, ?3, ?4, ?5, ?6 FROM runs",
+                    "SELECT ?, COALESCE(MAX(number), 0) + 1, ?, ?, ?, ?, ? FROM runs",
                     row,
                 )
         except sqlite3.IntegrityError as error:

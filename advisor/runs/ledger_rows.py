@@ -114,9 +114,9 @@ def _run(connection: sqlite3.Connection, id: str) -> Run:
     newest: dict[str, sqlite3.Row] = {
         event["kind"]: event
         for event in connection.execute(
-            "SELECT kind, seq, body FROM events WHERE run = ?1 AND seq IN (SELECT MAX(seq) FROM events "
-            "WHERE run = ?1 AND kind IN ('job', 'scorecard', 'sending', 'unsent') GROUP BY kind)",
-            [id],
+            "SELECT kind, seq, body FROM events WHERE run = :run AND seq IN (SELECT MAX(seq) FROM events "
+            "WHERE run = :run AND kind IN ('job', 'scorecard', 'sending', 'unsent') GROUP BY kind)",
+            {"run": id},
         )
     }
     spec = from_json(JobSpec, json.loads(row["spec"]))
