@@ -11,8 +11,8 @@ from backends import JobEvent
 _TRAIN = ("train_loss", "loss")
 _VALID = ("full_valid_loss", "valid_loss", "eval_loss")
 _TRAIN_ACCURACY = ("train_accuracy",)
-_RISE = 1.03  # times the best validation loss; less above it is no rise
 _VALID_ACCURACY = ("full_valid_accuracy", "valid_accuracy")
+_RISE = 1.03  # times the best validation loss; less above it is no rise
 
 
 @dataclass(frozen=True, slots=True)

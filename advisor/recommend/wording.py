@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from datetime import date
 from decimal import Decimal
-from functools import cache
-from pathlib import Path
 
 from advisor.estimate import Range, Strategy
 from advisor.evidence import is_source, source
@@ -100,12 +97,7 @@ def title(provider: str) -> str:
 
 
 def book() -> PriceBook:
-    """Return the price book in force, whose names are the ones to say; loaded once for each place it comes from."""
-    return _book(os.environ.get("TUNEWISE_PRICING"), os.environ.get("TUNEWISE_HOME"), Path.cwd())
-
-
-@cache
-def _book(pricing: str | None, state: str | None, folder: Path) -> PriceBook:
+    """Return the price book in force, whose names are the ones to say."""
     return PriceBook.load()
 
 

@@ -264,7 +264,7 @@ def made_ready(model: str) -> None:
 def named_run(ledger: Ledger, name: str) -> Run:
     """Return a run as the ledger knows it; where ``last`` passes over a rehearsal, that is said."""
     run = ledger.get(name)
-    if name == "last" and not run.rehearses and (newest := ledger.newest()).rehearses:
+    if newest := _passed_over(ledger, name, run):
         render.note(f"last is {run.id}: the newer {newest.id} is a rehearsal, which goes by its id.")
     return run
 
@@ -274,11 +274,19 @@ def run_to_act_on(ledger: Ledger, name: str) -> Run:
     from advisor.errors import RunError
 
     run = ledger.get(name)
-    if name == "last" and not run.rehearses and (newest := ledger.newest()).rehearses:
+    if newest := _passed_over(ledger, name, run):
         raise RunError(
             f"'last' could mean {run.id} or the rehearsal after it, {newest.id}; name the run that you mean."
         )
     return run
+
+
+def _passed_over(ledger: Ledger, name: str, run: Run) -> Run | None:
+    """Return the rehearsal that is newer than ``run``, which ``last`` named; None: there is none."""
+    if name != "last" or run.rehearses:
+        return None
+    newest = ledger.newest()
+    return newest if newest.rehearses else None
 
 
 def current_run(ledger: Ledger, name: str) -> Run:
