@@ -342,7 +342,7 @@ def test_months_start_on_the_same_day_of_each() -> None:
 
 
 def test_what_would_change_the_answer_is_said_with_separators() -> None:
-    many = "you have 3,783,934 or more requests a month (now 20,000)"
+    many = "you have 3,800,000 or more requests a month (now 20,000)"
     assert flip("requests_per_month", "20000", "3783934 or more") == many
     assert flip("gpus", "none", "rtx-4090") == "you own a GPU such as the rtx-4090 (now none)"
     assert flip("error_cost_usd", None, "0.08 or less") == "a wrong answer costs you $0.08 or less (not said)"

@@ -46,6 +46,7 @@ _FACTORS = ("price_factor", "throughput_factor")
 _ON_COST_ALONE = " (on cost alone)"
 _SHARES = ("measured", "cache_hit", "quality", "quality_target")
 _SHARE = re.compile(r"(?<![\w.])(?:0\.\d+|[01])(?![\w.])")
+_EDGE = re.compile(r"(\d[\d,]*) or (more|fewer)")
 _LONG = re.compile(r"(?<![\w.-])\d{4,}(?![\w.-])")  # not of a name such as rtx-4090
 
 
@@ -72,7 +73,16 @@ def _value(variable: str, text: str) -> str:
         return _SEEN_BY.get(text, text.replace("region:", "only one in region "))
     if variable.partition(".")[0] in _SHARES:
         text = _SHARE.sub(lambda found: f"{float(found[0]):.0%}", text)
+    if variable == "requests_per_month":
+        text = _EDGE.sub(_in_two_digits, text)
     return _LONG.sub(lambda found: f"{int(found[0]):,}", text).replace("_", " ")
+
+
+def _in_two_digits(edge: re.Match[str]) -> str:
+    """Write a number of requests in two digits, so that what is said beyond it still holds."""
+    number, side = int(edge[1].replace(",", "")), edge[2]
+    unit = 10 ** max(0, len(str(number)) - 2)
+    return f"{(-(-number // unit) if side == 'more' else number // unit) * unit:,} or {side}"
 
 
 def conditions(item: Flip, hints: Mapping[str, str] | None = None) -> str:
